@@ -1,0 +1,25 @@
+//! `itop` trains sparse convolutional networks from scratch on any GPU.
+//!
+//! Weights are sparse from the first step: forward, input gradient, weight gradient and optimiser touch only the active
+//! weights, and every ΔT steps prune/regrow passes on the GPU move the active set (In-Time Over-Parameterization).
+//!
+//! The rooms of the house, from the top; arrows point only down this list:
+//!
+//! - `cli` (native only): one file per subcommand; turns arguments into calls and prints
+//! - [`train`]: one run: configuration, trainer, schedules, checkpoints, run folder
+//! - [`plan`]: graph × batch × densities to every buffer and every dispatch of a step
+//! - [`sparsity`]: how many weights a layer gets, which, and how the set moves
+//! - [`model`]: networks as data, their cost
+//! - [`data`]: datasets in memory, splits
+//! - [`ops`]: one file per operation: its host side, next to its shader and its CPU twin
+//! - [`gpu`]: adapters, devices, kernels, buffers, timing
+
+#[cfg(not(target_arch = "wasm32"))]
+pub mod cli;
+pub mod data;
+pub mod gpu;
+pub mod model;
+pub mod ops;
+pub mod plan;
+pub mod sparsity;
+pub mod train;
