@@ -1,1 +1,16 @@
-//! gpu
+//! Adapters, devices, kernels, buffers and timing: everything that touches `wgpu`.
+
+mod adapter;
+mod device;
+mod error;
+mod kernel;
+mod machine;
+mod pass;
+pub mod shader;
+
+pub use adapter::{AdapterSummary, list};
+pub use device::{Gpu, GpuOptions, LimitChoice};
+pub use error::GpuError;
+pub use kernel::{Kernel, KernelCache};
+pub use machine::{Machine, Program, ReadBack};
+pub use pass::{ALIGNMENT, BufferId, BufferPlan, BufferSpec, Pass, Slice, fold};

@@ -1,4 +1,23 @@
 //! One file per operation: the host side of a kernel, named as its shader (`shaders/`) and its CPU twin ([`reference`]).
 
+pub mod augment;
+mod conv;
+pub mod conv_dense;
+pub mod conv_sparse;
+pub mod flatten;
+mod layout;
+pub mod loss;
 pub mod philox;
+pub mod pointwise;
+pub mod pool;
 pub mod reference;
+pub mod sgd;
+mod step;
+pub mod topology;
+mod tuning;
+
+pub use conv::Conv;
+pub use conv_sparse::SparseIndex;
+pub use layout::{BLOCK, Layout};
+pub use step::StepParams;
+pub use tuning::Tuning;

@@ -1,1 +1,177 @@
-//! plan
+//! From a graph, a batch size and the number of active weights of each layer to a [`Plan`]: every buffer and every dispatch
+//! of a step, fixed before anything is allocated. Pure data: a dry run prints it, [`crate::gpu::Machine`] carries it out.
+
+mod memory;
+mod params;
+mod passes;
+mod tensors;
+
+pub use memory::{MemoryRow, memory_table};
+pub use params::{LayerPlan, ParamSlot};
+
+use thiserror::Error;
+
+use crate::gpu::{BufferPlan, Pass, Slice};
+use crate::model::{Graph, ParamId};
+use crate::ops::augment::Padding;
+use crate::ops::{Layout, StepParams, Tuning};
+
+/// Metrics slots for training steps; one more is for evaluation.
+pub const METRIC_SLOTS: usize = 64;
+
+/// What to plan for.
+#[derive(Clone, Debug)]
+pub struct PlanInput<'a> {
+    pub graph: &'a Graph,
+    /// Images a step.
+    pub batch: usize,
+    /// Active weights of each maskable parameter, in parameter order; a full layer runs dense.
+    pub active: Vec<usize>,
+    pub growth: Option<Growth>,
+    pub nesterov: bool,
+    pub augment: Option<Padding>,
+    /// Images that stay on the GPU (training and test).
+    pub images: usize,
+    pub tuning: Tuning,
+    /// The most bytes a storage binding may span, and a buffer may have.
+    pub max_binding: u64,
+    pub max_buffer: u64,
+}
+
+/// How topology updates choose what to grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Growth {
+    /// SET: at random.
+    Random,
+    /// RigL: where the dense gradient is largest.
+    Gradient,
+}
+
+/// A network, ready to run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub buffers: BufferPlan,
+    pub batch: usize,
+    /// Uniform with [`StepParams`].
+    pub run: Slice,
+    /// Image numbers in the order of an epoch.
+    pub order: Slice,
+    pub image_labels: Slice,
+    /// `(mean, 1/std)` a channel.
+    pub normal: Slice,
+    /// The images, `per_chunk` a slice.
+    pub chunks: Vec<Slice>,
+    pub per_chunk: usize,
+    /// [`METRIC_SLOTS`] + 1 times `(loss sum, correct, images, 0)`.
+    pub metrics: Slice,
+    pub logits: (Layout, Slice),
+    /// The network's input and its labels, for tests that skip the dataset.
+    pub input: (Layout, Slice),
+    pub labels: Slice,
+    /// One a parameter of the graph.
+    pub params: Vec<ParamSlot>,
+    /// One a maskable parameter.
+    pub layers: Vec<LayerPlan>,
+    /// Running statistics of each norm in forward order: means, then variances.
+    pub running: Vec<Slice>,
+    /// Per layer: how many weights to keep, how many to grow; written before an update.
+    pub wanted: Slice,
+    /// Per layer: [`crate::ops::topology::Counters`]; cleared before an update.
+    pub counters: Slice,
+    /// Builds the index of all sparse layers from their bitsets.
+    pub index: Vec<Pass>,
+    /// Fetches and augments the batch that the step names.
+    pub fetch_train: Pass,
+    pub fetch_eval: Pass,
+    /// Forward, loss, backward, update.
+    pub train: Vec<Pass>,
+    /// The same with a topology update of every sparse layer, if there is growth.
+    pub update: Vec<Pass>,
+    /// Forward with running statistics, loss.
+    pub eval: Vec<Pass>,
+}
+
+/// A network that cannot be run as asked.
+#[derive(Debug, Error)]
+pub enum PlanError {
+    #[error("{images} images of {bytes} bytes do not fit in three bindings of {max_binding} bytes; use fewer images")]
+    DatasetTooLarge { images: usize, bytes: usize, max_binding: u64 },
+    #[error("{what} needs {bytes} bytes in one piece, and the adapter allows {limit}; {mend}")]
+    TooLarge { what: String, bytes: u64, limit: u64, mend: &'static str },
+}
+
+impl Plan {
+    /// Plans a run.
+    pub fn compile(input: &PlanInput) -> Result<Self, PlanError> {
+        let graph = input.graph;
+        let mut buffers = BufferPlan::default();
+        let run = buffers.uniform("run: step", size_of::<StepParams>() as u64);
+        let tensors = tensors::plan(input, &mut buffers)?;
+        let params = params::plan(input, &tensors.layouts, &mut buffers)?;
+
+        let image = &tensors.layouts[0];
+        let bytes = image.channels * image.pixels();
+        let per_chunk = (input.max_binding as usize / bytes).min(input.images.max(1));
+        if input.images.div_ceil(per_chunk.max(1)) > 3 || per_chunk == 0 {
+            let max_binding = input.max_binding;
+            return Err(PlanError::DatasetTooLarge { images: input.images, bytes, max_binding });
+        }
+        let chunks: Vec<Slice> = (0..input.images.max(1))
+            .step_by(per_chunk)
+            .map(|first| {
+                let images = per_chunk.min(input.images.max(1) - first);
+                buffers.storage("dataset: images", (images * bytes) as u64)
+            })
+            .collect();
+        let words = |count: usize| 4 * count as u64;
+        let order = buffers.storage("dataset: order", words(input.images));
+        let image_labels = buffers.storage("dataset: labels", words(input.images));
+        let normal = buffers.storage("dataset: normalisation", 8 * image.channels as u64);
+        let slots = image.blocks() * image.block_images();
+        let labels = buffers.storage("run: labels", words(slots));
+        let result = buffers.storage("run: losses", 8 * slots as u64);
+        let metrics = buffers.storage("run: metrics", 16 * (METRIC_SLOTS as u64 + 1));
+
+        let context = passes::Context { input, tensors: &tensors, params: &params, run, labels, result, metrics };
+        let fetch = crate::ops::augment::AugmentSlices {
+            order,
+            image_labels,
+            labels,
+            output: tensors.value[0],
+            normal,
+            chunks: chunks.clone(),
+            per_chunk,
+        };
+        let logits = graph.logits();
+        Ok(Self {
+            batch: input.batch,
+            index: context.index(),
+            fetch_train: crate::ops::augment::pass(image, &fetch, run, input.augment),
+            fetch_eval: crate::ops::augment::pass(image, &fetch, run, None),
+            train: context.train(false),
+            update: if input.growth.is_some() { context.train(true) } else { Vec::new() },
+            eval: context.eval(),
+            run,
+            order,
+            image_labels,
+            normal,
+            chunks,
+            per_chunk,
+            metrics,
+            logits: (tensors.layouts[logits], tensors.value[logits]),
+            input: (*image, tensors.value[0]),
+            labels,
+            wanted: params.scratch.wanted,
+            counters: params.scratch.counters,
+            running: params.norms.iter().map(|norm| norm.running).collect(),
+            params: params.slots,
+            layers: params.layers,
+            buffers,
+        })
+    }
+
+    /// The layer plan of a maskable parameter.
+    pub fn layer_of(&self, param: ParamId) -> Option<&LayerPlan> {
+        self.layers.iter().find(|layer| layer.param == param)
+    }
+}

@@ -1,0 +1,77 @@
+// Gradient of the active weights only (a sampled dense-dense product): for weight (k, c, tap), the sum over images
+// and pixels of dy[k] · x[c] shifted by the tap.
+//
+// One workgroup: $GROUP consecutive active weights of one output channel, so that dy is loaded once for all of them.
+// The sum over the workgroup is a fixed tree.
+
+@group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> output_grad: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> row_start: array<u32>;
+@group(0) @binding(3) var<storage, read> shift: array<u32>;
+// (row, first entry) of each group; the word pair after the last one is (GROUP_END, 0)
+@group(0) @binding(4) var<storage, read> groups: array<vec2<u32>>;
+@group(0) @binding(5) var<storage, read_write> weight_grad: array<f32>;
+
+override LANES: u32;
+override BLOCKS: u32;
+override PIXELS: u32;
+override OUT_W: u32;
+override IN_ORIGIN: u32;
+override IN_BLOCK: u32;
+override IN_STEP_Y: u32;
+override IN_STEP_X: u32;
+override OUT_ORIGIN: u32;
+override OUT_BLOCK: u32;
+override OUT_PLANE: u32;
+override OUT_ROW: u32;
+override GROUP_MOST: u32;
+
+var<workgroup> cells: array<f32, $CELLS>;
+
+#import fold
+
+@compute @workgroup_size($WG)
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let index = fold_index(wid);
+    var row = 0xffffffffu;
+    var first = 0u;
+    if index < GROUP_MOST {
+        row = groups[index].x;
+        first = groups[index].y;
+    }
+    if row == 0xffffffffu {
+        return;
+    }
+    let last = min(first + $GROUPu, row_start[row + 1u]) - 1u;
+#for i in 0..$GROUP
+    let shift$i = shift[min(first + $iu, last)];
+    var sum$i = 0.0;
+#endfor
+    for (var block = 0u; block < BLOCKS; block += 1u) {
+        let in_base = block * IN_BLOCK + IN_ORIGIN;
+        let out_base = block * OUT_BLOCK + row * OUT_PLANE + OUT_ORIGIN;
+        for (var at = lane; at < PIXELS * LANES; at += $WGu) {
+            let n = at % LANES;
+            let pixel = at / LANES;
+            let y = pixel / OUT_W;
+            let x = pixel % OUT_W;
+            let dy = output_grad[out_base + y * OUT_ROW + x * LANES + n];
+            let base = in_base + y * IN_STEP_Y + x * IN_STEP_X + n;
+#for i in 0..$GROUP
+            sum$i += dot(dy, input[base + shift$i]);
+#endfor
+        }
+    }
+#for i in 0..$GROUP
+    cells[lane * $GROUPu + $iu] = sum$i;
+#endfor
+    workgroupBarrier();
+    // Each weight is added up in order by one invocation.
+    for (var i = lane; i < $GROUPu && first + i <= last; i += $WGu) {
+        var total = 0.0;
+        for (var j = 0u; j < $WGu; j += 1u) {
+            total += cells[j * $GROUPu + i];
+        }
+        weight_grad[first + i] = total;
+    }
+}

@@ -1,0 +1,40 @@
+// [C][H][W] maps to C·H·W maps of one pixel, and (BACKWARD) the gradient the other way.
+
+@group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> output: array<vec4<f32>>;
+
+override LANES: u32;
+override COUNT: u32;
+override HEIGHT: u32;
+override WIDTH: u32;
+override MAP_ORIGIN: u32;
+override MAP_BLOCK: u32;
+override MAP_PLANE: u32;
+override MAP_ROW: u32;
+override FLAT_ORIGIN: u32;
+override FLAT_BLOCK: u32;
+override FLAT_PLANE: u32;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let id = wid.x * 64u + lane;
+    let n = id % LANES;
+    let feature = id / LANES;
+    if feature >= COUNT {
+        return;
+    }
+    let x = feature % WIDTH;
+    let y = feature / WIDTH % HEIGHT;
+    let c = feature / (WIDTH * HEIGHT);
+    let map = wid.z * MAP_BLOCK + c * MAP_PLANE + MAP_ORIGIN + y * MAP_ROW + x * LANES + n;
+    let flat_at = wid.z * FLAT_BLOCK + feature * FLAT_PLANE + FLAT_ORIGIN + n;
+#ifdef BACKWARD
+#ifdef ACCUMULATE
+    output[map] += input[flat_at];
+#else
+    output[map] = input[flat_at];
+#endif
+#else
+    output[flat_at] = input[map];
+#endif
+}

@@ -1,0 +1,52 @@
+// relu(norm(input) + residual), each part optional: NORM, RESIDUAL, RELU.
+
+@group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> output: array<vec4<f32>>;
+#ifdef NORM
+// (mean, 1/std, scale, shift) a channel
+@group(0) @binding(2) var<storage, read> factors: array<vec4<f32>>;
+#endif
+#ifdef RESIDUAL
+@group(0) @binding($RESIDUAL) var<storage, read> residual: array<vec4<f32>>;
+#endif
+
+override LANES: u32;
+override PIXELS: u32;
+override WIDTH: u32;
+override IN_ORIGIN: u32;
+override IN_BLOCK: u32;
+override IN_PLANE: u32;
+override IN_ROW: u32;
+override OUT_ORIGIN: u32;
+override OUT_BLOCK: u32;
+override OUT_PLANE: u32;
+override OUT_ROW: u32;
+override RES_ORIGIN: u32;
+override RES_BLOCK: u32;
+override RES_PLANE: u32;
+override RES_ROW: u32;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let id = wid.y * 64u + lane;
+    let n = id % LANES;
+    let pixel = id / LANES;
+    if pixel >= PIXELS {
+        return;
+    }
+    let c = wid.x;
+    let y = pixel / WIDTH;
+    let x = pixel % WIDTH;
+    var v = input[wid.z * IN_BLOCK + c * IN_PLANE + IN_ORIGIN + y * IN_ROW + x * LANES + n];
+#ifdef NORM
+    let f = factors[c];
+    v = (v - f.x) * f.z + f.w;
+#endif
+#ifdef RESIDUAL
+    v += residual[wid.z * RES_BLOCK + c * RES_PLANE + RES_ORIGIN + y * RES_ROW + x * LANES + n];
+#endif
+#ifdef RELU
+    v = max(v, vec4<f32>(0.0));
+#endif
+    output[wid.z * OUT_BLOCK + c * OUT_PLANE + OUT_ORIGIN + y * OUT_ROW + x * LANES + n] = v;
+}

@@ -1,0 +1,61 @@
+// Gradient of pooling to its input. The maximum's goes to the first of equals in row-major order, as in PyTorch.
+// One invocation an input pixel; pixels outside every window get 0.
+
+@group(0) @binding(0) var<storage, read> output_grad: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> input_grad: array<vec4<f32>>;
+#ifdef MAX
+@group(0) @binding(2) var<storage, read> input: array<vec4<f32>>;
+#endif
+
+override LANES: u32;
+override SIZE: u32;
+override IN_PIXELS: u32;
+override IN_W: u32;
+override OUT_H: u32;
+override OUT_W: u32;
+override IN_ORIGIN: u32;
+override IN_BLOCK: u32;
+override IN_PLANE: u32;
+override IN_ROW: u32;
+override OUT_ORIGIN: u32;
+override OUT_BLOCK: u32;
+override OUT_PLANE: u32;
+override OUT_ROW: u32;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let id = wid.y * 64u + lane;
+    let n = id % LANES;
+    let pixel = id / LANES;
+    if pixel >= IN_PIXELS {
+        return;
+    }
+    let y = pixel / IN_W;
+    let x = pixel % IN_W;
+    let base = wid.z * IN_BLOCK + wid.x * IN_PLANE + IN_ORIGIN + n;
+    let at = base + y * IN_ROW + x * LANES;
+    let oy = y / SIZE;
+    let ox = x / SIZE;
+    var d = vec4<f32>(0.0);
+    if oy < OUT_H && ox < OUT_W {
+        d = output_grad[wid.z * OUT_BLOCK + wid.x * OUT_PLANE + OUT_ORIGIN + oy * OUT_ROW + ox * LANES + n];
+#ifdef MAX
+        let v = input[at];
+        for (var i = 0u; i < SIZE * SIZE; i += 1u) {
+            let r = oy * SIZE + i / SIZE;
+            let s = ox * SIZE + i % SIZE;
+            let u = input[base + r * IN_ROW + s * LANES];
+            // Another pixel wins if it is larger, or as large and earlier.
+            let earlier = r < y || (r == y && s < x);
+            d = select(d, vec4<f32>(0.0), (u > v) | (vec4<bool>(earlier) & (u == v)));
+        }
+#else
+        d *= 1.0 / f32(SIZE * SIZE);
+#endif
+    }
+#ifdef ACCUMULATE
+    input_grad[at] += d;
+#else
+    input_grad[at] = d;
+#endif
+}

@@ -1,0 +1,49 @@
+// Square pooling with stride = size, partial windows dropped: the maximum (MAX) or the average.
+
+@group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> output: array<vec4<f32>>;
+
+override LANES: u32;
+override SIZE: u32;
+override OUT_PIXELS: u32;
+override OUT_W: u32;
+override IN_ORIGIN: u32;
+override IN_BLOCK: u32;
+override IN_PLANE: u32;
+override IN_ROW: u32;
+override OUT_ORIGIN: u32;
+override OUT_BLOCK: u32;
+override OUT_PLANE: u32;
+override OUT_ROW: u32;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let id = wid.y * 64u + lane;
+    let n = id % LANES;
+    let pixel = id / LANES;
+    if pixel >= OUT_PIXELS {
+        return;
+    }
+    let y = pixel / OUT_W;
+    let x = pixel % OUT_W;
+    let base = wid.z * IN_BLOCK + wid.x * IN_PLANE + IN_ORIGIN + y * SIZE * IN_ROW + x * SIZE * LANES + n;
+#ifdef MAX
+    var v = input[base];
+#else
+    var v = vec4<f32>(0.0);
+#endif
+    for (var r = 0u; r < SIZE; r += 1u) {
+        for (var s = 0u; s < SIZE; s += 1u) {
+            let u = input[base + r * IN_ROW + s * LANES];
+#ifdef MAX
+            v = max(v, u);
+#else
+            v += u;
+#endif
+        }
+    }
+#ifndef MAX
+    v *= 1.0 / f32(SIZE * SIZE);
+#endif
+    output[wid.z * OUT_BLOCK + wid.x * OUT_PLANE + OUT_ORIGIN + y * OUT_ROW + x * LANES + n] = v;
+}

@@ -1,0 +1,18 @@
+// What changes from step to step; twin of `ops::StepParams`.
+struct StepParams {
+    // images of this batch that count; the rest are padding
+    valid: u32,
+    // position of the batch's first image in the epoch's order
+    cursor: u32,
+    epoch: u32,
+    // where the batch's loss goes
+    slot: u32,
+    seed: vec2<u32>,
+    // topology updates so far
+    update: u32,
+    pad: u32,
+    lr: f32,
+    momentum: f32,
+    weight_decay: f32,
+    smoothing: f32,
+}

@@ -1,0 +1,35 @@
+// What an update did to a layer, and the sets that only grow: every position ever active (explored), and every one that
+// was active for a whole interval and survived the prune that ended it (reliable).
+
+@group(0) @binding(0) var<storage, read> before: array<u32>;
+@group(0) @binding(1) var<storage, read> kept: array<u32>;
+@group(0) @binding(2) var<storage, read> after: array<u32>;
+@group(0) @binding(3) var<storage, read_write> explored: array<u32>;
+@group(0) @binding(4) var<storage, read_write> reliable: array<u32>;
+// twin of `ops::topology::Counters`
+@group(0) @binding(5) var<storage, read_write> counters: array<atomic<u32>>;
+
+override WORDS: u32;
+override FIRST: u32;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let at = wid.x * 256u + lane;
+    if at >= WORDS {
+        return;
+    }
+    let old = before[at];
+    let keep = kept[at];
+    let now = after[at];
+    let seen = explored[at];
+    let sure = reliable[at] | keep;
+    explored[at] = seen | now;
+    reliable[at] = sure;
+    atomicAdd(&counters[FIRST], countOneBits(now));
+    atomicAdd(&counters[FIRST + 1u], countOneBits(old & ~keep));
+    atomicAdd(&counters[FIRST + 2u], countOneBits(now & ~keep));
+    atomicAdd(&counters[FIRST + 3u], countOneBits(now & ~keep & old));
+    atomicAdd(&counters[FIRST + 4u], countOneBits(now & ~seen));
+    atomicAdd(&counters[FIRST + 5u], countOneBits(now | seen));
+    atomicAdd(&counters[FIRST + 6u], countOneBits(sure));
+}

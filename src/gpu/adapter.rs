@@ -1,0 +1,129 @@
+//! Which GPUs there are, and which one a run uses.
+
+use super::GpuError;
+
+/// One way to reach one GPU: the same card through Vulkan and through GL is two adapters.
+#[derive(Clone, Debug)]
+pub struct AdapterSummary {
+    /// Position in the list, usable as `--adapter INDEX`.
+    pub index: usize,
+    pub name: String,
+    /// `vulkan`, `metal`, `dx12`, `gl` or `webgpu`
+    pub backend: &'static str,
+    /// Driver name and version as the backend gives them.
+    pub driver: String,
+    /// `discrete`, `integrated`, `virtual`, `software` or `other`
+    pub kind: &'static str,
+}
+
+impl AdapterSummary {
+    /// Whether shaders run on the processor.
+    pub fn is_software(&self) -> bool {
+        self.kind == "software"
+    }
+
+    fn new(index: usize, info: &wgpu::AdapterInfo) -> Self {
+        let driver = [info.driver.trim(), info.driver_info.trim()].into_iter().filter(|part| !part.is_empty());
+        Self {
+            index,
+            name: if info.name.is_empty() { "unnamed".into() } else { info.name.clone() },
+            backend: backend_name(info.backend),
+            driver: driver.collect::<Vec<_>>().join(" "),
+            kind: match info.device_type {
+                wgpu::DeviceType::DiscreteGpu => "discrete",
+                wgpu::DeviceType::IntegratedGpu => "integrated",
+                wgpu::DeviceType::VirtualGpu => "virtual",
+                wgpu::DeviceType::Cpu => "software",
+                wgpu::DeviceType::Other if info.name.contains("llvmpipe") || info.name.contains("softpipe") => {
+                    "software"
+                }
+                wgpu::DeviceType::Other => "other",
+            },
+        }
+    }
+}
+
+impl std::fmt::Display for AdapterSummary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({}, {}", self.name, self.backend, self.kind)?;
+        if !self.driver.is_empty() {
+            write!(f, ", {}", self.driver)?;
+        }
+        f.write_str(")")
+    }
+}
+
+fn backend_name(backend: wgpu::Backend) -> &'static str {
+    match backend {
+        wgpu::Backend::Vulkan => "vulkan",
+        wgpu::Backend::Metal => "metal",
+        wgpu::Backend::Dx12 => "dx12",
+        wgpu::Backend::Gl => "gl",
+        wgpu::Backend::BrowserWebGpu => "webgpu",
+        wgpu::Backend::Noop => "noop",
+    }
+}
+
+/// Hardware before software, native APIs before GL; the driver's own order within.
+fn rank(summary: &AdapterSummary) -> (u8, u8) {
+    let kind = match summary.kind {
+        "discrete" => 0,
+        "integrated" => 1,
+        "virtual" => 2,
+        "other" => 3,
+        _ => 4,
+    };
+    (kind, u8::from(summary.backend == "gl"))
+}
+
+fn instance(strict: bool) -> wgpu::Instance {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+    if strict {
+        descriptor.flags |= wgpu::InstanceFlags::STRICT_WEBGPU_COMPLIANCE;
+    }
+    wgpu::Instance::new(descriptor)
+}
+
+async fn adapters(strict: bool) -> Vec<(AdapterSummary, wgpu::Adapter)> {
+    let all = instance(strict).enumerate_adapters(wgpu::Backends::all()).await;
+    let mut found: Vec<_> = all
+        .into_iter()
+        .filter(|adapter| {
+            let flags = adapter.get_downlevel_capabilities().flags;
+            flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
+        })
+        .map(|adapter| (AdapterSummary::new(0, &adapter.get_info()), adapter))
+        .collect();
+    found.sort_by_key(|(summary, _)| rank(summary));
+    for (index, (summary, _)) in found.iter_mut().enumerate() {
+        summary.index = index;
+    }
+    found
+}
+
+/// Every adapter that can run compute shaders, the one that `auto` takes first.
+pub async fn list() -> Vec<AdapterSummary> {
+    adapters(false).await.into_iter().map(|(summary, _)| summary).collect()
+}
+
+/// The adapter that `wanted` names: `auto`, a backend, an index of [`list`], or part of a name (case ignored).
+pub(super) async fn choose(wanted: &str, strict: bool) -> Result<(AdapterSummary, wgpu::Adapter), GpuError> {
+    let mut found = adapters(strict).await;
+    if found.is_empty() {
+        return Err(GpuError::NoAdapter);
+    }
+    let lower = wanted.to_lowercase();
+    let by_index = wanted.parse::<usize>().ok();
+    let position = found.iter().position(|(summary, _)| match (lower.as_str(), by_index) {
+        ("auto", _) => true,
+        (_, Some(index)) => summary.index == index,
+        (word, None) => summary.backend == word || summary.name.to_lowercase().contains(word),
+    });
+    match position {
+        Some(position) => Ok(found.swap_remove(position)),
+        None => Err(GpuError::NoSuchAdapter {
+            wanted: wanted.into(),
+            available: found.iter().map(|(s, _)| format!("[{}] {s}", s.index)).collect::<Vec<_>>().join(", "),
+        }),
+    }
+}

@@ -1,0 +1,172 @@
+//! The device of a run: its adapter, its limits, and the tier of kernels that these allow.
+
+use std::sync::{Arc, Mutex};
+
+use super::{AdapterSummary, GpuError, adapter};
+
+/// Which limits to ask the adapter for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LimitChoice {
+    /// The adapter's own buffer sizes; everything else as WebGPU guarantees it.
+    #[default]
+    Adapter,
+    /// Exactly what every WebGPU implementation offers, with wgpu in strict mode: what a browser gives.
+    WebGpu,
+}
+
+/// How to open a device.
+#[derive(Clone, Debug)]
+pub struct GpuOptions {
+    /// `auto`, a backend, an index, or part of a name.
+    pub adapter: String,
+    pub limits: LimitChoice,
+    /// Keep the bounds, loop and division checks in shaders that release builds leave out.
+    pub checked_shaders: bool,
+}
+
+impl Default for GpuOptions {
+    fn default() -> Self {
+        Self { adapter: "auto".into(), limits: LimitChoice::Adapter, checked_shaders: false }
+    }
+}
+
+/// An open device; clones share it.
+#[derive(Clone)]
+pub struct Gpu {
+    pub summary: AdapterSummary,
+    pub device: wgpu::Device,
+    pub queue: wgpu::Queue,
+    pub limits: wgpu::Limits,
+    pub checked_shaders: bool,
+    /// Nanoseconds a timestamp tick, where passes can be timed on the GPU.
+    pub timestamp_period: Option<f32>,
+    tier: &'static str,
+    failure: Arc<Mutex<Option<GpuError>>>,
+}
+
+impl Gpu {
+    /// Opens the adapter that `options` name, with exactly the limits and features the kernels use.
+    pub async fn open(options: &GpuOptions) -> Result<Self, GpuError> {
+        let strict = options.limits == LimitChoice::WebGpu;
+        let (summary, adapter) = adapter::choose(&options.adapter, strict).await?;
+        let limits = required_limits(&summary, &adapter.limits(), options.limits)?;
+        let timestamps = adapter.features() & wgpu::Features::TIMESTAMP_QUERY;
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("itop"),
+            required_features: timestamps,
+            required_limits: limits.clone(),
+            memory_hints: wgpu::MemoryHints::MemoryUsage,
+            ..Default::default()
+        };
+        let (device, queue) = adapter
+            .request_device(&descriptor)
+            .await
+            .map_err(|error| GpuError::Device { adapter: summary.name.clone(), message: error.to_string() })?;
+        let failure: Arc<Mutex<Option<GpuError>>> = Arc::default();
+        let keep = |slot: &Arc<Mutex<Option<GpuError>>>, error| {
+            // The first error is the cause; the rest follow from it.
+            if let Ok(mut slot) = slot.lock() {
+                slot.get_or_insert(error);
+            }
+        };
+        let slot = failure.clone();
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            keep(
+                &slot,
+                match error {
+                    wgpu::Error::OutOfMemory { source } => GpuError::OutOfMemory { what: source.to_string() },
+                    other => GpuError::Validation { what: "a command".into(), message: other.to_string() },
+                },
+            );
+        }));
+        let slot = failure.clone();
+        device.set_device_lost_callback(move |reason, message| {
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                keep(&slot, GpuError::Lost { message });
+            }
+        });
+        let timestamp_period = (!timestamps.is_empty()).then(|| queue.get_timestamp_period());
+        let tier = match options.limits {
+            LimitChoice::WebGpu => "webgpu",
+            LimitChoice::Adapter => "base",
+        };
+        Ok(Self {
+            summary,
+            device,
+            queue,
+            limits,
+            checked_shaders: options.checked_shaders,
+            timestamp_period,
+            tier,
+            failure,
+        })
+    }
+
+    /// The kernel tier: `webgpu` (limits of a browser) or `base` (the same kernels, larger buffers).
+    pub fn tier(&self) -> &'static str {
+        self.tier
+    }
+
+    /// The first error that the device reported outside of a call, if any.
+    pub fn check(&self) -> Result<(), GpuError> {
+        match self.failure.lock() {
+            Ok(mut slot) => slot.take().map_or(Ok(()), Err),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// The most bytes that one binding of a storage buffer may span.
+    pub fn max_binding(&self) -> u64 {
+        u64::from(self.limits.max_storage_buffer_binding_size).min(self.limits.max_buffer_size)
+    }
+}
+
+/// WebGPU's defaults for compute, nothing for graphics; buffer sizes as large as `choice` allows.
+fn required_limits(
+    summary: &AdapterSummary,
+    offered: &wgpu::Limits,
+    choice: LimitChoice,
+) -> Result<wgpu::Limits, GpuError> {
+    let webgpu = wgpu::Limits::defaults();
+    // Graphics limits play no part: take them as they are.
+    let mut limits = wgpu::Limits { ..offered.clone() };
+    limits.max_storage_buffers_per_shader_stage = webgpu.max_storage_buffers_per_shader_stage;
+    limits.max_compute_invocations_per_workgroup = webgpu.max_compute_invocations_per_workgroup;
+    limits.max_compute_workgroup_size_x = webgpu.max_compute_workgroup_size_x;
+    limits.max_compute_workgroups_per_dimension = webgpu.max_compute_workgroups_per_dimension;
+    // One GL driver offers 32 bytes less than WebGPU asks; no kernel uses the last kilobyte.
+    limits.max_compute_workgroup_storage_size = 15 * 1024;
+    limits.max_immediate_size = 0;
+    if choice == LimitChoice::WebGpu {
+        limits.max_storage_buffer_binding_size = webgpu.max_storage_buffer_binding_size;
+        limits.max_buffer_size = webgpu.max_buffer_size;
+    }
+    let needs = |limit, needed: u64, offered: u64| {
+        if needed <= offered {
+            Ok(())
+        } else {
+            Err(GpuError::Limit { adapter: summary.name.clone(), limit, needed, offered })
+        }
+    };
+    needs(
+        "max_storage_buffers_per_shader_stage",
+        limits.max_storage_buffers_per_shader_stage.into(),
+        offered.max_storage_buffers_per_shader_stage.into(),
+    )?;
+    needs(
+        "max_compute_invocations_per_workgroup",
+        limits.max_compute_invocations_per_workgroup.into(),
+        offered.max_compute_invocations_per_workgroup.into(),
+    )?;
+    needs(
+        "max_compute_workgroups_per_dimension",
+        limits.max_compute_workgroups_per_dimension.into(),
+        offered.max_compute_workgroups_per_dimension.into(),
+    )?;
+    needs(
+        "max_compute_workgroup_storage_size",
+        limits.max_compute_workgroup_storage_size.into(),
+        offered.max_compute_workgroup_storage_size.into(),
+    )?;
+    Ok(limits)
+}

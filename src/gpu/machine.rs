@@ -1,0 +1,362 @@
+//! The machine that carries a plan out: its buffers, its pipelines, its programs.
+
+use super::{BufferPlan, Gpu, GpuError, KernelCache, Pass, Slice};
+
+/// Passes with everything resolved: recording one is a few calls a pass and allocates nothing on the GPU.
+pub struct Program {
+    steps: Vec<Step>,
+}
+
+enum Step {
+    Dispatch { label: String, pipeline: wgpu::ComputePipeline, group: wgpu::BindGroup, workgroups: [u32; 3] },
+    Copy { label: String, from: Slice, to: Slice },
+    Clear { label: String, slice: Slice },
+}
+
+impl Program {
+    /// Number of passes.
+    pub fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// True without passes.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// The labels in order.
+    pub fn labels(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().map(Step::label)
+    }
+}
+
+impl Step {
+    fn label(&self) -> &str {
+        match self {
+            Step::Dispatch { label, .. } | Step::Copy { label, .. } | Step::Clear { label, .. } => label,
+        }
+    }
+}
+
+/// A device with the buffers of one plan.
+pub struct Machine {
+    pub gpu: Gpu,
+    buffers: Vec<wgpu::Buffer>,
+    labels: Vec<String>,
+    kernels: KernelCache,
+}
+
+impl Machine {
+    /// Allocates every buffer of `plan`; they start as zeros.
+    pub async fn new(gpu: Gpu, plan: &BufferPlan) -> Result<Self, GpuError> {
+        let mut buffers = Vec::with_capacity(plan.buffers.len());
+        for spec in &plan.buffers {
+            if spec.bytes > gpu.limits.max_buffer_size {
+                return Err(GpuError::Limit {
+                    adapter: gpu.summary.name.clone(),
+                    limit: "max_buffer_size",
+                    needed: spec.bytes,
+                    offered: gpu.limits.max_buffer_size,
+                });
+            }
+            let kind = if spec.uniform { wgpu::BufferUsages::UNIFORM } else { wgpu::BufferUsages::STORAGE };
+            let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+            buffers.push(gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some(&spec.label),
+                size: spec.bytes,
+                usage: kind | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            }));
+            if scope.pop().await.is_some() {
+                return Err(GpuError::OutOfMemory { what: format!("buffer `{}` ({} bytes)", spec.label, spec.bytes) });
+            }
+        }
+        let labels = plan.buffers.iter().map(|spec| spec.label.clone()).collect();
+        gpu.check()?;
+        Ok(Self { gpu, buffers, labels, kernels: KernelCache::default() })
+    }
+
+    /// Compiles the kernels of `passes` and binds their buffers. `progress` hears how many passes are ready.
+    pub fn prepare(&mut self, passes: &[Pass], mut progress: impl FnMut(usize)) -> Result<Program, GpuError> {
+        let mut steps = Vec::with_capacity(passes.len());
+        for pass in passes {
+            steps.push(match pass {
+                Pass::Copy { label, from, to } => Step::Copy { label: label.clone(), from: *from, to: *to },
+                Pass::Clear { label, slice } => Step::Clear { label: label.clone(), slice: *slice },
+                Pass::Dispatch { label, kernel, bindings, workgroups } => {
+                    let compiled = self.kernels.get(&self.gpu, kernel)?;
+                    let reject = |message: String| GpuError::Validation {
+                        what: format!("{label} ({})", kernel.shader),
+                        message,
+                    };
+                    if compiled.bindings != bindings.len() {
+                        let message = format!("{} bindings for {} in the shader", bindings.len(), compiled.bindings);
+                        return Err(reject(message));
+                    }
+                    if let Some(big) = bindings.iter().find(|slice| slice.bytes > self.gpu.max_binding()) {
+                        return Err(reject(format!(
+                            "binding `{}` spans {} bytes, and the adapter binds at most {}; use a smaller --batch-size",
+                            self.labels[big.buffer],
+                            big.bytes,
+                            self.gpu.max_binding()
+                        )));
+                    }
+                    let entries: Vec<_> = bindings
+                        .iter()
+                        .enumerate()
+                        .map(|(i, slice)| wgpu::BindGroupEntry {
+                            binding: i as u32,
+                            resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                                buffer: &self.buffers[slice.buffer],
+                                offset: slice.offset,
+                                size: std::num::NonZero::new(slice.bytes),
+                            }),
+                        })
+                        .collect();
+                    let group = self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+                        label: Some(label),
+                        layout: &compiled.layout,
+                        entries: &entries,
+                    });
+                    self.gpu.check().map_err(|error| reject(error.to_string()))?;
+                    let pipeline = compiled.pipeline.clone();
+                    Step::Dispatch { label: label.clone(), pipeline, group, workgroups: *workgroups }
+                }
+            });
+            progress(steps.len());
+        }
+        Ok(Program { steps })
+    }
+
+    /// Number of pipelines compiled so far.
+    pub fn pipelines(&self) -> usize {
+        self.kernels.len()
+    }
+
+    /// Writes `data` to the start of `slice` before the next submission.
+    pub fn write<T: bytemuck::NoUninit>(&self, slice: Slice, data: &[T]) {
+        let bytes: &[u8] = bytemuck::cast_slice(data);
+        debug_assert!(bytes.len() as u64 <= slice.bytes, "{}", self.labels[slice.buffer]);
+        if !bytes.is_empty() {
+            self.gpu.queue.write_buffer(&self.buffers[slice.buffer], slice.offset, bytes);
+        }
+    }
+
+    /// Runs `program` once, after everything submitted before. Does not wait.
+    pub fn submit(&self, program: &Program) -> wgpu::SubmissionIndex {
+        let mut encoder = self.encoder();
+        let mut at = 0;
+        while at < program.steps.len() {
+            if let Step::Dispatch { .. } = program.steps[at] {
+                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+                while let Some(Step::Dispatch { pipeline, group, workgroups, .. }) = program.steps.get(at) {
+                    pass.set_pipeline(pipeline);
+                    pass.set_bind_group(0, group, &[]);
+                    pass.dispatch_workgroups(workgroups[0], workgroups[1], workgroups[2]);
+                    at += 1;
+                }
+            } else {
+                self.record_transfer(&mut encoder, &program.steps[at]);
+                at += 1;
+            }
+        }
+        self.gpu.queue.submit([encoder.finish()])
+    }
+
+    fn encoder(&self) -> wgpu::CommandEncoder {
+        self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
+    }
+
+    fn record_transfer(&self, encoder: &mut wgpu::CommandEncoder, step: &Step) {
+        match step {
+            Step::Copy { from, to, .. } => encoder.copy_buffer_to_buffer(
+                &self.buffers[from.buffer],
+                from.offset,
+                &self.buffers[to.buffer],
+                to.offset,
+                from.bytes,
+            ),
+            Step::Clear { slice, .. } => {
+                encoder.clear_buffer(&self.buffers[slice.buffer], slice.offset, Some(slice.bytes));
+            }
+            Step::Dispatch { .. } => {}
+        }
+    }
+
+    /// Waits for everything submitted so far (in a browser: returns at once, map callbacks come from its event loop).
+    pub fn wait(&self, until: Option<wgpu::SubmissionIndex>) -> Result<(), GpuError> {
+        let poll = wgpu::PollType::Wait { submission_index: until, timeout: None };
+        self.gpu.device.poll(poll).map_err(|error| GpuError::Lost { message: error.to_string() })?;
+        self.gpu.check()
+    }
+
+    /// Copies `slices` out of their buffers as one piece; the copy is taken after everything submitted before.
+    /// Starts now, ends when the future is awaited.
+    pub fn read_slices(&self, slices: &[Slice]) -> ReadBack {
+        let bytes = slices.iter().map(|slice| slice.bytes).sum();
+        let staging = self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("read back"),
+            size: bytes,
+            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let mut encoder = self.encoder();
+        let mut at = 0;
+        for slice in slices {
+            let from = &self.buffers[slice.buffer];
+            encoder.copy_buffer_to_buffer(from, slice.offset, &staging, at, slice.bytes);
+            at += slice.bytes;
+        }
+        let submission = self.gpu.queue.submit([encoder.finish()]);
+        let (sender, receiver) = oneshot();
+        staging.map_async(wgpu::MapMode::Read, .., move |result| sender.send(result.map_err(|e| e.to_string())));
+        let what = slices.first().map_or_else(String::new, |slice| self.labels[slice.buffer].clone());
+        ReadBack { staging, submission, receiver, what }
+    }
+
+    /// Ends a [`Machine::read_slices`].
+    pub async fn finish(&self, read: ReadBack) -> Result<Vec<u8>, GpuError> {
+        // Natively nobody else drives the device; in a browser this does nothing and the event loop does.
+        self.wait(Some(read.submission))?;
+        let fail = |message: String| GpuError::ReadBack { what: read.what.clone(), message };
+        read.receiver.await.map_err(fail)?;
+        let view = read.staging.get_mapped_range(..).map_err(|error| fail(error.to_string()))?;
+        Ok(view.to_vec())
+    }
+
+    /// The content of `slice` after everything submitted before.
+    pub async fn read<T: bytemuck::Pod>(&self, slice: Slice) -> Result<Vec<T>, GpuError> {
+        let bytes = self.finish(self.read_slices(&[slice])).await?;
+        Ok(bytemuck::pod_collect_to_vec(&bytes))
+    }
+
+    /// Runs `program` with every pass timed: `(label, milliseconds)` in order. Uses timestamps where the adapter has
+    /// working ones, else the wall clock around one submission a pass; the flag says which (`true`: timestamps).
+    pub async fn profile(&self, program: &Program) -> Result<(Vec<(String, f64)>, bool), GpuError> {
+        if let Some(period) = self.gpu.timestamp_period {
+            let times = self.profile_timestamps(program, f64::from(period)).await?;
+            // macOS 26 returns only zeros (wgpu#9414).
+            if times.iter().any(|(_, ms)| *ms > 0.0) {
+                return Ok((times, true));
+            }
+        }
+        let mut times = Vec::with_capacity(program.steps.len());
+        for step in &program.steps {
+            let mut encoder = self.encoder();
+            self.record_one(&mut encoder, step, None);
+            let start = web_time::Instant::now();
+            let index = self.gpu.queue.submit([encoder.finish()]);
+            self.wait(Some(index))?;
+            times.push((step.label().to_string(), start.elapsed().as_secs_f64() * 1e3));
+        }
+        Ok((times, false))
+    }
+
+    async fn profile_timestamps(&self, program: &Program, period: f64) -> Result<Vec<(String, f64)>, GpuError> {
+        const CHUNK: usize = 1024; // 2 queries a pass, at most 4096 in a set
+        let mut times = Vec::with_capacity(program.steps.len());
+        for steps in program.steps.chunks(CHUNK) {
+            // Copies and clears are not passes and stay untimed: their queries would never be written.
+            let timed = |step: &&Step| matches!(step, Step::Dispatch { .. });
+            let count = (2 * steps.iter().filter(timed).count() as u32).max(2);
+            let queries = self.gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
+                label: Some("pass times"),
+                ty: wgpu::QueryType::Timestamp,
+                count,
+            });
+            let descriptor = |usage| wgpu::BufferDescriptor {
+                label: Some("pass times"),
+                size: u64::from(count) * 8,
+                usage,
+                mapped_at_creation: false,
+            };
+            use wgpu::BufferUsages as Usage;
+            let resolved = self.gpu.device.create_buffer(&descriptor(Usage::QUERY_RESOLVE | Usage::COPY_SRC));
+            let staging = self.gpu.device.create_buffer(&descriptor(Usage::MAP_READ | Usage::COPY_DST));
+            let mut encoder = self.encoder();
+            let mut next = 0;
+            for step in steps {
+                self.record_one(&mut encoder, step, Some((&queries, next)));
+                next += 2 * u32::from(timed(&step));
+            }
+            encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
+            encoder.copy_buffer_to_buffer(&resolved, 0, &staging, 0, None);
+            let submission = self.gpu.queue.submit([encoder.finish()]);
+            let (sender, receiver) = oneshot();
+            staging.map_async(wgpu::MapMode::Read, .., move |result| sender.send(result.map_err(|e| e.to_string())));
+            let read = ReadBack { staging, submission, receiver, what: "pass times".into() };
+            let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&self.finish(read).await?);
+            times.extend(steps.iter().filter(timed).zip(ticks.chunks_exact(2)).map(|(step, ticks)| {
+                (step.label().to_string(), ticks[1].saturating_sub(ticks[0]) as f64 * period / 1e6)
+            }));
+        }
+        Ok(times)
+    }
+
+    fn record_one(&self, encoder: &mut wgpu::CommandEncoder, step: &Step, times: Option<(&wgpu::QuerySet, u32)>) {
+        if let Step::Dispatch { pipeline, group, workgroups, .. } = step {
+            let timestamp_writes = times.map(|(query_set, first)| wgpu::ComputePassTimestampWrites {
+                query_set,
+                beginning_of_pass_write_index: Some(first),
+                end_of_pass_write_index: Some(first + 1),
+            });
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
+            pass.set_pipeline(pipeline);
+            pass.set_bind_group(0, group, &[]);
+            pass.dispatch_workgroups(workgroups[0], workgroups[1], workgroups[2]);
+        } else {
+            self.record_transfer(encoder, step);
+        }
+    }
+}
+
+/// A read-back under way.
+pub struct ReadBack {
+    staging: wgpu::Buffer,
+    submission: wgpu::SubmissionIndex,
+    receiver: Receiver,
+    what: String,
+}
+
+/// A one-value channel whose receiving end is a future: map callbacks come from another thread or an event loop.
+fn oneshot() -> (Sender, Receiver) {
+    let shared: std::sync::Arc<std::sync::Mutex<Shared>> = Default::default();
+    (Sender(shared.clone()), Receiver(shared))
+}
+
+#[derive(Default)]
+struct Shared {
+    value: Option<Result<(), String>>,
+    waker: Option<std::task::Waker>,
+}
+
+struct Sender(std::sync::Arc<std::sync::Mutex<Shared>>);
+struct Receiver(std::sync::Arc<std::sync::Mutex<Shared>>);
+
+impl Sender {
+    fn send(self, value: Result<(), String>) {
+        if let Ok(mut shared) = self.0.lock() {
+            shared.value = Some(value);
+            if let Some(waker) = shared.waker.take() {
+                waker.wake();
+            }
+        }
+    }
+}
+
+impl Future for Receiver {
+    type Output = Result<(), String>;
+
+    fn poll(self: std::pin::Pin<&mut Self>, context: &mut std::task::Context<'_>) -> std::task::Poll<Self::Output> {
+        let Ok(mut shared) = self.0.lock() else {
+            return std::task::Poll::Ready(Err("the read-back's lock is poisoned".into()));
+        };
+        match shared.value.take() {
+            Some(value) => std::task::Poll::Ready(value),
+            None => {
+                shared.waker = Some(context.waker().clone());
+                std::task::Poll::Pending
+            }
+        }
+    }
+}

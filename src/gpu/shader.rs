@@ -1,0 +1,183 @@
+//! WGSL sources and the preprocessor that specialises them.
+//!
+//! Beside WGSL itself (`override` constants carry the shapes), a source may use, each on a line of its own:
+//!
+//! - `#import name`: the text of `shaders/shared/name.wgsl`, once
+//! - `#ifdef NAME` / `#ifndef NAME` … `#else` … `#endif`: NAME is among the defines
+//! - `#for i in 0..N` … `#endfor`: the lines between, N times, with `$i` replaced; N is a number or `$NAME`
+//!
+//! and `$NAME` anywhere, replaced by the define's value.
+
+use std::collections::HashSet;
+
+macro_rules! sources {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("../../shaders/", $name, ".wgsl")))),*]
+    };
+}
+
+/// Every kernel: `(name, WGSL with directives)`.
+pub const KERNELS: &[(&str, &str)] = sources![
+    "augment",
+    "conv_bias_grad",
+    "conv_dense_gather",
+    "conv_dense_grad_weight",
+    "conv_sparse_gather",
+    "conv_sparse_grad_weight",
+    "flatten",
+    "grow_random",
+    "index_columns",
+    "index_entries",
+    "index_rows",
+    "loss",
+    "loss_reduce",
+    "philox_test",
+    "pointwise_backward",
+    "pointwise_forward",
+    "pointwise_grad_finish",
+    "pointwise_grad_stats",
+    "pointwise_stats",
+    "pointwise_stats_eval",
+    "pointwise_stats_finish",
+    "pool_backward",
+    "pool_forward",
+    "rank_count",
+    "rank_write",
+    "scan",
+    "select_apply",
+    "select_histogram",
+    "select_pick",
+    "sgd",
+    "topology_move",
+    "topology_stats",
+];
+
+/// Snippets for `#import`.
+const SHARED: &[(&str, &str)] = sources![
+    "shared/bits",
+    "shared/fold",
+    "shared/philox",
+    "shared/reduce",
+    "shared/scan",
+    "shared/select",
+    "shared/step"
+];
+
+/// A preprocessor directive that cannot be followed: line (from 1) and what is wrong.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {message}")]
+pub struct PreprocessError {
+    pub line: usize,
+    pub message: String,
+}
+
+/// The source of a kernel.
+pub fn source(name: &str) -> Option<&'static str> {
+    KERNELS.iter().find(|(kernel, _)| *kernel == name).map(|(_, text)| *text)
+}
+
+/// Follows the directives in `text` under `defines`.
+pub fn preprocess(text: &str, defines: &[(&str, u32)]) -> Result<String, PreprocessError> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut output = String::with_capacity(text.len() * 2);
+    expand(&lines, 0, defines, &mut HashSet::new(), &mut output)?;
+    Ok(output)
+}
+
+fn expand(
+    lines: &[&str],
+    first: usize,
+    defines: &[(&str, u32)],
+    imported: &mut HashSet<String>,
+    output: &mut String,
+) -> Result<(), PreprocessError> {
+    let fail = |at: usize, message: String| PreprocessError { line: first + at + 1, message };
+    // One entry an open `#ifdef`: are its lines kept?
+    let mut kept: Vec<bool> = Vec::new();
+    let mut at = 0;
+    while at < lines.len() {
+        let words: Vec<&str> = lines[at].split_whitespace().collect();
+        let active = kept.iter().all(|&k| k);
+        match words.as_slice() {
+            ["#ifdef", name] => kept.push(defines.iter().any(|(define, _)| define == name)),
+            ["#ifndef", name] => kept.push(defines.iter().all(|(define, _)| define != name)),
+            ["#else"] => {
+                let last = kept.last_mut().ok_or_else(|| fail(at, "#else without #ifdef".into()))?;
+                *last = !*last;
+            }
+            ["#endif"] => {
+                kept.pop().ok_or_else(|| fail(at, "#endif without #ifdef".into()))?;
+            }
+            _ if !active => {}
+            ["#import", name] => {
+                if imported.insert((*name).to_string()) {
+                    let path = format!("shared/{name}");
+                    let snippet = SHARED.iter().find(|(shared, _)| *shared == path);
+                    let text = snippet.ok_or_else(|| fail(at, format!("no shared snippet `{name}`")))?.1;
+                    expand(&text.lines().collect::<Vec<_>>(), 0, defines, imported, output)?;
+                }
+            }
+            ["#for", variable, "in", range] => {
+                let length = lines[at..]
+                    .iter()
+                    .position(|line| line.trim() == "#endfor")
+                    .ok_or_else(|| fail(at, "#for without #endfor".into()))?;
+                let bound = range.strip_prefix("0..").unwrap_or("");
+                let bound = substitute(bound, defines);
+                let count: u32 = bound.parse().map_err(|_| fail(at, format!("bad range `{range}`")))?;
+                let name = format!("${variable}");
+                for i in 0..count {
+                    let body: Vec<String> =
+                        lines[at + 1..at + length].iter().map(|line| line.replace(&name, &i.to_string())).collect();
+                    let body: Vec<&str> = body.iter().map(String::as_str).collect();
+                    expand(&body, first + at + 1, defines, imported, output)?;
+                }
+                at += length;
+            }
+            [word, ..] if word.starts_with('#') => return Err(fail(at, format!("unknown directive `{word}`"))),
+            _ => {
+                output.push_str(&substitute(lines[at], defines));
+                output.push('\n');
+            }
+        }
+        at += 1;
+    }
+    if kept.is_empty() { Ok(()) } else { Err(fail(lines.len() - 1, "#ifdef without #endif".into())) }
+}
+
+fn substitute(line: &str, defines: &[(&str, u32)]) -> String {
+    let mut line = line.to_string();
+    if line.contains('$') {
+        for (name, value) in defines {
+            line = line.replace(&format!("${name}"), &value.to_string());
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directives() {
+        let text = "a\n#ifdef X\nb $X\n#else\nc\n#endif\n#for i in 0..$N\nd$i\n#endfor\ne";
+        assert_eq!(preprocess(text, &[("X", 7), ("N", 2)]).unwrap(), "a\nb 7\nd0\nd1\ne\n");
+        assert_eq!(preprocess(text, &[("N", 0)]).unwrap(), "a\nc\ne\n");
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (text, line, word) in [
+            ("#endif", 1, "without #ifdef"),
+            ("x\n#ifdef A\n", 2, "without #endif"),
+            ("#for i in 0..N\n#endfor", 1, "bad range"),
+            ("#for i in 0..2\n", 1, "without #endfor"),
+            ("#import nothing", 1, "no shared snippet"),
+            ("\n#define X", 2, "unknown directive"),
+        ] {
+            let error = preprocess(text, &[]).unwrap_err();
+            assert!(error.line == line && error.message.contains(word), "{text:?}: {error}");
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! From the resident u8 images to the network's input: random crop, flip, normalise.
+//! Shader: `augment.wgsl`; twin: [`super::reference::augment`].
+
+use super::Layout;
+use crate::gpu::{Kernel, Pass, Slice};
+
+/// What a random crop sees beyond the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Padding {
+    /// Black, as torchvision's `RandomCrop`.
+    Zero,
+    /// The image mirrored at its edge, as the ITOP code does for CIFAR-10.
+    Reflect,
+}
+
+/// Pixels that a random crop may move an image by.
+pub const PAD: usize = 4;
+
+/// The tensors of an input pass.
+#[derive(Clone, Debug)]
+pub struct AugmentSlices {
+    /// Image numbers in the order of the epoch.
+    pub order: Slice,
+    /// Label of every image.
+    pub image_labels: Slice,
+    /// Labels of the batch.
+    pub labels: Slice,
+    pub output: Slice,
+    /// `(mean, 1/std)` a channel.
+    pub normal: Slice,
+    /// The images' bytes, planar, `per_chunk` images a slice; one to three slices.
+    pub chunks: Vec<Slice>,
+    pub per_chunk: usize,
+}
+
+/// Fills the input with the batch that the step names; `augment` crops and flips.
+pub fn pass(layout: &Layout, io: &AugmentSlices, run: Slice, augment: Option<Padding>) -> Pass {
+    let kernel = Kernel::new("augment")
+        .define_if(io.chunks.len() > 1, "CHUNK1")
+        .define_if(io.chunks.len() > 2, "CHUNK2")
+        .define_if(augment.is_some(), "AUGMENT")
+        .define_if(augment == Some(Padding::Reflect), "REFLECT")
+        .set("LANES", layout.lanes())
+        .set("CHANNELS", layout.channels)
+        .set("HEIGHT", layout.height)
+        .set("WIDTH", layout.width)
+        .set("PAD", PAD)
+        .set("CHUNK", io.per_chunk)
+        .set("OUT_ORIGIN", layout.origin(0))
+        .set("OUT_BLOCK", layout.block())
+        .set("OUT_PLANE", layout.plane())
+        .set("OUT_ROW", layout.row());
+    let mut bindings = vec![io.order, io.image_labels, io.labels, io.output, run, io.normal];
+    bindings.extend(&io.chunks);
+    let groups = (layout.pixels() * layout.lanes()).div_ceil(64);
+    Pass::dispatch("input", kernel, &bindings, [groups as u32, 1, layout.blocks() as u32])
+}

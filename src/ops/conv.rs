@@ -1,0 +1,129 @@
+//! The geometry of a convolution, common to its sparse and dense kernels.
+
+use super::{Layout, Tuning};
+use crate::gpu::Kernel;
+
+/// A square convolution between two activations, zero-padded by their borders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Conv {
+    pub input: Layout,
+    pub output: Layout,
+    pub kernel: usize,
+    pub stride: usize,
+    pub padding: usize,
+}
+
+impl Conv {
+    /// Height or width of the result for `size` of the input; `None` if the kernel does not fit.
+    pub fn output_size(size: usize, kernel: usize, stride: usize, padding: usize) -> Option<usize> {
+        (size + 2 * padding).checked_sub(kernel).map(|room| room / stride + 1)
+    }
+
+    /// Border that the input needs.
+    pub fn input_halo(padding: usize) -> usize {
+        padding
+    }
+
+    /// Border that the output (its gradient, to be exact) needs, for `size` and `out_size` rows or columns.
+    pub fn output_halo(size: usize, out_size: usize, kernel: usize, stride: usize, padding: usize) -> usize {
+        let behind = ((size - 1 + padding) / stride + 1).saturating_sub(out_size);
+        lead(kernel, stride, padding).max(behind)
+    }
+
+    /// Input elements an output sums over, `in × kernel × kernel`.
+    pub fn row_length(&self) -> usize {
+        self.input.channels * self.kernel * self.kernel
+    }
+
+    /// Elements of the dense weight `[out, in, kernel, kernel]`.
+    pub fn numel(&self) -> usize {
+        self.output.channels * self.row_length()
+    }
+
+    /// Rows of the transposed order: input channels × parity classes.
+    pub fn columns(&self) -> usize {
+        self.input.channels * self.stride * self.stride
+    }
+
+    /// How many output pixels before its own the input gradient's gather begins.
+    pub fn lead(&self) -> usize {
+        lead(self.kernel, self.stride, self.padding)
+    }
+
+    /// Constants of a gather from x to y.
+    pub(super) fn forward_constants(&self, kernel: Kernel) -> Kernel {
+        let (x, y) = (&self.input, &self.output);
+        kernel
+            .set("LANES", x.lanes())
+            .set("GRID_W", y.width)
+            .set("IN_ORIGIN", x.origin(self.padding))
+            .set("IN_BLOCK", x.block())
+            .set("IN_STEP_Y", self.stride * x.row())
+            .set("IN_STEP_X", self.stride * x.lanes())
+            .set("OUT_ORIGIN", y.origin(0))
+            .set("OUT_BLOCK", y.block())
+            .set("OUT_PLANE", y.plane())
+            .set("OUT_ROW", y.row())
+            .set("OUT_STEP", 1)
+            .set("OUT_H", y.height)
+            .set("OUT_W", y.width)
+    }
+
+    /// Constants of a gather from dy to dx.
+    pub(super) fn backward_constants(&self, kernel: Kernel) -> Kernel {
+        let (x, y) = (&self.input, &self.output);
+        kernel
+            .set("LANES", x.lanes())
+            .set("GRID_W", x.width.div_ceil(self.stride))
+            .set("IN_ORIGIN", y.origin(self.lead()))
+            .set("IN_BLOCK", y.block())
+            .set("IN_STEP_Y", y.row())
+            .set("IN_STEP_X", y.lanes())
+            .set("OUT_ORIGIN", x.origin(0))
+            .set("OUT_BLOCK", x.block())
+            .set("OUT_PLANE", x.plane())
+            .set("OUT_ROW", x.row())
+            .set("OUT_STEP", self.stride)
+            .set("OUT_H", x.height)
+            .set("OUT_W", x.width)
+    }
+
+    /// Constants of a sum over all pixels of x and dy.
+    pub(super) fn weight_constants(&self, kernel: Kernel) -> Kernel {
+        let (x, y) = (&self.input, &self.output);
+        kernel
+            .set("LANES", x.lanes())
+            .set("BLOCKS", x.blocks())
+            .set("PIXELS", y.pixels())
+            .set("OUT_W", y.width)
+            .set("IN_ORIGIN", x.origin(self.padding))
+            .set("IN_BLOCK", x.block())
+            .set("IN_STEP_Y", self.stride * x.row())
+            .set("IN_STEP_X", self.stride * x.lanes())
+            .set("OUT_ORIGIN", y.origin(0))
+            .set("OUT_BLOCK", y.block())
+            .set("OUT_PLANE", y.plane())
+            .set("OUT_ROW", y.row())
+    }
+
+    /// Workgroup size, and grid for `rows` result rows, of a gather to y or (backward) to one parity class of x.
+    pub(super) fn gather_grid(&self, tuning: &Tuning, rows: usize, backward: bool) -> (u32, [u32; 3]) {
+        let pixels = if backward {
+            self.input.height.div_ceil(self.stride) * self.input.width.div_ceil(self.stride)
+        } else {
+            self.output.pixels()
+        };
+        let threads = pixels * self.input.lanes();
+        let size = tuning.gather.min(threads.next_power_of_two() as u32);
+        (size, [rows as u32, threads.div_ceil(size as usize) as u32, self.input.blocks() as u32])
+    }
+
+    /// Workgroup size of a sum over all pixels.
+    pub(super) fn reduce_size(&self, tuning: &Tuning) -> u32 {
+        tuning.reduce.min((self.output.pixels() * self.input.lanes()).next_power_of_two() as u32)
+    }
+}
+
+fn lead(kernel: usize, stride: usize, padding: usize) -> usize {
+    (kernel - 1).saturating_sub(padding).div_ceil(stride)
+}

@@ -1,0 +1,32 @@
+//! `[C, H, W]` to `[C·H·W, 1, 1]`. Shader: `flatten.wgsl`.
+
+use super::Layout;
+use crate::gpu::{Kernel, Pass, Slice};
+
+/// Copies `from` of layout `map` to `to` of layout `flat`.
+pub fn forward(label: &str, map: &Layout, flat: &Layout, from: Slice, to: Slice) -> Pass {
+    pass(format!("{label}: forward"), Kernel::new("flatten"), map, flat, [from, to])
+}
+
+/// Copies (adds) the gradient `from` of layout `flat` to `to` of layout `map`.
+pub fn backward(label: &str, map: &Layout, flat: &Layout, from: Slice, to: Slice, accumulate: bool) -> Pass {
+    let kernel = Kernel::new("flatten").define("BACKWARD", 1).define_if(accumulate, "ACCUMULATE");
+    pass(format!("{label}: backward"), kernel, map, flat, [from, to])
+}
+
+fn pass(label: String, kernel: Kernel, map: &Layout, flat: &Layout, bindings: [Slice; 2]) -> Pass {
+    let kernel = kernel
+        .set("LANES", map.lanes())
+        .set("COUNT", flat.channels)
+        .set("HEIGHT", map.height)
+        .set("WIDTH", map.width)
+        .set("MAP_ORIGIN", map.origin(0))
+        .set("MAP_BLOCK", map.block())
+        .set("MAP_PLANE", map.plane())
+        .set("MAP_ROW", map.row())
+        .set("FLAT_ORIGIN", flat.origin(0))
+        .set("FLAT_BLOCK", flat.block())
+        .set("FLAT_PLANE", flat.plane());
+    let groups = (flat.channels * map.lanes()).div_ceil(64);
+    Pass::dispatch(label, kernel, &bindings, [groups as u32, 1, map.blocks() as u32])
+}

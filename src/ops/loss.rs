@@ -1,0 +1,40 @@
+//! Log-softmax, negative log-likelihood with label smoothing, its gradient, top-1 counting.
+//! Shaders: `loss.wgsl`, `loss_reduce.wgsl`; twin: [`super::reference::loss`].
+
+use super::Layout;
+use crate::gpu::{Kernel, Pass, Slice};
+
+/// The tensors of the loss.
+#[derive(Clone, Copy, Debug)]
+pub struct LossSlices {
+    /// `[classes, 1, 1]`
+    pub logits: Slice,
+    /// Gradient of the mean loss, in training.
+    pub logits_grad: Option<Slice>,
+    /// One `u32` an image.
+    pub labels: Slice,
+    /// `(loss, correct)` an image: 8 bytes.
+    pub result: Slice,
+    /// Slots of `(loss sum, correct, images, 0)`: 16 bytes; the batch adds to the one that the step names.
+    pub metrics: Slice,
+}
+
+/// Loss of a batch.
+pub fn passes(layout: &Layout, io: &LossSlices, run: Slice) -> Vec<Pass> {
+    let kernel = Kernel::new("loss")
+        .define_if(io.logits_grad.is_some(), "GRADIENT")
+        .set("IMAGES", layout.blocks() * layout.block_images())
+        .set("BATCH", layout.block_images())
+        .set("CLASSES", layout.channels)
+        .set("PLANE", layout.plane() * 4)
+        .set("BLOCK", layout.block() * 4)
+        .set("ORIGIN", layout.origin(0) * 4);
+    let mut bindings = vec![io.logits, io.labels, io.result, run];
+    bindings.extend(io.logits_grad);
+    let images = layout.blocks() * layout.block_images();
+    let reduce = Kernel::new("loss_reduce").define("WG", 64).set("IMAGES", images);
+    vec![
+        Pass::dispatch("loss", kernel, &bindings, [images.div_ceil(32) as u32, 1, 1]),
+        Pass::dispatch("loss: sum", reduce, &[io.result, io.metrics, run], [1, 1, 1]),
+    ]
+}

@@ -1,0 +1,196 @@
+//! `relu(norm(x) + residual)`, each part optional: batch normalisation, residual addition and ReLU in one read and one
+//! write. Shaders: `pointwise_*.wgsl`; twin: [`super::reference::pointwise`].
+
+use super::{Layout, Tuning};
+use crate::gpu::{Kernel, Pass, Slice};
+
+/// The buffers of one batch normalisation.
+#[derive(Clone, Copy, Debug)]
+pub struct NormSlices {
+    /// γ and β, and their gradients: one `f32` a channel.
+    pub weight: Slice,
+    pub bias: Slice,
+    pub weight_grad: Slice,
+    pub bias_grad: Slice,
+    /// Running means, then running variances.
+    pub running: Slice,
+    /// `(mean, 1/std, scale, shift)` a channel, from the last forward pass.
+    pub factors: Slice,
+    /// Scratch, free between passes: [`partial_bytes`] and one `vec4` a channel.
+    pub partials: Slice,
+    pub grad_factors: Slice,
+}
+
+/// A pointwise node with its tensors: x to y.
+#[derive(Clone, Copy, Debug)]
+pub struct Pointwise {
+    pub input: Layout,
+    pub output: Layout,
+    /// Layout of the residual, if there is one.
+    pub residual: Option<Layout>,
+    pub norm: Option<NormSlices>,
+    pub relu: bool,
+}
+
+/// Scratch bytes for the statistics of `layout`.
+pub fn partial_bytes(layout: &Layout) -> u64 {
+    8 * (layout.channels * layout.blocks()) as u64
+}
+
+/// Training: batch statistics, running statistics, result.
+pub fn forward_train(
+    label: &str,
+    node: &Pointwise,
+    tuning: &Tuning,
+    x: Slice,
+    residual: Option<Slice>,
+    y: Slice,
+    run: Slice,
+) -> Vec<Pass> {
+    let mut passes = Vec::new();
+    if let Some(norm) = &node.norm {
+        let layout = &node.input;
+        let stats = Kernel::new("pointwise_stats")
+            .define("WG", reduce_size(layout, tuning))
+            .set("LANES", layout.lanes())
+            .set("BLOCKS", layout.blocks())
+            .set("PIXELS", layout.pixels())
+            .set("WIDTH", layout.width)
+            .set("ORIGIN", layout.origin(0))
+            .set("BLOCK", layout.block())
+            .set("PLANE", layout.plane())
+            .set("ROW", layout.row());
+        let grid = [layout.channels as u32, 1, layout.blocks() as u32];
+        passes.push(Pass::dispatch(format!("{label}: statistics"), stats, &[x, norm.partials, run], grid));
+        let finish = Kernel::new("pointwise_stats_finish")
+            .set("CHANNELS", layout.channels)
+            .set("BLOCKS", layout.blocks())
+            .set("BATCH", layout.block_images())
+            .set("PIXELS", layout.pixels());
+        let bindings = [norm.partials, norm.weight, norm.bias, norm.running, norm.factors, run];
+        let label = format!("{label}: statistics of the batch");
+        passes.push(Pass::dispatch(label, finish, &bindings, per_channel(layout)));
+    }
+    passes.push(apply(label, node, x, residual, y));
+    passes
+}
+
+/// Evaluation: running statistics, result.
+pub fn forward_eval(label: &str, node: &Pointwise, x: Slice, residual: Option<Slice>, y: Slice) -> Vec<Pass> {
+    let mut passes = Vec::new();
+    if let Some(norm) = &node.norm {
+        let kernel = Kernel::new("pointwise_stats_eval").set("CHANNELS", node.input.channels);
+        let bindings = [norm.weight, norm.bias, norm.running, norm.factors];
+        let label = format!("{label}: running statistics");
+        passes.push(Pass::dispatch(label, kernel, &bindings, per_channel(&node.input)));
+    }
+    passes.push(apply(label, node, x, residual, y));
+    passes
+}
+
+fn apply(label: &str, node: &Pointwise, x: Slice, residual: Option<Slice>, y: Slice) -> Pass {
+    let mut kernel = Kernel::new("pointwise_forward").define_if(node.relu, "RELU");
+    let mut bindings = vec![x, y];
+    if let Some(norm) = &node.norm {
+        kernel = kernel.define("NORM", 1);
+        bindings.push(norm.factors);
+    }
+    if let Some(residual) = residual {
+        kernel = kernel.define("RESIDUAL", bindings.len() as u32);
+        bindings.push(residual);
+    }
+    Pass::dispatch(format!("{label}: forward"), shape(kernel, node), &bindings, grid(&node.output))
+}
+
+/// The tensors of a backward pass.
+#[derive(Clone, Copy, Debug)]
+pub struct BackwardSlices {
+    pub x: Slice,
+    pub y: Slice,
+    pub dy: Slice,
+    pub dx: Slice,
+    pub accumulate: bool,
+    /// Gradient of the residual and whether to add to it.
+    pub residual: Option<(Slice, bool)>,
+}
+
+/// dx, the residual's gradient, and those of γ and β.
+pub fn backward(label: &str, node: &Pointwise, tuning: &Tuning, io: &BackwardSlices, run: Slice) -> Vec<Pass> {
+    let mut passes = Vec::new();
+    let (x, y) = (&node.input, &node.output);
+    if let Some(norm) = &node.norm {
+        let stats = Kernel::new("pointwise_grad_stats")
+            .define("WG", reduce_size(x, tuning))
+            .define_if(node.relu, "RELU")
+            .set("LANES", x.lanes())
+            .set("BLOCKS", x.blocks())
+            .set("PIXELS", x.pixels())
+            .set("WIDTH", x.width);
+        let stats = planes(stats, x, y);
+        let mut bindings = vec![io.x, io.dy, norm.factors, norm.partials];
+        if node.relu {
+            bindings.push(io.y);
+        }
+        let grid = [x.channels as u32, 1, x.blocks() as u32];
+        passes.push(Pass::dispatch(format!("{label}: grad statistics"), stats, &bindings, grid));
+        let finish = Kernel::new("pointwise_grad_finish")
+            .set("CHANNELS", x.channels)
+            .set("BLOCKS", x.blocks())
+            .set("PIXELS", x.pixels());
+        let bindings = [norm.partials, norm.factors, norm.weight_grad, norm.bias_grad, norm.grad_factors, run];
+        passes.push(Pass::dispatch(format!("{label}: grad_weight"), finish, &bindings, per_channel(x)));
+    }
+    let mut kernel = Kernel::new("pointwise_backward").define_if(io.accumulate, "ACCUMULATE");
+    let mut bindings = vec![io.dy, io.dx, run];
+    if node.relu {
+        kernel = kernel.define("RELU", bindings.len() as u32);
+        bindings.push(io.y);
+    }
+    if let Some(norm) = &node.norm {
+        kernel = kernel.define("NORM", bindings.len() as u32).define("FACTORS", bindings.len() as u32 + 1);
+        bindings.extend([io.x, norm.grad_factors]);
+    }
+    if let Some((residual, accumulate)) = io.residual {
+        kernel = kernel.define_if(accumulate, "RESIDUAL_ACCUMULATE").define("RESIDUAL", bindings.len() as u32);
+        bindings.push(residual);
+    }
+    passes.push(Pass::dispatch(format!("{label}: backward"), shape(kernel, node), &bindings, grid(y)));
+    passes
+}
+
+fn reduce_size(layout: &Layout, tuning: &Tuning) -> u32 {
+    tuning.reduce.min((layout.pixels() * layout.lanes()).next_power_of_two() as u32)
+}
+
+fn per_channel(layout: &Layout) -> [u32; 3] {
+    [layout.channels.div_ceil(64) as u32, 1, 1]
+}
+
+fn grid(layout: &Layout) -> [u32; 3] {
+    let groups = (layout.pixels() * layout.lanes()).div_ceil(64);
+    [layout.channels as u32, groups as u32, layout.blocks() as u32]
+}
+
+fn shape(kernel: Kernel, node: &Pointwise) -> Kernel {
+    let residual = node.residual.unwrap_or(node.output);
+    planes(kernel, &node.input, &node.output)
+        .set("LANES", node.output.lanes())
+        .set("PIXELS", node.output.pixels())
+        .set("WIDTH", node.output.width)
+        .set("RES_ORIGIN", residual.origin(0))
+        .set("RES_BLOCK", residual.block())
+        .set("RES_PLANE", residual.plane())
+        .set("RES_ROW", residual.row())
+}
+
+fn planes(kernel: Kernel, input: &Layout, output: &Layout) -> Kernel {
+    kernel
+        .set("IN_ORIGIN", input.origin(0))
+        .set("IN_BLOCK", input.block())
+        .set("IN_PLANE", input.plane())
+        .set("IN_ROW", input.row())
+        .set("OUT_ORIGIN", output.origin(0))
+        .set("OUT_BLOCK", output.block())
+        .set("OUT_PLANE", output.plane())
+        .set("OUT_ROW", output.row())
+}

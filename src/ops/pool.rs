@@ -1,0 +1,58 @@
+//! Square pooling with stride = size. Shaders: `pool_*.wgsl`; twin: [`super::reference::pool`].
+
+use super::Layout;
+use crate::gpu::{Kernel, Pass, Slice};
+
+/// What a window gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PoolKind {
+    Max,
+    Average,
+}
+
+/// y = pool(x).
+pub fn forward(label: &str, kind: PoolKind, size: usize, from: &Layout, to: &Layout, x: Slice, y: Slice) -> Pass {
+    let kernel =
+        shape(Kernel::new("pool_forward"), kind, size, from, to).set("OUT_PIXELS", to.pixels()).set("OUT_W", to.width);
+    Pass::dispatch(format!("{label}: forward"), kernel, &[x, y], grid(to))
+}
+
+/// dx (+)= pool'(dy); the maximum needs x to find where it was.
+pub fn backward(
+    label: &str,
+    kind: PoolKind,
+    size: usize,
+    from: &Layout,
+    to: &Layout,
+    [x, dy, dx]: [Slice; 3],
+    accumulate: bool,
+) -> Pass {
+    let kernel = shape(Kernel::new("pool_backward").define_if(accumulate, "ACCUMULATE"), kind, size, from, to)
+        .set("IN_PIXELS", from.pixels())
+        .set("IN_W", from.width)
+        .set("OUT_H", to.height)
+        .set("OUT_W", to.width);
+    let bindings = [dy, dx, x];
+    let used = if kind == PoolKind::Max { &bindings[..] } else { &bindings[..2] };
+    Pass::dispatch(format!("{label}: backward"), kernel, used, grid(from))
+}
+
+fn shape(kernel: Kernel, kind: PoolKind, size: usize, from: &Layout, to: &Layout) -> Kernel {
+    kernel
+        .define_if(kind == PoolKind::Max, "MAX")
+        .set("LANES", from.lanes())
+        .set("SIZE", size)
+        .set("IN_ORIGIN", from.origin(0))
+        .set("IN_BLOCK", from.block())
+        .set("IN_PLANE", from.plane())
+        .set("IN_ROW", from.row())
+        .set("OUT_ORIGIN", to.origin(0))
+        .set("OUT_BLOCK", to.block())
+        .set("OUT_PLANE", to.plane())
+        .set("OUT_ROW", to.row())
+}
+
+fn grid(layout: &Layout) -> [u32; 3] {
+    let groups = (layout.pixels() * layout.lanes()).div_ceil(64);
+    [layout.channels as u32, groups as u32, layout.blocks() as u32]
+}

@@ -1,0 +1,25 @@
+//! What changes from step to step, in one uniform buffer. Twin: `shaders/shared/step.wgsl`.
+
+use bytemuck::{Pod, Zeroable};
+
+/// See the shader for the meaning of each field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub struct StepParams {
+    /// Images of this batch that count; the rest are padding.
+    pub valid: u32,
+    /// Position of the batch's first image in the epoch's order.
+    pub cursor: u32,
+    pub epoch: u32,
+    /// Which slot of the metrics gets the batch's loss.
+    pub slot: u32,
+    pub seed: [u32; 2],
+    /// Topology updates so far.
+    pub update: u32,
+    pub pad: u32,
+    pub lr: f32,
+    pub momentum: f32,
+    pub weight_decay: f32,
+    /// Label smoothing, 0 to 1.
+    pub smoothing: f32,
+}

@@ -1,0 +1,271 @@
+//! Moving the active set of a layer: prune, grow, statistics, index. Everything runs on the GPU and works on bitsets over
+//! the flat indices of the weight and on the active list; only [`Counters`] come back.
+//!
+//! The rule is the exact one: remove the `k` active weights of least magnitude (of equals the higher index), then activate
+//! the `k` inactive positions of highest score (of equals the lower index). Just-removed positions may regrow and then keep
+//! value and momentum; others start at 0/0 (`reference/itop.md` 3.5, the ITOP code's order).
+//! Shaders: `rank_*`, `scan`, `select_*`, `grow_random`, `topology_*`, `index_*`; twin: [`super::reference::topology`].
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{Conv, SparseIndex, Tuning, conv_sparse::groups_most};
+use crate::gpu::{BufferPlan, Kernel, Pass, Slice, fold};
+
+/// What an update did to a layer; twin of the counters in `topology_stats.wgsl`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Counters {
+    /// Active positions after the update.
+    pub active: u32,
+    pub pruned: u32,
+    pub grown: u32,
+    /// Grown positions that the prune of the same update had removed.
+    pub regrown: u32,
+    /// Positions active for the first time.
+    pub newly_explored: u32,
+    /// Positions active at any time so far.
+    pub explored: u32,
+    /// Positions that were active for a whole interval and survived the prune that ended it.
+    pub reliable: u32,
+    /// Bits of the least magnitude kept.
+    pub threshold: u32,
+    /// Output channels without an active weight.
+    pub dead_outputs: u32,
+    pub pad: [u32; 7],
+}
+
+const WORDS: usize = size_of::<Counters>() / 4;
+const THRESHOLD: usize = std::mem::offset_of!(Counters, threshold) / 4;
+const DEAD: usize = std::mem::offset_of!(Counters, dead_outputs) / 4;
+
+/// Where the scores of a growth come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scores {
+    /// Magnitudes of what is in the scratch already (RigL: the dense gradient).
+    Scratch,
+    /// 31 random bits a position (SET).
+    Random,
+}
+
+/// A layer's topology.
+#[derive(Clone, Copy, Debug)]
+pub struct SparseLayer {
+    pub conv: Conv,
+    /// Number of the layer among the maskable ones: its stream of random numbers, its counters.
+    pub layer: usize,
+    pub index: SparseIndex,
+    pub value: Slice,
+    pub momentum: Slice,
+    /// Bitsets of [`bitset_bytes`].
+    pub active: Slice,
+    pub explored: Slice,
+    pub reliable: Slice,
+}
+
+/// Bytes of a bitset over `numel` positions.
+pub fn bitset_bytes(numel: usize) -> u64 {
+    4 * numel.div_ceil(32) as u64
+}
+
+/// Buffers that all layers' updates share, sized for the largest.
+#[derive(Clone, Copy, Debug)]
+pub struct Scratch {
+    /// One word a position: gradients or random bits.
+    pub score: Slice,
+    kept: Slice,
+    after: Slice,
+    before_rank: Slice,
+    after_rank: Slice,
+    sums: Slice,
+    histogram: Slice,
+    selection: Slice,
+    moved_value: Slice,
+    moved_momentum: Slice,
+    /// Per layer: how many to keep, how many to grow.
+    pub wanted: Slice,
+    /// [`Counters`] per layer.
+    pub counters: Slice,
+}
+
+impl Scratch {
+    /// For layers of at most `numel` positions and `entries` active ones; `scores` if any update may happen.
+    pub fn new(buffers: &mut BufferPlan, numel: usize, entries: usize, layers: usize, scores: bool) -> Self {
+        let bits = bitset_bytes(numel);
+        let list = 4 * entries as u64;
+        let mut scratch = |name: &str, bytes| buffers.storage(format!("topology scratch: {name}"), bytes);
+        Self {
+            score: scratch("scores", if scores { 4 * numel as u64 } else { 4 }),
+            kept: scratch("kept", bits),
+            after: scratch("after", bits),
+            before_rank: scratch("rank before", bits),
+            after_rank: scratch("rank after", bits),
+            sums: scratch("sums", 4 * (numel.div_ceil(32 * 256) as u64 + 1)),
+            histogram: scratch("histogram", 1024),
+            selection: scratch("selection", 16),
+            moved_value: scratch("values", list),
+            moved_momentum: scratch("momentum", list),
+            wanted: scratch("wanted", 8 * layers as u64),
+            counters: scratch("counters", (size_of::<Counters>() * layers) as u64),
+        }
+    }
+}
+
+impl SparseLayer {
+    fn words(&self) -> usize {
+        self.conv.numel().div_ceil(32)
+    }
+
+    /// Workgroups of 256 words.
+    fn word_groups(&self) -> [u32; 3] {
+        [self.words().div_ceil(256) as u32, 1, 1]
+    }
+
+    fn counter(&self, which: usize) -> usize {
+        self.layer * WORDS + which
+    }
+
+    /// Makes the index of the positions in `active`. For the start and for a resume; an update ends with the same.
+    pub fn index(&self, label: &str, tuning: &Tuning, scratch: &Scratch) -> Vec<Pass> {
+        let mut passes = self.rank(label, scratch, self.active, scratch.after_rank);
+        passes.extend(self.reindex(label, tuning, scratch));
+        passes
+    }
+
+    /// One topology update. How many to keep and to grow is in `scratch.wanted`, and the counters must be zero.
+    pub fn update(&self, label: &str, tuning: &Tuning, scratch: &Scratch, scores: Scores, run: Slice) -> Vec<Pass> {
+        let numel = self.conv.numel();
+        let mut passes = self.rank(label, scratch, self.active, scratch.before_rank);
+        passes.extend(self.select(label, scratch, false));
+        if scores == Scores::Random {
+            let kernel = Kernel::new("grow_random").set("COUNT", numel).set("LAYER", self.layer);
+            let grid = fold(numel.div_ceil(256));
+            passes.push(Pass::dispatch(format!("{label}: random scores"), kernel, &[scratch.score, run], grid));
+        }
+        passes.extend(self.select(label, scratch, true));
+        let kernel = Kernel::new("topology_stats").set("WORDS", self.words()).set("FIRST", self.counter(0));
+        let bindings = [self.active, scratch.kept, scratch.after, self.explored, self.reliable, scratch.counters];
+        passes.push(Pass::dispatch(format!("{label}: statistics"), kernel, &bindings, self.word_groups()));
+        passes.extend(self.rank(label, scratch, scratch.after, scratch.after_rank));
+        let kernel = Kernel::new("topology_move").set("WORDS", self.words());
+        let bindings = [
+            self.active,
+            scratch.before_rank,
+            scratch.after,
+            scratch.after_rank,
+            self.value,
+            self.momentum,
+            scratch.moved_value,
+            scratch.moved_momentum,
+        ];
+        passes.push(Pass::dispatch(format!("{label}: move"), kernel, &bindings, self.word_groups()));
+        let list = 4 * self.index.entries as u64;
+        let bits = bitset_bytes(numel);
+        let copy = |from: Slice, to: Slice, bytes| {
+            Pass::copy(format!("{label}: copy"), from.part(0, bytes), to.part(0, bytes))
+        };
+        passes.push(copy(scratch.moved_value, self.value, list));
+        passes.push(copy(scratch.moved_momentum, self.momentum, list));
+        passes.push(copy(scratch.after, self.active, bits));
+        passes.extend(self.reindex(label, tuning, scratch));
+        passes
+    }
+
+    /// `rank[w]` = set bits of `bits` before word w.
+    fn rank(&self, label: &str, scratch: &Scratch, bits: Slice, rank: Slice) -> Vec<Pass> {
+        let words = |name| Kernel::new(name).set("WORDS", self.words());
+        let grid = self.word_groups();
+        vec![
+            Pass::dispatch(format!("{label}: rank"), words("rank_count"), &[bits, scratch.sums], grid),
+            self.scan(label, scratch.sums, grid[0] as usize),
+            Pass::dispatch(format!("{label}: rank"), words("rank_write"), &[bits, scratch.sums, rank], grid),
+        ]
+    }
+
+    fn scan(&self, label: &str, data: Slice, count: usize) -> Pass {
+        Pass::dispatch(format!("{label}: scan"), Kernel::new("scan").set("COUNT", count), &[data], [1, 1, 1])
+    }
+
+    /// Prune: what to keep of the active ones, to `scratch.kept`. Grow: that and what to add, to `scratch.after`.
+    fn select(&self, label: &str, scratch: &Scratch, grow: bool) -> Vec<Pass> {
+        let label = format!("{label}: {}", if grow { "grow" } else { "prune" });
+        let (keys, count) = if grow { (scratch.score, self.conv.numel()) } else { (self.value, self.index.entries) };
+        let mut passes = Vec::new();
+        for round in 0..4 {
+            let kernel = Kernel::new("select_histogram")
+                .define_if(grow, "GROW")
+                .set("COUNT", count)
+                .set("SHIFT", 24 - 8 * round);
+            let bindings = [keys, scratch.selection, scratch.histogram, scratch.kept];
+            let used = if grow { &bindings[..] } else { &bindings[..3] };
+            passes.push(Pass::dispatch(&label, kernel, used, fold(count.div_ceil(4096))));
+            let kernel = Kernel::new("select_pick")
+                .set("FIRST", usize::from(round == 0))
+                .set("INDEX", 2 * self.layer + usize::from(grow));
+            let bindings = [scratch.selection, scratch.histogram, scratch.wanted];
+            passes.push(Pass::dispatch(&label, kernel, &bindings, [1, 1, 1]));
+        }
+        let kernel = |ties: bool| {
+            Kernel::new("select_apply")
+                .define_if(grow, "GROW")
+                .define_if(ties, "COUNT_TIES")
+                .define("RESULT", if grow { 4 } else { 5 })
+                .set("COUNT", self.conv.numel())
+                .set("THRESHOLD", self.counter(THRESHOLD))
+        };
+        let mut bindings = vec![keys, scratch.selection, scratch.sums];
+        bindings.extend(if grow { vec![scratch.kept] } else { vec![self.active, scratch.before_rank] });
+        let grid = self.word_groups();
+        passes.push(Pass::dispatch(&label, kernel(true), &bindings, grid));
+        passes.push(self.scan(&label, scratch.sums, grid[0] as usize));
+        bindings.extend(if grow { vec![scratch.after] } else { vec![scratch.kept, scratch.counters] });
+        passes.push(Pass::dispatch(&label, kernel(false), &bindings, grid));
+        passes
+    }
+
+    /// Both orders of the index, from `active` and its rank in `scratch.after_rank`.
+    fn reindex(&self, label: &str, tuning: &Tuning, scratch: &Scratch) -> Vec<Pass> {
+        let (conv, index, rank) = (&self.conv, &self.index, scratch.after_rank);
+        let rows = Kernel::new("index_rows")
+            .define("GROUP", tuning.weight_group)
+            .set("ROWS", conv.output.channels)
+            .set("LENGTH", conv.row_length())
+            .set("ENTRIES", index.entries)
+            .set("GROUP_MOST", groups_most(conv, index.entries, tuning))
+            .set("DEAD", self.counter(DEAD));
+        let entries = Kernel::new("index_entries")
+            .set("WORDS", self.words())
+            .set("LENGTH", conv.row_length())
+            .set("KERNEL", conv.kernel)
+            .set("IN_PLANE", conv.input.plane())
+            .set("IN_ROW", conv.input.row())
+            .set("LANES", conv.input.lanes());
+        let columns = |count: bool| {
+            Kernel::new("index_columns")
+                .define_if(count, "COUNT_ONLY")
+                .set("COLUMNS", conv.columns())
+                .set("ROWS", conv.output.channels)
+                .set("LENGTH", conv.row_length())
+                .set("KERNEL", conv.kernel)
+                .set("STRIDE", conv.stride)
+                .set("PADDING", conv.padding)
+                .set("LEAD", conv.lead())
+                .set("OUT_PLANE", conv.output.plane())
+                .set("OUT_ROW", conv.output.row())
+                .set("LANES", conv.output.lanes())
+        };
+        let dispatch =
+            |kernel, bindings: &[Slice], grid| Pass::dispatch(format!("{label}: index"), kernel, bindings, grid);
+        let column_grid = [conv.columns().div_ceil(64) as u32, 1, 1];
+        vec![
+            dispatch(rows, &[self.active, rank, index.row_start, index.groups, scratch.counters], [1, 1, 1]),
+            dispatch(entries, &[self.active, rank, index.shift], self.word_groups()),
+            dispatch(columns(true), &[self.active, rank, index.column_start], column_grid),
+            self.scan(label, index.column_start, conv.columns()),
+            dispatch(
+                columns(false),
+                &[self.active, rank, index.column_start, index.column_entry, index.column_shift],
+                column_grid,
+            ),
+        ]
+    }
+}

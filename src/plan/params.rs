@@ -1,0 +1,168 @@
+//! Where parameters live: one arena each for values, momentum and gradients, of active weights only; per sparse layer its
+//! index and bitsets; batch normalisation's running statistics and scratch.
+
+use super::{PlanError, PlanInput, tensors::conv_of};
+use crate::gpu::{ALIGNMENT, BufferPlan, Slice};
+use crate::model::{Op, ParamId};
+use crate::ops::pointwise::{NormSlices, partial_bytes};
+use crate::ops::topology::{Scratch, SparseLayer, bitset_bytes};
+use crate::ops::{Conv, Layout, SparseIndex};
+
+/// A parameter's place: `len` values (active ones only, in flat order) from the start of each slice.
+#[derive(Clone, Copy, Debug)]
+pub struct ParamSlot {
+    pub len: usize,
+    pub value: Slice,
+    pub momentum: Slice,
+    pub grad: Slice,
+}
+
+/// A maskable layer.
+#[derive(Clone, Debug)]
+pub struct LayerPlan {
+    pub param: ParamId,
+    /// The weight's name.
+    pub name: String,
+    pub conv: Conv,
+    pub numel: usize,
+    pub active: usize,
+    /// None: the layer has no zeros and runs dense.
+    pub sparse: Option<SparseLayer>,
+}
+
+pub(super) struct Params {
+    pub slots: Vec<ParamSlot>,
+    pub layers: Vec<LayerPlan>,
+    pub norms: Vec<NormSlices>,
+    pub scratch: Scratch,
+    /// The arenas' parts that hold the sparse layers, and the rest: (value, momentum, gradient).
+    pub sparse_range: [Slice; 3],
+    pub other_range: [Slice; 3],
+}
+
+pub(super) fn plan(input: &PlanInput, layouts: &[Layout], buffers: &mut BufferPlan) -> Result<Params, PlanError> {
+    let graph = input.graph;
+    let mut layers: Vec<LayerPlan> = graph
+        .maskable()
+        .zip(&input.active)
+        .filter_map(|((param, data), &active)| {
+            let node = graph.nodes.iter().find(|node| matches!(node.op, Op::Conv { weight, .. } if weight == param))?;
+            let conv = conv_of(node, layouts)?;
+            Some(LayerPlan { param, name: data.name.clone(), conv, numel: data.numel(), active, sparse: None })
+        })
+        .collect();
+
+    // Sparse layers first, so that an update step can do the rest in one range.
+    let is_sparse = |layer: &LayerPlan| layer.active < layer.numel;
+    let mut order: Vec<ParamId> = layers.iter().filter(|layer| is_sparse(layer)).map(|layer| layer.param).collect();
+    let sparse_count = order.len();
+    let rest = (0..graph.params.len()).filter(|param| !order.contains(param)).collect::<Vec<_>>();
+    order.extend(rest);
+    let length = |param: ParamId| {
+        layers.iter().find(|layer| layer.param == param).map_or(graph.params[param].numel(), |layer| layer.active)
+    };
+    let mut offsets = vec![(0u64, 0usize); graph.params.len()];
+    let mut at = 0;
+    let mut boundary = 0;
+    for (i, &param) in order.iter().enumerate() {
+        if i == sparse_count {
+            boundary = at;
+        }
+        offsets[param] = (at, length(param));
+        at += (4 * length(param) as u64).next_multiple_of(ALIGNMENT);
+    }
+    if at > input.max_buffer {
+        let mend = "use a smaller model or a higher --sparsity";
+        let what = format!("the active weights of {}", graph.name);
+        return Err(PlanError::TooLarge { what, bytes: at, limit: input.max_buffer, mend });
+    }
+    let arenas = ["weights: values", "weights: momentum", "weights: gradients"].map(|label| buffers.storage(label, at));
+    let slots: Vec<ParamSlot> = offsets
+        .iter()
+        .map(|&(offset, len)| {
+            let [value, momentum, grad] = arenas.map(|arena| arena.part(offset, (4 * len as u64).next_multiple_of(16)));
+            ParamSlot { len, value, momentum, grad }
+        })
+        .collect();
+    let sparse_range = arenas.map(|arena| arena.part(0, boundary));
+    let other_range = arenas.map(|arena| arena.part(boundary, at - boundary));
+
+    for (number, layer) in layers.iter_mut().enumerate() {
+        if is_sparse(layer) {
+            layer.sparse = Some(sparse_layer(input, layer, number, &slots[layer.param], buffers));
+        }
+    }
+    let sparse = || layers.iter().filter(|layer| layer.sparse.is_some());
+    let scratch = Scratch::new(
+        buffers,
+        sparse().map(|layer| layer.numel).max().unwrap_or(0),
+        sparse().map(|layer| layer.active).max().unwrap_or(0),
+        layers.len(),
+        input.growth.is_some(),
+    );
+
+    let normed: Vec<(&crate::model::Norm, Layout)> = graph
+        .nodes
+        .iter()
+        .filter_map(|node| match &node.op {
+            Op::Pointwise { norm: Some(norm), .. } => Some((norm, layouts[node.input])),
+            _ => None,
+        })
+        .collect();
+    let partials = buffers
+        .storage("norm: partial sums", normed.iter().map(|(_, layout)| partial_bytes(layout)).max().unwrap_or(4));
+    let channels = normed.iter().map(|(_, layout)| layout.channels).max().unwrap_or(1);
+    let grad_factors = buffers.storage("norm: gradient factors", 16 * channels as u64);
+    let norms = normed
+        .iter()
+        .map(|(norm, layout)| NormSlices {
+            weight: slots[norm.weight].value,
+            bias: slots[norm.bias].value,
+            weight_grad: slots[norm.weight].grad,
+            bias_grad: slots[norm.bias].grad,
+            running: buffers.storage(format!("norm: running {}", norm.name), 8 * layout.channels as u64),
+            factors: buffers.storage(format!("norm: factors {}", norm.name), 16 * layout.channels as u64),
+            partials,
+            grad_factors,
+        })
+        .collect();
+    Ok(Params { slots, layers, norms, scratch, sparse_range, other_range })
+}
+
+fn sparse_layer(
+    input: &PlanInput,
+    layer: &LayerPlan,
+    number: usize,
+    slot: &ParamSlot,
+    buffers: &mut BufferPlan,
+) -> SparseLayer {
+    let sizes = SparseIndex::bytes(&layer.conv, layer.active, &input.tuning);
+    let aligned = |bytes: u64| bytes.next_multiple_of(ALIGNMENT);
+    let whole = buffers.storage(format!("index: {}", layer.name), sizes.iter().map(|&bytes| aligned(bytes)).sum());
+    let mut at = 0;
+    let [row_start, shift, column_start, column_entry, column_shift, groups] = sizes.map(|bytes| {
+        let slice = whole.part(at, bytes.max(4));
+        at += aligned(bytes);
+        slice
+    });
+    let bits = bitset_bytes(layer.numel);
+    let mut bitset = |name: &str| buffers.storage(format!("bitsets: {name} {}", layer.name), bits).part(0, bits);
+    SparseLayer {
+        conv: layer.conv,
+        layer: number,
+        index: SparseIndex {
+            entries: layer.active,
+            row_start,
+            shift,
+            column_start,
+            column_entry,
+            column_shift,
+            groups,
+        },
+        value: slot.value,
+        momentum: slot.momentum,
+        active: bitset("active"),
+        explored: bitset("explored"),
+        reliable: bitset("reliable"),
+    }
+}

@@ -1,0 +1,219 @@
+//! The passes of a step, in the order in which they run.
+
+use super::{Growth, PlanInput, params::Params, tensors::Tensors, tensors::conv_of};
+use crate::gpu::{Pass, Slice};
+use crate::model::{Node, Op, TensorId};
+use crate::ops::loss::LossSlices;
+use crate::ops::pointwise::{BackwardSlices, Pointwise};
+use crate::ops::pool::{self, PoolKind};
+use crate::ops::topology::Scores;
+use crate::ops::{conv_dense, conv_sparse, flatten, loss, pointwise, sgd};
+
+pub(super) struct Context<'a> {
+    pub input: &'a PlanInput<'a>,
+    pub tensors: &'a Tensors,
+    pub params: &'a Params,
+    pub run: Slice,
+    pub labels: Slice,
+    pub result: Slice,
+    pub metrics: Slice,
+}
+
+impl Context<'_> {
+    /// The index of every sparse layer.
+    pub fn index(&self) -> Vec<Pass> {
+        let scratch = &self.params.scratch;
+        let layers = &self.params.layers;
+        let passes = |layer: &super::LayerPlan| {
+            layer.sparse.map_or_else(Vec::new, |sparse| sparse.index(&layer.name, &self.input.tuning, scratch))
+        };
+        layers.iter().flat_map(passes).collect()
+    }
+
+    /// Forward with running statistics, and the loss.
+    pub fn eval(&self) -> Vec<Pass> {
+        let mut passes = Vec::new();
+        self.forward(&mut passes, false);
+        passes.extend(self.loss(None));
+        passes
+    }
+
+    /// A training step; `update`: with a topology update of each sparse layer as soon as its gradient is known, so that
+    /// one scratch holds the scores of one layer at a time.
+    pub fn train(&self, update: bool) -> Vec<Pass> {
+        let mut passes = Vec::new();
+        self.forward(&mut passes, true);
+        passes.extend(self.loss(self.tensors.grad[self.input.graph.logits()]));
+        let mut written = vec![false; self.tensors.layouts.len()];
+        let mut norm = self.params.norms.len();
+        for node in self.input.graph.nodes.iter().rev() {
+            if matches!(node.op, Op::Pointwise { norm: Some(_), .. }) {
+                norm -= 1;
+            }
+            self.backward(node, norm, update, &mut written, &mut passes);
+        }
+        if !update {
+            passes.extend(self.sgd("sparse weights", self.params.sparse_range));
+        }
+        passes.extend(self.sgd("other weights", self.params.other_range));
+        passes
+    }
+
+    fn forward(&self, passes: &mut Vec<Pass>, training: bool) {
+        let (value, layouts, tuning) = (&self.tensors.value, &self.tensors.layouts, &self.input.tuning);
+        let mut norm = 0;
+        for node in &self.input.graph.nodes {
+            let (x, y, label) = (value[node.input], value[node.output], &node.name);
+            match &node.op {
+                Op::Conv { weight, bias, .. } => {
+                    let Some((conv, sparse)) = self.conv(node) else { continue };
+                    let weight = self.params.slots[*weight].value;
+                    let bias = bias.map(|bias| self.params.slots[bias].value);
+                    passes.push(match sparse {
+                        Some(sparse) => conv_sparse::forward(label, &conv, tuning, &sparse.index, x, weight, bias, y),
+                        None => conv_dense::forward(label, &conv, tuning, x, weight, bias, y),
+                    });
+                }
+                Op::Pointwise { residual, .. } => {
+                    let pointwise = self.pointwise(node, norm);
+                    norm += usize::from(pointwise.norm.is_some());
+                    let residual = residual.map(|tensor| value[tensor]);
+                    passes.extend(if training {
+                        pointwise::forward_train(label, &pointwise, tuning, x, residual, y, self.run)
+                    } else {
+                        pointwise::forward_eval(label, &pointwise, x, residual, y)
+                    });
+                }
+                Op::MaxPool { size } | Op::AvgPool { size } => {
+                    let (from, to) = (&layouts[node.input], &layouts[node.output]);
+                    passes.push(pool::forward(label, pool_kind(&node.op), *size, from, to, x, y));
+                }
+                Op::Flatten => {
+                    passes.push(flatten::forward(label, &layouts[node.input], &layouts[node.output], x, y));
+                }
+            }
+        }
+    }
+
+    fn loss(&self, logits_grad: Option<Slice>) -> Vec<Pass> {
+        let logits = self.input.graph.logits();
+        let io = LossSlices {
+            logits: self.tensors.value[logits],
+            logits_grad,
+            labels: self.labels,
+            result: self.result,
+            metrics: self.metrics,
+        };
+        loss::passes(&self.tensors.layouts[logits], &io, self.run)
+    }
+
+    fn backward(&self, node: &Node, norm: usize, update: bool, written: &mut [bool], passes: &mut Vec<Pass>) {
+        let (value, grad, layouts) = (&self.tensors.value, &self.tensors.grad, &self.tensors.layouts);
+        let (tuning, label) = (&self.input.tuning, &node.name);
+        let Some(dy) = grad[node.output] else { return };
+        // The first to reach a tensor's gradient writes it, the others add.
+        let mut reach = |tensor: TensorId| std::mem::replace(&mut written[tensor], true);
+        match &node.op {
+            Op::Conv { weight, bias, .. } => {
+                let Some((conv, sparse)) = self.conv(node) else { return };
+                let slot = &self.params.slots[*weight];
+                let x = value[node.input];
+                passes.push(match sparse {
+                    Some(sparse) => conv_sparse::grad_weight(label, &conv, tuning, &sparse.index, x, dy, slot.grad),
+                    None => conv_dense::grad_weight(label, &conv, tuning, x, dy, slot.grad),
+                });
+                if let Some(bias) = bias {
+                    passes.push(conv_dense::grad_bias(label, &conv, tuning, dy, self.params.slots[*bias].grad));
+                }
+                if let Some(dx) = grad[node.input] {
+                    let add = reach(node.input);
+                    passes.push(match sparse {
+                        Some(sparse) => {
+                            conv_sparse::grad_input(label, &conv, tuning, &sparse.index, dy, slot.value, dx, add)
+                        }
+                        None => conv_dense::grad_input(label, &conv, tuning, dy, slot.value, dx, add),
+                    });
+                }
+                if let (true, Some(sparse), Some(growth)) = (update, sparse, self.input.growth) {
+                    // The optimiser's step comes before the drop, the dense gradient is this step's (ITOP code).
+                    passes.extend(self.sgd(label, [slot.value, slot.momentum, slot.grad]));
+                    let scratch = &self.params.scratch;
+                    let scores = match growth {
+                        Growth::Random => Scores::Random,
+                        Growth::Gradient => {
+                            let score = scratch.score.part(0, 4 * conv.numel() as u64);
+                            let dense = format!("{label} (growth)");
+                            passes.push(conv_dense::grad_weight(&dense, &conv, tuning, x, dy, score));
+                            Scores::Scratch
+                        }
+                    };
+                    passes.extend(sparse.update(label, tuning, scratch, scores, self.run));
+                }
+            }
+            Op::Pointwise { residual, .. } => {
+                let pointwise = self.pointwise(node, norm);
+                let residual = residual.and_then(|tensor| grad[tensor].map(|slice| (slice, reach(tensor))));
+                let Some(dx) = grad[node.input] else { return };
+                let io = BackwardSlices {
+                    x: value[node.input],
+                    y: value[node.output],
+                    dy,
+                    dx,
+                    accumulate: reach(node.input),
+                    residual,
+                };
+                passes.extend(pointwise::backward(label, &pointwise, tuning, &io, self.run));
+            }
+            Op::MaxPool { size } | Op::AvgPool { size } => {
+                let Some(dx) = grad[node.input] else { return };
+                let (from, to) = (&layouts[node.input], &layouts[node.output]);
+                let io = [value[node.input], dy, dx];
+                passes.push(pool::backward(label, pool_kind(&node.op), *size, from, to, io, reach(node.input)));
+            }
+            Op::Flatten => {
+                let Some(dx) = grad[node.input] else { return };
+                let add = reach(node.input);
+                let (from, to) = (&layouts[node.input], &layouts[node.output]);
+                passes.push(flatten::backward(label, from, to, dy, dx, add));
+            }
+        }
+    }
+
+    /// SGD on a range of the arenas, in bindings of at most the allowed size.
+    fn sgd(&self, label: &str, [value, momentum, grad]: [Slice; 3]) -> Vec<Pass> {
+        let most = self.input.max_binding / crate::gpu::ALIGNMENT * crate::gpu::ALIGNMENT;
+        (0..value.bytes)
+            .step_by(most as usize)
+            .map(|at| {
+                let part = |slice: Slice| slice.part(at, most.min(slice.bytes - at));
+                sgd::step(label, part(value), part(momentum), part(grad), self.run, self.input.nesterov)
+            })
+            .collect()
+    }
+
+    fn conv(&self, node: &Node) -> Option<(crate::ops::Conv, Option<crate::ops::topology::SparseLayer>)> {
+        let Op::Conv { weight, .. } = node.op else { return None };
+        let conv = conv_of(node, &self.tensors.layouts)?;
+        let layer = self.params.layers.iter().find(|layer| layer.param == weight);
+        Some((conv, layer.and_then(|layer| layer.sparse)))
+    }
+
+    fn pointwise(&self, node: &Node, norm: usize) -> Pointwise {
+        let layouts = &self.tensors.layouts;
+        let (has_norm, residual, relu) = match &node.op {
+            Op::Pointwise { norm, residual, relu } => (norm.is_some(), *residual, *relu),
+            _ => (false, None, false),
+        };
+        Pointwise {
+            input: layouts[node.input],
+            output: layouts[node.output],
+            residual: residual.map(|tensor| layouts[tensor]),
+            norm: has_norm.then(|| self.params.norms[norm]),
+            relu,
+        }
+    }
+}
+
+fn pool_kind(op: &Op) -> PoolKind {
+    if matches!(op, Op::MaxPool { .. }) { PoolKind::Max } else { PoolKind::Average }
+}

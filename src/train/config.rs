@@ -1,0 +1,336 @@
+//! What a run is: every choice that changes its result, in one flat file. Bad values die here, before anything is written.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::lr::{LrError, LrSchedule, RunLength};
+use crate::ops::augment::Padding;
+use crate::plan::Growth;
+use crate::sparsity::{DeathRate, Distribution, ScheduleError};
+
+/// How the active set is chosen and moved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// Every weight active.
+    Dense,
+    /// A random sparse set that never moves.
+    Static,
+    /// Magnitude prune, random growth (Mocanu et al. 2018).
+    Set,
+    /// Magnitude prune, gradient growth (Evci et al. 2020).
+    #[default]
+    Rigl,
+}
+
+impl Method {
+    pub const NAMES: [&str; 4] = ["dense", "static", "set", "rigl"];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dense => "dense",
+            Self::Static => "static",
+            Self::Set => "set",
+            Self::Rigl => "rigl",
+        }
+    }
+
+    /// How updates grow, if there are any.
+    pub fn growth(self) -> Option<Growth> {
+        match self {
+            Self::Dense | Self::Static => None,
+            Self::Set => Some(Growth::Random),
+            Self::Rigl => Some(Growth::Gradient),
+        }
+    }
+}
+
+/// What training images go through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Augment {
+    None,
+    /// Random crop with 4 black pixels around, random flip.
+    Zero,
+    /// Random crop of the image mirrored at its edges, random flip.
+    Reflect,
+}
+
+impl Augment {
+    pub fn padding(self) -> Option<Padding> {
+        match self {
+            Self::None => None,
+            Self::Zero => Some(Padding::Zero),
+            Self::Reflect => Some(Padding::Reflect),
+        }
+    }
+}
+
+/// A run. The defaults are the ITOP code's recipe for CIFAR (`reference/itop.md` 3.1) with RigL at 90 %.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    pub model: String,
+    /// `sample`, `cifar10`, `cifar100`, or a path.
+    pub data: String,
+    pub method: Method,
+    /// Share of the maskable weights that is not there.
+    pub sparsity: f64,
+    pub distribution: Distribution,
+    pub epochs: usize,
+    /// Extended training: stretches the run and its schedules to this many times `epochs`.
+    pub multiplier: usize,
+    pub batch_size: usize,
+    pub seed: u64,
+    /// Base (one-cycle: highest) learning rate.
+    pub lr: f64,
+    pub momentum: f64,
+    pub nesterov: bool,
+    /// On every parameter, as in the ITOP code.
+    pub weight_decay: f64,
+    pub label_smoothing: f64,
+    /// Steps between topology updates.
+    pub delta_t: usize,
+    pub augment: Augment,
+    /// Share of the training images held out to choose the best epoch.
+    pub validation: f64,
+    /// Which images are held out; apart from `seed`, so that runs with other seeds hold out the same.
+    pub validation_seed: u64,
+    pub lr_schedule: LrSchedule,
+    pub death_rate: DeathRate,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            model: "resnet34".into(),
+            data: "cifar100".into(),
+            method: Method::Rigl,
+            sparsity: 0.9,
+            distribution: Distribution::Erk,
+            epochs: 250,
+            multiplier: 1,
+            batch_size: 128,
+            seed: 17,
+            lr: 0.1,
+            momentum: 0.9,
+            nesterov: true,
+            weight_decay: 5e-4,
+            label_smoothing: 0.0,
+            delta_t: 100,
+            augment: Augment::Zero,
+            validation: 0.1,
+            validation_seed: 0,
+            lr_schedule: LrSchedule::default(),
+            death_rate: DeathRate::default(),
+        }
+    }
+}
+
+/// A run that cannot be.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    #[error("{origin}: {message}")]
+    Toml { origin: String, message: String },
+    #[error("`--set {0}` is not of the form key=value")]
+    Assignment(String),
+    #[error("no preset `{0}`; there are: {1}")]
+    Preset(String, String),
+    #[error("`{key}` = {value} must be {must}")]
+    Value { key: &'static str, value: String, must: &'static str },
+    #[error(transparent)]
+    Lr(#[from] LrError),
+    #[error(transparent)]
+    DeathRate(#[from] ScheduleError),
+}
+
+/// A configuration in the making: TOML tables laid over each other, the later the stronger.
+#[derive(Clone, Debug, Default)]
+pub struct Layers(toml::Table);
+
+impl Layers {
+    /// Lays the TOML text of `origin` (a file, a preset) on top.
+    pub fn text(&mut self, origin: &str, text: &str) -> Result<(), ConfigError> {
+        let table: toml::Table = text.parse().map_err(|error| toml_error(origin, &error))?;
+        // Alone first, so that a mistake is reported with the name of where it stands.
+        table.clone().try_into::<Config>().map_err(|error| toml_error(origin, &error))?;
+        overlay(&mut self.0, table);
+        Ok(())
+    }
+
+    /// Lays one value on top; `key` may be dotted.
+    pub fn set(&mut self, key: &str, value: impl Into<toml::Value>) {
+        let mut table = toml::Table::new();
+        let mut value = value.into();
+        let mut parts: Vec<&str> = key.split('.').collect();
+        let last = parts.remove(0);
+        for part in parts.into_iter().rev() {
+            value = toml::Value::Table(toml::Table::from_iter([(part.to_string(), value)]));
+        }
+        table.insert(last.to_string(), value);
+        overlay(&mut self.0, table);
+    }
+
+    /// Lays a `key=value` of the command line on top; the value is TOML, or else a string.
+    pub fn assign(&mut self, assignment: &str) -> Result<(), ConfigError> {
+        let (key, value) =
+            assignment.split_once('=').ok_or_else(|| ConfigError::Assignment(assignment.to_string()))?;
+        let parsed = format!("v = {value}").parse::<toml::Table>().ok().and_then(|mut table| table.remove("v"));
+        self.set(key.trim(), parsed.unwrap_or_else(|| toml::Value::String(value.trim().to_string())));
+        Ok(())
+    }
+
+    /// The configuration, checked.
+    pub fn finish(self) -> Result<Config, ConfigError> {
+        let config: Config = self.0.try_into().map_err(|error| toml_error("configuration", &error))?;
+        config.validate()?;
+        Ok(config)
+    }
+}
+
+fn toml_error(origin: &str, error: &toml::de::Error) -> ConfigError {
+    ConfigError::Toml { origin: origin.into(), message: error.message().trim().to_string() }
+}
+
+/// Tables merge key by key, except that another `kind` of learning-rate schedule starts afresh.
+fn overlay(base: &mut toml::Table, top: toml::Table) {
+    for (key, value) in top {
+        match (base.get_mut(&key), value) {
+            (Some(toml::Value::Table(old)), toml::Value::Table(new)) => {
+                if new.get("kind").is_some_and(|kind| old.get("kind") != Some(kind)) {
+                    old.clear();
+                }
+                overlay(old, new);
+            }
+            (_, value) => {
+                base.insert(key, value);
+            }
+        }
+    }
+}
+
+impl Config {
+    /// As TOML text; reading it gives the same configuration.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).unwrap_or_default()
+    }
+
+    /// Target share of active weights.
+    pub fn density(&self) -> f64 {
+        if self.method == Method::Dense { 1.0 } else { 1.0 - self.sparsity }
+    }
+
+    /// Epochs of the whole run.
+    pub fn total_epochs(&self) -> usize {
+        self.epochs * self.multiplier
+    }
+
+    /// The run's length, for schedules.
+    pub fn length(&self, steps_per_epoch: usize) -> RunLength {
+        RunLength { epochs: self.epochs, multiplier: self.multiplier, steps_per_epoch }
+    }
+
+    /// A name for a run folder.
+    pub fn run_name(&self) -> String {
+        let data = std::path::Path::new(&self.data).file_name().map_or(self.data.clone(), |name| {
+            name.to_string_lossy().into_owned()
+        });
+        let mut name = format!("{}-{data}-{}", self.model, self.method.name());
+        if self.method != Method::Dense {
+            name += &format!("-{}", self.sparsity);
+        }
+        name + &format!("-seed{}", self.seed)
+    }
+
+    /// Checks every value on its own; names of models and data are checked by those who know them.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let check = |valid: bool, key, value: &dyn std::fmt::Display, must| {
+            if valid { Ok(()) } else { Err(ConfigError::Value { key, value: value.to_string(), must }) }
+        };
+        let finite = |value: f64| value.is_finite() && value >= 0.0;
+        check((0.0..1.0).contains(&self.sparsity), "sparsity", &self.sparsity, "at least 0 and below 1")?;
+        check(self.epochs > 0, "epochs", &self.epochs, "at least 1")?;
+        check((1..=1000).contains(&self.multiplier), "multiplier", &self.multiplier, "from 1 to 1000")?;
+        check((1..=65_536).contains(&self.batch_size), "batch_size", &self.batch_size, "from 1 to 65536")?;
+        check(self.delta_t > 0, "delta_t", &self.delta_t, "at least 1 step")?;
+        check(self.lr.is_finite() && self.lr > 0.0, "lr", &self.lr, "above 0")?;
+        check((0.0..1.0).contains(&self.momentum), "momentum", &self.momentum, "at least 0 and below 1")?;
+        check(
+            !self.nesterov || self.momentum > 0.0,
+            "nesterov",
+            &self.nesterov,
+            "false where `momentum` is 0",
+        )?;
+        check(finite(self.weight_decay), "weight_decay", &self.weight_decay, "0 or more")?;
+        let smoothing = (0.0..=1.0).contains(&self.label_smoothing);
+        check(smoothing, "label_smoothing", &self.label_smoothing, "from 0 to 1")?;
+        check((0.0..=0.9).contains(&self.validation), "validation", &self.validation, "from 0 to 0.9")?;
+        check(self.seed <= i64::MAX as u64, "seed", &self.seed, "below 2^63")?;
+        check(self.validation_seed <= i64::MAX as u64, "validation_seed", &self.validation_seed, "below 2^63")?;
+        self.lr_schedule.validate()?;
+        self.death_rate.validate()?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(assignment: &str) -> String {
+        let mut layers = Layers::default();
+        match layers.assign(assignment).and_then(|()| layers.finish()) {
+            Ok(config) => panic!("{assignment} gave {config:?}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn impossible_values_are_named() {
+        for (assignment, words) in [
+            ("sparsity=1.0", "`sparsity` = 1 must be"),
+            ("sparsity=nan", "sparsity"),
+            ("batch_size=0", "batch_size"),
+            ("delta_t=0", "delta_t"),
+            ("epochs=0", "epochs"),
+            ("epochs=-1", "invalid value"),
+            ("multiplier=0", "multiplier"),
+            ("lr=0", "lr"),
+            ("momentum=1.0", "momentum"),
+            ("momentum=0.0", "nesterov"),
+            ("validation=0.95", "validation"),
+            ("method=riggle", "unknown variant `riggle`"),
+            ("colour=red", "unknown field `colour`"),
+            ("death_rate.initial=1.5", "initial"),
+            ("lr_schedule.kind=steps", "unknown variant"),
+            ("epochs", "key=value"),
+        ] {
+            let message = error(assignment);
+            assert!(message.contains(words), "{assignment}: {message}");
+        }
+    }
+
+    #[test]
+    fn layers_lie_over_each_other() {
+        let mut layers = Layers::default();
+        layers.text("preset", "epochs = 3\n[lr_schedule]\nkind = 'one-cycle'\npct_start = 0.1\n").unwrap();
+        layers.assign("death_rate.initial=0.25").unwrap();
+        layers.assign("data=some/where").unwrap();
+        layers.set("epochs", 4);
+        let config = layers.clone().finish().unwrap();
+        assert_eq!((config.epochs, config.death_rate.initial, config.data.as_str()), (4, 0.25, "some/where"));
+        assert!(matches!(config.lr_schedule, LrSchedule::OneCycle { pct_start, .. } if pct_start == 0.1));
+        layers.assign("lr_schedule.kind=cosine").unwrap();
+        assert_eq!(layers.finish().unwrap().lr_schedule, LrSchedule::Cosine { min: 0.0 });
+        let mistake = Layers::default().text("my.toml", "epochz = 3").unwrap_err().to_string();
+        assert!(mistake.contains("my.toml") && mistake.contains("epochz"), "{mistake}");
+    }
+
+    #[test]
+    fn toml_gives_the_same_back() {
+        let config = Config { seed: 5, method: Method::Set, sparsity: 0.98, ..Config::default() };
+        let mut layers = Layers::default();
+        layers.text("config.toml", &config.to_toml()).unwrap();
+        assert_eq!(layers.finish().unwrap(), config);
+    }
+}

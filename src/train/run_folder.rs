@@ -1,0 +1,272 @@
+//! The run folder: the only interface to reports, sweeps and people's own scripts.
+//!
+//! `config.toml`, `metrics.jsonl`, `exploration.jsonl`, `last.safetensors`, `best.safetensors`, `summary.json`; the schema is
+//! `docs/run-folder.md`. Whole files are written to a temporary name, synced and renamed; lines are appended whole.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Version of every file's schema.
+pub const SCHEMA: u32 = 1;
+
+/// Trouble with a run folder.
+#[derive(Debug, Error)]
+pub enum FolderError {
+    #[error("`{}` already holds a run; choose another --out, or go on with it by --resume", .0.display())]
+    Occupied(PathBuf),
+    #[error("`{}` holds no run: {missing} is missing", .folder.display())]
+    NoRun { folder: PathBuf, missing: &'static str },
+    #[error("cannot {action} `{}`: {source}", .path.display())]
+    Io { action: &'static str, path: PathBuf, source: io::Error },
+}
+
+fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FolderError {
+    move |source| FolderError::Io { action, path: path.into(), source }
+}
+
+/// A run's folder with its two logs open for appending.
+pub struct RunFolder {
+    path: PathBuf,
+    metrics: File,
+    exploration: File,
+}
+
+impl RunFolder {
+    /// Whether `path` holds a run.
+    pub fn occupied(path: &Path) -> bool {
+        path.join("config.toml").exists()
+    }
+
+    /// Fails if `path` holds a run. Creates nothing.
+    pub fn check_free(path: &Path) -> Result<(), FolderError> {
+        if Self::occupied(path) { Err(FolderError::Occupied(path.into())) } else { Ok(()) }
+    }
+
+    /// `base`, or `base-2`, `base-3`, … : the first that holds no run.
+    pub fn first_free(base: &Path) -> PathBuf {
+        let numbered = |i: usize| {
+            let mut name = base.as_os_str().to_owned();
+            name.push(format!("-{i}"));
+            PathBuf::from(name)
+        };
+        std::iter::once(base.to_path_buf()).chain((2..).map(numbered)).find(|path| !path.exists()).unwrap_or_default()
+    }
+
+    /// Starts a run in `path`.
+    pub fn create(path: &Path, config: &str) -> Result<Self, FolderError> {
+        Self::check_free(path)?;
+        fs::create_dir_all(path).map_err(io_error("create", path))?;
+        write_whole(&path.join("config.toml"), config.as_bytes())?;
+        Self::open(path)
+    }
+
+    /// Goes on with the run in `path`.
+    pub fn open(path: &Path) -> Result<Self, FolderError> {
+        if !Self::occupied(path) {
+            return Err(FolderError::NoRun { folder: path.into(), missing: "config.toml" });
+        }
+        let log = |name: &str| {
+            let file = path.join(name);
+            OpenOptions::new().create(true).append(true).open(&file).map_err(io_error("open", &file))
+        };
+        Ok(Self { metrics: log("metrics.jsonl")?, exploration: log("exploration.jsonl")?, path: path.into() })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Appends a line to `metrics.jsonl`.
+    pub fn metric(&mut self, line: &impl Serialize) -> Result<(), FolderError> {
+        append(&mut self.metrics, line).map_err(io_error("write", &self.path.join("metrics.jsonl")))
+    }
+
+    /// Appends a line to `exploration.jsonl`.
+    pub fn exploration(&mut self, line: &impl Serialize) -> Result<(), FolderError> {
+        append(&mut self.exploration, line).map_err(io_error("write", &self.path.join("exploration.jsonl")))
+    }
+
+    /// Drops the lines of both logs that came after `step`: a resumed run writes them again.
+    pub fn rewind(&mut self, step: usize) -> Result<(), FolderError> {
+        for name in ["metrics.jsonl", "exploration.jsonl"] {
+            let path = self.path.join(name);
+            let text = fs::read_to_string(&path).map_err(io_error("read", &path))?;
+            let kept: String = text
+                .lines()
+                .filter(|line| {
+                    let value: Option<serde_json::Value> = serde_json::from_str(line).ok();
+                    value.and_then(|value| value["step"].as_u64()).is_some_and(|at| at as usize <= step)
+                })
+                .flat_map(|line| [line, "\n"])
+                .collect();
+            write_whole(&path, kept.as_bytes())?;
+        }
+        *self = Self::open(&self.path)?;
+        Ok(())
+    }
+
+    /// Writes `summary.json`.
+    pub fn summary(&self, summary: &Summary) -> Result<(), FolderError> {
+        let mut text = serde_json::to_string_pretty(summary).unwrap_or_default();
+        text.push('\n');
+        write_whole(&self.path.join("summary.json"), text.as_bytes())
+    }
+}
+
+fn append(file: &mut File, line: &impl Serialize) -> io::Result<()> {
+    let mut text = serde_json::to_vec(line)?;
+    text.push(b'\n');
+    file.write_all(&text)
+}
+
+/// Writes a file so that its name never holds a part of it: temporary name, sync, rename.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FolderError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".tmp");
+    let temporary = PathBuf::from(name);
+    let write = || {
+        let mut file = File::create(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    write().map_err(|source| {
+        fs::remove_file(&temporary).ok();
+        FolderError::Io { action: "write", path: path.into(), source }
+    })
+}
+
+/// A line of `metrics.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum MetricLine {
+    Step {
+        step: usize,
+        epoch: usize,
+        loss: f64,
+        accuracy: f64,
+        lr: f64,
+        images_per_second: f64,
+    },
+    Epoch {
+        step: usize,
+        /// Epochs done, from 1.
+        epoch: usize,
+        loss: f64,
+        accuracy: f64,
+        lr: f64,
+        images_per_second: f64,
+        val_loss: Option<f64>,
+        val_accuracy: Option<f64>,
+        itop_rate: f64,
+    },
+}
+
+/// A line of `exploration.jsonl`: one topology update.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExplorationLine {
+    pub step: usize,
+    pub epoch: usize,
+    pub death_rate: f64,
+    pub layers: Vec<LayerExploration>,
+    pub itop_rate: f64,
+    pub reliable_itop_rate: f64,
+}
+
+/// A layer's part of an update.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LayerExploration {
+    pub name: String,
+    pub active: usize,
+    pub maskable: usize,
+    pub pruned: usize,
+    pub grown: usize,
+    pub regrown: usize,
+    pub newly_explored: usize,
+    pub explored: usize,
+    pub reliably_explored: usize,
+    /// Least magnitude kept; none where the layer has no zeros.
+    pub threshold: Option<f32>,
+    pub dead_outputs: usize,
+}
+
+/// The adapter of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SummaryAdapter {
+    pub name: String,
+    pub backend: String,
+    pub driver: String,
+    pub tier: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+/// `summary.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    pub schema: u32,
+    pub name: String,
+    pub model: String,
+    pub data: String,
+    pub method: String,
+    pub seed: u64,
+    pub epochs: usize,
+    pub steps: usize,
+    pub batch_size: usize,
+    pub sparsity_target: f64,
+    /// Active over maskable parameters.
+    pub density: f64,
+    pub active_parameters: usize,
+    pub maskable_parameters: usize,
+    pub best_epoch: usize,
+    /// None without a validation split.
+    pub best_val_accuracy: Option<f64>,
+    pub test_accuracy: f64,
+    pub test_loss: f64,
+    pub itop_rate: f64,
+    pub reliable_itop_rate: f64,
+    pub inference_flops_ratio: f64,
+    pub training_flops_ratio: f64,
+    pub images_per_second: f64,
+    pub seconds_training: f64,
+    /// Share of the training time that the host spent on preparing steps.
+    pub host_share: f64,
+    pub peak_gpu_bytes: u64,
+    pub adapter: SummaryAdapter,
+    pub version: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_used_once_and_rewound() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("run");
+        let mut folder = RunFolder::create(&path, "seed = 1\n").unwrap();
+        assert!(matches!(RunFolder::create(&path, ""), Err(FolderError::Occupied(_))));
+        assert_eq!(RunFolder::first_free(&path), place.path().join("run-2"));
+        for step in 1..=4 {
+            folder.metric(&serde_json::json!({"kind": "step", "step": step})).unwrap();
+        }
+        fs::write(path.join("metrics.jsonl"), fs::read_to_string(path.join("metrics.jsonl")).unwrap() + "{\"half")
+            .unwrap();
+        folder.rewind(2).unwrap();
+        folder.metric(&serde_json::json!({"kind": "step", "step": 3})).unwrap();
+        let text = fs::read_to_string(path.join("metrics.jsonl")).unwrap();
+        assert_eq!(text.lines().count(), 3, "{text}");
+    }
+
+    #[test]
+    fn nothing_stays_behind_when_writing_fails() {
+        let place = tempfile::tempdir().unwrap();
+        let missing = place.path().join("no/such/file");
+        assert!(write_whole(&missing, b"x").is_err());
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+    }
+}

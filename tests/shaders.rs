@@ -1,0 +1,79 @@
+//! Every shader parses and validates under WebGPU's capabilities, in every combination of its defines.
+
+use itop::gpu::shader;
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+
+/// Names that follow `#ifdef`, `#ifndef`, and `$` in a source.
+fn names(text: &str) -> (Vec<String>, Vec<String>) {
+    let mut flags: Vec<String> = Vec::new();
+    let mut values: Vec<String> = Vec::new();
+    for line in text.lines() {
+        let mut words = line.split_whitespace();
+        if let (Some("#ifdef" | "#ifndef"), Some(name)) = (words.next(), words.next()) {
+            flags.push(name.into());
+        }
+        for part in line.split('$').skip(1) {
+            let name: String = part.chars().take_while(|c| c.is_ascii_uppercase() || *c == '_').collect();
+            values.extend(Some(name).filter(|name| !name.is_empty()));
+        }
+    }
+    flags.sort();
+    flags.dedup();
+    values.sort();
+    values.dedup();
+    (flags, values)
+}
+
+#[test]
+fn every_permutation_validates() {
+    let mut permutations = 0;
+    for (name, text) in shader::KERNELS {
+        let (flags, values) = names(text);
+        for subset in 0..1u32 << flags.len() {
+            let mut defines: Vec<(&str, u32)> = Vec::new();
+            for (i, flag) in flags.iter().enumerate() {
+                if subset >> i & 1 == 1 {
+                    // Flags whose value is a binding number get one of their own.
+                    defines.push((flag, 5 + i as u32));
+                }
+            }
+            // An input gradient has no bias. (CHUNK2 without CHUNK1 and the like never occur either, and are harmless.)
+            if ["TRANSPOSED", "BIAS"].iter().all(|flag| defines.iter().any(|(define, _)| define == flag)) {
+                continue;
+            }
+            for value in &values {
+                if !flags.contains(value) {
+                    let number = match value.as_str() {
+                        "CELLS" => 4096,
+                        "KERNEL" => 3,
+                        "TAPS" => 9,
+                        "GROUP" | "TILE" => 8,
+                        "RESULT" => 5,
+                        "FACTORS" => 20,
+                        _ => 64,
+                    };
+                    defines.push((value, number));
+                }
+            }
+            macro_rules! fail {
+                ($message:expr) => {
+                    panic!("{name} {defines:?}: {}", $message)
+                };
+            }
+            let wgsl = match shader::preprocess(text, &defines) {
+                Ok(wgsl) => wgsl,
+                Err(error) => fail!(error),
+            };
+            let module = match naga::front::wgsl::parse_str(&wgsl) {
+                Ok(module) => module,
+                Err(error) => fail!(error.emit_to_string(&wgsl)),
+            };
+            let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+            if let Err(error) = validator.validate(&module) {
+                fail!(error.emit_to_string(&wgsl));
+            }
+            permutations += 1;
+        }
+    }
+    assert!(permutations > shader::KERNELS.len());
+}
