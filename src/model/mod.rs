@@ -1,5 +1,143 @@
 //! Networks as data: the graph, the models of the ITOP paper and CIFAR ResNets, and what they cost.
 
+mod builder;
+pub mod cost;
 pub mod graph;
+mod mlp;
+pub mod resnet;
+mod vgg;
 
 pub use graph::{Graph, Node, Norm, Op, Param, ParamId, ParamKind, Shape, TensorId};
+
+/// The models [`build`] knows.
+pub const NAMES: &[&str] = &[
+    "resnet8",
+    "resnet20",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "vgg_c",
+    "vgg_d",
+    "vgg_like",
+    "mlp_cifar10",
+];
+
+/// Why a model cannot be built.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ModelError {
+    #[error("unknown model `{0}`: use one of {known}", known = NAMES.join(", "))]
+    Unknown(String),
+    #[error("model `{0}` was asked for 0 classes: the data set must have at least one")]
+    NoClasses(String),
+    #[error("model `{0}` cannot take empty images: channels, height and width must all be above 0")]
+    EmptyInput(String),
+    #[error("model `{model}` takes square images, not {height}×{width}: crop or resize them")]
+    NotSquare { model: String, height: usize, width: usize },
+    #[error("model `{model}`: a {height}×{width} map is too small for layer `{layer}`: use larger images")]
+    MapVanishes { model: String, layer: String, height: usize, width: usize },
+}
+
+/// Builds the model `name` (one of [`NAMES`]) for images of shape `input`.
+///
+/// Layers, names and parameter order are those of the official ITOP code (`sparselearning/models.py`), whose models
+/// take 3×32×32; for other sizes the final pooling of a ResNet and the first linear layer of the others adapt.
+/// `resnet8` and `resnet20` are the CIFAR networks of He et al. (2016, section 4.2) with 1×1 projection shortcuts.
+pub fn build(name: &str, classes: usize, input: Shape) -> Result<Graph, ModelError> {
+    const WIDTHS: &[usize] = &[64, 128, 256, 512];
+    match name {
+        "resnet8" => resnet::basic(name, &[1, 1, 1], &[16, 32, 64], classes, input),
+        "resnet20" => resnet::basic(name, &[3, 3, 3], &[16, 32, 64], classes, input),
+        "resnet18" => resnet::basic(name, &[2, 2, 2, 2], WIDTHS, classes, input),
+        "resnet34" => resnet::basic(name, &[3, 4, 6, 3], WIDTHS, classes, input),
+        "resnet50" => resnet::bottleneck(name, &[3, 4, 6, 3], WIDTHS, classes, input),
+        "resnet101" => resnet::bottleneck(name, &[3, 4, 23, 3], WIDTHS, classes, input),
+        "vgg_c" => vgg::build(name, vgg::Config::C, classes, input),
+        "vgg_d" => vgg::build(name, vgg::Config::D, classes, input),
+        "vgg_like" => vgg::build(name, vgg::Config::Like, classes, input),
+        "mlp_cifar10" => mlp::build(name, &[1024, 512], classes, input),
+        _ => Err(ModelError::Unknown(name.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    const CIFAR: Shape = Shape::new(3, 32, 32);
+
+    /// Every tensor is written once and before it is read, shapes follow the operations, every parameter is used once.
+    fn assert_consistent(graph: &Graph) {
+        let mut written = HashSet::from([0]);
+        let mut used = Vec::new();
+        for node in &graph.nodes {
+            let (input, output) = (graph.tensors[node.input], graph.tensors[node.output]);
+            assert!(written.contains(&node.input), "{}: reads what is not written", node.name);
+            assert!(written.insert(node.output), "{}: overwrites a tensor", node.name);
+            match &node.op {
+                Op::Conv { weight, bias, kernel, stride, padding } => {
+                    let out = |size: usize| (size + 2 * padding - kernel) / stride + 1;
+                    let shape = &graph.params[*weight].shape;
+                    assert_eq!(shape[..2], [output.channels, input.channels], "{}", node.name);
+                    assert!(shape[2..].iter().all(|k| k == kernel), "{}", node.name);
+                    assert_eq!((output.height, output.width), (out(input.height), out(input.width)));
+                    used.extend([Some(*weight), *bias].into_iter().flatten());
+                }
+                Op::Pointwise { norm, residual, .. } => {
+                    assert_eq!(input, output);
+                    used.extend(norm.iter().flat_map(|norm| [norm.weight, norm.bias]));
+                    if let Some(residual) = residual {
+                        assert!(written.contains(residual) && graph.tensors[*residual] == input, "{}", node.name);
+                    }
+                }
+                Op::MaxPool { size } | Op::AvgPool { size } => {
+                    assert_eq!((output.height, output.width), (input.height / size, input.width / size));
+                }
+                Op::Flatten => assert_eq!(output, Shape::new(input.len(), 1, 1)),
+            }
+            assert!(!output.is_empty());
+        }
+        used.sort_unstable();
+        assert_eq!(used, (0..graph.params.len()).collect::<Vec<_>>());
+        assert_eq!(written.len(), graph.tensors.len());
+        assert_eq!(graph.tensors[graph.logits()], Shape::new(graph.classes, 1, 1));
+        let names: HashSet<_> = graph.nodes.iter().map(|node| &node.name).collect();
+        assert_eq!(names.len(), graph.nodes.len(), "node names repeat");
+    }
+
+    #[test]
+    fn every_model_is_a_consistent_graph() {
+        for name in NAMES {
+            for input in [CIFAR, Shape::new(1, 32, 32), Shape::new(3, 64, 64), Shape::new(3, 47, 47)] {
+                for classes in [1, 10, 32] {
+                    assert_consistent(&build(name, classes, input).unwrap());
+                }
+            }
+        }
+    }
+
+    /// Models that no fixture covers. The ResNets' are those of the public PyTorch models less their classifier's bias;
+    /// the VGGs' are 14,723,136 for the convolutional part plus the classifier.
+    #[test]
+    fn parameter_counts() {
+        for (name, parameters) in
+            [("resnet101", 42_512_960), ("resnet20", 272_464), ("vgg_d", 15_255_626), ("vgg_like", 14_991_946)]
+        {
+            let graph = build(name, 10, CIFAR).unwrap();
+            assert_eq!(cost::parameters(&graph), parameters, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_built_says_why() {
+        let message = |result: Result<Graph, ModelError>| result.unwrap_err().to_string();
+        assert!(message(build("resnet", 10, CIFAR)).contains("resnet34, "));
+        for name in NAMES {
+            assert!(message(build(name, 0, CIFAR)).contains("0 classes"));
+            assert!(message(build(name, 10, Shape::new(3, 0, 32))).contains("empty"));
+        }
+        assert!(message(build("vgg_d", 10, Shape::new(3, 16, 16))).contains("features.43"));
+        assert!(message(build("resnet18", 10, Shape::new(3, 32, 48))).contains("32×48"));
+    }
+}
