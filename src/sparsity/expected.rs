@@ -1,0 +1,112 @@
+//! The ITOP rate that random growth (SET) can be expected to reach, in closed form.
+
+use super::DeathRate;
+use crate::model::Graph;
+
+/// Expected ITOP rate at the end of training.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExpectedItopRate {
+    /// Of each maskable parameter, in parameter order.
+    pub layers: Vec<f64>,
+    /// Of all, weighted by size.
+    pub total: f64,
+}
+
+/// The expected ITOP rate of `graph` at `densities` (one a maskable parameter, in parameter order) after `total_steps`
+/// steps with an update every `delta_t`.
+pub fn itop_rate(
+    graph: &Graph,
+    densities: &[f64],
+    death_rate: &DeathRate,
+    delta_t: usize,
+    total_steps: usize,
+) -> ExpectedItopRate {
+    let rates: Vec<f64> =
+        death_rate.updates(delta_t, total_steps).map(|step| death_rate.at(step, total_steps)).collect();
+    let layers: Vec<f64> = densities.iter().map(|&density| layer_rate(density, &rates)).collect();
+    let numels: Vec<f64> = graph.maskable().map(|(_, param)| param.numel() as f64).collect();
+    let explored: f64 = layers.iter().zip(&numels).map(|(rate, numel)| rate * numel).sum();
+    ExpectedItopRate { total: explored / numels.iter().sum::<f64>(), layers }
+}
+
+/// One layer at `density` after updates at `rates`: an update grows `rate · density` of the layer at random among the
+/// `1 - density + rate · density` positions that are inactive once it has pruned.
+fn layer_rate(density: f64, rates: &[f64]) -> f64 {
+    let stays_unexplored = |rate: &f64| {
+        let inactive = 1.0 - density;
+        if inactive > 0.0 { inactive / (inactive + rate * density) } else { 0.0 }
+    };
+    1.0 - (1.0 - density) * rates.iter().map(stays_unexplored).product::<f64>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{self, Shape};
+    use crate::ops::philox::{Purpose, permutation};
+    use crate::sparsity::{Distribution, exact_nnz, prune_count};
+
+    /// Rows of a table computed independently for the paper's settings: CIFAR-10 has 352 steps an epoch (45,000 / 128),
+    /// CIFAR-100 391; 250 epochs; ERK at densities 0.20, 0.10, 0.05, 0.02.
+    #[test]
+    fn known_rates() {
+        let rows: [(&str, usize, usize, usize, [f64; 4]); 9] = [
+            ("mlp_cifar10", 1, 100, 880, [1.000, 1.000, 1.000, 0.976]),
+            ("mlp_cifar10", 1, 1500, 58, [0.959, 0.784, 0.530, 0.252]),
+            ("mlp_cifar10", 5, 1500, 293, [1.000, 0.999, 0.965, 0.733]),
+            ("vgg_c", 1, 500, 176, [0.991, 0.909, 0.731, 0.464]),
+            ("vgg_c", 1, 4000, 22, [0.591, 0.396, 0.243, 0.111]),
+            ("vgg_c", 5, 1500, 293, [0.999, 0.976, 0.864, 0.603]),
+            ("resnet34", 1, 1500, 65, [0.939, 0.755, 0.514, 0.262]),
+            ("resnet34", 1, 4000, 24, [0.722, 0.466, 0.270, 0.122]),
+            ("resnet34", 5, 1500, 325, [1.000, 0.996, 0.944, 0.718]),
+        ];
+        let death_rate = DeathRate::default();
+        for (name, times, delta_t, updates, expected) in rows {
+            let (classes, steps) = if name == "resnet34" { (100, 391) } else { (10, 352) };
+            let total_steps = steps * 250 * times;
+            let graph = model::build(name, classes, Shape::new(3, 32, 32)).unwrap();
+            assert_eq!(death_rate.updates(delta_t, total_steps).count(), updates);
+            for (density, expected) in [0.20, 0.10, 0.05, 0.02].into_iter().zip(expected) {
+                let densities = Distribution::Erk.densities(&graph, density).unwrap();
+                let rate = itop_rate(&graph, &densities, &death_rate, delta_t, total_steps);
+                assert!((rate.total - expected).abs() < 0.00051, "{name} ×{times} ΔT {delta_t} at {density}: {rate:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn without_updates_the_rate_is_the_density() {
+        let graph = model::build("resnet8", 10, Shape::new(3, 32, 32)).unwrap();
+        for density in [0.1, 1.0] {
+            let densities = Distribution::Uniform.densities(&graph, density).unwrap();
+            let rate = itop_rate(&graph, &densities, &DeathRate::RIGL, 0, 1000);
+            assert!((rate.total - density).abs() < 1e-12 && rate.layers.iter().all(|r| (r - density).abs() < 1e-12));
+        }
+    }
+
+    /// Against SET played out on one layer.
+    #[test]
+    fn a_simulation_agrees() {
+        let (numel, density) = (20_000, 0.1);
+        let rates = [0.5, 0.4, 0.2, 0.1, 0.05];
+        let shuffled = |update: usize, positions: Vec<usize>| -> Vec<usize> {
+            let order = permutation(1, Purpose::Grow, update as u32, positions.len() as u32, positions.len());
+            order.into_iter().map(|i| positions[i as usize]).collect()
+        };
+        let mut active: Vec<bool> = (0..numel).map(|i| i < exact_nnz(density, numel)).collect();
+        let mut explored = active.clone();
+        for (update, &rate) in rates.iter().enumerate() {
+            let count = prune_count(rate, exact_nnz(density, numel));
+            for alive in [true, false] {
+                let positions = (0..numel).filter(|&i| active[i] == alive).collect();
+                for i in shuffled(update, positions).into_iter().take(count) {
+                    active[i] = !alive;
+                }
+            }
+            explored.iter_mut().zip(&active).for_each(|(explored, active)| *explored |= active);
+        }
+        let simulated = explored.iter().filter(|&&e| e).count() as f64 / numel as f64;
+        assert!((simulated - layer_rate(density, &rates)).abs() < 0.005, "{simulated}");
+    }
+}
