@@ -26,7 +26,7 @@ pub fn build(name: &str, config: Config, classes: usize, input: Shape) -> Result
         for i in 0..convs {
             let kernel = if config == Config::C && i == 2 { 1 } else { 3 };
             // The 1×1 convolutions are padded too, so that their maps grow: the official code does so.
-            let conv = Conv { channels, kernel, stride: 1, padding: kernel / 2, bias: true };
+            let conv = Conv { channels, kernel, stride: 1, padding: 1, bias: true };
             x = builder.conv(&format!("features.{module}"), x, conv)?;
             x = builder.norm_relu(&format!("features.{}", module + 1), x);
             module += 3;

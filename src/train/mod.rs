@@ -1,1 +1,3 @@
-//! train
+//! One run of training.
+
+pub mod lr;
