@@ -84,12 +84,7 @@ fn entries(plan: &Plan, graph: &Graph) -> Vec<Entry> {
 }
 
 /// The whole state as a file's bytes, after everything submitted so far.
-pub async fn capture(
-    machine: &Machine,
-    plan: &Plan,
-    graph: &Graph,
-    progress: &Progress,
-) -> Result<Vec<u8>, GpuError> {
+pub async fn capture(machine: &Machine, plan: &Plan, graph: &Graph, progress: &Progress) -> Result<Vec<u8>, GpuError> {
     let entries = entries(plan, graph);
     let slices: Vec<Slice> = entries.iter().map(|entry| entry.slice).collect();
     let bytes = machine.finish(machine.read_slices(&slices)).await?;

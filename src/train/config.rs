@@ -173,8 +173,7 @@ impl Layers {
 
     /// Lays a `key=value` of the command line on top; the value is TOML, or else a string.
     pub fn assign(&mut self, assignment: &str) -> Result<(), ConfigError> {
-        let (key, value) =
-            assignment.split_once('=').ok_or_else(|| ConfigError::Assignment(assignment.to_string()))?;
+        let (key, value) = assignment.split_once('=').ok_or_else(|| ConfigError::Assignment(assignment.to_string()))?;
         let parsed = format!("v = {value}").parse::<toml::Table>().ok().and_then(|mut table| table.remove("v"));
         self.set(key.trim(), parsed.unwrap_or_else(|| toml::Value::String(value.trim().to_string())));
         Ok(())
@@ -232,9 +231,9 @@ impl Config {
 
     /// A name for a run folder.
     pub fn run_name(&self) -> String {
-        let data = std::path::Path::new(&self.data).file_name().map_or(self.data.clone(), |name| {
-            name.to_string_lossy().into_owned()
-        });
+        let data = std::path::Path::new(&self.data)
+            .file_name()
+            .map_or(self.data.clone(), |name| name.to_string_lossy().into_owned());
         let mut name = format!("{}-{data}-{}", self.model, self.method.name());
         if self.method != Method::Dense {
             name += &format!("-{}", self.sparsity);
@@ -255,12 +254,7 @@ impl Config {
         check(self.delta_t > 0, "delta_t", &self.delta_t, "at least 1 step")?;
         check(self.lr.is_finite() && self.lr > 0.0, "lr", &self.lr, "above 0")?;
         check((0.0..1.0).contains(&self.momentum), "momentum", &self.momentum, "at least 0 and below 1")?;
-        check(
-            !self.nesterov || self.momentum > 0.0,
-            "nesterov",
-            &self.nesterov,
-            "false where `momentum` is 0",
-        )?;
+        check(!self.nesterov || self.momentum > 0.0, "nesterov", &self.nesterov, "false where `momentum` is 0")?;
         check(finite(self.weight_decay), "weight_decay", &self.weight_decay, "0 or more")?;
         let smoothing = (0.0..=1.0).contains(&self.label_smoothing);
         check(smoothing, "label_smoothing", &self.label_smoothing, "from 0 to 1")?;

@@ -1,3 +1,13 @@
-//! One run of training.
+//! One run of training: configuration, problem, trainer, checkpoint, run folder.
 
+pub mod checkpoint;
+pub mod config;
 pub mod lr;
+pub mod presets;
+mod problem;
+pub mod run_folder;
+mod trainer;
+
+pub use config::{Augment, Config, ConfigError, Method};
+pub use problem::{Initial, Problem, ProblemError};
+pub use trainer::{End, Listener, Score, TrainError, Trainer};

@@ -1,0 +1,38 @@
+//! `itop adapters`: which GPUs there are.
+
+use clap::Args;
+
+use super::{Failure, text};
+use crate::gpu::{self, GpuError};
+
+#[derive(Args)]
+pub struct AdaptersArgs {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &AdaptersArgs) -> Result<(), Failure> {
+    let adapters = pollster::block_on(gpu::list());
+    if args.json {
+        let rows: Vec<_> = adapters
+            .iter()
+            .map(|a| {
+                serde_json::json!({
+                    "index": a.index, "name": a.name, "backend": a.backend, "type": a.kind, "driver": a.driver,
+                })
+            })
+            .collect();
+        println!("{}", serde_json::to_string_pretty(&rows).map_err(Failure::run)?);
+        return Ok(());
+    }
+    if adapters.is_empty() {
+        return Err(Failure::adapter(GpuError::NoAdapter));
+    }
+    let row = |a: &gpu::AdapterSummary| {
+        vec![format!("[{}] {}", a.index, a.name), a.backend.into(), a.kind.into(), a.driver.clone()]
+    };
+    let rows: Vec<_> = adapters.iter().map(row).collect();
+    print!("{}", text::table(&["adapter", "backend", "type", "driver"], &rows));
+    Ok(())
+}

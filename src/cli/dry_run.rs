@@ -1,0 +1,78 @@
+//! `itop train --dry-run`: what a run would be, before anything is allocated.
+
+use super::text::{bytes, count, percent, table};
+use crate::gpu::Gpu;
+use crate::plan::memory_table;
+use crate::train::{Method, Problem};
+
+/// The layer table, the buffers, the costs and the exploration to expect.
+pub fn describe(problem: &Problem, gpu: &Gpu) -> String {
+    let config = &problem.config;
+    let rows: Vec<Vec<String>> = problem
+        .plan
+        .layers
+        .iter()
+        .map(|layer| {
+            let param = &problem.graph.params[layer.param];
+            let shape = param.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("x");
+            let density = layer.active as f64 / layer.numel as f64;
+            let kernel = if layer.sparse.is_some() { "conv_sparse" } else { "conv_dense" };
+            vec![layer.name.clone(), shape, format!("{density:.4}"), count(layer.active), kernel.into()]
+        })
+        .collect();
+    let mut text = table(&["layer", "shape", "density", "active", "kernel"], &rows);
+    let (active, maskable) = (problem.active(), problem.maskable());
+    text += &format!(
+        "\nactive: {} of {} maskable parameters ({})\n\n",
+        count(active),
+        count(maskable),
+        percent(active as f64 / maskable as f64)
+    );
+
+    let memory = memory_table(&problem.plan.buffers);
+    let rows: Vec<Vec<String>> =
+        memory.iter().map(|row| vec![row.what.clone(), row.buffers.to_string(), bytes(row.bytes)]).collect();
+    text += &table(&["GPU memory", "buffers", "size"], &rows);
+    let total = problem.plan.buffers.total_bytes();
+    let state = problem.state_bytes();
+    let dense = 8 * maskable as u64;
+    text += &format!("total: {} on {}\n", bytes(total), gpu.summary.name);
+    text += &format!(
+        "weights, momentum, index and explored bits: {}, {} of dense weights and momentum ({})\n\n",
+        bytes(state),
+        percent(state as f64 / dense as f64),
+        bytes(dense)
+    );
+
+    text += &format!("FLOPs against dense: inference {:.4}, ", problem.inference_flops_ratio());
+    text += &format!("training {:.4}\n", problem.training_flops_ratio());
+    text += &format!(
+        "steps: {} ({} epochs of {}), passes a step: {}\n",
+        count(problem.total_steps()),
+        config.total_epochs(),
+        problem.steps_per_epoch(),
+        problem.plan.train.len() + 1
+    );
+    match config.method {
+        Method::Dense | Method::Static => {}
+        Method::Set | Method::Rigl => {
+            text += &format!(
+                "topology updates: {}; ITOP rate to expect of random growth: {:.3}\n",
+                problem.updates(),
+                problem.expected_itop_rate()
+            );
+        }
+    }
+    text
+}
+
+/// What to say about a run that will not do what its method promises.
+pub fn warning(problem: &Problem) -> Option<String> {
+    (problem.config.method.growth().is_some() && problem.updates() == 0).then(|| {
+        format!(
+            "no topology update will happen: delta_t is {} and the run has {} steps; lower it with --set delta_t=N",
+            problem.config.delta_t,
+            problem.total_steps()
+        )
+    })
+}

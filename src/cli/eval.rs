@@ -1,0 +1,69 @@
+//! `itop eval`: loss and accuracy of a trained network.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+
+use super::text::percent;
+use super::{Failure, GpuArgs};
+use crate::data;
+use crate::train::config::Layers;
+use crate::train::{Listener, Problem, Trainer};
+
+#[derive(Args)]
+pub struct EvalArgs {
+    /// Run folder
+    run: PathBuf,
+    #[arg(long, value_enum, default_value = "best")]
+    checkpoint: Which,
+    #[arg(long, value_enum, default_value = "test")]
+    split: SplitName,
+    #[command(flatten)]
+    gpu: GpuArgs,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Which {
+    Best,
+    Last,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum SplitName {
+    Val,
+    Test,
+}
+
+struct Silent;
+
+impl Listener for Silent {}
+
+pub fn run(args: &EvalArgs) -> Result<(), Failure> {
+    let path = args.run.join("config.toml");
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("`{}` holds no run: cannot read its config.toml", args.run.display()))
+        .map_err(Failure::input)?;
+    let mut layers = Layers::default();
+    layers.text(&path.display().to_string(), &text).map_err(Failure::input)?;
+    let config = layers.finish().map_err(Failure::input)?;
+    let dataset = data::load(&config.data).map_err(Failure::input)?;
+    let gpu = args.gpu.open()?;
+    let problem = Problem::new(config, &dataset, &gpu).map_err(Failure::input)?;
+    let images = match args.split {
+        SplitName::Val => problem.split.val.clone(),
+        SplitName::Test => problem.test_images(&dataset),
+    };
+    if images.is_empty() {
+        return Err(Failure::input(anyhow::anyhow!("the split is empty: the run held out nothing (`validation = 0`)")));
+    }
+    let mut trainer = pollster::block_on(Trainer::new(gpu, &problem, &dataset, &mut Silent)).map_err(Failure::start)?;
+    let name = match args.checkpoint {
+        Which::Best => "best.safetensors",
+        Which::Last => "last.safetensors",
+    };
+    trainer.restore(&args.run.join(name)).map_err(Failure::start)?;
+    let score = pollster::block_on(trainer.evaluate(&images)).map_err(Failure::run)?;
+    println!("accuracy {}, loss {:.4} over {} images", percent(score.accuracy), score.loss, images.len());
+    Ok(())
+}

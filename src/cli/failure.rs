@@ -1,0 +1,39 @@
+//! Errors with the exit code that scripts rely on.
+
+use anyhow::Error;
+
+use crate::gpu::GpuError;
+use crate::train::TrainError;
+
+/// What went wrong, and the exit code: 2 bad usage or input (nothing written), 3 no usable adapter, 4 the run failed after
+/// it started, 130 interrupted.
+pub struct Failure {
+    pub code: u8,
+    pub error: Error,
+}
+
+impl Failure {
+    /// Bad usage or input.
+    pub fn input(error: impl Into<Error>) -> Self {
+        Self { code: 2, error: error.into() }
+    }
+
+    /// No usable adapter. (A name that matches none is bad usage.)
+    pub fn adapter(error: GpuError) -> Self {
+        let code = if matches!(error, GpuError::NoSuchAdapter { .. }) { 2 } else { 3 };
+        Self { code, error: error.into() }
+    }
+
+    /// A run that failed after it started.
+    pub fn run(error: impl Into<Error>) -> Self {
+        Self { code: 4, error: error.into() }
+    }
+
+    /// What failed before the first step.
+    pub fn start(error: TrainError) -> Self {
+        match error {
+            TrainError::Problem(_) | TrainError::Folder(_) | TrainError::Checkpoint(_) => Self::input(error),
+            TrainError::Gpu(_) | TrainError::Diverged { .. } => Self::run(error),
+        }
+    }
+}

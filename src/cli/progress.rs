@@ -1,0 +1,98 @@
+//! How a run looks while it goes: a bar on a terminal, plain lines elsewhere.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::text::percent;
+use crate::train::run_folder::{ExplorationLine, MetricLine};
+use crate::train::{Listener, Problem};
+
+/// A [`Listener`] that prints.
+pub struct Progress {
+    bar: ProgressBar,
+    epochs: usize,
+    steps: u64,
+    preparing: bool,
+    interrupted: Arc<AtomicBool>,
+}
+
+impl Progress {
+    /// For the run of `problem`; `interrupted` turns true when somebody wants it to end.
+    pub fn new(problem: &Problem, interrupted: Arc<AtomicBool>) -> Self {
+        let target =
+            if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(None, target);
+        let epochs = problem.config.total_epochs();
+        Self { bar, epochs, steps: problem.total_steps() as u64, preparing: false, interrupted }
+    }
+
+    fn style(&self, template: &str) {
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.bar.set_style(style.progress_chars("=> "));
+        }
+    }
+
+    /// Prints a line that stays.
+    fn line(&self, text: &str) {
+        if self.bar.is_hidden() {
+            println!("{text}");
+        } else {
+            self.bar.println(text);
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Listener for Progress {
+    fn preparing(&mut self, done: usize, total: usize) {
+        if !self.preparing {
+            self.preparing = true;
+            self.style("compiling kernels [{bar:30}] {pos}/{len} passes");
+            self.bar.set_length(total as u64);
+        }
+        self.bar.set_position(done as u64);
+    }
+
+    fn metric(&mut self, line: &MetricLine, itop_rate: f64) {
+        if self.preparing {
+            self.preparing = false;
+            self.bar.reset();
+            self.bar.set_length(self.steps);
+            self.style("{msg} [{bar:24}] {pos}/{len} ETA {eta}");
+        }
+        match line {
+            MetricLine::Step { step, epoch, loss, accuracy, images_per_second, .. } => {
+                self.bar.set_message(format!(
+                    "epoch {}/{}  loss {loss:.3}  acc {}  {images_per_second:.0} img/s  Rs {itop_rate:.3}",
+                    epoch + 1,
+                    self.epochs,
+                    percent(*accuracy),
+                ));
+                self.bar.set_position(*step as u64);
+            }
+            MetricLine::Epoch {
+                epoch, loss, accuracy, images_per_second, val_loss, val_accuracy, itop_rate, ..
+            } => {
+                let mut text =
+                    format!("epoch {epoch:>3}/{}  loss {loss:.4}  acc {:>7}", self.epochs, percent(*accuracy));
+                if let (Some(val_loss), Some(val_accuracy)) = (val_loss, val_accuracy) {
+                    text += &format!("  val loss {val_loss:.4}  val acc {:>7}", percent(*val_accuracy));
+                }
+                self.line(&format!("{text}  {images_per_second:>6.1} img/s  Rs {itop_rate:.4}"));
+            }
+        }
+    }
+
+    fn exploration(&mut self, _line: &ExplorationLine) {}
+
+    fn interrupted(&mut self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,195 @@
+//! `itop train`: one run, or what it would be.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, anyhow};
+use clap::Args;
+
+use super::progress::Progress;
+use super::text::percent;
+use super::{Failure, GpuArgs, dry_run};
+use crate::data;
+use crate::train::config::Layers;
+use crate::train::presets::preset;
+use crate::train::run_folder::RunFolder;
+use crate::train::{Config, End, Method, Problem, Trainer};
+
+#[derive(Args)]
+pub struct TrainArgs {
+    /// A named recipe; `quick` if nothing says what to train
+    #[arg(long, conflicts_with = "config", value_name = "NAME")]
+    preset: Option<String>,
+    /// A TOML file with a configuration
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One value of the configuration, as `delta_t=200` or `death_rate.initial=0.3`; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    assignments: Vec<String>,
+    /// Network: resnet8, resnet20, resnet34, vgg_c, mlp_cifar10, …
+    #[arg(long)]
+    model: Option<String>,
+    /// `sample`, `cifar10`, `cifar100`, a folder, or a `.tar.gz`
+    #[arg(long)]
+    data: Option<String>,
+    /// How the active set is chosen and moved
+    #[arg(long, value_parser = Method::NAMES)]
+    method: Option<String>,
+    /// Share of the weights that is not there, from 0 to below 1
+    #[arg(long)]
+    sparsity: Option<f64>,
+    #[arg(long)]
+    epochs: Option<usize>,
+    #[arg(long)]
+    batch_size: Option<usize>,
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Folder of the run [default: runs/NAME, numbered if taken]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Go on with the run in --out
+    #[arg(long, requires = "out", conflicts_with_all = ["preset", "config"])]
+    resume: bool,
+    /// Print what the run would be, and stop
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    gpu: GpuArgs,
+}
+
+impl TrainArgs {
+    /// The configuration: defaults, then preset or file (or the run's own), then `--set`, then flags.
+    fn config(&self) -> Result<Config, Failure> {
+        let mut layers = Layers::default();
+        let read = |layers: &mut Layers, path: &PathBuf| {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read `{}`", path.display()))
+                .map_err(Failure::input)?;
+            layers.text(&path.display().to_string(), &text).map_err(Failure::input)
+        };
+        if let (true, Some(out)) = (self.resume, &self.out) {
+            read(&mut layers, &out.join("config.toml"))?;
+        } else if let Some(path) = &self.config {
+            read(&mut layers, path)?;
+        } else if let Some(name) = &self.preset {
+            layers = preset(name).map_err(Failure::input)?;
+        } else if self.model.is_none() && self.data.is_none() {
+            layers = preset("quick").map_err(Failure::input)?;
+        }
+        for assignment in &self.assignments {
+            layers.assign(assignment).map_err(Failure::input)?;
+        }
+        let strings = [("model", &self.model), ("data", &self.data), ("method", &self.method)];
+        for (key, value) in strings {
+            if let Some(value) = value {
+                layers.set(key, value.clone());
+            }
+        }
+        if let Some(sparsity) = self.sparsity {
+            layers.set("sparsity", sparsity);
+        }
+        let numbers = [
+            ("epochs", self.epochs.map(|n| n as u64)),
+            ("batch_size", self.batch_size.map(|n| n as u64)),
+            ("seed", self.seed),
+        ];
+        for (key, value) in numbers {
+            if let Some(value) = value {
+                let value =
+                    i64::try_from(value).map_err(|_| Failure::input(anyhow!("--{key} {value} is too large")))?;
+                layers.set(key, value);
+            }
+        }
+        layers.finish().map_err(Failure::input)
+    }
+}
+
+pub fn run(args: &TrainArgs) -> Result<(), Failure> {
+    let config = args.config()?;
+    if let (false, Some(out)) = (args.resume || args.dry_run, &args.out) {
+        RunFolder::check_free(out).map_err(Failure::input)?;
+    }
+    let dataset = data::load(&config.data).map_err(Failure::input)?;
+    let gpu = args.gpu.open()?;
+    let problem = Problem::new(config, &dataset, &gpu).map_err(Failure::input)?;
+    if let Some(warning) = dry_run::warning(&problem) {
+        eprintln!("warning: {warning}");
+    }
+    if args.dry_run {
+        print!("{}", dry_run::describe(&problem, &gpu));
+        return Ok(());
+    }
+    let config = &problem.config;
+    println!(
+        "{} on {}: {}, {} active of {} weights, {} epochs of {} steps of {} images, {} topology updates",
+        config.model,
+        dataset.name,
+        config.method.name(),
+        super::text::count(problem.active()),
+        super::text::count(problem.maskable()),
+        config.total_epochs(),
+        problem.steps_per_epoch(),
+        config.batch_size,
+        problem.updates()
+    );
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = interrupted.clone();
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    })
+    .map_err(Failure::run)?;
+    let mut progress = Progress::new(&problem, interrupted);
+    let trainer = pollster::block_on(Trainer::new(gpu, &problem, &dataset, &mut progress));
+    let mut trainer = trainer.map_err(Failure::start)?;
+
+    let mut folder = match (&args.out, args.resume) {
+        (Some(out), true) => {
+            trainer.restore(&out.join("last.safetensors")).map_err(Failure::start)?;
+            let mut folder = RunFolder::open(out).map_err(Failure::input)?;
+            folder.rewind(trainer.progress.step).map_err(Failure::input)?;
+            println!("resuming at step {} of {}", trainer.progress.step, problem.total_steps());
+            folder
+        }
+        (out, _) => {
+            trainer.initialise();
+            let path =
+                out.clone().unwrap_or_else(|| RunFolder::first_free(&PathBuf::from("runs").join(config.run_name())));
+            RunFolder::create(&path, &config.to_toml()).map_err(Failure::input)?
+        }
+    };
+    println!("run folder: {}", folder.path().display());
+
+    let end = pollster::block_on(trainer.run(&mut folder, &mut progress));
+    progress.finish();
+    let kept = |error: anyhow::Error| {
+        let path = folder.path().join("last.safetensors");
+        Failure::run(match path.exists() {
+            true => error.context(format!("the run stopped; its last checkpoint is `{}`", path.display())),
+            false => error.context("the run stopped before its first checkpoint"),
+        })
+    };
+    match end.map_err(|error| kept(error.into()))? {
+        End::Interrupted => {
+            let out = folder.path().display().to_string();
+            println!("interrupted; go on with: itop train --resume --out {out}");
+            Err(Failure { code: 130, error: anyhow!("interrupted; the checkpoint is in `{out}`") })
+        }
+        End::Finished => {
+            let summary = pollster::block_on(trainer.finish(&folder)).map_err(|error| kept(error.into()))?;
+            println!(
+                "test accuracy {}, test loss {:.4} (epoch {}); ITOP rate {:.4}; {:.0} img/s, {:.0} s of training",
+                percent(summary.test_accuracy),
+                summary.test_loss,
+                summary.best_epoch,
+                summary.itop_rate,
+                summary.images_per_second,
+                summary.seconds_training
+            );
+            println!("summary: {}", folder.path().join("summary.json").display());
+            Ok(())
+        }
+    }
+}

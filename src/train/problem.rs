@@ -1,0 +1,231 @@
+//! A run before it touches a GPU: configuration, network, split, how many weights each layer gets, plan.
+
+use thiserror::Error;
+
+use super::{Config, ConfigError, Method};
+use crate::data::{Dataset, Split};
+use crate::gpu::Gpu;
+use crate::model::cost::{self, DenseGradient};
+use crate::model::{self, Graph, ModelError, ParamKind, Shape};
+use crate::ops::{Tuning, philox};
+use crate::plan::{Plan, PlanError, PlanInput};
+use crate::sparsity::{DistributionError, exact_nnz, expected};
+use philox::Purpose;
+
+/// A configuration and a dataset that do not make a run.
+#[derive(Debug, Error)]
+pub enum ProblemError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
+    Distribution(#[from] DistributionError),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error("the training split is empty: {images} images, {validation} of them held out; lower `validation`")]
+    NoImages { images: usize, validation: f64 },
+}
+
+/// A run, ready to be put on a GPU.
+pub struct Problem {
+    pub config: Config,
+    pub graph: Graph,
+    pub split: Split,
+    /// Realised share of active weights of each maskable parameter.
+    pub densities: Vec<f64>,
+    pub plan: Plan,
+}
+
+/// The network's first state.
+pub struct Initial {
+    /// Of each parameter: the values of its active weights in flat order.
+    pub values: Vec<Vec<f32>>,
+    /// Of each maskable parameter: its bitset.
+    pub active: Vec<Vec<u32>>,
+}
+
+impl Problem {
+    /// Plans the run of `config` on `dataset` for the limits of `gpu`.
+    pub fn new(config: Config, dataset: &Dataset, gpu: &Gpu) -> Result<Self, ProblemError> {
+        config.validate()?;
+        let images = &dataset.train;
+        let input = Shape::new(images.channels, images.height, images.width);
+        let graph = model::build(&config.model, dataset.classes.len(), input)?;
+        let split = Split::new(images, config.validation, config.validation_seed);
+        if split.train.is_empty() {
+            let validation = config.validation;
+            return Err(ProblemError::NoImages { images: images.len(), validation });
+        }
+        let targets = match config.method {
+            Method::Dense => vec![1.0; graph.maskable().count()],
+            _ => config.distribution.densities(&graph, config.density())?,
+        };
+        let numels: Vec<usize> = graph.maskable().map(|(_, param)| param.numel()).collect();
+        let active: Vec<usize> =
+            targets.iter().zip(&numels).map(|(&density, &numel)| exact_nnz(density, numel)).collect();
+        let densities = active.iter().zip(&numels).map(|(&a, &n)| a as f64 / n as f64).collect();
+        let plan = Plan::compile(&PlanInput {
+            graph: &graph,
+            batch: config.batch_size.min(images.len().max(dataset.test.len())),
+            active,
+            growth: config.method.growth(),
+            nesterov: config.nesterov,
+            augment: config.augment.padding(),
+            images: images.len() + dataset.test.len(),
+            tuning: Tuning::for_adapter(&gpu.summary),
+            max_binding: gpu.max_binding(),
+            max_buffer: gpu.limits.max_buffer_size,
+        })?;
+        Ok(Self { config, graph, split, densities, plan })
+    }
+
+    /// Steps of an epoch; the last may be short.
+    pub fn steps_per_epoch(&self) -> usize {
+        self.split.train.len().div_ceil(self.config.batch_size)
+    }
+
+    pub fn total_steps(&self) -> usize {
+        self.steps_per_epoch() * self.config.total_epochs()
+    }
+
+    /// Whether step `step` (from 1) ends with a topology update.
+    pub fn updates_after(&self, step: usize) -> bool {
+        let config = &self.config;
+        config.method.growth().is_some() && config.death_rate.updates_after(step, config.delta_t, self.total_steps())
+    }
+
+    /// How many topology updates the run has.
+    pub fn updates(&self) -> usize {
+        match self.config.method.growth() {
+            Some(_) => self.config.death_rate.updates(self.config.delta_t, self.total_steps()).count(),
+            None => 0,
+        }
+    }
+
+    /// The death rate of the update that ends step `step`.
+    pub fn death_rate(&self, step: usize) -> f64 {
+        self.config.death_rate.at(step, self.total_steps())
+    }
+
+    pub fn active(&self) -> usize {
+        self.plan.layers.iter().map(|layer| layer.active).sum()
+    }
+
+    pub fn maskable(&self) -> usize {
+        self.plan.layers.iter().map(|layer| layer.numel).sum()
+    }
+
+    /// Share of reliably explored positions while no prune has happened: what never moves is reliable throughout, and of
+    /// what can move nothing has survived a prune yet.
+    pub fn reliable_without_updates(&self) -> f64 {
+        let still = self.updates() == 0;
+        let count = |layer: &crate::plan::LayerPlan| {
+            if still || layer.sparse.is_none() { layer.active } else { 0 }
+        };
+        self.plan.layers.iter().map(count).sum::<usize>() as f64 / self.maskable() as f64
+    }
+
+    /// Forward FLOPs over dense ones.
+    pub fn inference_flops_ratio(&self) -> f64 {
+        cost::forward_flops_ratio(&self.graph, &self.densities)
+    }
+
+    /// Training FLOPs over dense ones, in RigL's accounting.
+    pub fn training_flops_ratio(&self) -> f64 {
+        let dense_gradient = match self.config.method {
+            Method::Rigl => DenseGradient::Every { delta_t: self.config.delta_t },
+            Method::Dense | Method::Static | Method::Set => DenseGradient::Never,
+        };
+        cost::training_flops_ratio(&self.graph, &self.densities, dense_gradient)
+    }
+
+    /// The ITOP rate that random growth would reach.
+    pub fn expected_itop_rate(&self) -> f64 {
+        match self.config.method.growth() {
+            None => self.active() as f64 / self.maskable() as f64,
+            Some(_) => {
+                let config = &self.config;
+                let steps = self.total_steps();
+                expected::itop_rate(&self.graph, &self.densities, &config.death_rate, config.delta_t, steps).total
+            }
+        }
+    }
+
+    /// Numbers of the test images: they follow the training images.
+    pub fn test_images(&self, dataset: &Dataset) -> Vec<u32> {
+        let first = dataset.train.len();
+        (first..first + dataset.test.len()).map(|image| image as u32).collect()
+    }
+
+    /// GPU bytes of what training keeps of the maskable weights: values, momentum, index, active and explored bits.
+    pub fn state_bytes(&self) -> u64 {
+        let of = |layer: &crate::plan::LayerPlan| {
+            let values = 8 * layer.active as u64;
+            let sparse = layer.sparse.map_or(0, |sparse| {
+                let index = &sparse.index;
+                let parts = [
+                    index.row_start,
+                    index.shift,
+                    index.column_start,
+                    index.column_entry,
+                    index.column_shift,
+                    index.groups,
+                    sparse.active,
+                    sparse.explored,
+                    sparse.reliable,
+                ];
+                parts.iter().map(|slice| slice.bytes).sum()
+            });
+            values + sparse
+        };
+        self.plan.layers.iter().map(of).sum()
+    }
+
+    /// The first weights (PyTorch's defaults) and the first active sets (exact counts, uniform over the positions).
+    pub fn initial(&self) -> Initial {
+        let seed = self.config.seed;
+        let active: Vec<Vec<u32>> = self
+            .plan
+            .layers
+            .iter()
+            .enumerate()
+            .map(|(number, layer)| initial_bits(seed, number, layer.numel, layer.active))
+            .collect();
+        let values = self.graph.params.iter().enumerate().map(|(id, param)| {
+            let numel = param.numel();
+            let uniform = |fan_in: usize, keep: &dyn Fn(usize) -> bool| {
+                let bound = 1.0 / (fan_in as f32).sqrt();
+                let draw = |i| philox::unit(philox::word(seed, Purpose::InitWeight, id as u32, 0, i));
+                (0..numel).filter(|&i| keep(i)).map(|i| (2.0 * draw(i) - 1.0) * bound).collect::<Vec<f32>>()
+            };
+            match param.kind {
+                ParamKind::NormWeight => vec![1.0; numel],
+                ParamKind::NormBias => vec![0.0; numel],
+                ParamKind::Bias { fan_in } => uniform(fan_in, &|_| true),
+                ParamKind::ConvWeight | ParamKind::LinearWeight => {
+                    let fan_in = param.shape[1..].iter().product();
+                    match self.plan.layers.iter().position(|layer| layer.param == id && layer.sparse.is_some()) {
+                        Some(layer) => uniform(fan_in, &|i| active[layer][i / 32] >> (i % 32) & 1 == 1),
+                        None => uniform(fan_in, &|_| true),
+                    }
+                }
+            }
+        });
+        Initial { values: values.collect(), active }
+    }
+}
+
+/// The `active` of `numel` positions with the largest random keys (of equals the lower first), as a bitset.
+fn initial_bits(seed: u64, layer: usize, numel: usize, active: usize) -> Vec<u32> {
+    let key = |i: &usize| philox::word(seed, Purpose::InitMask, layer as u32, 0, *i) >> 1;
+    let mut positions: Vec<(u32, usize)> = (0..numel).map(|i| (u32::MAX - key(&i), i)).collect();
+    if active < numel {
+        positions.select_nth_unstable(active);
+    }
+    let mut bits = vec![0u32; numel.div_ceil(32)];
+    for &(_, i) in &positions[..active] {
+        bits[i / 32] |= 1 << (i % 32);
+    }
+    bits
+}

@@ -1,0 +1,542 @@
+//! One run, from the first step to the summary.
+
+use std::collections::VecDeque;
+use std::path::Path;
+
+use thiserror::Error;
+use web_time::Instant;
+
+use super::checkpoint::{self, CheckpointError, Progress};
+use super::run_folder::{
+    ExplorationLine, FolderError, LayerExploration, MetricLine, RunFolder, SCHEMA, Summary, SummaryAdapter,
+};
+use super::{Problem, ProblemError};
+use crate::data::{Dataset, epoch_order};
+use crate::gpu::{Gpu, GpuError, Machine, Pass, Program, ReadBack, Slice};
+use crate::ops::StepParams;
+use crate::ops::philox;
+use crate::ops::topology::Counters;
+use crate::plan::METRIC_SLOTS;
+use crate::sparsity::prune_count;
+
+/// What can end a run.
+#[derive(Debug, Error)]
+pub enum TrainError {
+    #[error(transparent)]
+    Problem(#[from] ProblemError),
+    #[error(transparent)]
+    Gpu(#[from] GpuError),
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    #[error("the loss of step {step} is {loss}: lower `lr`, or look at the last steps in metrics.jsonl")]
+    Diverged { step: usize, loss: f64 },
+}
+
+/// Whoever wants to hear how a run goes.
+pub trait Listener {
+    /// Passes prepared, of how many.
+    fn preparing(&mut self, _done: usize, _total: usize) {}
+    /// A line went to `metrics.jsonl`; `itop_rate` is the latest.
+    fn metric(&mut self, _line: &MetricLine, _itop_rate: f64) {}
+    /// A line went to `exploration.jsonl`.
+    fn exploration(&mut self, _line: &ExplorationLine) {}
+    /// Asked between steps; true ends the run after a checkpoint.
+    fn interrupted(&mut self) -> bool {
+        false
+    }
+}
+
+/// Loss and accuracy over some images.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Score {
+    pub loss: f64,
+    /// Share of the images whose highest class is right.
+    pub accuracy: f64,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Finished,
+    /// A checkpoint was kept.
+    Interrupted,
+}
+
+/// A network on a GPU with its data, between two steps.
+pub struct Trainer<'a> {
+    pub problem: &'a Problem,
+    pub machine: Machine,
+    pub progress: Progress,
+    dataset: &'a Dataset,
+    train: Program,
+    update: Program,
+    eval: Program,
+    index: Program,
+    /// The epoch whose order is on the GPU.
+    order_of: Option<usize>,
+    waiting: VecDeque<Waiting>,
+    /// Steps whose losses nobody has asked for yet.
+    unread: Vec<Step>,
+    window: Instant,
+    clock: Instant,
+}
+
+/// A step that was submitted.
+#[derive(Clone, Copy)]
+struct Step {
+    step: usize,
+    epoch: usize,
+    lr: f64,
+}
+
+/// A read-back under way.
+enum Waiting {
+    Losses { read: ReadBack, steps: Vec<Step> },
+    Counters { read: ReadBack, step: usize, epoch: usize, death_rate: f64 },
+}
+
+impl<'a> Trainer<'a> {
+    /// Puts the network's first state on the GPU.
+    pub async fn new(
+        gpu: Gpu,
+        problem: &'a Problem,
+        dataset: &'a Dataset,
+        listener: &mut dyn Listener,
+    ) -> Result<Self, TrainError> {
+        let plan = &problem.plan;
+        let mut machine = Machine::new(gpu, &plan.buffers).await?;
+        let with = |first: &Pass, rest: &[Pass]| [std::slice::from_ref(first), rest].concat();
+        let train = with(&plan.fetch_train, &plan.train);
+        let update = if plan.update.is_empty() { Vec::new() } else { with(&plan.fetch_train, &plan.update) };
+        let eval = with(&plan.fetch_eval, &plan.eval);
+        let total = train.len() + update.len() + eval.len() + plan.index.len();
+        let mut before = 0;
+        let mut prepare = |passes: &[Pass]| {
+            let program = machine.prepare(passes, |done| listener.preparing(before + done, total));
+            before += passes.len();
+            program
+        };
+        let (train, update) = (prepare(&train)?, prepare(&update)?);
+        let (eval, index) = (prepare(&eval)?, prepare(&plan.index)?);
+        let trainer = Self {
+            problem,
+            machine,
+            progress: Progress { schema: SCHEMA, ..Progress::default() },
+            dataset,
+            train,
+            update,
+            eval,
+            index,
+            order_of: None,
+            waiting: VecDeque::new(),
+            unread: Vec::new(),
+            window: Instant::now(),
+            clock: Instant::now(),
+        };
+        trainer.upload_data();
+        Ok(trainer)
+    }
+
+    fn upload_data(&self) {
+        let plan = &self.problem.plan;
+        let (train, test) = (&self.dataset.train, &self.dataset.test);
+        let bytes = train.pixels.len() / train.len().max(1) * plan.per_chunk;
+        let pixels = [train.pixels.as_slice(), test.pixels.as_slice()].concat();
+        for (chunk, slice) in pixels.chunks(bytes.max(1)).zip(&plan.chunks) {
+            let mut chunk = chunk.to_vec();
+            chunk.resize(chunk.len().next_multiple_of(4), 0);
+            self.machine.write(*slice, &chunk);
+        }
+        self.machine.write(plan.image_labels, &[train.labels.as_slice(), test.labels.as_slice()].concat());
+        let normal: Vec<[f32; 2]> =
+            self.dataset.mean.iter().zip(&self.dataset.std).map(|(&mean, &std)| [mean, 1.0 / std]).collect();
+        self.machine.write(plan.normal, &normal);
+    }
+
+    /// Puts the initial weights and sets on the GPU.
+    pub fn initialise(&mut self) {
+        let plan = &self.problem.plan;
+        let initial = self.problem.initial();
+        for (slot, values) in plan.params.iter().zip(&initial.values) {
+            self.machine.write(slot.value, values);
+        }
+        for (layer, bits) in plan.layers.iter().zip(&initial.active) {
+            if let Some(sparse) = &layer.sparse {
+                self.machine.write(sparse.active, bits);
+                self.machine.write(sparse.explored, bits);
+            }
+        }
+        for running in &plan.running {
+            let channels = running.bytes as usize / 8;
+            self.machine.write(*running, &[vec![0.0f32; channels], vec![1.0; channels]].concat());
+        }
+        self.machine.submit(&self.index);
+        let start = self.problem.active() as f64 / self.problem.maskable() as f64;
+        self.progress.itop_rate = start;
+        self.progress.reliable_itop_rate = self.problem.reliable_without_updates();
+    }
+
+    /// Puts a checkpoint's state on the GPU.
+    pub fn restore(&mut self, path: &Path) -> Result<(), TrainError> {
+        self.progress = checkpoint::restore(&self.machine, &self.problem.plan, &self.problem.graph, path)?;
+        self.machine.submit(&self.index);
+        Ok(())
+    }
+
+    /// The whole state as a checkpoint's bytes.
+    pub async fn capture(&self) -> Result<Vec<u8>, TrainError> {
+        let (plan, graph) = (&self.problem.plan, &self.problem.graph);
+        Ok(checkpoint::capture(&self.machine, plan, graph, &self.progress).await?)
+    }
+
+    /// Trains until the run's end or an interruption, keeping `last.safetensors` after every epoch and `best.safetensors`
+    /// whenever validation improves.
+    pub async fn run(&mut self, folder: &mut RunFolder, listener: &mut dyn Listener) -> Result<End, TrainError> {
+        let steps_per_epoch = self.problem.steps_per_epoch();
+        let epochs = self.problem.config.total_epochs();
+        self.clock = Instant::now();
+        self.window = Instant::now();
+        while self.progress.step < epochs * steps_per_epoch {
+            if listener.interrupted() {
+                self.drain(folder, listener).await?;
+                self.count_seconds();
+                checkpoint::save(&folder.path().join("last.safetensors"), &self.capture().await?)?;
+                return Ok(End::Interrupted);
+            }
+            self.step();
+            let done = self.progress.step;
+            if self.unread.len() >= self.interval() || done % steps_per_epoch == 0 {
+                self.ask_losses();
+            }
+            // At most one window of steps is under way while the next is recorded.
+            while self.waiting.len() > 2 {
+                self.receive(folder, listener).await?;
+            }
+            if done % steps_per_epoch == 0 {
+                self.drain(folder, listener).await?;
+                self.end_epoch(folder, listener).await?;
+            }
+        }
+        Ok(End::Finished)
+    }
+
+    /// Submits the next step; does not wait for it.
+    pub fn step(&mut self) {
+        let host = Instant::now();
+        let config = &self.problem.config;
+        let steps_per_epoch = self.problem.steps_per_epoch();
+        let epoch = self.progress.step / steps_per_epoch;
+        let in_epoch = self.progress.step % steps_per_epoch;
+        if self.order_of != Some(epoch) {
+            let order = epoch_order(config.seed, epoch as u32, &self.problem.split.train);
+            self.machine.write(self.problem.plan.order, &order);
+            self.order_of = Some(epoch);
+        }
+        let lr = config.lr_schedule.at(config.lr, self.progress.step, config.length(steps_per_epoch));
+        let cursor = in_epoch * config.batch_size;
+        let params = StepParams {
+            valid: config.batch_size.min(self.problem.split.train.len() - cursor) as u32,
+            cursor: cursor as u32,
+            epoch: epoch as u32,
+            slot: self.unread.len() as u32,
+            lr: lr as f32,
+            update: self.progress.updates as u32,
+            ..self.params()
+        };
+        self.machine.write(self.problem.plan.run, &[params]);
+        self.progress.step += 1;
+        let step = self.progress.step;
+        self.unread.push(Step { step, epoch, lr });
+        if self.problem.updates_after(step) {
+            self.submit_update(step, epoch);
+        } else {
+            self.machine.submit(&self.train);
+        }
+        self.progress.seconds_host += host.elapsed().as_secs_f64();
+    }
+
+    fn submit_update(&mut self, step: usize, epoch: usize) {
+        let plan = &self.problem.plan;
+        let death_rate = self.problem.death_rate(step);
+        let wanted: Vec<[u32; 2]> = plan
+            .layers
+            .iter()
+            .map(|layer| {
+                let pruned = prune_count(death_rate, layer.active);
+                [(layer.active - pruned) as u32, pruned as u32]
+            })
+            .collect();
+        self.machine.write(plan.wanted, &wanted);
+        self.machine.write(plan.counters, &vec![Counters::default(); plan.layers.len()]);
+        self.machine.submit(&self.update);
+        self.progress.updates += 1;
+        let read = self.machine.read_slices(&[plan.counters]);
+        self.waiting.push_back(Waiting::Counters { read, step, epoch, death_rate });
+    }
+
+    /// The parameters that do not change during a run.
+    fn params(&self) -> StepParams {
+        let config = &self.problem.config;
+        StepParams {
+            seed: philox::key(config.seed),
+            momentum: config.momentum as f32,
+            weight_decay: config.weight_decay as f32,
+            smoothing: config.label_smoothing as f32,
+            ..StepParams::default()
+        }
+    }
+
+    /// Steps between two read-backs of losses: about half a second of them.
+    fn interval(&self) -> usize {
+        let seconds = self.clock.elapsed().as_secs_f64() / self.progress.step.max(1) as f64;
+        ((0.5 / seconds.max(1e-4)) as usize).clamp(1, METRIC_SLOTS)
+    }
+
+    fn ask_losses(&mut self) {
+        let metrics = self.problem.plan.metrics.part(0, 16 * self.unread.len() as u64);
+        let read = self.machine.read_slices(&[metrics]);
+        self.machine.write(metrics, &vec![0.0f32; 4 * self.unread.len()]);
+        let steps = std::mem::take(&mut self.unread);
+        self.waiting.push_back(Waiting::Losses { read, steps });
+    }
+
+    /// Takes the oldest read-back and writes its lines.
+    async fn receive(&mut self, folder: &mut RunFolder, listener: &mut dyn Listener) -> Result<(), TrainError> {
+        match self.waiting.pop_front() {
+            None => Ok(()),
+            Some(Waiting::Losses { read, steps }) => {
+                let slots: Vec<[f32; 4]> = bytemuck::pod_collect_to_vec(&self.machine.finish(read).await?);
+                let images: f64 = slots.iter().map(|slot| f64::from(slot[2])).sum();
+                let seconds = self.window.elapsed().as_secs_f64();
+                self.window = Instant::now();
+                self.progress.epoch_seconds += seconds;
+                for (step, slot) in steps.iter().zip(slots) {
+                    let [loss, correct, count, _] = slot.map(f64::from);
+                    self.progress.epoch_loss += loss;
+                    self.progress.epoch_correct += correct;
+                    self.progress.epoch_images += count;
+                    let line = MetricLine::Step {
+                        step: step.step,
+                        epoch: step.epoch,
+                        loss: loss / count,
+                        accuracy: correct / count,
+                        lr: step.lr,
+                        images_per_second: images / seconds.max(1e-9),
+                    };
+                    if !loss.is_finite() {
+                        return Err(TrainError::Diverged { step: step.step, loss: loss / count });
+                    }
+                    folder.metric(&line)?;
+                    listener.metric(&line, self.progress.itop_rate);
+                }
+                Ok(())
+            }
+            Some(Waiting::Counters { read, step, epoch, death_rate }) => {
+                let counters: Vec<Counters> = bytemuck::pod_collect_to_vec(&self.machine.finish(read).await?);
+                let line = self.exploration_line(step, epoch, death_rate, &counters);
+                self.progress.itop_rate = line.itop_rate;
+                self.progress.reliable_itop_rate = line.reliable_itop_rate;
+                folder.exploration(&line)?;
+                listener.exploration(&line);
+                Ok(())
+            }
+        }
+    }
+
+    fn exploration_line(&self, step: usize, epoch: usize, death_rate: f64, counters: &[Counters]) -> ExplorationLine {
+        let layers: Vec<LayerExploration> = self
+            .problem
+            .plan
+            .layers
+            .iter()
+            .zip(counters)
+            .map(|(layer, c)| {
+                let mut line = LayerExploration {
+                    name: layer.name.clone(),
+                    active: layer.active,
+                    maskable: layer.numel,
+                    pruned: c.pruned as usize,
+                    grown: c.grown as usize,
+                    regrown: c.regrown as usize,
+                    newly_explored: c.newly_explored as usize,
+                    explored: c.explored as usize,
+                    reliably_explored: c.reliable as usize,
+                    threshold: Some(f32::from_bits(c.threshold)),
+                    dead_outputs: c.dead_outputs as usize,
+                };
+                if layer.sparse.is_none() {
+                    // Without zeros, what is pruned is all that can grow: the rule regrows it, and nothing moves.
+                    let pruned = prune_count(death_rate, layer.active);
+                    (line.pruned, line.grown, line.regrown) = (pruned, pruned, pruned);
+                    (line.explored, line.reliably_explored, line.threshold) = (layer.numel, layer.numel, None);
+                }
+                line
+            })
+            .collect();
+        let maskable = self.problem.maskable() as f64;
+        let rate = |of: fn(&LayerExploration) -> usize| layers.iter().map(of).sum::<usize>() as f64 / maskable;
+        let itop_rate = rate(|layer| layer.explored);
+        let reliable_itop_rate = rate(|layer| layer.reliably_explored);
+        ExplorationLine { step, epoch, death_rate, layers, itop_rate, reliable_itop_rate }
+    }
+
+    async fn drain(&mut self, folder: &mut RunFolder, listener: &mut dyn Listener) -> Result<(), TrainError> {
+        if !self.unread.is_empty() {
+            self.ask_losses();
+        }
+        while !self.waiting.is_empty() {
+            self.receive(folder, listener).await?;
+        }
+        Ok(())
+    }
+
+    fn count_seconds(&mut self) {
+        self.progress.seconds_training += self.clock.elapsed().as_secs_f64();
+        self.clock = Instant::now();
+    }
+
+    /// Validates, keeps the checkpoints, writes the epoch's line.
+    async fn end_epoch(&mut self, folder: &mut RunFolder, listener: &mut dyn Listener) -> Result<(), TrainError> {
+        self.count_seconds();
+        let epoch = self.progress.step / self.problem.steps_per_epoch();
+        let val =
+            if self.problem.split.val.is_empty() { None } else { Some(self.evaluate(&self.problem.split.val).await?) };
+        let progress = &mut self.progress;
+        let lr = self.problem.config.lr_schedule.at(
+            self.problem.config.lr,
+            progress.step - 1,
+            self.problem.config.length(self.problem.steps_per_epoch()),
+        );
+        let line = MetricLine::Epoch {
+            step: progress.step,
+            epoch,
+            loss: progress.epoch_loss / progress.epoch_images,
+            accuracy: progress.epoch_correct / progress.epoch_images,
+            lr,
+            images_per_second: progress.epoch_images / progress.epoch_seconds.max(1e-9),
+            val_loss: val.map(|score| score.loss),
+            val_accuracy: val.map(|score| score.accuracy),
+            itop_rate: progress.itop_rate,
+        };
+        (progress.epoch_loss, progress.epoch_correct, progress.epoch_images, progress.epoch_seconds) =
+            Default::default();
+        // Without validation the last epoch is the one that counts.
+        let accuracy = val.map(|score| score.accuracy);
+        let better = accuracy.is_none() || accuracy > progress.best_val_accuracy;
+        if better {
+            progress.best_epoch = epoch;
+            progress.best_val_accuracy = accuracy;
+        }
+        let bytes = self.capture().await?;
+        if better {
+            checkpoint::save(&folder.path().join("best.safetensors"), &bytes)?;
+        }
+        folder.metric(&line)?;
+        checkpoint::save(&folder.path().join("last.safetensors"), &bytes)?;
+        listener.metric(&line, self.progress.itop_rate);
+        self.clock = Instant::now();
+        self.window = Instant::now();
+        Ok(())
+    }
+
+    /// Loss and accuracy over `images` (numbers in training, then test images) with running statistics.
+    pub async fn evaluate(&mut self, images: &[u32]) -> Result<Score, TrainError> {
+        let plan = &self.problem.plan;
+        let slot: Slice = plan.metrics.part(16 * METRIC_SLOTS as u64, 16);
+        self.machine.write(slot, &[0.0f32; 4]);
+        self.machine.write(plan.order, images);
+        self.order_of = None;
+        let mut last = None;
+        for cursor in (0..images.len()).step_by(plan.batch) {
+            let params = StepParams {
+                valid: plan.batch.min(images.len() - cursor) as u32,
+                cursor: cursor as u32,
+                slot: METRIC_SLOTS as u32,
+                ..self.params()
+            };
+            self.machine.write(plan.run, &[params]);
+            // Two batches at a time: the host does not run ahead of a slow adapter.
+            let index = self.machine.submit(&self.eval);
+            if let Some(before) = last.replace(index) {
+                self.machine.wait(Some(before))?;
+            }
+        }
+        let [loss, correct, count, _] = self.machine.read::<f32>(slot).await?[..] else {
+            return Ok(Score { loss: f64::NAN, accuracy: 0.0 });
+        };
+        let count = f64::from(count).max(1.0);
+        Ok(Score { loss: f64::from(loss) / count, accuracy: f64::from(correct) / count })
+    }
+
+    /// Tests the best epoch and writes the summary.
+    pub async fn finish(&mut self, folder: &RunFolder) -> Result<Summary, TrainError> {
+        let done = self.progress.clone();
+        self.restore(&folder.path().join("best.safetensors"))?;
+        let test = self.evaluate(&self.problem.test_images(self.dataset)).await?;
+        let (problem, config) = (self.problem, &self.problem.config);
+        let adapter = &self.machine.gpu.summary;
+        let images = (self.problem.split.train.len() * config.total_epochs()) as f64;
+        let summary = Summary {
+            schema: SCHEMA,
+            name: folder.path().file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+            model: config.model.clone(),
+            data: config.data.clone(),
+            method: config.method.name().into(),
+            seed: config.seed,
+            epochs: config.total_epochs(),
+            steps: done.step,
+            batch_size: config.batch_size,
+            sparsity_target: 1.0 - config.density(),
+            density: problem.active() as f64 / problem.maskable() as f64,
+            active_parameters: problem.active(),
+            maskable_parameters: problem.maskable(),
+            best_epoch: done.best_epoch,
+            best_val_accuracy: done.best_val_accuracy,
+            test_accuracy: test.accuracy,
+            test_loss: test.loss,
+            itop_rate: done.itop_rate,
+            reliable_itop_rate: done.reliable_itop_rate,
+            inference_flops_ratio: problem.inference_flops_ratio(),
+            training_flops_ratio: problem.training_flops_ratio(),
+            images_per_second: images / done.seconds_training.max(1e-9),
+            seconds_training: done.seconds_training,
+            host_share: done.seconds_host / done.seconds_training.max(1e-9),
+            peak_gpu_bytes: problem.plan.buffers.total_bytes(),
+            adapter: SummaryAdapter {
+                name: adapter.name.clone(),
+                backend: adapter.backend.into(),
+                driver: adapter.driver.clone(),
+                tier: self.machine.gpu.tier().into(),
+                kind: adapter.kind.into(),
+            },
+            version: env!("CARGO_PKG_VERSION").into(),
+        };
+        folder.summary(&summary)?;
+        Ok(summary)
+    }
+
+    /// Runs `count` steps (at most [`METRIC_SLOTS`]) and waits for them; seconds a step, and of them the host's.
+    pub fn time_steps(&mut self, count: usize) -> Result<(f64, f64), TrainError> {
+        let host = self.progress.seconds_host;
+        let start = Instant::now();
+        for _ in 0..count.min(METRIC_SLOTS) {
+            self.step();
+        }
+        self.machine.wait(None)?;
+        self.unread.clear();
+        let seconds = start.elapsed().as_secs_f64();
+        Ok((seconds / count as f64, (self.progress.seconds_host - host) / count as f64))
+    }
+
+    /// The training step with every pass timed, in milliseconds; true: by GPU timestamps.
+    pub async fn profile(&mut self) -> Result<(Vec<(String, f64)>, bool), TrainError> {
+        Ok(self.machine.profile(&self.train).await?)
+    }
+
+    /// Passes a training step has.
+    pub fn passes(&self) -> usize {
+        self.train.len()
+    }
+}
