@@ -144,6 +144,11 @@ impl Machine {
 
     /// Runs `program` once, after everything submitted before. Does not wait.
     pub fn submit(&self, program: &Program) -> wgpu::SubmissionIndex {
+        self.gpu.queue.submit([self.record(program)])
+    }
+
+    /// The commands of `program`, to be submitted once.
+    pub fn record(&self, program: &Program) -> wgpu::CommandBuffer {
         let mut encoder = self.encoder();
         let mut at = 0;
         while at < program.steps.len() {
@@ -160,7 +165,7 @@ impl Machine {
                 at += 1;
             }
         }
-        self.gpu.queue.submit([encoder.finish()])
+        encoder.finish()
     }
 
     fn encoder(&self) -> wgpu::CommandEncoder {

@@ -249,31 +249,34 @@ impl<'a> Trainer<'a> {
         self.progress.step += 1;
         let step = self.progress.step;
         self.unread.push(Step { step, epoch, lr });
-        if self.problem.updates_after(step) {
-            self.submit_update(step, epoch);
-        } else {
-            self.machine.submit(&self.train);
+        let updates = self.problem.updates_after(step);
+        if updates {
+            self.write_wanted(step);
         }
-        self.progress.seconds_host += host.elapsed().as_secs_f64();
+        let commands = self.machine.record(if updates { &self.update } else { &self.train });
+        // A software adapter computes within the call that submits: there the host's work ends before it.
+        let software = self.machine.gpu.summary.is_software();
+        let before = host.elapsed();
+        self.machine.gpu.queue.submit([commands]);
+        self.progress.seconds_host += if software { before } else { host.elapsed() }.as_secs_f64();
+        if updates {
+            self.progress.updates += 1;
+            let read = self.machine.read_slices(&[self.problem.plan.counters]);
+            let death_rate = self.problem.death_rate(step);
+            self.waiting.push_back(Waiting::Counters { read, step, epoch, death_rate });
+        }
     }
 
-    fn submit_update(&mut self, step: usize, epoch: usize) {
+    /// How many weights of each layer the update that ends `step` keeps and grows.
+    fn write_wanted(&self, step: usize) {
         let plan = &self.problem.plan;
         let death_rate = self.problem.death_rate(step);
-        let wanted: Vec<[u32; 2]> = plan
-            .layers
-            .iter()
-            .map(|layer| {
-                let pruned = prune_count(death_rate, layer.active);
-                [(layer.active - pruned) as u32, pruned as u32]
-            })
-            .collect();
-        self.machine.write(plan.wanted, &wanted);
+        let wanted = plan.layers.iter().map(|layer| {
+            let pruned = prune_count(death_rate, layer.active);
+            [(layer.active - pruned) as u32, pruned as u32]
+        });
+        self.machine.write(plan.wanted, &wanted.collect::<Vec<_>>());
         self.machine.write(plan.counters, &vec![Counters::default(); plan.layers.len()]);
-        self.machine.submit(&self.update);
-        self.progress.updates += 1;
-        let read = self.machine.read_slices(&[plan.counters]);
-        self.waiting.push_back(Waiting::Counters { read, step, epoch, death_rate });
     }
 
     /// The parameters that do not change during a run.

@@ -2,6 +2,8 @@
 //! `ITOP_TEST_LIMITS=webgpu` forces WebGPU's limits, `ITOP_TEST_SHADERS=checked` keeps the shader checks.
 #![allow(dead_code)]
 
+pub mod topology;
+
 use std::sync::OnceLock;
 
 use itop::gpu::{BufferPlan, Gpu, GpuOptions, LimitChoice, Machine, Pass, Slice};

@@ -1,0 +1,174 @@
+//! One topology update of one layer on the GPU.
+
+use itop::gpu::Pass;
+use itop::ops::philox::key;
+use itop::ops::reference;
+use itop::ops::topology::{Counters, Scores, Scratch, SparseLayer, bitset_bytes};
+use itop::ops::{Conv, Layout, SparseIndex, StepParams};
+
+use super::{Bench, tuning};
+
+/// Weight `[k, c, kernel, kernel]` before an update.
+#[derive(Clone, Debug)]
+pub struct Before {
+    pub shape: [usize; 3],
+    pub stride: usize,
+    pub weight: Vec<f32>,
+    pub momentum: Vec<f32>,
+    pub active: Vec<bool>,
+    pub explored: Vec<bool>,
+    pub reliable: Vec<bool>,
+    pub prune: usize,
+    /// Scores by magnitude; none: random growth of this layer and update.
+    pub score: Option<Vec<f32>>,
+    pub seed: u64,
+    pub update: u32,
+}
+
+/// The same after it, dense.
+#[derive(Clone, Debug, PartialEq)]
+pub struct After {
+    pub active: Vec<bool>,
+    pub explored: Vec<bool>,
+    pub reliable: Vec<bool>,
+    pub weight: Vec<u32>,
+    pub momentum: Vec<u32>,
+    pub counters: Counters,
+    pub index: reference::topology::Index,
+}
+
+pub fn to_bits(mask: &[bool]) -> Vec<u32> {
+    mask.chunks(32).map(|chunk| chunk.iter().enumerate().map(|(i, &set)| u32::from(set) << i).sum()).collect()
+}
+
+fn to_mask(bits: &[u32], numel: usize) -> Vec<bool> {
+    (0..numel).map(|i| bits[i / 32] >> (i % 32) & 1 == 1).collect()
+}
+
+/// The layer's number: any, the same for device and twin.
+pub const LAYER: usize = 2;
+
+impl Before {
+    fn conv(&self) -> Conv {
+        let [k, c, kernel] = self.shape;
+        let padding = kernel / 2;
+        let out = Conv::output_size(8, kernel, self.stride, padding).unwrap();
+        Conv {
+            input: Layout::new(c, 8, 8, padding, 4),
+            output: Layout::new(k, out, out, Conv::output_halo(8, out, kernel, self.stride, padding), 4),
+            kernel,
+            stride: self.stride,
+            padding,
+        }
+    }
+
+    /// On the GPU.
+    pub fn update(&self) -> After {
+        let (conv, tuning, mut bench) = (self.conv(), tuning(), Bench::default());
+        let numel = conv.numel();
+        let list = |values: &[f32]| -> Vec<f32> {
+            values.iter().zip(&self.active).filter(|(_, active)| **active).map(|(&v, _)| v).collect()
+        };
+        let values = list(&self.weight);
+        let parts = SparseIndex::bytes(&conv, values.len(), &tuning);
+        let [row_start, shift, column_start, column_entry, column_shift, groups] =
+            parts.map(|bytes| bench.empty("index", bytes));
+        let entries = values.len();
+        let index = SparseIndex { entries, row_start, shift, column_start, column_entry, column_shift, groups };
+        let layer = SparseLayer {
+            conv,
+            layer: LAYER,
+            index,
+            value: bench.upload("value", &values),
+            momentum: bench.upload("momentum", &list(&self.momentum)),
+            active: bench.upload("active", &to_bits(&self.active)),
+            explored: bench.upload("explored", &to_bits(&self.explored)),
+            reliable: bench.upload("reliable", &to_bits(&self.reliable)),
+        };
+        let mut scratch = Scratch::new(&mut bench.buffers, numel, entries, LAYER + 1, true);
+        let wanted = [0, 0, 0, 0, entries - self.prune, self.prune].map(|count| count as u32);
+        scratch.wanted = bench.upload("wanted", &wanted);
+        let scores = match &self.score {
+            Some(score) => {
+                scratch.score = bench.upload("score", score);
+                Scores::Scratch
+            }
+            None => Scores::Random,
+        };
+        let run = bench.params(StepParams { seed: key(self.seed), update: self.update, ..StepParams::default() });
+        let mut passes: Vec<Pass> = layer.index("layer", &tuning, &scratch);
+        // Counters of the first index are not the update's.
+        passes.push(Pass::Clear { label: "counters".into(), slice: scratch.counters });
+        passes.extend(layer.update("layer", &tuning, &scratch, scores, run));
+        let ran = bench.run(&passes);
+
+        let mask = |slice| to_mask(&ran.read(slice), numel);
+        let active = mask(layer.active);
+        let spread = |slice| {
+            let list: Vec<u32> = ran.read(slice);
+            let mut entries = list.into_iter();
+            active.iter().map(|&set| if set { entries.next().unwrap() } else { 0 }).collect()
+        };
+        let usizes = |slice, count: usize| -> Vec<usize> {
+            ran.read::<u32>(slice)[..count].iter().map(|&v| v as usize).collect()
+        };
+        let counters: Vec<Counters> = ran.read(scratch.counters);
+        assert_eq!(ran.read::<u32>(layer.active).len(), (bitset_bytes(numel).next_multiple_of(16) / 4) as usize);
+        After {
+            weight: spread(layer.value),
+            momentum: spread(layer.momentum),
+            explored: mask(layer.explored),
+            reliable: mask(layer.reliable),
+            counters: counters[LAYER],
+            index: reference::topology::Index {
+                rows: usizes(row_start, self.shape[0] + 1),
+                columns: usizes(column_start, conv.columns() + 1),
+                entries: usizes(column_entry, entries),
+            },
+            active,
+        }
+    }
+
+    /// In plain Rust.
+    pub fn twin(&self) -> After {
+        use reference::topology::{gradient_scores, grow, index, prune, random_scores};
+        let [k, c, kernel] = self.shape;
+        let numel = self.active.len();
+        let kept = prune(&self.weight, &self.active, self.prune);
+        let score = match &self.score {
+            Some(score) => gradient_scores(score),
+            None => random_scores(self.seed, LAYER as u32, self.update, numel),
+        };
+        let active = grow(&score, &kept, self.prune);
+        let or = |a: &[bool], b: &[bool]| -> Vec<bool> { a.iter().zip(b).map(|(&a, &b)| a || b).collect() };
+        let explored = or(&self.explored, &active);
+        let reliable = or(&self.reliable, &kept);
+        let count = |keep: &dyn Fn(usize) -> bool| (0..numel).filter(|&i| keep(i)).count() as u32;
+        let carry = |values: &[f32]| -> Vec<u32> {
+            (0..numel).map(|i| if active[i] && self.active[i] { values[i].to_bits() } else { 0 }).collect()
+        };
+        let index = index(&active, k, c, kernel, self.stride, kernel / 2);
+        let least = (0..numel).filter(|&i| kept[i]).map(|i| self.weight[i].to_bits() & 0x7fff_ffff).min();
+        After {
+            counters: Counters {
+                active: count(&|i| active[i]),
+                pruned: count(&|i| self.active[i] && !kept[i]),
+                grown: count(&|i| active[i] && !kept[i]),
+                regrown: count(&|i| active[i] && !kept[i] && self.active[i]),
+                newly_explored: count(&|i| active[i] && !self.explored[i]),
+                explored: count(&|i| explored[i]),
+                reliable: count(&|i| reliable[i]),
+                // Nothing kept: the largest key.
+                threshold: least.unwrap_or(u32::MAX),
+                dead_outputs: index.rows.windows(2).filter(|row| row[0] == row[1]).count() as u32,
+                pad: [0; 7],
+            },
+            weight: carry(&self.weight),
+            momentum: carry(&self.momentum),
+            active,
+            explored,
+            reliable,
+            index,
+        }
+    }
+}

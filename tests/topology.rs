@@ -1,0 +1,110 @@
+//! Topology updates on the GPU equal the plain ones bit for bit: sets, values, momentum, counters, both index orders.
+
+mod common;
+
+use common::topology::Before;
+use itop::ops::philox::{Purpose, unit, word};
+use proptest::prelude::*;
+
+fn noise(stream: u32, count: usize) -> Vec<f32> {
+    (0..count).map(|i| 2.0 * unit(word(5, Purpose::Split, stream, 1, i)) - 1.0).collect()
+}
+
+fn before(shape: [usize; 3], stride: usize, density: f32, rate: f64, coarse: bool, random: bool, seed: u64) -> Before {
+    let numel = shape[0] * shape[1] * shape[2] * shape[2];
+    let stream = seed as u32;
+    let mut active: Vec<bool> = noise(stream, numel).iter().map(|v| (v + 1.0) / 2.0 < density).collect();
+    if !active.contains(&true) {
+        active[numel - 1] = true;
+    }
+    // Coarse values are full of ties and zeros.
+    let round = |v: f32| if coarse { (v * 3.0).round() / 3.0 } else { v };
+    let values = |stream| noise(stream, numel).into_iter().map(round).collect::<Vec<f32>>();
+    let weight: Vec<f32> = values(stream + 1).iter().zip(&active).map(|(&w, &a)| if a { w } else { 0.0 }).collect();
+    let explored = noise(stream + 2, numel).iter().zip(&active).map(|(&v, &a)| a || v > 0.5).collect();
+    let reliable = noise(stream + 3, numel).iter().map(|&v| v > 0.8).collect();
+    let entries = active.iter().filter(|&&a| a).count();
+    Before {
+        shape,
+        stride,
+        momentum: values(stream + 4),
+        prune: itop::sparsity::prune_count(rate, entries),
+        score: (!random).then(|| values(stream + 5)),
+        weight,
+        active,
+        explored,
+        reliable,
+        seed,
+        update: stream % 7,
+    }
+}
+
+#[track_caller]
+fn check(before: &Before) {
+    let (device, twin) = (before.update(), before.twin());
+    assert_eq!(device.counters, twin.counters);
+    assert!(device == twin, "the update differs from its twin");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 30, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn updates(
+        (k, c) in (1usize..40, 1usize..40),
+        kernel in prop_oneof![Just(1usize), Just(3)],
+        stride in 1usize..3,
+        density in prop_oneof![Just(0.0f32), Just(1.0), 0.01f32..0.9],
+        rate in prop_oneof![Just(0.0), Just(1.0), 0.005f64..0.6],
+        coarse: bool,
+        random: bool,
+        seed in 0u64..1000,
+    ) {
+        check(&before([k, c, kernel], stride, density, rate, coarse, random, seed));
+    }
+}
+
+#[test]
+fn many_blocks_of_ties() {
+    // 147,456 positions: several workgroups of words, one value everywhere, so that only the index decides.
+    let mut case = before([128, 128, 3], 1, 0.3, 0.5, false, false, 1);
+    case.weight.iter_mut().for_each(|w| *w = w.signum() * 0.25);
+    case.score = Some(vec![-1.5; case.active.len()]);
+    check(&case);
+}
+
+#[test]
+fn one_position() {
+    for random in [false, true] {
+        check(&before([1, 1, 1], 1, 1.0, 0.5, false, random, 3));
+    }
+}
+
+#[test]
+fn large_layer_at_extreme_sparsity() {
+    check(&before([256, 512, 3], 2, 0.001, 0.3, false, true, 9));
+}
+
+/// Realised exploration of random growth lies within 3 σ of the closed form, layer by layer.
+#[test]
+fn random_growth_explores_as_the_closed_form_says() {
+    let mut case = before([40, 40, 3], 1, 0.05, 0.3, false, true, 4);
+    case.explored = case.active.clone();
+    case.reliable = vec![false; case.active.len()];
+    let numel = case.active.len() as f64;
+    let entries = case.active.iter().filter(|&&a| a).count() as f64;
+    let mut unexplored = 1.0 - entries / numel;
+    for update in 0..12 {
+        case.update = update;
+        let after = case.update();
+        let pruned = case.prune as f64;
+        unexplored *= 1.0 - pruned / (numel - entries + pruned);
+        // Weights of the next round: fresh noise, so that other ones go.
+        let fresh = noise(100 + update, case.active.len());
+        case.weight = fresh.iter().zip(&after.active).map(|(&w, &a)| if a { w } else { 0.0 }).collect();
+        (case.active, case.explored, case.reliable) = (after.active, after.explored, after.reliable);
+    }
+    let realised = case.explored.iter().filter(|&&e| e).count() as f64 / numel;
+    let sigma = (unexplored * (1.0 - unexplored) / numel).sqrt();
+    assert!((realised - (1.0 - unexplored)).abs() < 3.0 * sigma, "{realised} for {} ± {sigma}", 1.0 - unexplored);
+}
