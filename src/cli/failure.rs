@@ -13,6 +13,18 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// The error and its causes, each once.
+    pub fn message(&self) -> String {
+        let mut message = String::new();
+        for cause in self.error.chain().map(ToString::to_string) {
+            if !message.contains(&cause) {
+                message += if message.is_empty() { "" } else { ": " };
+                message += &cause;
+            }
+        }
+        message
+    }
+
     /// Bad usage or input.
     pub fn input(error: impl Into<Error>) -> Self {
         Self { code: 2, error: error.into() }

@@ -1,209 +1,229 @@
-//! CIFAR's binary layouts: records of one (CIFAR-10) or two (CIFAR-100: coarse, fine) label bytes and 3072 pixels.
+//! The binary layouts of CIFAR-10 and CIFAR-100 (<https://www.cs.toronto.edu/~kriz/cifar.html>), with any number of
+//! records a file. A record is its labels, one byte each, then 1024 red, 1024 green and 1024 blue bytes, row by row.
 
-use std::path::Path;
+use std::{collections::BTreeMap, fs, path::Path};
 
-use super::{DataError, Dataset, Images, normalisation};
+use super::{DataError, Dataset, Images, name_of};
 
-const PIXELS: usize = 3072;
+/// The contents of the files of a dataset, by file name.
+pub(super) type Files = BTreeMap<String, Vec<u8>>;
 
-/// Which of the two layouts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    Cifar10,
-    Cifar100,
+const SIDE: usize = 32;
+const PIXELS: usize = 3 * SIDE * SIDE;
+
+/// How the two layouts differ.
+struct Layout {
+    /// Label bytes a record; the last one is used (CIFAR-100: coarse, then fine).
+    labels: usize,
+    classes: usize,
+    names: &'static str,
+    /// What a message calls the train files.
+    train: &'static str,
+    test: &'static str,
 }
 
-impl Format {
-    fn name(self) -> &'static str {
-        if self == Self::Cifar10 { "CIFAR-10" } else { "CIFAR-100" }
-    }
+const CIFAR10: Layout =
+    Layout { labels: 1, classes: 10, names: "batches.meta.txt", train: "data_batch_1.bin", test: "test_batch.bin" };
+const CIFAR100: Layout =
+    Layout { labels: 2, classes: 100, names: "fine_label_names.txt", train: "train.bin", test: "test.bin" };
 
-    fn label_bytes(self) -> usize {
-        if self == Self::Cifar10 { 1 } else { 2 }
-    }
-
-    fn classes(self) -> usize {
-        if self == Self::Cifar10 { 10 } else { 100 }
-    }
-
-    fn names_file(self) -> &'static str {
-        if self == Self::Cifar10 { "batches.meta.txt" } else { "fine_label_names.txt" }
-    }
-
-    fn test_file(self) -> &'static str {
-        if self == Self::Cifar10 { "test_batch.bin" } else { "test.bin" }
-    }
+/// N of a CIFAR-10 train file's name, `data_batch_N.bin`.
+fn batch_number(name: &str) -> Option<u32> {
+    name.strip_prefix("data_batch_")?.strip_suffix(".bin")?.parse().ok()
 }
 
-/// The files of a dataset that matter, as `(name, content)` sorted by name.
-pub(super) type Files = Vec<(String, Vec<u8>)>;
-
-/// Whether a dataset may have a file of this name.
-pub(super) fn wanted(name: &str) -> bool {
-    let batch = name.strip_prefix("data_batch_").and_then(|rest| rest.strip_suffix(".bin"));
-    batch.is_some_and(|number| !number.is_empty())
-        || ["test_batch.bin", "batches.meta.txt", "train.bin", "test.bin", "fine_label_names.txt"].contains(&name)
+/// Whether a file of this name is part of either layout.
+pub(super) fn is_part(name: &str) -> bool {
+    batch_number(name).is_some()
+        || [CIFAR10, CIFAR100].iter().any(|layout| [layout.names, layout.train, layout.test].contains(&name))
 }
 
-/// The wanted files of a folder.
-pub(super) fn files(folder: &Path) -> Result<Files, DataError> {
-    let io = |path: &Path| {
-        let path = path.to_path_buf();
-        move |source| DataError::Io { path, source }
-    };
+/// Reads the files of `folder` that are part of a layout.
+pub(super) fn read_folder(folder: &Path) -> Result<Files, DataError> {
+    let failed = |source| DataError::Read { path: folder.to_path_buf(), source };
     let mut files = Files::new();
-    for entry in std::fs::read_dir(folder).map_err(io(folder))? {
-        let path = entry.map_err(io(folder))?.path();
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if wanted(&name) {
-            files.push((name, std::fs::read(&path).map_err(io(&path))?));
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|name| is_part(name)) {
+            let bytes = fs::read(&path).map_err(|source| DataError::Read { path: path.clone(), source })?;
+            files.insert(name.to_owned(), bytes);
         }
-    }
-    files.sort();
-    if files.is_empty() {
-        return Err(DataError::NoLayout { place: folder.display().to_string() });
     }
     Ok(files)
 }
 
-/// A dataset from its files.
-pub(super) fn assemble(name: &str, files: &Files) -> Result<Dataset, DataError> {
-    let file = |wanted: &str| files.iter().find(|(name, _)| name == wanted);
-    let batches: Vec<_> = files.iter().filter(|(name, _)| name.starts_with("data_batch_")).collect();
-    let (format, training) = match (batches.is_empty(), file("train.bin")) {
-        (false, _) => (Format::Cifar10, batches),
-        (true, Some(train)) => (Format::Cifar100, vec![train]),
-        (true, None) => return Err(DataError::NoLayout { place: name.into() }),
+/// The dataset in `files`, which came from `source`. The file names tell the layout.
+pub(super) fn parse(source: &Path, mut files: Files) -> Result<Dataset, DataError> {
+    let mut batches: Vec<String> = files.keys().filter(|name| batch_number(name).is_some()).cloned().collect();
+    batches.sort_by_key(|name| batch_number(name));
+    let is_cifar10 = !batches.is_empty() || files.contains_key(CIFAR10.test);
+    let is_cifar100 = files.contains_key(CIFAR100.train) || files.contains_key(CIFAR100.test);
+    let (layout, train) = match (is_cifar10, is_cifar100) {
+        (true, false) => (CIFAR10, batches),
+        (false, true) => (CIFAR100, vec![CIFAR100.train.to_owned()]),
+        (false, false) => return Err(DataError::NoLayout { path: source.to_path_buf() }),
+        (true, true) => return Err(DataError::TwoLayouts { path: source.to_path_buf() }),
     };
-    let names = file(format.names_file()).map(|(_, text)| class_names(text)).filter(|names| !names.is_empty());
-    let classes = names.unwrap_or_else(|| (0..format.classes()).map(|class| class.to_string()).collect());
-    let (test_name, test) = file(format.test_file()).ok_or(DataError::NoTest { file: format.test_file() })?;
-    let mut train = Images::default();
-    for (name, bytes) in training {
-        let images = parse_records(name, bytes, format, classes.len())?;
-        train.pixels.extend(images.pixels);
-        train.labels.extend(images.labels);
-        (train.channels, train.height, train.width) = (images.channels, images.height, images.width);
+    let missing = |name| DataError::MissingFile { path: source.to_path_buf(), name };
+    if train.is_empty() {
+        return Err(missing(layout.train));
     }
-    let test = parse_records(test_name, test, format, classes.len())?;
-    let (mean, std) = normalisation(&train);
-    Ok(Dataset { name: name.into(), classes, train, test, mean, std })
-}
 
-fn class_names(text: &[u8]) -> Vec<String> {
-    String::from_utf8_lossy(text).lines().map(|line| line.trim().to_string()).filter(|line| !line.is_empty()).collect()
-}
-
-/// The images of one file's content; `file` is its name for errors.
-pub fn parse_records(file: &str, bytes: &[u8], format: Format, classes: usize) -> Result<Images, DataError> {
-    let labels = format.label_bytes();
-    let record = labels + PIXELS;
-    let excess = bytes.len() % record;
-    if excess != 0 {
-        let (file, layout) = (file.into(), format.name());
-        return Err(DataError::Size { file, bytes: bytes.len(), excess, record, layout });
+    let classes = match files.remove(layout.names) {
+        None => (0..layout.classes).map(|class| class.to_string()).collect(),
+        Some(text) => class_names(&text),
+    };
+    if classes.is_empty() {
+        return Err(DataError::Empty { path: source.join(layout.names) });
     }
-    if bytes.is_empty() {
-        return Err(DataError::Empty { file: file.into() });
-    }
-    let count = bytes.len() / record;
-    let mut images = Images { channels: 3, height: 32, width: 32, ..Images::default() };
-    images.labels.reserve_exact(count);
-    images.pixels.reserve_exact(count * PIXELS);
-    for (at, record) in bytes.chunks_exact(record).enumerate() {
-        // The fine label is the last.
-        let label = u32::from(record[labels - 1]);
-        if label as usize >= classes {
-            return Err(DataError::Label { file: file.into(), record: at, label, classes });
+    let mut read = |names: &[String], missing_name| {
+        let mut images = Images::new(SIDE, SIDE);
+        images.pixels.reserve_exact(names.iter().filter_map(|name| files.get(name)).map(Vec::len).sum());
+        for name in names {
+            // Each file is freed as soon as it is read.
+            let bytes = files.remove(name).ok_or(missing(missing_name))?;
+            append(&mut images, &source.join(name), &bytes, layout.labels, classes.len())?;
         }
-        images.labels.push(label);
-        images.pixels.extend_from_slice(&record[labels..]);
+        Ok(images)
+    };
+    let train = read(&train, layout.train)?;
+    let test = read(&[layout.test.to_owned()], layout.test)?;
+    Ok(Dataset::new(name_of(source), classes, train, test))
+}
+
+/// One name a line; CIFAR's own file ends with a blank line.
+pub(super) fn class_names(text: &[u8]) -> Vec<String> {
+    String::from_utf8_lossy(text).lines().map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+/// Adds the records of the file `path`, which holds `bytes`.
+fn append(images: &mut Images, path: &Path, bytes: &[u8], label_bytes: usize, classes: usize) -> Result<(), DataError> {
+    let size = bytes.len();
+    let record = label_bytes + PIXELS;
+    let excess = size % record;
+    if size == 0 {
+        return Err(DataError::Empty { path: path.to_path_buf() });
     }
-    Ok(images)
+    if excess != 0 {
+        return Err(DataError::PartialRecord { path: path.to_path_buf(), size, record, excess });
+    }
+    for (index, bytes) in bytes.chunks_exact(record).enumerate() {
+        let (labels, pixels) = bytes.split_at(label_bytes);
+        let label = u32::from(labels[label_bytes - 1]);
+        if label as usize >= classes {
+            return Err(DataError::Label { path: path.to_path_buf(), record: index, label, classes });
+        }
+        images.pixels.extend_from_slice(pixels);
+        images.labels.push(label);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::data::load;
 
-    fn folder(files: &[(&str, Vec<u8>)]) -> tempfile::TempDir {
-        let place = tempfile::tempdir().unwrap();
-        for (name, bytes) in files {
-            std::fs::write(place.path().join(name), bytes).unwrap();
-        }
-        place
+    /// A file with one record a label; pixel `i` of record `r` is `r + i` (mod 256).
+    pub(in crate::data) fn records(label_bytes: usize, labels: &[u8]) -> Vec<u8> {
+        let record = |(r, &label): (usize, &u8)| {
+            let mut bytes = vec![0; label_bytes - 1];
+            bytes.push(label);
+            bytes.extend((0..PIXELS).map(|i| (r + i) as u8));
+            bytes
+        };
+        labels.iter().enumerate().flat_map(record).collect()
     }
 
-    fn records(labels: &[u8], label_bytes: usize) -> Vec<u8> {
-        labels.iter().flat_map(|&label| [vec![label; label_bytes], vec![label; PIXELS]].concat()).collect()
+    fn files(list: &[(&str, Vec<u8>)]) -> Files {
+        list.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.clone())).collect()
     }
 
-    fn load_error(files: &[(&str, Vec<u8>)]) -> String {
-        load(folder(files).path().to_str().unwrap()).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn any_number_of_records_in_both_layouts() {
-        let ten = folder(&[
-            ("data_batch_1.bin", records(&[1, 2, 3], 1)),
-            ("data_batch_2.bin", records(&[4], 1)),
-            ("test_batch.bin", records(&[9, 0], 1)),
-            ("readme.html", vec![1]),
-        ]);
-        let dataset = load(ten.path().to_str().unwrap()).unwrap();
-        assert_eq!((dataset.train.labels.as_slice(), dataset.test.labels.as_slice()), (&[1, 2, 3, 4][..], &[9, 0][..]));
-        assert_eq!((dataset.classes.len(), dataset.train.pixels[PIXELS * 3]), (10, 4));
-        let hundred = folder(&[("train.bin", [vec![0, 99], vec![7; PIXELS]].concat()), ("test.bin", records(&[5], 2))]);
-        let dataset = load(hundred.path().to_str().unwrap()).unwrap();
-        assert_eq!((dataset.train.labels[0], dataset.classes.len(), dataset.std), (99, 100, [1.0; 3]));
+    fn message(list: &[(&str, Vec<u8>)]) -> String {
+        parse(Path::new("dir"), files(list)).unwrap_err().to_string().replace('\\', "/")
     }
 
     #[test]
-    fn mistakes_are_named() {
-        let train = ("data_batch_1.bin", records(&[1], 1));
-        let test = ("test_batch.bin", records(&[1], 1));
-        let cut = ("test_batch.bin", vec![0; 3072]);
-        assert!(load_error(&[train.clone(), cut]).contains("`test_batch.bin` has 3072 bytes, 3072 more"));
-        let long = ("test_batch.bin", vec![0; 3074]);
-        assert!(load_error(&[train.clone(), long]).contains("1 more than whole records of 3073"));
-        let label = ("data_batch_2.bin", records(&[3, 10], 1));
-        assert!(load_error(&[train.clone(), label, test.clone()]).contains("`data_batch_2.bin`, record 1: label 10"));
-        assert!(load_error(std::slice::from_ref(&train)).contains("test_batch.bin"));
-        assert!(load_error(&[train, ("test_batch.bin", vec![])]).contains("no records"));
-        assert!(load_error(&[]).contains("holds no dataset"));
-        assert!(load_error(&[test]).contains("holds no dataset"));
-        assert!(load("no/such/place").unwrap_err().to_string().contains("no/such/place"));
+    fn cifar10_files_of_any_length_are_read_in_order_of_their_numbers() {
+        let data = parse(
+            Path::new("dir"),
+            files(&[
+                ("data_batch_10.bin", records(1, &[9])),
+                ("data_batch_2.bin", records(1, &[4, 5])),
+                ("test_batch.bin", records(1, &[1])),
+            ]),
+        )
+        .unwrap();
+        assert_eq!(data.train.labels, [4, 5, 9]);
+        assert_eq!(data.train.pixels[PIXELS..2 * PIXELS], records(1, &[4, 5])[PIXELS + 2..]);
+        assert_eq!((data.test.len(), data.train.pixels.len()), (1, 3 * PIXELS));
+        assert_eq!(data.classes[9], "9");
     }
 
     #[test]
-    fn emoji32_as_its_readme_says() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/emoji32");
-        if !root.exists() {
-            eprintln!("emoji32 is not beside the project: not checked");
-            return;
+    fn cifar100_labels_are_the_fine_ones_and_the_names_file_gives_the_classes() {
+        let mut train = records(2, &[2]);
+        train[0] = 77;
+        let data = parse(
+            Path::new("dir"),
+            files(&[
+                ("train.bin", train),
+                ("test.bin", records(2, &[0])),
+                ("fine_label_names.txt", b"ant\r\nbee\nelk\n\n".to_vec()),
+            ]),
+        )
+        .unwrap();
+        assert_eq!((data.train.labels, data.classes), (vec![2], vec!["ant".into(), "bee".into(), "elk".into()]));
+    }
+
+    #[test]
+    fn bad_files_are_named_with_the_figures() {
+        let good = records(1, &[0]);
+        let mut cut = good.clone();
+        cut.extend([0; 7]);
+        let test = ("test_batch.bin", good.clone());
+        let cases = [
+            (message(&[("data_batch_1.bin", cut), test.clone()]), "dir/data_batch_1.bin has 3080 bytes"),
+            (message(&[("data_batch_1.bin", vec![]), test.clone()]), "dir/data_batch_1.bin is empty"),
+            (message(&[("data_batch_1.bin", good.clone())]), "dir lacks test_batch.bin"),
+            (message(std::slice::from_ref(&test)), "dir lacks data_batch_1.bin"),
+            (message(&[("test.bin", records(2, &[0]))]), "dir lacks train.bin"),
+            (
+                message(&[("data_batch_1.bin", records(1, &[0, 10])), test.clone()]),
+                "dir/data_batch_1.bin: record 1 has label 10, but there are 10 classes (0 to 9)",
+            ),
+            (message(&[test.clone(), ("train.bin", good.clone())]), "dir holds both"),
+            (message(&[("batches.meta.txt", vec![])]), "dir holds no data set"),
+            (
+                message(&[("data_batch_1.bin", good), test, ("batches.meta.txt", b" \n".to_vec())]),
+                "dir/batches.meta.txt is empty",
+            ),
+        ];
+        for (found, expected) in cases {
+            assert!(found.starts_with(expected), "{found}");
         }
-        for (folder, classes, mean) in
-            [("emoji10-batches-bin", 10, [0.6084, 0.568, 0.5432]), ("emoji100-binary", 100, [0.6065, 0.5733, 0.545])]
-        {
-            let dataset = load(root.join(folder).to_str().unwrap()).unwrap();
-            assert_eq!((dataset.train.len(), dataset.test.len(), dataset.classes.len()), (10_000, 2_500, classes));
-            assert!(dataset.mean.iter().zip(mean).all(|(a, b)| (a - b).abs() < 1e-4), "{:?}", dataset.mean);
-            for class in 0..classes as u32 {
-                assert_eq!(dataset.train.labels.iter().filter(|&&label| label == class).count(), 10_000 / classes);
-            }
-        }
+        let message = message(&[("train.bin", records(2, &[0])[..3073].to_vec()), ("test.bin", vec![])]);
+        assert!(message.contains("3073 bytes") && message.contains("3074-byte") && message.contains("3073 too many"));
     }
 
     proptest! {
         #[test]
-        fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..10_000), hundred: bool, cut: bool) {
-            let format = if hundred { Format::Cifar100 } else { Format::Cifar10 };
-            let whole = if cut { bytes.len() / 3073 * 3073 } else { bytes.len() };
-            if let Ok(images) = parse_records("random", &bytes[..whole], format, 10) {
-                prop_assert_eq!(images.pixels.len(), images.len() * PIXELS);
+        fn random_bytes_never_panic(
+            bytes in prop::collection::vec(any::<u8>(), 0..8000),
+            whole in any::<bool>(),
+            names in prop::collection::vec(any::<u8>(), 0..40),
+            cifar100 in any::<bool>(),
+        ) {
+            let layout = if cifar100 { CIFAR100 } else { CIFAR10 };
+            let record = layout.labels + PIXELS;
+            let bytes = if whole { bytes[..bytes.len() / record * record].to_vec() } else { bytes };
+            let list =
+                files(&[(layout.train, bytes.clone()), (layout.test, bytes.clone()), (layout.names, names)]);
+            if let Ok(data) = parse(Path::new("dir"), list) {
+                prop_assert_eq!(data.train.len() * record, bytes.len());
+                prop_assert!(data.train.labels.iter().all(|&label| (label as usize) < data.classes.len()));
+                prop_assert!(data.train.pixels.capacity() <= bytes.len());
             }
         }
     }

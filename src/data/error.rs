@@ -1,45 +1,71 @@
-//! What can be wrong with a dataset.
-
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
-/// Names the file, what is wrong in it, and the mend.
+/// Why a dataset could not be loaded. A file inside an archive is shown as `archive.tar.gz/name`.
 #[derive(Debug, Error)]
 pub enum DataError {
-    #[error("no dataset at `{}`: it is neither `sample`, `cifar10`, `cifar100` nor a folder or file", .path.display())]
-    NotFound { path: PathBuf },
     #[error(
-        "{spec} is not under `{}`: download its binary version (`{archive}`) from the dataset's home page, \
-         put it there as it is or unpacked as `{folder}`, or name another place by ITOP_DATA", .root.display()
+        "no data set `{spec}`: give `sample`, `cifar10`, `cifar100`, or the path of a folder or .tar.gz ({source})"
     )]
-    Absent { spec: &'static str, folder: &'static str, archive: &'static str, root: PathBuf },
-    #[error("cannot read `{}`: {source}", .path.display())]
-    Io { path: PathBuf, source: std::io::Error },
+    NotFound { spec: String, source: io::Error },
+
     #[error(
-        "`{place}` holds no dataset: expected data_batch_*.bin and test_batch.bin (CIFAR-10), train.bin and test.bin \
-         (CIFAR-100), or folders train/<class>/ and test/<class>/ with PNG images"
+        "no {name} here: looked for {}. Download {archive} (the binary version) from \
+         https://www.cs.toronto.edu/~kriz/cifar.html and put it, packed or unpacked, into ./data, or into a folder \
+         that the environment variable ITOP_DATA names",
+        .looked.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
     )]
-    NoLayout { place: String },
-    #[error("`{file}` is missing: the dataset has training files, and no test file")]
-    NoTest { file: &'static str },
-    #[error("`{file}` has no records")]
-    Empty { file: String },
+    Absent { name: &'static str, archive: &'static str, looked: Vec<PathBuf> },
+
+    #[error("cannot read {path}: {source}")]
+    Read { path: PathBuf, source: io::Error },
+
+    #[error("{path} is not a gzip archive; give a .tar.gz or a folder")]
+    NotGzip { path: PathBuf },
+
+    #[error("{path} holds {name} more than once; give an archive of one data set")]
+    Duplicate { path: PathBuf, name: String },
+
     #[error(
-        "`{file}` has {bytes} bytes, {excess} more than whole records of {record}: it is truncated or not {layout}"
+        "{path} holds no data set: expected data_batch_N.bin and test_batch.bin (CIFAR-10), train.bin and test.bin \
+         (CIFAR-100; the binary versions, not the Python ones), or folders train/CLASS and test/CLASS of PNG images"
     )]
-    Size { file: String, bytes: usize, excess: usize, record: usize, layout: &'static str },
-    #[error("`{file}`, record {record}: label {label} is outside the {classes} classes")]
-    Label { file: String, record: usize, label: u32, classes: usize },
-    #[error("`{}` is no tar.gz of a dataset: {message}", .path.display())]
-    Archive { path: PathBuf, message: String },
-    #[error("`{}` unpacks to more than {limit} bytes: refused", .path.display())]
-    TooLarge { path: PathBuf, limit: u64 },
-    #[error("`{}` is no image that can be read: {message}", .path.display())]
-    Image { path: PathBuf, message: String },
-    #[error("`{}` is {}×{} and `{}` was {}×{}: all images must have one size", .path.display(), .size.0, .size.1,
-        .first.display(), .first_size.0, .first_size.1)]
-    ImageSize { path: PathBuf, size: (u32, u32), first: PathBuf, first_size: (u32, u32) },
-    #[error("`{}` has a class that the training images lack", .path.display())]
+    NoLayout { path: PathBuf },
+
+    #[error("{path} holds both CIFAR-10 files (data_batch_N.bin) and CIFAR-100 files (train.bin); part them")]
+    TwoLayouts { path: PathBuf },
+
+    #[error("{path} lacks {name}")]
+    MissingFile { path: PathBuf, name: &'static str },
+
+    #[error("{path} is empty")]
+    Empty { path: PathBuf },
+
+    #[error(
+        "{path} has {size} bytes, which is not a whole number of {record}-byte records ({excess} too many): \
+         the file is cut or not of this layout"
+    )]
+    PartialRecord { path: PathBuf, size: usize, record: usize, excess: usize },
+
+    #[error("{path}: record {record} has label {label}, but there are {classes} classes (0 to {})", classes.saturating_sub(1))]
+    Label { path: PathBuf, record: usize, label: u32, classes: usize },
+
+    #[error("{path} is neither .png nor .jpg; convert it, or move it out of the data set")]
+    NotAnImage { path: PathBuf },
+
+    #[error("cannot decode {path}: {source}")]
+    Image { path: PathBuf, source: image::ImageError },
+
+    #[error("{path} is {}x{} pixels, but the first image is {}x{}; all images must have one size", found.0, found.1, first.0, first.1)]
+    ImageSize { path: PathBuf, found: (usize, usize), first: (usize, usize) },
+
+    #[error("{path} holds no images")]
+    NoImages { path: PathBuf },
+
+    #[error("{path} is a class that the train folder lacks")]
     UnknownClass { path: PathBuf },
+
+    #[error("a held-out fraction of {fraction} is not in 0 <= fraction < 1")]
+    HeldOut { fraction: f64 },
 }

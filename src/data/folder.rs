@@ -1,101 +1,142 @@
-//! Image folders: `train/<class>/*.png` and `test/<class>/*.png`, all of one size.
+//! Image folders: `train/CLASS/*.png|jpg` and `test/CLASS/*.png|jpg`, all images of one size.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-use super::{DataError, Dataset, Images, normalisation};
+use image::{ImageFormat, RgbImage};
 
-/// Reads the folder; classes are the sorted names of the folders in `train`.
-pub(super) fn read(name: &str, root: &Path) -> Result<Dataset, DataError> {
-    let classes: Vec<String> = children(&root.join("train"))?
-        .iter()
-        .filter(|path| path.is_dir())
-        .filter_map(|path| path.file_name().map(|name| name.to_string_lossy().into_owned()))
-        .collect();
-    let mut first = None;
-    let train = split(root, "train", &classes, &mut first)?;
-    if train.is_empty() {
-        return Err(DataError::NoLayout { place: root.display().to_string() });
+use super::{DataError, Dataset, Images, name_of};
+
+/// Reads the image folder `root`. Classes are the folders of `train`, by name; hidden files are passed over, and
+/// transparency is dropped.
+pub(super) fn read(root: &Path) -> Result<Dataset, DataError> {
+    let (train, test) = (root.join("train"), root.join("test"));
+    let mut classes = Vec::new();
+    for path in entries(&train)?.iter().filter(|path| path.is_dir()) {
+        if entries(path)?.is_empty() {
+            return Err(DataError::NoImages { path: path.clone() });
+        }
+        classes.push(file_name(path));
     }
-    if !root.join("test").is_dir() {
-        return Err(DataError::NoTest { file: "test/" });
-    }
-    let test = split(root, "test", &classes, &mut first)?;
-    if test.is_empty() {
-        return Err(DataError::Empty { file: root.join("test").display().to_string() });
-    }
-    let (mean, std) = normalisation(&train);
-    Ok(Dataset { name: name.into(), classes, train, test, mean, std })
+    let train = read_part(&train, &classes, None)?;
+    let test = read_part(&test, &classes, Some((train.width, train.height)))?;
+    Ok(Dataset::new(name_of(root), classes, train, test))
 }
 
-fn children(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let io = |source| DataError::Io { path: folder.into(), source };
-    let entries = std::fs::read_dir(folder).map_err(io)?;
-    let mut paths = entries.map(|entry| Ok(entry.map_err(io)?.path())).collect::<Result<Vec<_>, DataError>>()?;
+/// Reads the class folders of `part`; images have to be of `size` (width, height), or else of the first one's.
+fn read_part(part: &Path, classes: &[String], size: Option<(usize, usize)>) -> Result<Images, DataError> {
+    let mut images = size.map(|(width, height)| Images::new(height, width));
+    for folder in entries(part)?.into_iter().filter(|path| path.is_dir()) {
+        let label = classes.iter().position(|class| *class == file_name(&folder));
+        let label = label.ok_or_else(|| DataError::UnknownClass { path: folder.clone() })? as u32;
+        for path in entries(&folder)? {
+            let format = ImageFormat::from_path(&path).ok();
+            let format = format.filter(|format| [ImageFormat::Png, ImageFormat::Jpeg].contains(format));
+            let format = format.ok_or_else(|| DataError::NotAnImage { path: path.clone() })?;
+            let bytes = fs::read(&path).map_err(|source| DataError::Read { path: path.clone(), source })?;
+            let image = decode(&bytes, format, &path)?;
+            let found = (image.width() as usize, image.height() as usize);
+            let images = images.get_or_insert_with(|| Images::new(found.1, found.0));
+            let first = (images.width, images.height);
+            if found != first {
+                return Err(DataError::ImageSize { path, found, first });
+            }
+            images.push(&image, label);
+        }
+    }
+    images.filter(|images| !images.is_empty()).ok_or_else(|| DataError::NoImages { path: part.to_path_buf() })
+}
+
+/// The image `bytes`, which came from `path`, within the decoder's memory limit of 512 MiB.
+pub(super) fn decode(bytes: &[u8], format: ImageFormat, path: &Path) -> Result<RgbImage, DataError> {
+    image::load_from_memory_with_format(bytes, format)
+        .map(|image| image.into_rgb8())
+        .map_err(|source| DataError::Image { path: path.to_path_buf(), source })
+}
+
+/// What `folder` holds, by name, without hidden files.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let failed = |source| DataError::Read { path: folder.to_path_buf(), source };
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        paths.push(entry.map_err(failed)?.path());
+    }
+    paths.retain(|path| !file_name(path).starts_with('.'));
     paths.sort();
     Ok(paths)
 }
 
-fn split(
-    root: &Path,
-    part: &str,
-    classes: &[String],
-    first: &mut Option<(PathBuf, (u32, u32))>,
-) -> Result<Images, DataError> {
-    let mut images = Images { channels: 3, ..Images::default() };
-    for folder in children(&root.join(part))?.into_iter().filter(|path| path.is_dir()) {
-        let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let label = classes.iter().position(|class| *class == name);
-        let label = label.ok_or_else(|| DataError::UnknownClass { path: folder.clone() })?;
-        for path in children(&folder)?.into_iter().filter(|path| path.is_file()) {
-            let fail = |message: String| DataError::Image { path: path.clone(), message };
-            let bytes = std::fs::read(&path).map_err(|source| DataError::Io { path: path.clone(), source })?;
-            let image = image::load_from_memory(&bytes).map_err(|error| fail(error.to_string()))?.into_rgb8();
-            let size = image.dimensions();
-            let (first_path, first_size) = first.get_or_insert_with(|| (path.clone(), size));
-            if size != *first_size {
-                let (first, first_size) = (first_path.clone(), *first_size);
-                return Err(DataError::ImageSize { path, size, first, first_size });
-            }
-            for channel in 0..3 {
-                images.pixels.extend(image.pixels().map(|pixel| pixel.0[channel]));
-            }
-            images.labels.push(label as u32);
-            (images.width, images.height) = (size.0 as usize, size.1 as usize);
-        }
-    }
-    Ok(images)
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::data::load;
+    use image::Rgb;
+    use tempfile::TempDir;
 
-    fn write(root: &std::path::Path, path: &str, size: u32, red: u8) {
-        let path = root.join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        image::RgbImage::from_pixel(size, size, image::Rgb([red, 1, 2])).save(path).unwrap();
+    use super::{super::load, *};
+
+    fn save(root: &TempDir, name: &str, width: u32, height: u32) {
+        let path = root.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        RgbImage::from_fn(width, height, |x, y| Rgb([x as u8, 10 + y as u8, 200])).save(path).unwrap();
+    }
+
+    fn folder() -> TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["train/cat/b.png", "train/ant/a.PNG", "train/cat/a.png", "test/cat/a.png"] {
+            save(&root, name, 3, 2);
+        }
+        root
+    }
+
+    fn message(root: &TempDir) -> String {
+        load(root.path().to_str().unwrap()).unwrap_err().to_string()
     }
 
     #[test]
-    fn classes_are_folders() {
-        let place = tempfile::tempdir().unwrap();
-        write(place.path(), "train/cat/1.png", 8, 10);
-        write(place.path(), "train/ant/1.png", 8, 20);
-        let load = || load(place.path().to_str().unwrap());
-        assert!(load().unwrap_err().to_string().contains("test/"));
-        write(place.path(), "test/cat/x.png", 8, 30);
-        let dataset = load().unwrap();
-        assert_eq!(
-            (dataset.classes, dataset.train.labels, dataset.test.labels),
-            (vec!["ant".into(), "cat".into()], vec![0, 1], vec![1])
-        );
-        assert_eq!((dataset.test.pixels[0], dataset.test.pixels[64], dataset.test.height), (30, 1, 8));
-        write(place.path(), "test/dog/x.png", 8, 30);
-        assert!(load().unwrap_err().to_string().contains("dog"));
-        std::fs::remove_dir_all(place.path().join("test/dog")).unwrap();
-        write(place.path(), "test/cat/y.png", 9, 30);
-        assert!(load().unwrap_err().to_string().contains("one size"));
-        std::fs::write(place.path().join("test/cat/y.png"), b"no image").unwrap();
-        assert!(load().unwrap_err().to_string().contains("y.png"));
+    fn classes_are_sorted_and_pixels_planar() {
+        let root = folder();
+        fs::write(root.path().join("train/cat/.DS_Store"), "x").unwrap();
+        let data = load(root.path().to_str().unwrap()).unwrap();
+        assert_eq!(data.classes, ["ant", "cat"]);
+        assert_eq!((&data.train.labels[..], &data.test.labels[..]), (&[0, 1, 1][..], &[1][..]));
+        assert_eq!((data.train.channels, data.train.height, data.train.width), (3, 2, 3));
+        assert_eq!(data.test.pixels, [0, 1, 2, 0, 1, 2, 10, 10, 10, 11, 11, 11, 200, 200, 200, 200, 200, 200]);
+        assert_eq!(data.std[2], 1.0);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let root = folder();
+        save(&root, "test/cat/wide.png", 4, 2);
+        assert!(message(&root).contains("wide.png is 4x2 pixels, but the first image is 3x2"), "{}", message(&root));
+
+        let root = folder();
+        fs::write(root.path().join("train/cat/note.txt"), "x").unwrap();
+        assert!(message(&root).contains("note.txt is neither .png nor .jpg"));
+
+        let root = folder();
+        fs::write(root.path().join("train/cat/bad.png"), "x").unwrap();
+        assert!(message(&root).contains("bad.png"));
+
+        let root = folder();
+        save(&root, "test/dog/a.png", 3, 2);
+        assert!(message(&root).contains("dog is a class that the train folder lacks"));
+
+        let root = folder();
+        fs::create_dir(root.path().join("train/elk")).unwrap();
+        assert!(message(&root).contains("elk holds no images"));
+
+        let root = folder();
+        fs::remove_file(root.path().join("test/cat/a.png")).unwrap();
+        assert!(message(&root).contains("test holds no images"));
+
+        let root = folder();
+        fs::remove_dir_all(root.path().join("test")).unwrap();
+        assert!(message(&root).contains("test"));
     }
 }

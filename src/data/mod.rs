@@ -1,113 +1,184 @@
-//! Datasets in memory: CIFAR's binary layouts (folder or archive), image folders, and an embedded sample.
+//! Datasets in memory, as bytes: where they come from, how they are split, and in which order they are seen.
 
 mod archive;
 mod cifar;
 mod describe;
 mod error;
 mod folder;
+mod known;
+mod order;
 mod sample;
 mod split;
 
-pub use cifar::{Format, parse_records};
+use std::{fs, path::Path};
+
 pub use describe::describe;
 pub use error::DataError;
-pub use split::{Split, epoch_order};
+pub use order::epoch_order;
+pub use split::{HELD_OUT, Split};
 
-use std::path::{Path, PathBuf};
-
-/// Labelled 8-bit images of one size.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Images of one size with their labels.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Images {
-    /// `n × channels × height × width`, planar as in CIFAR.
+    /// `[len, channels, height, width]`; the channels are red, green, blue.
     pub pixels: Vec<u8>,
+    /// `[len]`, each below the dataset's number of classes.
     pub labels: Vec<u32>,
     pub channels: usize,
+    /// In pixels.
     pub height: usize,
+    /// In pixels.
     pub width: usize,
 }
 
 impl Images {
+    fn new(height: usize, width: usize) -> Self {
+        Self { pixels: Vec::new(), labels: Vec::new(), channels: 3, height, width }
+    }
+
     /// Number of images.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
+    /// True when there is no image.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
+
+    /// Adds an image of this size.
+    fn push(&mut self, rgb: &image::RgbImage, label: u32) {
+        for channel in 0..3 {
+            self.pixels.extend(rgb.pixels().map(|pixel| pixel.0[channel]));
+        }
+        self.labels.push(label);
+    }
 }
 
-/// A dataset with its official training and test images.
+/// A train and a test set with the same classes and image size, neither of them empty.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
+    /// `sample`, `cifar10`, `cifar100`, or the name of the folder or archive.
     pub name: String,
+    /// Name of each class, by label.
     pub classes: Vec<String>,
     pub train: Images,
     pub test: Images,
-    /// Normalisation of each channel: `(pixel / 255 − mean) / std`.
+    /// Mean of each channel's `pixel / 255` over the train set (`cifar10`, `cifar100`: the published constant).
     pub mean: [f32; 3],
+    /// Standard deviation of the same, never 0.
     pub std: [f32; 3],
 }
 
-/// Loads what `--data` names: `sample`, `cifar10`, `cifar100`, a folder or archive in a CIFAR layout with any number of
-/// records a file, or an image folder (`train/<class>/*.png`, `test/<class>/*.png`).
+impl Dataset {
+    fn new(name: String, classes: Vec<String>, train: Images, test: Images) -> Self {
+        let (mean, std) = mean_std(&train);
+        Self { name, classes, train, test, mean, std }
+    }
+}
+
+/// Loads `sample` (embedded), `cifar10` or `cifar100` (from `$ITOP_DATA` or `./data`), or else the path of a folder in
+/// CIFAR-10 or CIFAR-100 binary layout with any number of records a file, of a `.tar.gz` of one, or of an image folder
+/// (`train/CLASS/*.png`, `test/CLASS/*.png`). A path that is named like a dataset is written `./sample`.
+///
+/// # Errors
+/// When there is no such dataset, or a file of it is missing, cut or inconsistent; the message names the file.
 pub fn load(spec: &str) -> Result<Dataset, DataError> {
-    match spec {
-        "sample" => sample::load(),
-        "cifar10" => official(Format::Cifar10),
-        "cifar100" => official(Format::Cifar100),
-        path => at(Path::new(path)),
+    if spec == "sample" {
+        return sample::load();
+    }
+    match known::named(spec) {
+        Some(known) => known.load(&known::roots()),
+        None => load_path(Path::new(spec)),
     }
 }
 
-/// A dataset at a path, whatever it is.
-fn at(path: &Path) -> Result<Dataset, DataError> {
-    let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into());
-    if path.is_file() {
-        return cifar::assemble(&name, &archive::read(path)?);
+fn load_path(path: &Path) -> Result<Dataset, DataError> {
+    let kind = fs::metadata(path).map_err(|source| DataError::NotFound { spec: path.display().to_string(), source })?;
+    if !kind.is_dir() {
+        cifar::parse(path, archive::read(path)?)
+    } else if path.join("train").is_dir() {
+        folder::read(path)
+    } else {
+        cifar::parse(path, cifar::read_folder(path)?)
     }
-    if !path.is_dir() {
-        return Err(DataError::NotFound { path: path.into() });
-    }
-    if path.join("train").is_dir() { folder::read(&name, path) } else { cifar::assemble(&name, &cifar::files(path)?) }
 }
 
-/// CIFAR itself, under `$ITOP_DATA` or `./data`, unpacked or as the archive that it is published as.
-fn official(format: Format) -> Result<Dataset, DataError> {
-    let root = std::env::var_os("ITOP_DATA").map_or_else(|| PathBuf::from("data"), PathBuf::from);
-    let (spec, folder, archive) = match format {
-        Format::Cifar10 => ("cifar10", "cifar-10-batches-bin", "cifar-10-binary.tar.gz"),
-        Format::Cifar100 => ("cifar100", "cifar-100-binary", "cifar-100-binary.tar.gz"),
-    };
-    let tried = [root.join(folder), root.join(archive)];
-    let path = tried.iter().find(|path| path.exists());
-    let path = path.ok_or_else(|| DataError::Absent { spec, folder, archive, root })?;
-    let mut dataset = at(path)?;
-    dataset.name = spec.into();
-    // The ITOP code's constants (`reference/itop.md` 3.1).
-    (dataset.mean, dataset.std) = match format {
-        Format::Cifar10 => ([0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.2010]),
-        Format::Cifar100 => ([0.50708, 0.48655, 0.44092], [0.26733, 0.25644, 0.27615]),
-    };
-    Ok(dataset)
+/// What to call the dataset at `path`: its last component, also of `.` and `..`.
+fn name_of(path: &Path) -> String {
+    let full = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    let name = full.file_name().unwrap_or(full.as_os_str()).to_string_lossy().into_owned();
+    name.trim_end_matches(".tar.gz").to_owned()
 }
 
-/// Mean and standard deviation of each channel of `pixel / 255`, over all images; a constant channel gets 1.
-pub(crate) fn normalisation(images: &Images) -> ([f32; 3], [f32; 3]) {
+/// Mean and (population) standard deviation of each channel's `pixel / 255`, from exact sums. A constant channel gets
+/// a deviation of 1, so that normalising makes it 0 and not NaN.
+fn mean_std(images: &Images) -> ([f32; 3], [f32; 3]) {
     let plane = images.height * images.width;
-    let mut sums = [[0u64; 2]; 3];
-    for (at, plane) in images.pixels.chunks(plane.max(1)).enumerate() {
-        let [sum, squares] = &mut sums[at % images.channels.max(1) % 3];
-        for &pixel in plane {
-            *sum += u64::from(pixel);
-            *squares += u64::from(pixel) * u64::from(pixel);
+    let mut sums = [0u64; 3];
+    let mut squares = [0u64; 3];
+    for (i, plane) in images.pixels.chunks_exact(plane).enumerate() {
+        sums[i % 3] += plane.iter().map(|&v| u64::from(v)).sum::<u64>();
+        squares[i % 3] += plane.iter().map(|&v| u64::from(v).pow(2)).sum::<u64>();
+    }
+    let n = (images.len() * plane) as u64;
+    let mean = sums.map(|sum| (sum as f64 / n as f64 / 255.0) as f32);
+    let std = std::array::from_fn(|c| {
+        let (n, sum, squares) = (u128::from(n), u128::from(sums[c]), u128::from(squares[c]));
+        match n * squares - sum * sum {
+            0 => 1.0,
+            scaled => ((scaled as f64).sqrt() / n as f64 / 255.0) as f32,
+        }
+    });
+    (mean, std)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mean_and_deviation_of_a_known_set() {
+        let mut images = Images::new(1, 2);
+        images.pixels = vec![0, 255, 51, 51, 0, 0, /* second image */ 0, 255, 51, 51, 255, 255];
+        images.labels = vec![0, 1];
+        assert_eq!(mean_std(&images), ([0.5, 0.2, 0.5], [0.5, 1.0, 0.5]));
+    }
+
+    #[test]
+    fn an_unknown_name_is_named_with_the_mend() {
+        let message = load("cifar11").unwrap_err().to_string();
+        assert!(message.contains("`cifar11`") && message.contains("`cifar10`"), "{message}");
+    }
+
+    /// The emoji32 sets, where they are: counts and statistics as their README gives them.
+    #[test]
+    fn emoji32_has_the_counts_and_statistics_of_its_readme() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/emoji32");
+        if !root.is_dir() {
+            return eprintln!("skipped: no {}", root.display());
+        }
+        for (folder, classes, mean, std) in [
+            ("emoji10-batches-bin", 10, [0.6084, 0.568, 0.5432], [0.3003, 0.2732, 0.2896]),
+            ("emoji100-binary", 100, [0.6065, 0.5733, 0.545], [0.2983, 0.2676, 0.2882]),
+        ] {
+            let data = load(root.join(folder).to_str().unwrap()).unwrap();
+            assert_eq!((data.name.as_str(), data.classes.len()), (folder, classes));
+            assert_eq!((data.train.len(), data.test.len()), (10_000, 2_500));
+            assert_eq!(data.train.pixels.len(), 10_000 * 3 * 32 * 32);
+            for class in 0..classes as u32 {
+                let count = |images: &Images| images.labels.iter().filter(|&&label| label == class).count();
+                assert_eq!((count(&data.train), count(&data.test)), (10_000 / classes, 2_500 / classes));
+            }
+            assert_near(data.mean, mean);
+            assert_near(data.std, std);
+            assert_eq!(data.classes[0], if classes == 10 { "smileys" } else { "face-smiling" });
+            assert!(describe(&data).contains(&data.classes[classes - 1]));
         }
     }
-    let count = (images.len() * plane).max(1) as f64;
-    let mean = sums.map(|[sum, _]| sum as f64 / count / 255.0);
-    let std = std::array::from_fn(|c| {
-        let variance = sums[c][1] as f64 / count / (255.0 * 255.0) - mean[c] * mean[c];
-        if variance > 1e-12 { variance.sqrt() as f32 } else { 1.0 }
-    });
-    (mean.map(|m| m as f32), std)
+
+    /// Equal to the four digits of the READMEs.
+    pub(super) fn assert_near(found: [f32; 3], expected: [f32; 3]) {
+        assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 5.1e-5), "{found:?} {expected:?}");
+    }
 }

@@ -1,54 +1,48 @@
-//! The embedded sample: emoji32-mini, 2,000 training and 500 test images in 10 classes (`assets/emoji32-mini`).
+//! The embedded sample: `assets/emoji32-mini`, 2000 train and 500 test images in ten classes.
 
-use std::path::PathBuf;
+use std::path::Path;
 
-use super::{DataError, Dataset, Images, normalisation};
+use image::imageops::crop_imm;
+
+use super::{DataError, Dataset, Images, cifar::class_names, folder::decode};
 
 const PNG: &[u8] = include_bytes!("../../assets/emoji32-mini/emoji32-mini.png");
 const LABELS: &[u8] = include_bytes!("../../assets/emoji32-mini/labels.bin");
-const NAMES: &str = include_str!("../../assets/emoji32-mini/class_names.txt");
-const SIDE: usize = 32;
+const NAMES: &[u8] = include_bytes!("../../assets/emoji32-mini/class_names.txt");
+
+const SIDE: u32 = 32;
+/// Tiles a row of the sheet.
+const COLUMNS: u32 = 50;
+/// The train images come first.
 const TRAIN: usize = 2000;
 
-/// Decodes the sheet of 50 × 50 tiles.
 pub(super) fn load() -> Result<Dataset, DataError> {
-    let fail = |message: String| DataError::Image { path: PathBuf::from("emoji32-mini.png"), message };
-    let sheet = image::load_from_memory(PNG).map_err(|error| fail(error.to_string()))?.into_rgb8();
-    let columns = sheet.width() as usize / SIDE;
-    let tile = |tile: usize, pixels: &mut Vec<u8>| {
-        let (left, top) = (tile % columns * SIDE, tile / columns * SIDE);
-        for channel in 0..3 {
-            for y in top..top + SIDE {
-                pixels.extend((left..left + SIDE).map(|x| sheet.get_pixel(x as u32, y as u32).0[channel]));
-            }
-        }
-    };
-    let images = |range: std::ops::Range<usize>| {
-        let mut pixels = Vec::with_capacity(range.len() * 3 * SIDE * SIDE);
-        range.clone().for_each(|i| tile(i, &mut pixels));
-        let labels = LABELS[range].iter().map(|&label| u32::from(label)).collect();
-        Images { pixels, labels, channels: 3, height: SIDE, width: SIDE }
-    };
-    let (train, test) = (images(0..TRAIN), images(TRAIN..LABELS.len()));
-    let (mean, std) = normalisation(&train);
-    let classes = NAMES.lines().map(str::to_string).collect();
-    Ok(Dataset { name: "sample".into(), classes, train, test, mean, std })
+    let sheet = decode(PNG, image::ImageFormat::Png, Path::new("assets/emoji32-mini/emoji32-mini.png"))?;
+    let mut train = Images::new(SIDE as usize, SIDE as usize);
+    let mut test = train.clone();
+    for (tile, &label) in (0..).zip(LABELS) {
+        let (x, y) = (tile % COLUMNS * SIDE, tile / COLUMNS * SIDE);
+        let part = if train.len() < TRAIN { &mut train } else { &mut test };
+        part.push(&crop_imm(&sheet, x, y, SIDE, SIDE).to_image(), label.into());
+    }
+    Ok(Dataset::new("sample".to_owned(), class_names(NAMES), train, test))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::{super::tests::assert_near, *};
+
+    /// As the sample's README gives it.
     #[test]
-    fn as_its_readme_says() {
-        let dataset = super::load().unwrap();
-        assert_eq!((dataset.train.len(), dataset.test.len(), dataset.classes.len()), (2000, 500, 10));
-        for (got, wanted) in
-            dataset.mean.iter().chain(&dataset.std).zip([0.607, 0.5662, 0.5482, 0.3072, 0.2807, 0.2988])
-        {
-            assert!((got - wanted).abs() < 1e-4, "{:?} {:?}", dataset.mean, dataset.std);
-        }
+    fn counts_and_statistics() {
+        let data = load().unwrap();
+        assert_eq!((data.train.len(), data.test.len(), data.classes.len()), (2000, 500, 10));
+        assert_eq!(data.test.pixels.len(), 500 * 3 * 32 * 32);
         for class in 0..10 {
-            let count = |labels: &[u32]| labels.iter().filter(|&&label| label == class).count();
-            assert_eq!((count(&dataset.train.labels), count(&dataset.test.labels)), (200, 50));
+            let count = |images: &Images| images.labels.iter().filter(|&&label| label == class).count();
+            assert_eq!((count(&data.train), count(&data.test)), (200, 50));
         }
+        assert_near(data.mean, [0.607, 0.5662, 0.5482]);
+        assert_near(data.std, [0.3072, 0.2807, 0.2988]);
     }
 }

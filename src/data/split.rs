@@ -1,83 +1,101 @@
-//! Which training images are held out for choosing the best epoch, and in what order an epoch takes the rest.
+use std::collections::BTreeMap;
 
-use super::Images;
-use crate::ops::philox::{Purpose, permutation};
+use super::DataError;
+use crate::ops::philox::{self, Purpose};
 
-/// Numbers of the images of each part.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The usual share of the train set that is held out.
+pub const HELD_OUT: f64 = 0.1;
+
+/// Not a run's seed: all runs share one split, so that their validation accuracies can be compared.
+const SEED: u64 = 0;
+
+/// The train set in two: what is trained on, and what chooses the best epoch. Ascending indices into `Dataset::train`.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
     pub train: Vec<u32>,
     pub val: Vec<u32>,
 }
 
 impl Split {
-    /// Holds out `share` of each class (rounded; at least one image a class stays), drawn by `seed` alone.
-    pub fn new(images: &Images, share: f64, seed: u64) -> Self {
-        let mut split = Self::default();
-        let classes = images.labels.iter().max().map_or(0, |&most| most + 1);
-        let mut members = vec![Vec::new(); classes as usize];
-        for (image, &label) in images.labels.iter().enumerate() {
-            members[label as usize].push(image as u32);
+    /// Holds out `fraction` of each class of `labels`, rounded, but never all of a class. A class of few images may keep
+    /// all of them, so `val` can be empty for a tiny set.
+    ///
+    /// # Errors
+    /// When `fraction` is not in `0 <= fraction < 1`.
+    pub fn stratified(labels: &[u32], fraction: f64) -> Result<Self, DataError> {
+        if !(0.0..1.0).contains(&fraction) {
+            return Err(DataError::HeldOut { fraction });
         }
-        for (class, members) in members.iter().enumerate() {
-            let held = (share * members.len() as f64).round() as usize;
-            let held = held.min(members.len().saturating_sub(1));
-            let order = permutation(seed, Purpose::Split, class as u32, 0, members.len());
-            let mut drawn = order.iter().map(|&at| members[at as usize]);
-            split.val.extend(drawn.by_ref().take(held));
-            split.train.extend(drawn);
+        // Images of each class, then how many of them are still to be held out.
+        let mut quota: BTreeMap<u32, usize> = BTreeMap::new();
+        for &label in labels {
+            *quota.entry(label).or_default() += 1;
         }
-        split.train.sort_unstable();
-        split.val.sort_unstable();
-        split
+        for count in quota.values_mut() {
+            *count = ((*count as f64 * fraction).round() as usize).min(*count - 1);
+        }
+        let drawn = philox::permutation(SEED, Purpose::Split, 0, 0, labels.len());
+        let (mut val, mut train): (Vec<u32>, Vec<u32>) =
+            drawn.into_iter().partition(|&index| match quota.get_mut(&labels[index as usize]) {
+                Some(left) if *left > 0 => {
+                    *left -= 1;
+                    true
+                }
+                _ => false,
+            });
+        val.sort_unstable();
+        train.sort_unstable();
+        Ok(Self { train, val })
     }
-}
-
-/// The order in which epoch `epoch` (from 0) takes the images `train`.
-pub fn epoch_order(seed: u64, epoch: u32, train: &[u32]) -> Vec<u32> {
-    permutation(seed, Purpose::Shuffle, epoch, 0, train.len()).into_iter().map(|at| train[at as usize]).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    fn images(labels: Vec<u32>) -> Images {
-        Images { labels, ..Images::default() }
+    fn count(labels: &[u32], part: &[u32], class: u32) -> usize {
+        part.iter().filter(|&&index| labels[index as usize] == class).count()
     }
 
     #[test]
-    fn disjoint_complete_and_even_over_the_classes() {
-        let images = images((0..1000).map(|i| i * i % 7 % 5).collect());
-        let split = Split::new(&images, 0.1, 0);
-        let mut all = [split.train.as_slice(), &split.val].concat();
-        all.sort_unstable();
-        assert_eq!(all, (0..1000).collect::<Vec<u32>>());
-        for class in 0..5 {
-            let count = |part: &[u32]| part.iter().filter(|&&i| images.labels[i as usize] == class).count();
-            let (train, val) = (count(&split.train), count(&split.val));
-            assert_eq!(val, (0.1 * (train + val) as f64).round() as usize);
+    fn a_tenth_of_each_class_is_held_out_at_random() {
+        let labels: Vec<u32> = (0..5000).map(|i| i % 10).collect();
+        let split = Split::stratified(&labels, HELD_OUT).unwrap();
+        assert_eq!(split, Split::stratified(&labels, HELD_OUT).unwrap());
+        assert!((0..10).all(|class| count(&labels, &split.val, class) == 50));
+        // Drawn from the whole set: the mean index of 500 of 5000 is 2500 with a deviation of 61.
+        let mean = split.val.iter().sum::<u32>() as f64 / 500.0;
+        assert!((mean - 2500.0).abs() < 300.0, "{mean}");
+        assert_ne!(split.val, (0..500).collect::<Vec<u32>>());
+    }
+
+    #[test]
+    fn nothing_held_out_and_bad_fractions() {
+        assert_eq!(Split::stratified(&[0, 1, 0], 0.0).unwrap(), Split { train: vec![0, 1, 2], val: vec![] });
+        assert_eq!(Split::stratified(&[], 0.5).unwrap(), Split { train: vec![], val: vec![] });
+        for fraction in [-0.1, 1.0, f64::NAN, f64::INFINITY] {
+            assert!(Split::stratified(&[0], fraction).unwrap_err().to_string().contains(&fraction.to_string()));
         }
-        assert_eq!(split, Split::new(&images, 0.1, 0));
-        assert_ne!(split, Split::new(&images, 0.1, 1));
-        assert!(Split::new(&images, 0.0, 0).val.is_empty());
     }
 
-    #[test]
-    fn every_class_keeps_an_image() {
-        let split = Split::new(&images(vec![0, 1, 1]), 0.9, 0);
-        assert_eq!((split.train.len(), split.val.len()), (2, 1));
-        assert!(split.train.contains(&0));
-        assert_eq!(Split::new(&images(vec![]), 0.5, 0), Split::default());
-    }
-
-    #[test]
-    fn epochs_differ_and_repeat() {
-        let train: Vec<u32> = (100..200).collect();
-        let mut order = epoch_order(1, 0, &train);
-        assert_eq!(order, epoch_order(1, 0, &train));
-        assert_ne!(order, epoch_order(1, 1, &train));
-        order.sort_unstable();
-        assert_eq!(order, train);
+    proptest! {
+        #[test]
+        fn disjoint_complete_and_stratified(
+            labels in prop::collection::vec(0..7u32, 0..200),
+            fraction in 0.0..0.999f64,
+        ) {
+            let split = Split::stratified(&labels, fraction).unwrap();
+            let mut all = [split.train.clone(), split.val.clone()].concat();
+            all.sort_unstable();
+            prop_assert_eq!(all, (0..labels.len() as u32).collect::<Vec<_>>());
+            for class in 0..7 {
+                let (train, val) = (count(&labels, &split.train, class), count(&labels, &split.val, class));
+                prop_assert!(train + val == 0 || train > 0);
+                let share = (train + val) as f64 * fraction;
+                prop_assert!((val as f64 - share).abs() <= 0.5 || train == 1, "{} of {}", val, train + val);
+            }
+        }
     }
 }

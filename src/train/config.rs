@@ -94,8 +94,6 @@ pub struct Config {
     pub augment: Augment,
     /// Share of the training images held out to choose the best epoch.
     pub validation: f64,
-    /// Which images are held out; apart from `seed`, so that runs with other seeds hold out the same.
-    pub validation_seed: u64,
     pub lr_schedule: LrSchedule,
     pub death_rate: DeathRate,
 }
@@ -120,7 +118,6 @@ impl Default for Config {
             delta_t: 100,
             augment: Augment::Zero,
             validation: 0.1,
-            validation_seed: 0,
             lr_schedule: LrSchedule::default(),
             death_rate: DeathRate::default(),
         }
@@ -260,7 +257,6 @@ impl Config {
         check(smoothing, "label_smoothing", &self.label_smoothing, "from 0 to 1")?;
         check((0.0..=0.9).contains(&self.validation), "validation", &self.validation, "from 0 to 0.9")?;
         check(self.seed <= i64::MAX as u64, "seed", &self.seed, "below 2^63")?;
-        check(self.validation_seed <= i64::MAX as u64, "validation_seed", &self.validation_seed, "below 2^63")?;
         self.lr_schedule.validate()?;
         self.death_rate.validate()?;
         Ok(())

@@ -22,6 +22,8 @@ pub enum ProblemError {
     #[error(transparent)]
     Distribution(#[from] DistributionError),
     #[error(transparent)]
+    Data(#[from] crate::data::DataError),
+    #[error(transparent)]
     Plan(#[from] PlanError),
     #[error("the training split is empty: {images} images, {validation} of them held out; lower `validation`")]
     NoImages { images: usize, validation: f64 },
@@ -52,7 +54,7 @@ impl Problem {
         let images = &dataset.train;
         let input = Shape::new(images.channels, images.height, images.width);
         let graph = model::build(&config.model, dataset.classes.len(), input)?;
-        let split = Split::new(images, config.validation, config.validation_seed);
+        let split = Split::stratified(&images.labels, config.validation)?;
         if split.train.is_empty() {
             let validation = config.validation;
             return Err(ProblemError::NoImages { images: images.len(), validation });

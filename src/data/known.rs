@@ -1,0 +1,118 @@
+//! CIFAR-10 and CIFAR-100 by name: where they are looked for, and the constants that published results use.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use super::{DataError, Dataset, load_path};
+
+/// A published dataset; folder and archive are named as on its home page.
+#[derive(Clone, Copy)]
+pub(super) struct Known {
+    spec: &'static str,
+    name: &'static str,
+    folder: &'static str,
+    archive: &'static str,
+    /// Train and test images.
+    images: (usize, usize),
+    mean: [f32; 3],
+    std: [f32; 3],
+}
+
+/// Mean and deviation are those of the official ITOP code, kept so that results compare.
+const KNOWN: [Known; 2] = [
+    Known {
+        spec: "cifar10",
+        name: "CIFAR-10",
+        folder: "cifar-10-batches-bin",
+        archive: "cifar-10-binary.tar.gz",
+        images: (50_000, 10_000),
+        mean: [0.4914, 0.4822, 0.4465],
+        std: [0.2023, 0.1994, 0.2010],
+    },
+    Known {
+        spec: "cifar100",
+        name: "CIFAR-100",
+        folder: "cifar-100-binary",
+        archive: "cifar-100-binary.tar.gz",
+        images: (50_000, 10_000),
+        mean: [0.50708, 0.48655, 0.44092],
+        std: [0.26733, 0.25644, 0.27615],
+    },
+];
+
+/// The published dataset that is asked for as `spec`.
+pub(super) fn named(spec: &str) -> Option<&'static Known> {
+    KNOWN.iter().find(|known| known.spec == spec)
+}
+
+/// Where datasets are looked for: `$ITOP_DATA`, if it is set, then `./data`.
+pub(super) fn roots() -> Vec<PathBuf> {
+    let chosen = env::var_os("ITOP_DATA").filter(|root| !root.is_empty()).map(PathBuf::from);
+    chosen.into_iter().chain([PathBuf::from("data")]).collect()
+}
+
+impl Known {
+    /// Loads the first folder or archive of the dataset under `roots`.
+    pub(super) fn load(&self, roots: &[PathBuf]) -> Result<Dataset, DataError> {
+        let looked: Vec<PathBuf> =
+            roots.iter().flat_map(|root| [root.join(self.folder), root.join(self.archive)]).collect();
+        let Some(path) = looked.iter().find(|path| path.exists()) else {
+            return Err(DataError::Absent { name: self.name, archive: self.archive, looked });
+        };
+        self.load_from(path)
+    }
+
+    /// The constants hold for the original; a part of it keeps the normalisation of its own train set.
+    fn load_from(&self, path: &Path) -> Result<Dataset, DataError> {
+        let data = Dataset { name: self.spec.to_owned(), ..load_path(path)? };
+        let original = (data.train.len(), data.test.len()) == self.images;
+        Ok(if original { Dataset { mean: self.mean, std: self.std, ..data } } else { data })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::{super::cifar::tests::records, *};
+
+    fn write_cifar100(folder: &Path) {
+        fs::create_dir_all(folder).unwrap();
+        fs::write(folder.join("train.bin"), records(2, &[1, 2])).unwrap();
+        fs::write(folder.join("test.bin"), records(2, &[3])).unwrap();
+    }
+
+    #[test]
+    fn absent_data_is_told_where_it_was_looked_for_and_how_to_get_it() {
+        let message =
+            named("cifar10").unwrap().load(&["a".into(), "b".into()]).unwrap_err().to_string().replace('\\', "/");
+        for part in ["a/cifar-10-batches-bin, a/cifar-10-binary.tar.gz, b/", "kriz/cifar.html", "ITOP_DATA"] {
+            assert!(message.contains(part), "{message}");
+        }
+    }
+
+    #[test]
+    fn the_original_has_the_published_constants_and_the_first_root_wins() {
+        let root = tempfile::tempdir().unwrap();
+        let (first, second) = (root.path().join("a"), root.path().join("b"));
+        write_cifar100(&second.join("cifar-100-binary"));
+        let known = Known { images: (2, 1), ..*named("cifar100").unwrap() };
+        let data = known.load(&[first.clone(), second.clone()]).unwrap();
+        assert_eq!((data.name.as_str(), data.mean, data.std), ("cifar100", known.mean, known.std));
+
+        fs::create_dir_all(first.join("cifar-100-binary")).unwrap();
+        assert!(matches!(known.load(&[first, second]), Err(DataError::NoLayout { .. })));
+    }
+
+    #[test]
+    fn a_part_of_the_original_is_normalised_by_itself() {
+        let root = tempfile::tempdir().unwrap();
+        write_cifar100(&root.path().join("cifar-100-binary"));
+        let known = named("cifar100").unwrap();
+        let data = known.load(&[root.path().into()]).unwrap();
+        assert_eq!((data.name.as_str(), data.train.len()), ("cifar100", 2));
+        assert_ne!(data.mean, known.mean);
+    }
+}
