@@ -69,24 +69,23 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let r_first = 0u;
     let s_first = 0u;
 #endif
-    for (var r = r_first; r < KERNEL; r += OUT_STEP) {
-        for (var s = s_first; s < KERNEL; s += OUT_STEP) {
+    // In the order of the weight, as the sparse kernel sums: zeros change nothing, and both give the same bits.
+    for (var term = 0u; term < TERMS; term += 1u) {
+        let plane = base + term * IN_PLANE;
+        for (var r = r_first; r < KERNEL; r += OUT_STEP) {
+            for (var s = s_first; s < KERNEL; s += OUT_STEP) {
 #ifdef TRANSPOSED
-            let dy = (py + PADDING + LEAD * STRIDE - r) / STRIDE;
-            let dx = (px + PADDING + LEAD * STRIDE - s) / STRIDE;
+                let dy = (py + PADDING + LEAD * STRIDE - r) / STRIDE;
+                let dx = (px + PADDING + LEAD * STRIDE - s) / STRIDE;
 #else
-            let dy = r;
-            let dx = s;
+                let dy = r;
+                let dx = s;
 #endif
-            var at = base + dy * IN_ROW + dx * LANES;
-            var w = r * KERNEL + s;
-            for (var term = 0u; term < TERMS; term += 1u) {
-                let v = input[at];
+                let v = input[plane + dy * IN_ROW + dx * LANES];
+                let w = term * TERM_STEP + r * KERNEL + s;
 #for i in 0..$TILE
                 sum$i += weight[w$i + w] * v;
 #endfor
-                at += IN_PLANE;
-                w += TERM_STEP;
             }
         }
     }

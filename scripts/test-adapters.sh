@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# The kernel tests once more: on Vulkan with WebGPU's limits and checked shaders, and on GL where an adapter for it is there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+itop=${CARGO_TARGET_DIR:-target}/release/itop
+echo "== kernels with WebGPU's limits and checked shaders"
+ITOP_TEST_LIMITS=webgpu ITOP_TEST_SHADERS=checked ITOP_TEST_CASES=4 cargo test --release --test kernels --test topology --test philox
+
+if "$itop" adapters --json 2>/dev/null | grep -q '"gl"'; then
+    echo "== kernels on GL"
+    ITOP_TEST_ADAPTER=gl ITOP_TEST_CASES=3 cargo test --release --test kernels --test topology --test philox
+else
+    echo "== no GL adapter: its tests are left out"
+fi
