@@ -28,6 +28,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Train a network; without further words, a small one on the embedded sample
+    #[command(args_override_self = true)]
     Train(Box<train::TrainArgs>),
     /// Measure a trained network's loss and accuracy
     Eval(eval::EvalArgs),

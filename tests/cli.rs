@@ -1,0 +1,235 @@
+//! The binary as a user runs it: exit codes, messages, run folders, resuming.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// Keys that scripts rely on in `summary.json`.
+const SUMMARY: &[&str] = &[
+    "schema",
+    "name",
+    "model",
+    "data",
+    "method",
+    "seed",
+    "epochs",
+    "steps",
+    "batch_size",
+    "sparsity_target",
+    "density",
+    "active_parameters",
+    "maskable_parameters",
+    "best_epoch",
+    "best_val_accuracy",
+    "test_accuracy",
+    "test_loss",
+    "itop_rate",
+    "reliable_itop_rate",
+    "inference_flops_ratio",
+    "training_flops_ratio",
+    "images_per_second",
+    "seconds_training",
+    "peak_gpu_bytes",
+    "adapter",
+    "version",
+];
+
+fn itop(folder: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_itop")).args(args).current_dir(folder).output().unwrap()
+}
+
+/// Runs, checks the exit code, returns what was printed.
+#[track_caller]
+fn expect(folder: &Path, code: i32, args: &[&str]) -> String {
+    let output = itop(folder, args);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {text}");
+    assert!(!text.contains("panicked"), "{args:?}: {text}");
+    text
+}
+
+/// A CIFAR-10 folder of `train` and `test` images of flat colours: a class is a colour.
+fn dataset(folder: &Path, train: usize, test: usize) {
+    let records = |count: usize| -> Vec<u8> {
+        let record = |i: usize| {
+            let class = (i % 4) as u8;
+            let noise = (0..3072usize).map(move |p| class * 60 + ((p * 31 + i * 17) % 40) as u8);
+            std::iter::once(class).chain(noise).collect::<Vec<u8>>()
+        };
+        (0..count).flat_map(record).collect()
+    };
+    std::fs::create_dir_all(folder).unwrap();
+    std::fs::write(folder.join("data_batch_1.bin"), records(train)).unwrap();
+    std::fs::write(folder.join("test_batch.bin"), records(test)).unwrap();
+}
+
+fn read(path: &Path) -> serde_json::Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+fn lines(path: &Path) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+const SMALL: &[&str] =
+    &["--model", "resnet8", "--data", "toy", "--epochs", "3", "--batch-size", "10", "--set", "delta_t=2"];
+
+fn train<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&["train"], SMALL, more].concat()
+}
+
+#[test]
+fn bad_input_is_told_and_nothing_is_written() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    dataset(&folder.join("toy"), 40, 8);
+    std::fs::write(folder.join("bad.toml"), "epochs = 3\ncolour = 'red'\n").unwrap();
+    std::fs::create_dir(folder.join("cut")).unwrap();
+    std::fs::write(folder.join("cut/data_batch_1.bin"), vec![1; 5000]).unwrap();
+    std::fs::write(folder.join("cut/test_batch.bin"), vec![1; 3073]).unwrap();
+    for (args, words) in [
+        (train(&["--sparsity", "1.0"]), "`sparsity` = 1"),
+        (train(&["--batch-size", "0"]), "batch_size"),
+        (train(&["--set", "delta_t=0"]), "delta_t"),
+        (train(&["--set", "colour=red"]), "colour"),
+        (train(&["--set", "epochs"]), "key=value"),
+        (train(&["--model", "resnet33"]), "resnet34"),
+        (train(&["--data", "nowhere"]), "nowhere"),
+        (train(&["--data", "cut"]), "data_batch_1.bin"),
+        (train(&["--method", "riggle"]), "riggle"),
+        (train(&["--adapter", "voodoo"]), "voodoo"),
+        (vec!["train", "--config", "bad.toml"], "colour"),
+        (vec!["train", "--config", "none.toml"], "none.toml"),
+        (vec!["train", "--preset", "slow"], "quick"),
+        (vec!["train", "--resume", "--out", "nothing"], "nothing"),
+        (vec!["train", "--data", "cifar10"], "cifar-10-binary.tar.gz"),
+        (vec!["eval", "nothing"], "nothing"),
+        (vec!["data", "info", "nowhere"], "nowhere"),
+        (vec!["fly"], "fly"),
+    ] {
+        let text = expect(folder, 2, &args);
+        assert!(text.contains(words), "{args:?}: {text}");
+    }
+    let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["bad.toml", "cut", "toy"]);
+}
+
+#[test]
+fn looking_without_training() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    assert!(expect(folder, 0, &["data", "info"]).contains("2000"));
+    let adapters = itop(folder, &["adapters", "--json"]).stdout;
+    let adapters: serde_json::Value = serde_json::from_slice(&adapters).unwrap();
+    assert!(adapters[0]["backend"].is_string(), "{adapters}");
+    let text =
+        expect(folder, 0, &["train", "--dry-run", "--model", "resnet34", "--data", "sample", "--sparsity", "0.95"]);
+    for words in ["layer4.2.conv2.weight", "512x512x3x3", "conv_sparse", "conv_dense", "total:", "FLOPs", "ITOP rate"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0, "a dry run writes nothing");
+}
+
+#[test]
+fn a_run_is_kept_evaluated_and_not_overwritten() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    dataset(&folder.join("toy"), 45, 8);
+    for method in ["dense", "static", "set", "rigl"] {
+        let out = format!("out-{method}");
+        expect(folder, 0, &train(&["--method", method, "--out", &out]));
+        let run = folder.join(&out);
+        let summary = read(&run.join("summary.json"));
+        for key in SUMMARY {
+            assert!(summary.get(key).is_some(), "{key} is missing from {summary}");
+        }
+        // 45 images, one in ten of each class held out: 5 steps an epoch, the last of one image.
+        assert_eq!((summary["steps"].as_u64(), summary["epochs"].as_u64()), (Some(15), Some(3)));
+        let updates = lines(&run.join("exploration.jsonl"));
+        assert_eq!(updates.len(), if ["set", "rigl"].contains(&method) { 7 } else { 0 }, "{method}");
+        for update in &updates {
+            let layers = update["layers"].as_array().unwrap();
+            assert_eq!(layers.len(), 10);
+            for layer in layers {
+                assert_eq!(layer["pruned"], layer["grown"], "{layer}");
+                assert!(layer["explored"].as_u64() >= layer["active"].as_u64(), "{layer}");
+                assert!(layer["reliably_explored"].as_u64() <= layer["explored"].as_u64(), "{layer}");
+            }
+        }
+        let kinds = |kind: &str| lines(&run.join("metrics.jsonl")).iter().filter(|line| line["kind"] == kind).count();
+        assert_eq!((kinds("step"), kinds("epoch")), (15, 3));
+        let accuracy = summary["test_accuracy"].as_f64().unwrap();
+        let text = expect(folder, 0, &["eval", &out]);
+        assert!(text.contains(&format!("accuracy {:.2} %", 100.0 * accuracy)), "{text}");
+        expect(folder, 0, &["eval", &out, "--checkpoint", "last", "--split", "val"]);
+        let text = expect(folder, 2, &train(&["--method", method, "--out", &out]));
+        assert!(text.contains("already holds a run"), "{text}");
+    }
+}
+
+#[test]
+fn a_resumed_run_equals_an_uninterrupted_one() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    dataset(&folder.join("toy"), 45, 8);
+    expect(folder, 0, &train(&["--out", "whole"]));
+    // The first epoch of three, as it stood then: a run that is stopped leaves just these.
+    expect(folder, 0, &train(&["--out", "part", "--set", "lr_schedule.kind=constant"]));
+    expect(folder, 0, &train(&["--out", "again", "--set", "lr_schedule.kind=constant"]));
+    let weights = |run: &str| std::fs::read(folder.join(run).join("last.safetensors")).unwrap();
+    let tensors = |run: &str| {
+        let bytes = weights(run);
+        let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        bytes[8 + length..].to_vec()
+    };
+    assert_eq!(tensors("part"), tensors("again"), "the same seed gives the same bits");
+    assert_ne!(tensors("part"), tensors("whole"));
+
+    let text = expect(folder, 0, &["train", "--resume", "--out", "whole"]);
+    assert!(text.contains("resuming at step 15 of 15"), "{text}");
+    let broken = folder.join("part/last.safetensors");
+    let mut bytes = weights("part");
+    bytes.truncate(bytes.len() / 2);
+    std::fs::write(&broken, bytes).unwrap();
+    let text = expect(folder, 2, &["train", "--resume", "--out", "part"]);
+    assert!(text.contains("last.safetensors"), "{text}");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_goes_on_bit_for_bit() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    dataset(&folder.join("toy"), 45, 8);
+    let more = &["--epochs", "12"];
+    expect(folder, 0, &train(&[&["--out", "whole"], &more[..]].concat()));
+    let mut child = Command::new(env!("CARGO_BIN_EXE_itop"))
+        .args(train(&[&["--out", "parts"], &more[..]].concat()))
+        .current_dir(folder)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let log = folder.join("parts/metrics.jsonl");
+    while std::fs::read_to_string(&log).map_or(0, |text| text.lines().count()) < 9 {
+        assert!(child.try_wait().unwrap().is_none(), "the run ended before it could be interrupted");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let text = expect(folder, 0, &["train", "--resume", "--out", "parts"]);
+    assert!(text.contains("resuming at step"), "{text}");
+    let tensors = |run: &str| {
+        let bytes = std::fs::read(folder.join(run).join("last.safetensors")).unwrap();
+        let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        bytes[8 + length..].to_vec()
+    };
+    assert!(tensors("whole") == tensors("parts"), "weights, sets or statistics differ");
+    assert_eq!(lines(&folder.join("whole/exploration.jsonl")), lines(&folder.join("parts/exploration.jsonl")));
+    let losses = |run: &str| {
+        let keep = |line: &serde_json::Value| (line["kind"].clone(), line["step"].clone(), line["loss"].clone());
+        lines(&folder.join(run).join("metrics.jsonl")).iter().map(keep).collect::<Vec<_>>()
+    };
+    assert_eq!(losses("whole"), losses("parts"));
+}
