@@ -9,7 +9,8 @@ ITOP_TEST_LIMITS=webgpu ITOP_TEST_SHADERS=checked ITOP_TEST_CASES=4 cargo test -
 
 if "$itop" adapters --json 2>/dev/null | grep -q '"gl"'; then
     echo "== kernels on GL"
-    ITOP_TEST_ADAPTER=gl ITOP_TEST_CASES=3 cargo test --release --test kernels --test topology --test philox
+    # A GL context serves one thread at a time.
+    ITOP_TEST_ADAPTER=gl ITOP_TEST_CASES=3 RUST_TEST_THREADS=1 cargo test --release --test kernels --test topology --test philox
 else
     echo "== no GL adapter: its tests are left out"
 fi
