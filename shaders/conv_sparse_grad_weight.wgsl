@@ -1,8 +1,9 @@
 // Gradient of the active weights only (a sampled dense-dense product): for weight (k, c, tap), the sum over images
 // and pixels of dy[k] · x[c] shifted by the tap.
 //
-// One workgroup: $GROUP consecutive active weights of one output channel, so that dy is loaded once for all of them.
-// The sum over the workgroup is a fixed tree.
+// $GROUP consecutive active weights of one output channel are summed together, so that dy is loaded once for all of them:
+// by a workgroup that shares the images and pixels and adds up in order, or (SERIAL) by each invocation alone, which suits
+// adapters where a barrier costs more than it saves.
 
 @group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> output_grad: array<vec4<f32>>;
@@ -14,7 +15,7 @@
 
 override LANES: u32;
 override BLOCKS: u32;
-override PIXELS: u32;
+override OUT_H: u32;
 override OUT_W: u32;
 override IN_ORIGIN: u32;
 override IN_BLOCK: u32;
@@ -26,13 +27,23 @@ override OUT_PLANE: u32;
 override OUT_ROW: u32;
 override GROUP_MOST: u32;
 
+#ifndef SERIAL
 var<workgroup> cells: array<f32, $CELLS>;
+#endif
 
 #import fold
 
 @compute @workgroup_size($WG)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+#ifdef SERIAL
+    let index = fold_index(wid) * $WGu + lane;
+    let start = 0u;
+    let step = 1u;
+#else
     let index = fold_index(wid);
+    let start = lane;
+    let step = $WGu;
+#endif
     var row = 0xffffffffu;
     var first = 0u;
     if index < GROUP_MOST {
@@ -45,25 +56,37 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let last = min(first + $GROUPu, row_start[row + 1u]) - 1u;
 #for i in 0..$GROUP
     let shift$i = shift[min(first + $iu, last)];
-    var sum$i = 0.0;
+    var total$i = 0.0;
 #endfor
     for (var block = 0u; block < BLOCKS; block += 1u) {
         let in_base = block * IN_BLOCK + IN_ORIGIN;
         let out_base = block * OUT_BLOCK + row * OUT_PLANE + OUT_ORIGIN;
-        for (var at = lane; at < PIXELS * LANES; at += $WGu) {
-            let n = at % LANES;
-            let pixel = at / LANES;
-            let y = pixel / OUT_W;
-            let x = pixel % OUT_W;
-            let dy = output_grad[out_base + y * OUT_ROW + x * LANES + n];
-            let base = in_base + y * IN_STEP_Y + x * IN_STEP_X + n;
+        for (var y = 0u; y < OUT_H; y += 1u) {
+            // Rows are summed on their own: a long chain of additions would round more.
 #for i in 0..$GROUP
-            sum$i += dot(dy, input[base + shift$i]);
+            var sum$i = 0.0;
+#endfor
+            for (var at = start; at < OUT_W * LANES; at += step) {
+                let dy = output_grad[out_base + y * OUT_ROW + at];
+                let base = in_base + y * IN_STEP_Y + at / LANES * IN_STEP_X + at % LANES;
+#for i in 0..$GROUP
+                sum$i += dot(dy, input[base + shift$i]);
+#endfor
+            }
+#for i in 0..$GROUP
+            total$i += sum$i;
 #endfor
         }
     }
+#ifdef SERIAL
 #for i in 0..$GROUP
-    cells[lane * $GROUPu + $iu] = sum$i;
+    if first + $iu <= last {
+        weight_grad[first + $iu] = total$i;
+    }
+#endfor
+#else
+#for i in 0..$GROUP
+    cells[lane * $GROUPu + $iu] = total$i;
 #endfor
     workgroupBarrier();
     // Each weight is added up in order by one invocation.
@@ -74,4 +97,5 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
         }
         weight_grad[first + i] = total;
     }
+#endif
 }

@@ -12,7 +12,6 @@ override ROWS: u32;
 override LENGTH: u32;
 override ENTRIES: u32;
 override GROUP_MOST: u32;
-override DEAD: u32;
 
 #import scan
 #import bits
@@ -40,7 +39,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
                 groups[at + i] = vec2<u32>(row, start + i * $GROUPu);
             }
             if length == 0u {
-                atomicAdd(&counters[DEAD], 1u);
+                atomicAdd(&counters[8], 1u);
             }
         }
         carry += scan_total;

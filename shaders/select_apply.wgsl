@@ -16,12 +16,12 @@
 #ifndef COUNT_TIES
 @group(0) @binding($RESULT) var<storage, read_write> result: array<u32>;
 #ifndef GROW
+// twin of `ops::topology::Counters`
 @group(0) @binding(6) var<storage, read_write> counters: array<u32>;
 #endif
 #endif
 
 override COUNT: u32;
-override THRESHOLD: u32;
 
 #import scan
 #import bits
@@ -82,7 +82,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     }
 #ifndef GROW
     if at == 0u {
-        counters[THRESHOLD] = selection.prefix;
+        counters[7] = selection.prefix;
     }
 #endif
 #endif

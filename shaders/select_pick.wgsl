@@ -3,7 +3,7 @@
 #import select
 @group(0) @binding(0) var<storage, read_write> selection: Selection;
 @group(0) @binding(1) var<storage, read_write> histogram: array<u32>;
-// how many keys to select, of each selection of an update
+// twin of `ops::topology::Wanted`: to keep, to grow
 @group(0) @binding(2) var<storage, read> wanted: array<u32>;
 
 override FIRST: u32;

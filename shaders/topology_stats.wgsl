@@ -10,7 +10,6 @@
 @group(0) @binding(5) var<storage, read_write> counters: array<atomic<u32>>;
 
 override WORDS: u32;
-override FIRST: u32;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -25,11 +24,11 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let sure = reliable[at] | keep;
     explored[at] = seen | now;
     reliable[at] = sure;
-    atomicAdd(&counters[FIRST], countOneBits(now));
-    atomicAdd(&counters[FIRST + 1u], countOneBits(old & ~keep));
-    atomicAdd(&counters[FIRST + 2u], countOneBits(now & ~keep));
-    atomicAdd(&counters[FIRST + 3u], countOneBits(now & ~keep & old));
-    atomicAdd(&counters[FIRST + 4u], countOneBits(now & ~seen));
-    atomicAdd(&counters[FIRST + 5u], countOneBits(now | seen));
-    atomicAdd(&counters[FIRST + 6u], countOneBits(sure));
+    atomicAdd(&counters[0], countOneBits(now));
+    atomicAdd(&counters[1], countOneBits(old & ~keep));
+    atomicAdd(&counters[2], countOneBits(now & ~keep));
+    atomicAdd(&counters[3], countOneBits(now & ~keep & old));
+    atomicAdd(&counters[4], countOneBits(now & ~seen));
+    atomicAdd(&counters[5], countOneBits(now | seen));
+    atomicAdd(&counters[6], countOneBits(sure));
 }

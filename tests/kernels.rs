@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Bench, close, f64s, tuning};
+use common::{Bench, close, f64s, tuning, tunings};
 use itop::gpu::Slice;
 use itop::ops::augment::{self, AugmentSlices, Padding};
 use itop::ops::loss::{self, LossSlices};
@@ -90,7 +90,8 @@ fn check_conv(case: &ConvCase) {
     let bias = noise(5, k);
     let before = noise(6, x.len());
 
-    let (tuning, mut bench) = (tuning(), Bench::default());
+    // Either tuning, by the case.
+    let (tuning, mut bench) = (tunings()[(c + k) % 2], Bench::default());
     let (input, output) = (conv.input, conv.output);
     let xs = bench.upload("x", &input.pack(&x));
     let dys = bench.upload("dy", &output.pack(&dy));
@@ -121,11 +122,11 @@ fn check_conv(case: &ConvCase) {
     };
     let mut passes = layer.index("test", &tuning, &scratch);
     passes.extend([
-        conv_sparse::forward("sparse", &conv, &tuning, &index, xs, sparse_weight, Some(bias_s), sparse_y),
-        conv_sparse::grad_input("sparse", &conv, &tuning, &index, dys, sparse_weight, sparse_dx, accumulate),
+        conv_sparse::forward("sparse", &conv, &tuning, &index, [xs, sparse_weight, sparse_y], Some(bias_s)),
+        conv_sparse::grad_input("sparse", &conv, &tuning, &index, [dys, sparse_weight, sparse_dx], accumulate),
         conv_sparse::grad_weight("sparse", &conv, &tuning, &index, xs, dys, sparse_dw),
-        conv_dense::forward("dense", &conv, &tuning, xs, dense_weight, Some(bias_s), dense_y),
-        conv_dense::grad_input("dense", &conv, &tuning, dys, dense_weight, dense_dx, accumulate),
+        conv_dense::forward("dense", &conv, &tuning, [xs, dense_weight, dense_y], Some(bias_s)),
+        conv_dense::grad_input("dense", &conv, &tuning, [dys, dense_weight, dense_dx], accumulate),
         conv_dense::grad_weight("dense", &conv, &tuning, xs, dys, dense_dw),
         conv_dense::grad_bias("dense", &conv, &tuning, dys, bias_grad),
     ]);

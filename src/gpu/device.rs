@@ -117,7 +117,7 @@ impl Gpu {
 
     /// The most bytes that one binding of a storage buffer may span.
     pub fn max_binding(&self) -> u64 {
-        u64::from(self.limits.max_storage_buffer_binding_size).min(self.limits.max_buffer_size)
+        self.limits.max_storage_buffer_binding_size.min(self.limits.max_buffer_size)
     }
 }
 

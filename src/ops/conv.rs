@@ -1,7 +1,7 @@
 //! The geometry of a convolution, common to its sparse and dense kernels.
 
 use super::{Layout, Tuning};
-use crate::gpu::Kernel;
+use crate::gpu::{Kernel, fold};
 
 /// A square convolution between two activations, zero-padded by their borders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -94,7 +94,7 @@ impl Conv {
         kernel
             .set("LANES", x.lanes())
             .set("BLOCKS", x.blocks())
-            .set("PIXELS", y.pixels())
+            .set("OUT_H", y.height)
             .set("OUT_W", y.width)
             .set("IN_ORIGIN", x.origin(self.padding))
             .set("IN_BLOCK", x.block())
@@ -121,6 +121,22 @@ impl Conv {
     /// Workgroup size of a sum over all pixels.
     pub(super) fn reduce_size(&self, tuning: &Tuning) -> u32 {
         tuning.reduce.min((self.output.pixels() * self.input.lanes()).next_power_of_two() as u32)
+    }
+
+    /// A weight gradient's kernel with its defines, and the grid for `count` sums of `cells` numbers each.
+    pub(super) fn weight_kernel(
+        &self,
+        tuning: &Tuning,
+        shader: &'static str,
+        count: usize,
+        cells: u32,
+    ) -> (Kernel, [u32; 3]) {
+        let kernel = Kernel::new(shader);
+        if tuning.serial_weight {
+            return (kernel.define("SERIAL", 1).define("WG", 8), fold(count.div_ceil(8)));
+        }
+        let size = tuning.reduce.min((self.output.width * self.input.lanes()).next_power_of_two() as u32);
+        (kernel.define("WG", size).define("CELLS", size * cells), fold(count))
     }
 }
 

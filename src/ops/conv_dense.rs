@@ -2,18 +2,10 @@
 //! The weight is `[out, in, kernel, kernel]`. Shaders: `conv_dense_*.wgsl`; twin: [`super::reference::conv`].
 
 use super::{Conv, Tuning};
-use crate::gpu::{Kernel, Pass, Slice, fold};
+use crate::gpu::{Kernel, Pass, Slice};
 
 /// y = conv(x) (+ bias).
-pub fn forward(
-    label: &str,
-    conv: &Conv,
-    tuning: &Tuning,
-    x: Slice,
-    weight: Slice,
-    bias: Option<Slice>,
-    y: Slice,
-) -> Pass {
+pub fn forward(label: &str, conv: &Conv, tuning: &Tuning, [x, weight, y]: [Slice; 3], bias: Option<Slice>) -> Pass {
     let channels = conv.output.channels;
     let (size, grid) = conv.gather_grid(tuning, tiles(channels, tuning), false);
     let taps = conv.kernel * conv.kernel;
@@ -31,15 +23,7 @@ pub fn forward(
 }
 
 /// dx (+)= conv'(dy).
-pub fn grad_input(
-    label: &str,
-    conv: &Conv,
-    tuning: &Tuning,
-    dy: Slice,
-    weight: Slice,
-    dx: Slice,
-    accumulate: bool,
-) -> Pass {
+pub fn grad_input(label: &str, conv: &Conv, tuning: &Tuning, [dy, weight, dx]: [Slice; 3], accumulate: bool) -> Pass {
     let channels = conv.input.channels;
     let rows = tiles(channels, tuning) * conv.stride * conv.stride;
     let (size, grid) = conv.gather_grid(tuning, rows, true);
@@ -56,20 +40,18 @@ pub fn grad_input(
 
 /// Gradient of every position of the weight.
 pub fn grad_weight(label: &str, conv: &Conv, tuning: &Tuning, x: Slice, dy: Slice, weight_grad: Slice) -> Pass {
-    let size = conv.reduce_size(tuning);
     let taps = (conv.kernel * conv.kernel) as u32;
     let pairs = conv.input.channels * conv.output.channels;
-    let kernel = Kernel::new("conv_dense_grad_weight")
-        .define("WG", size)
+    let (kernel, grid) = conv.weight_kernel(tuning, "conv_dense_grad_weight", pairs, taps);
+    let kernel = kernel
         .define("TAPS", taps)
         .define("KERNEL", conv.kernel as u32)
-        .define("CELLS", size * taps)
         .set("PAIRS", pairs)
         .set("IN_CHANNELS", conv.input.channels)
         .set("IN_PLANE", conv.input.plane())
         .set("IN_ROW", conv.input.row());
     let kernel = conv.weight_constants(kernel);
-    Pass::dispatch(format!("{label}: grad_weight"), kernel, &[x, dy, weight_grad], fold(pairs))
+    Pass::dispatch(format!("{label}: grad_weight"), kernel, &[x, dy, weight_grad], grid)
 }
 
 /// Gradient of a bias: the sum of dy. For sparse and dense layers alike.

@@ -4,7 +4,7 @@
 //! order and transposed. Shaders: `conv_sparse_*.wgsl`; twin: [`super::reference::conv`] with a masked weight.
 
 use super::{Conv, Tuning};
-use crate::gpu::{Kernel, Pass, Slice, fold};
+use crate::gpu::{Kernel, Pass, Slice};
 
 /// The index of one layer's active weights, rebuilt on the GPU at every topology update.
 #[derive(Clone, Copy, Debug)]
@@ -51,10 +51,8 @@ pub fn forward(
     conv: &Conv,
     tuning: &Tuning,
     index: &SparseIndex,
-    x: Slice,
-    weight: Slice,
+    [x, weight, y]: [Slice; 3],
     bias: Option<Slice>,
-    y: Slice,
 ) -> Pass {
     let (size, grid) = conv.gather_grid(tuning, conv.output.channels, false);
     let kernel = Kernel::new("conv_sparse_gather").define("WG", size).define_if(bias.is_some(), "BIAS");
@@ -69,9 +67,7 @@ pub fn grad_input(
     conv: &Conv,
     tuning: &Tuning,
     index: &SparseIndex,
-    dy: Slice,
-    weight: Slice,
-    dx: Slice,
+    [dy, weight, dx]: [Slice; 3],
     accumulate: bool,
 ) -> Pass {
     let (size, grid) = conv.gather_grid(tuning, conv.columns(), true);
@@ -91,13 +87,9 @@ pub fn grad_weight(
     dy: Slice,
     weight_grad: Slice,
 ) -> Pass {
-    let size = conv.reduce_size(tuning);
     let groups = groups_most(conv, index.entries, tuning);
-    let kernel = Kernel::new("conv_sparse_grad_weight")
-        .define("WG", size)
-        .define("GROUP", tuning.weight_group)
-        .define("CELLS", size * tuning.weight_group)
-        .set("GROUP_MOST", groups);
+    let (kernel, grid) = conv.weight_kernel(tuning, "conv_sparse_grad_weight", groups, tuning.weight_group);
+    let kernel = kernel.define("GROUP", tuning.weight_group).set("GROUP_MOST", groups);
     let bindings = [x, dy, index.row_start, index.shift, index.groups, weight_grad];
-    Pass::dispatch(format!("{label}: grad_weight"), conv.weight_constants(kernel), &bindings, fold(groups))
+    Pass::dispatch(format!("{label}: grad_weight"), conv.weight_constants(kernel), &bindings, grid)
 }

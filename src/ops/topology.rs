@@ -9,10 +9,10 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{Conv, SparseIndex, Tuning, conv_sparse::groups_most};
-use crate::gpu::{BufferPlan, Kernel, Pass, Slice, fold};
+use crate::gpu::{ALIGNMENT, BufferPlan, Kernel, Pass, Slice, fold};
 
 /// What an update did to a layer; twin of the counters in `topology_stats.wgsl`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Counters {
     /// Active positions after the update.
@@ -31,12 +31,38 @@ pub struct Counters {
     pub threshold: u32,
     /// Output channels without an active weight.
     pub dead_outputs: u32,
-    pub pad: [u32; 7],
+    /// A layer's counters are a binding of their own, so that layers of one shape share their kernels.
+    pub pad: [u32; 55],
 }
 
-const WORDS: usize = size_of::<Counters>() / 4;
-const THRESHOLD: usize = std::mem::offset_of!(Counters, threshold) / 4;
-const DEAD: usize = std::mem::offset_of!(Counters, dead_outputs) / 4;
+// `Default` ends at arrays of 32.
+impl Default for Counters {
+    fn default() -> Self {
+        Self::zeroed()
+    }
+}
+
+/// What an update is to do to a layer; written before it, and a binding of its own like [`Counters`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Wanted {
+    /// How many active weights stay.
+    pub keep: u32,
+    /// How many positions are then activated.
+    pub grow: u32,
+    /// The layer's number among the maskable ones: its stream of random numbers.
+    pub layer: u32,
+    pub pad: [u32; 61],
+}
+
+impl Wanted {
+    /// To prune `pruned` of `active` weights of layer `layer`, and to grow as many.
+    pub fn new(layer: usize, active: usize, pruned: usize) -> Self {
+        Self { keep: (active - pruned) as u32, grow: pruned as u32, layer: layer as u32, pad: [0; 61] }
+    }
+}
+
+const _: () = assert!(size_of::<Counters>() as u64 == ALIGNMENT && size_of::<Wanted>() as u64 == ALIGNMENT);
 
 /// Where the scores of a growth come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +77,7 @@ pub enum Scores {
 #[derive(Clone, Copy, Debug)]
 pub struct SparseLayer {
     pub conv: Conv,
-    /// Number of the layer among the maskable ones: its stream of random numbers, its counters.
+    /// Number of the layer among the maskable ones.
     pub layer: usize,
     pub index: SparseIndex,
     pub value: Slice,
@@ -81,7 +107,7 @@ pub struct Scratch {
     selection: Slice,
     moved_value: Slice,
     moved_momentum: Slice,
-    /// Per layer: how many to keep, how many to grow.
+    /// [`Wanted`] per layer.
     pub wanted: Slice,
     /// [`Counters`] per layer.
     pub counters: Slice,
@@ -104,8 +130,8 @@ impl Scratch {
             selection: scratch("selection", 16),
             moved_value: scratch("values", list),
             moved_momentum: scratch("momentum", list),
-            wanted: scratch("wanted", 8 * layers as u64),
-            counters: scratch("counters", (size_of::<Counters>() * layers) as u64),
+            wanted: scratch("wanted", ALIGNMENT * layers as u64),
+            counters: scratch("counters", ALIGNMENT * layers as u64),
         }
     }
 }
@@ -120,8 +146,9 @@ impl SparseLayer {
         [self.words().div_ceil(256) as u32, 1, 1]
     }
 
-    fn counter(&self, which: usize) -> usize {
-        self.layer * WORDS + which
+    /// This layer's part of the counters or of what is wanted.
+    fn own(&self, all: Slice) -> Slice {
+        all.part(self.layer as u64 * ALIGNMENT, ALIGNMENT)
     }
 
     /// Makes the index of the positions in `active`. For the start and for a resume; an update ends with the same.
@@ -137,13 +164,15 @@ impl SparseLayer {
         let mut passes = self.rank(label, scratch, self.active, scratch.before_rank);
         passes.extend(self.select(label, scratch, false));
         if scores == Scores::Random {
-            let kernel = Kernel::new("grow_random").set("COUNT", numel).set("LAYER", self.layer);
+            let kernel = Kernel::new("grow_random").set("COUNT", numel);
+            let bindings = [scratch.score, run, self.own(scratch.wanted)];
             let grid = fold(numel.div_ceil(256));
-            passes.push(Pass::dispatch(format!("{label}: random scores"), kernel, &[scratch.score, run], grid));
+            passes.push(Pass::dispatch(format!("{label}: random scores"), kernel, &bindings, grid));
         }
         passes.extend(self.select(label, scratch, true));
-        let kernel = Kernel::new("topology_stats").set("WORDS", self.words()).set("FIRST", self.counter(0));
-        let bindings = [self.active, scratch.kept, scratch.after, self.explored, self.reliable, scratch.counters];
+        let kernel = Kernel::new("topology_stats").set("WORDS", self.words());
+        let bindings =
+            [self.active, scratch.kept, scratch.after, self.explored, self.reliable, self.own(scratch.counters)];
         passes.push(Pass::dispatch(format!("{label}: statistics"), kernel, &bindings, self.word_groups()));
         passes.extend(self.rank(label, scratch, scratch.after, scratch.after_rank));
         let kernel = Kernel::new("topology_move").set("WORDS", self.words());
@@ -198,10 +227,9 @@ impl SparseLayer {
             let bindings = [keys, scratch.selection, scratch.histogram, scratch.kept];
             let used = if grow { &bindings[..] } else { &bindings[..3] };
             passes.push(Pass::dispatch(&label, kernel, used, fold(count.div_ceil(4096))));
-            let kernel = Kernel::new("select_pick")
-                .set("FIRST", usize::from(round == 0))
-                .set("INDEX", 2 * self.layer + usize::from(grow));
-            let bindings = [scratch.selection, scratch.histogram, scratch.wanted];
+            let kernel =
+                Kernel::new("select_pick").set("FIRST", usize::from(round == 0)).set("INDEX", usize::from(grow));
+            let bindings = [scratch.selection, scratch.histogram, self.own(scratch.wanted)];
             passes.push(Pass::dispatch(&label, kernel, &bindings, [1, 1, 1]));
         }
         let kernel = |ties: bool| {
@@ -210,14 +238,13 @@ impl SparseLayer {
                 .define_if(ties, "COUNT_TIES")
                 .define("RESULT", if grow { 4 } else { 5 })
                 .set("COUNT", self.conv.numel())
-                .set("THRESHOLD", self.counter(THRESHOLD))
         };
         let mut bindings = vec![keys, scratch.selection, scratch.sums];
         bindings.extend(if grow { vec![scratch.kept] } else { vec![self.active, scratch.before_rank] });
         let grid = self.word_groups();
         passes.push(Pass::dispatch(&label, kernel(true), &bindings, grid));
         passes.push(self.scan(&label, scratch.sums, grid[0] as usize));
-        bindings.extend(if grow { vec![scratch.after] } else { vec![scratch.kept, scratch.counters] });
+        bindings.extend(if grow { vec![scratch.after] } else { vec![scratch.kept, self.own(scratch.counters)] });
         passes.push(Pass::dispatch(&label, kernel(false), &bindings, grid));
         passes
     }
@@ -230,8 +257,7 @@ impl SparseLayer {
             .set("ROWS", conv.output.channels)
             .set("LENGTH", conv.row_length())
             .set("ENTRIES", index.entries)
-            .set("GROUP_MOST", groups_most(conv, index.entries, tuning))
-            .set("DEAD", self.counter(DEAD));
+            .set("GROUP_MOST", groups_most(conv, index.entries, tuning));
         let entries = Kernel::new("index_entries")
             .set("WORDS", self.words())
             .set("LENGTH", conv.row_length())
@@ -257,7 +283,7 @@ impl SparseLayer {
             |kernel, bindings: &[Slice], grid| Pass::dispatch(format!("{label}: index"), kernel, bindings, grid);
         let column_grid = [conv.columns().div_ceil(64) as u32, 1, 1];
         vec![
-            dispatch(rows, &[self.active, rank, index.row_start, index.groups, scratch.counters], [1, 1, 1]),
+            dispatch(rows, &[self.active, rank, index.row_start, index.groups, self.own(scratch.counters)], [1, 1, 1]),
             dispatch(entries, &[self.active, rank, index.shift], self.word_groups()),
             dispatch(columns(true), &[self.active, rank, index.column_start], column_grid),
             self.scan(label, index.column_start, conv.columns()),

@@ -74,7 +74,7 @@ pub struct Plan {
     pub layers: Vec<LayerPlan>,
     /// Running statistics of each norm in forward order: means, then variances.
     pub running: Vec<Slice>,
-    /// Per layer: how many weights to keep, how many to grow; written before an update.
+    /// Per layer: [`crate::ops::topology::Wanted`]; written before an update.
     pub wanted: Slice,
     /// Per layer: [`crate::ops::topology::Counters`]; cleared before an update.
     pub counters: Slice,

@@ -70,8 +70,8 @@ impl Context<'_> {
                     let weight = self.params.slots[*weight].value;
                     let bias = bias.map(|bias| self.params.slots[bias].value);
                     passes.push(match sparse {
-                        Some(sparse) => conv_sparse::forward(label, &conv, tuning, &sparse.index, x, weight, bias, y),
-                        None => conv_dense::forward(label, &conv, tuning, x, weight, bias, y),
+                        Some(sparse) => conv_sparse::forward(label, &conv, tuning, &sparse.index, [x, weight, y], bias),
+                        None => conv_dense::forward(label, &conv, tuning, [x, weight, y], bias),
                     });
                 }
                 Op::Pointwise { residual, .. } => {
@@ -129,9 +129,9 @@ impl Context<'_> {
                     let add = reach(node.input);
                     passes.push(match sparse {
                         Some(sparse) => {
-                            conv_sparse::grad_input(label, &conv, tuning, &sparse.index, dy, slot.value, dx, add)
+                            conv_sparse::grad_input(label, &conv, tuning, &sparse.index, [dy, slot.value, dx], add)
                         }
-                        None => conv_dense::grad_input(label, &conv, tuning, dy, slot.value, dx, add),
+                        None => conv_dense::grad_input(label, &conv, tuning, [dy, slot.value, dx], add),
                     });
                 }
                 if let (true, Some(sparse), Some(growth)) = (update, sparse, self.input.growth) {

@@ -133,7 +133,7 @@ pub fn restore(machine: &Machine, plan: &Plan, graph: &Graph, path: &Path) -> Re
             // The kernels trust the count, and that no bit lies behind the last position.
             let words = || data.chunks_exact(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]));
             let count: usize = words().map(|word| word.count_ones() as usize).sum();
-            let spill = of % 32 != 0 && words().last().is_some_and(|word| word >> (of % 32) != 0);
+            let spill = of % 32 != 0 && words().next_back().is_some_and(|word| word >> (of % 32) != 0);
             if count != set || spill {
                 return Err(mismatch(format!("`{}` has {count} active positions for {set}", entry.name)));
             }

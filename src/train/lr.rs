@@ -118,7 +118,8 @@ impl LrSchedule {
             Self::MultiStep { milestones, gamma } => {
                 // 0.29 of 100 epochs is 28.999…96 in f64 and means 29.
                 let start = |fraction: &f64| (fraction * run.epochs as f64 + 1e-9).floor() as usize * run.multiplier;
-                let passed = milestones.iter().filter(|&fraction| epoch >= start(fraction)).count();
+                // A milestone before the first epoch's end (a run of one epoch) would only lower the base rate.
+                let passed = milestones.iter().map(start).filter(|&start| start > 0 && epoch >= start).count();
                 base * gamma.powi(passed as i32)
             }
             Self::Cosine { min } => {

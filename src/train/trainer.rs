@@ -15,7 +15,7 @@ use crate::data::{Dataset, epoch_order};
 use crate::gpu::{Gpu, GpuError, Machine, Pass, Program, ReadBack, Slice};
 use crate::ops::StepParams;
 use crate::ops::philox;
-use crate::ops::topology::Counters;
+use crate::ops::topology::{Counters, Wanted};
 use crate::plan::METRIC_SLOTS;
 use crate::sparsity::prune_count;
 
@@ -207,14 +207,14 @@ impl<'a> Trainer<'a> {
             }
             self.step();
             let done = self.progress.step;
-            if self.unread.len() >= self.interval() || done % steps_per_epoch == 0 {
+            if self.unread.len() >= self.interval() || done.is_multiple_of(steps_per_epoch) {
                 self.ask_losses();
             }
             // At most one window of steps is under way while the next is recorded.
             while self.waiting.len() > 2 {
                 self.receive(folder, listener).await?;
             }
-            if done % steps_per_epoch == 0 {
+            if done.is_multiple_of(steps_per_epoch) {
                 self.drain(folder, listener).await?;
                 self.end_epoch(folder, listener).await?;
             }
@@ -271,10 +271,11 @@ impl<'a> Trainer<'a> {
     fn write_wanted(&self, step: usize) {
         let plan = &self.problem.plan;
         let death_rate = self.problem.death_rate(step);
-        let wanted = plan.layers.iter().map(|layer| {
-            let pruned = prune_count(death_rate, layer.active);
-            [(layer.active - pruned) as u32, pruned as u32]
-        });
+        let wanted = plan
+            .layers
+            .iter()
+            .enumerate()
+            .map(|(number, layer)| Wanted::new(number, layer.active, prune_count(death_rate, layer.active)));
         self.machine.write(plan.wanted, &wanted.collect::<Vec<_>>());
         self.machine.write(plan.counters, &vec![Counters::default(); plan.layers.len()]);
     }

@@ -3,7 +3,7 @@
 use itop::gpu::Pass;
 use itop::ops::philox::key;
 use itop::ops::reference;
-use itop::ops::topology::{Counters, Scores, Scratch, SparseLayer, bitset_bytes};
+use itop::ops::topology::{Counters, Scores, Scratch, SparseLayer, Wanted, bitset_bytes};
 use itop::ops::{Conv, Layout, SparseIndex, StepParams};
 
 use super::{Bench, tuning};
@@ -86,8 +86,7 @@ impl Before {
             reliable: bench.upload("reliable", &to_bits(&self.reliable)),
         };
         let mut scratch = Scratch::new(&mut bench.buffers, numel, entries, LAYER + 1, true);
-        let wanted = [0, 0, 0, 0, entries - self.prune, self.prune].map(|count| count as u32);
-        scratch.wanted = bench.upload("wanted", &wanted);
+        scratch.wanted = bench.upload("wanted", &[Wanted::new(LAYER, entries, self.prune); LAYER + 1]);
         let scores = match &self.score {
             Some(score) => {
                 scratch.score = bench.upload("score", score);
@@ -161,7 +160,7 @@ impl Before {
                 // Nothing kept: the largest key.
                 threshold: least.unwrap_or(u32::MAX),
                 dead_outputs: index.rows.windows(2).filter(|row| row[0] == row[1]).count() as u32,
-                pad: [0; 7],
+                pad: [0; 55],
             },
             weight: carry(&self.weight),
             momentum: carry(&self.momentum),
