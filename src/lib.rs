@@ -14,6 +14,9 @@
 //! - [`ops`]: one file per operation: its host side, next to its shader and its CPU twin
 //! - [`gpu`]: adapters, devices, kernels, buffers, timing
 
+// The one exception is in `gpu::kernel`, where `wgpu` demands it to leave out shader checks.
+#![deny(unsafe_code)]
+
 #[cfg(not(target_arch = "wasm32"))]
 pub mod cli;
 pub mod data;

@@ -106,6 +106,7 @@ fn bad_input_is_told_and_nothing_is_written() {
         (vec!["eval", "nothing"], "nothing"),
         (vec!["data", "info", "nowhere"], "nowhere"),
         (vec!["fly"], "fly"),
+        (vec!["train", "--model", "resnet34", "--data", "sample", "--batch-size", "2000"], "--batch-size"),
     ] {
         let text = expect(folder, 2, &args);
         assert!(text.contains(words), "{args:?}: {text}");
@@ -113,6 +114,22 @@ fn bad_input_is_told_and_nothing_is_written() {
     let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names, ["bad.toml", "cut", "toy"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn no_adapter_is_an_exit_code_of_its_own() {
+    let place = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_itop"));
+        command.args(args).current_dir(place.path()).env("WGPU_BACKEND", "dx12").output().unwrap()
+    };
+    for args in [&["train"][..], &["adapters"]] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(3), "{args:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("mesa-vulkan-drivers"), "{args:?}");
+    }
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
 }
 
 #[test]

@@ -23,11 +23,6 @@ impl Program {
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
-
-    /// The labels in order.
-    pub fn labels(&self) -> impl Iterator<Item = &str> {
-        self.steps.iter().map(Step::label)
-    }
 }
 
 impl Step {
