@@ -2,11 +2,12 @@
 
 use thiserror::Error;
 
-use super::{Config, ConfigError, Method};
+use super::{Augment, Config, ConfigError, Method};
 use crate::data::{Dataset, Split};
 use crate::gpu::Gpu;
 use crate::model::cost::{self, DenseGradient};
 use crate::model::{self, Graph, ModelError, ParamKind, Shape};
+use crate::ops::augment::PAD;
 use crate::ops::{Tuning, philox};
 use crate::plan::{Plan, PlanError, PlanInput};
 use crate::sparsity::{DistributionError, exact_nnz, expected};
@@ -25,6 +26,10 @@ pub enum ProblemError {
     Data(#[from] crate::data::DataError),
     #[error(transparent)]
     Plan(#[from] PlanError),
+    #[error(
+        "images of {height}×{width} are too small to be mirrored by {PAD} pixels; use `augment = \"zero\"` or `\"none\"`"
+    )]
+    Reflect { height: usize, width: usize },
     #[error("the training split is empty: {images} images, {validation} of them held out; lower `validation`")]
     NoImages { images: usize, validation: f64 },
 }
@@ -53,6 +58,9 @@ impl Problem {
         config.validate()?;
         let images = &dataset.train;
         let input = Shape::new(images.channels, images.height, images.width);
+        if config.augment == Augment::Reflect && images.height.min(images.width) <= PAD {
+            return Err(ProblemError::Reflect { height: images.height, width: images.width });
+        }
         let graph = model::build(&config.model, dataset.classes.len(), input)?;
         let split = Split::stratified(&images.labels, config.validation)?;
         if split.train.is_empty() {
