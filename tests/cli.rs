@@ -186,12 +186,11 @@ fn a_run_is_kept_evaluated_and_not_overwritten() {
 }
 
 #[test]
-fn a_resumed_run_equals_an_uninterrupted_one() {
+fn one_seed_gives_the_same_bits_and_a_broken_checkpoint_is_refused() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path();
     dataset(&folder.join("toy"), 45, 8);
     expect(folder, 0, &train(&["--out", "whole"]));
-    // The first epoch of three, as it stood then: a run that is stopped leaves just these.
     expect(folder, 0, &train(&["--out", "part", "--set", "lr_schedule.kind=constant"]));
     expect(folder, 0, &train(&["--out", "again", "--set", "lr_schedule.kind=constant"]));
     let weights = |run: &str| std::fs::read(folder.join(run).join("last.safetensors")).unwrap();

@@ -9,7 +9,7 @@ use super::text::{bytes, table};
 use super::{Failure, GpuArgs};
 use crate::data;
 use crate::train::run_folder::{SCHEMA, write_whole};
-use crate::train::{Config, Listener, Method, Problem, Trainer};
+use crate::train::{Config, Method, Problem, Trainer};
 
 #[derive(Args)]
 pub struct BenchArgs {
@@ -62,10 +62,6 @@ struct Row {
     peak_gpu_bytes: u64,
 }
 
-struct Silent;
-
-impl Listener for Silent {}
-
 pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     match &args.command {
         BenchCommand::Step(args) => step(args),
@@ -97,7 +93,7 @@ fn step(args: &StepArgs) -> Result<(), Failure> {
     let problems = args.sparsity.iter().map(|&sparsity| problem(sparsity)).collect::<Result<Vec<_>, _>>()?;
     let mut trainers = Vec::new();
     for problem in &problems {
-        let trainer = pollster::block_on(Trainer::new(gpu.clone(), problem, &dataset, &mut Silent));
+        let trainer = pollster::block_on(Trainer::new(gpu.clone(), problem, &dataset, &mut ()));
         let mut trainer = trainer.map_err(Failure::start)?;
         trainer.initialise();
         trainer.time_steps(1).map_err(Failure::run)?;

@@ -9,7 +9,7 @@ use super::text::percent;
 use super::{Failure, GpuArgs};
 use crate::data;
 use crate::train::config::Layers;
-use crate::train::{Listener, Problem, Trainer};
+use crate::train::{Problem, Trainer};
 
 #[derive(Args)]
 pub struct EvalArgs {
@@ -35,10 +35,6 @@ enum SplitName {
     Test,
 }
 
-struct Silent;
-
-impl Listener for Silent {}
-
 pub fn run(args: &EvalArgs) -> Result<(), Failure> {
     let path = args.run.join("config.toml");
     let text = std::fs::read_to_string(&path)
@@ -57,7 +53,7 @@ pub fn run(args: &EvalArgs) -> Result<(), Failure> {
     if images.is_empty() {
         return Err(Failure::input(anyhow::anyhow!("the split is empty: the run held out nothing (`validation = 0`)")));
     }
-    let mut trainer = pollster::block_on(Trainer::new(gpu, &problem, &dataset, &mut Silent)).map_err(Failure::start)?;
+    let mut trainer = pollster::block_on(Trainer::new(gpu, &problem, &dataset, &mut ())).map_err(Failure::start)?;
     let name = match args.checkpoint {
         Which::Best => "best.safetensors",
         Which::Last => "last.safetensors",

@@ -123,11 +123,6 @@ impl Machine {
         Ok(Program { steps })
     }
 
-    /// Number of pipelines compiled so far.
-    pub fn pipelines(&self) -> usize {
-        self.kernels.len()
-    }
-
     /// Writes `data` to the start of `slice` before the next submission.
     pub fn write<T: bytemuck::NoUninit>(&self, slice: Slice, data: &[T]) {
         let bytes: &[u8] = bytemuck::cast_slice(data);

@@ -48,6 +48,9 @@ pub trait Listener {
     }
 }
 
+/// Nobody listens.
+impl Listener for () {}
+
 /// Loss and accuracy over some images.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Score {
