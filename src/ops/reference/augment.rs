@@ -72,4 +72,24 @@ mod tests {
         assert_eq!(plain(Some((Draw { x: PAD - 2, ..still }, Padding::Reflect)))[..8], [2, 1, 0, 1, 2, 3, 4, 5]);
         assert_eq!(plain(Some((Draw { y: 0, ..still }, Padding::Reflect)))[0], 32);
     }
+
+    #[test]
+    fn draws_cover_their_range_and_differ() {
+        let draws: Vec<Draw> = (0..2000).map(|position| draw(7, 3, position)).collect();
+        for shift in 0..=2 * PAD {
+            assert!(draws.iter().any(|d| d.x == shift) && draws.iter().any(|d| d.y == shift), "{shift}");
+        }
+        assert!(draws.iter().all(|d| d.x <= 2 * PAD && d.y <= 2 * PAD));
+        let flips = draws.iter().filter(|d| d.flip).count();
+        // Mean 1000, σ 22.
+        assert!((900..1100).contains(&flips), "{flips}");
+        assert!((0..2000).any(|position| draw(7, 4, position) != draws[position as usize]));
+    }
+
+    #[test]
+    fn outside_is_black_before_normalisation() {
+        let corner = Draw { x: 0, y: 0, flip: false };
+        let y = image(&[255; 64], (8, 8), &[(0.5, 0.25)], Some((corner, Padding::Zero)));
+        assert_eq!((y[0], y[63]), (-2.0, 2.0));
+    }
 }

@@ -46,4 +46,10 @@ mod tests {
         }
         assert_eq!(forward_backward(&[1.0, 1.0, 1.0, 1.0], &[0, 1], 0.0).correct, [true, false]);
     }
+
+    #[test]
+    fn large_logits_stay_finite() {
+        let loss = forward_backward(&[1000.0, -1000.0], &[1], 0.0);
+        assert_eq!((loss.losses[0], &loss.gradient[..]), (2000.0, &[1.0, -1.0][..]));
+    }
 }

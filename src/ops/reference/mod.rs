@@ -9,6 +9,10 @@ pub mod pool;
 pub mod sgd;
 pub mod topology;
 
+// One twin for both kernels: sparse convolution is dense convolution with a masked weight.
+pub use conv as conv_dense;
+pub use conv as conv_sparse;
+
 /// Numbers in [-1, 1), for tests.
 #[cfg(test)]
 fn noise(stream: u32, count: usize) -> Vec<f64> {

@@ -130,4 +130,38 @@ mod tests {
         let gradients = backward(&dims, &x, None, true, &y, &dy);
         check_gradient("relu", &x, &gradients.x, |x| dot(&forward(&dims, x, None, None, true), &dy));
     }
+
+    #[test]
+    fn running_statistics() {
+        let update = |dims: &Dims, x: &[f64]| {
+            let (mean, variance) = batch_statistics(dims, x);
+            let mut running = ([1.0], [2.0]);
+            update_running(dims, (&mean, &variance), (&mut running.0, &mut running.1));
+            (running.0[0], running.1[0])
+        };
+        let close = |got: (f64, f64), want: (f64, f64)| {
+            assert!((got.0 - want.0).abs() + (got.1 - want.1).abs() < 1e-12, "{got:?}, not {want:?}");
+        };
+        // Mean 2, biased variance 1, unbiased 4/3.
+        close(update(&Dims { n: 2, c: 1, plane: 2 }, &[1.0, 1.0, 3.0, 3.0]), (1.1, 1.8 + 0.4 / 3.0));
+        // One value a channel: the biased variance 0, and no NaN.
+        close(update(&Dims { n: 1, c: 1, plane: 1 }, &[5.0]), (1.4, 1.8));
+    }
+
+    #[test]
+    fn evaluation_uses_the_given_statistics() {
+        let dims = Dims { n: 1, c: 2, plane: 1 };
+        let norm = Norm { weight: &[2.0, 2.0], bias: &[1.0, -9.0] };
+        let (mean, variance) = ([1.0, 1.0], [4.0 - EPSILON, 1.0 - EPSILON]);
+        let y = |relu| forward(&dims, &[3.0, 3.0], Some((norm, &mean, &variance)), Some(&[10.0, 1.0]), relu);
+        assert_eq!((y(false), y(true)), (vec![13.0, -4.0], vec![13.0, 0.0]));
+    }
+
+    #[test]
+    fn no_gradient_at_zero() {
+        let dims = Dims { n: 1, c: 1, plane: 3 };
+        let x = [0.0, -0.0, 1e-300];
+        let y = forward(&dims, &x, None, None, true);
+        assert_eq!(backward(&dims, &x, None, true, &y, &[1.0; 3]).x, [0.0, 0.0, 1.0]);
+    }
 }

@@ -1,6 +1,7 @@
 //! Prune, grow and index in their plainest form. (Kernels: `select_*`, `topology_*`, `index_*`, `grow_random`.)
 
-use crate::ops::philox::{Purpose, word};
+use crate::ops::philox::{Purpose, unit, word};
+use crate::ops::topology::Counters;
 
 /// Bits by which magnitudes compare as integers: −0 equals 0, and subnormal numbers count.
 fn magnitude(value: f32) -> u32 {
@@ -21,10 +22,22 @@ fn mask_of(numel: usize, positions: &[usize]) -> Vec<bool> {
     mask
 }
 
-/// What stays when the `k` active weights of least magnitude go (of equals the higher index).
+/// The first active set: the `nnz` positions of highest random key, 31 bits each (of equals the lower index).
+pub fn init_mask(seed: u64, layer: u32, numel: usize, nnz: usize) -> Vec<bool> {
+    let keys: Vec<u32> = (0..numel).map(|i| word(seed, Purpose::InitMask, layer, 0, i) >> 1).collect();
+    mask_of(numel, &select(|i| keys[i], 0..numel, nnz))
+}
+
+/// The first weights of parameter `param`, dense: PyTorch's default U(−1/√fan_in, 1/√fan_in).
+pub fn init_weight(seed: u64, param: u32, fan_in: usize, numel: usize) -> Vec<f32> {
+    let bound = 1.0 / (fan_in as f32).sqrt();
+    (0..numel).map(|i| (2.0 * unit(word(seed, Purpose::InitWeight, param, 0, i)) - 1.0) * bound).collect()
+}
+
+/// What stays when the `k` active weights of least magnitude go (of equals the higher index); all go if there are fewer.
 pub fn prune(weight: &[f32], active: &[bool], k: usize) -> Vec<bool> {
     let positions: Vec<usize> = (0..active.len()).filter(|&i| active[i]).collect();
-    let keep = positions.len() - k;
+    let keep = positions.len().saturating_sub(k);
     mask_of(active.len(), &select(|i| magnitude(weight[i]), positions.into_iter(), keep))
 }
 
@@ -43,6 +56,53 @@ pub fn gradient_scores(gradient: &[f32]) -> Vec<u32> {
 /// Random growth's scores: 31 bits a position.
 pub fn random_scores(seed: u64, layer: u32, update: u32, numel: usize) -> Vec<u32> {
     (0..numel).map(|i| word(seed, Purpose::Grow, layer, update, i) >> 1).collect()
+}
+
+/// A layer as an update finds and leaves it; every list is dense, over the flat index of the weight.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layer {
+    /// The weight's first dimension.
+    pub outputs: usize,
+    pub active: Vec<bool>,
+    /// Active at any time so far.
+    pub explored: Vec<bool>,
+    /// Survived a prune so far, after an interval in which they were active.
+    pub reliable: Vec<bool>,
+    /// 0 where inactive, as the momentum.
+    pub weight: Vec<f32>,
+    pub momentum: Vec<f32>,
+}
+
+/// Prunes `k` weights and grows `k` positions. What is pruned and regrown at once keeps weight and momentum; what is new
+/// starts both at 0 (the ITOP code's and RigL's behaviour).
+pub fn update(layer: &mut Layer, score: &[u32], k: usize) -> Counters {
+    let kept = prune(&layer.weight, &layer.active, k);
+    let after = grow(score, &kept, k);
+    let count = |is: &dyn Fn(usize) -> bool| (0..after.len()).filter(|&i| is(i)).count() as u32;
+    let least_kept = (0..kept.len()).filter(|&i| kept[i]).map(|i| magnitude(layer.weight[i])).min();
+    let row = (after.len() / layer.outputs).max(1);
+    let counters = Counters {
+        active: count(&|i| after[i]),
+        pruned: count(&|i| layer.active[i] && !kept[i]),
+        grown: count(&|i| after[i] && !kept[i]),
+        regrown: count(&|i| layer.active[i] && !kept[i] && after[i]),
+        newly_explored: count(&|i| after[i] && !layer.explored[i]),
+        explored: count(&|i| after[i] || layer.explored[i]),
+        reliable: count(&|i| kept[i] || layer.reliable[i]),
+        // Nothing kept: the largest key.
+        threshold: least_kept.unwrap_or(u32::MAX),
+        dead_outputs: after.chunks(row).filter(|row| !row.contains(&true)).count() as u32,
+        ..Counters::default()
+    };
+    for i in 0..after.len() {
+        if !(layer.active[i] && after[i]) {
+            (layer.weight[i], layer.momentum[i]) = (0.0, 0.0);
+        }
+        layer.explored[i] |= after[i];
+        layer.reliable[i] |= kept[i];
+    }
+    layer.active = after;
+    counters
 }
 
 /// The active weights in both orders.
@@ -91,6 +151,93 @@ mod tests {
         assert_eq!(prune(&[-0.0, 0.0, 1e-45, 0.0], &all, 2), [true, false, true, false]);
         assert_eq!(grow(&[5, 5, 5, 9], &[false, false, false, true], 2), [true, true, false, true]);
         assert_eq!(grow(&[0, 0, 0, 0], &[false, true, false, false], 0), [false, true, false, false]);
+    }
+
+    #[test]
+    fn extreme_counts() {
+        let (weight, active) = ([3.0, 0.0, -1.0], [true, false, true]);
+        assert_eq!(prune(&weight, &active, 0), active);
+        assert_eq!(prune(&weight, &active, 2), [false; 3]);
+        assert_eq!(prune(&weight, &active, 9), [false; 3], "more than there are");
+        assert_eq!(grow(&[1, 2, 3], &active, 9), [true; 3], "more than there is room for");
+        assert_eq!(grow(&gradient_scores(&[0.0, -1e-45, 0.0, 1e-45]), &[false; 4], 2), [false, true, false, true]);
+    }
+
+    #[test]
+    fn regrown_weights_keep_their_values() {
+        let mut layer = Layer {
+            outputs: 3,
+            active: vec![true, true, true, false, false, false],
+            explored: vec![true, true, true, true, false, false],
+            reliable: vec![false, false, false, true, false, false],
+            weight: vec![0.5, -0.25, 2.0, 0.0, 0.0, 0.0],
+            momentum: vec![1.0, 2.0, 3.0, 0.0, 0.0, 0.0],
+        };
+        // 0 and 1 go; 1 comes back and 4 is new.
+        let counters = update(&mut layer, &[0, 9, 0, 0, 8, 0], 2);
+        assert_eq!(layer.active, [false, true, true, false, true, false]);
+        assert_eq!(layer.explored, [true, true, true, true, true, false]);
+        assert_eq!(layer.reliable, [false, false, true, true, false, false]);
+        assert_eq!(layer.weight, [0.0, -0.25, 2.0, 0.0, 0.0, 0.0]);
+        assert_eq!(layer.momentum, [0.0, 2.0, 3.0, 0.0, 0.0, 0.0]);
+        let expected = Counters {
+            active: 3,
+            pruned: 2,
+            grown: 2,
+            regrown: 1,
+            newly_explored: 1,
+            explored: 5,
+            reliable: 2,
+            threshold: 2.0f32.to_bits(),
+            dead_outputs: 0,
+            ..Counters::default()
+        };
+        assert_eq!(counters, expected);
+        // All go; the highest scores lie in the last rows.
+        let counters = update(&mut layer, &[0, 0, 0, 2, 9, 9], 3);
+        assert_eq!((counters.threshold, counters.dead_outputs, counters.regrown), (u32::MAX, 1, 1));
+        assert_eq!(layer.active, [false, false, false, true, true, true]);
+    }
+
+    #[test]
+    fn first_sets_and_weights() {
+        for (numel, nnz) in [(1, 1), (100, 0), (1000, 37), (64, 64)] {
+            let mask = init_mask(3, 1, numel, nnz);
+            assert_eq!(mask.iter().filter(|&&set| set).count(), nnz);
+        }
+        assert_ne!(init_mask(3, 1, 1000, 37), init_mask(3, 2, 1000, 37));
+        let weight = init_weight(3, 0, 16, 10_000);
+        assert!(weight.iter().all(|w| (-0.25..0.25).contains(w)));
+        // U(−b, b) has variance b² / 3; the relative standard error here is 0.9 %.
+        let variance = weight.iter().map(|&w| f64::from(w).powi(2)).sum::<f64>() / 1e4;
+        assert!((variance / (0.25 * 0.25 / 3.0) - 1.0).abs() < 0.05, "{variance}");
+    }
+
+    /// Every active weight stands once in each order, in the row and column that its position says.
+    #[test]
+    fn orders_hold_every_weight_once() {
+        for (kernel, stride, padding) in [(3, 1, 1), (3, 2, 1), (3, 2, 0), (1, 2, 0), (1, 1, 1)] {
+            let (k, c, taps) = (5, 4, kernel * kernel);
+            let active = init_mask(1, 2, k * c * taps, k * c * taps / 3);
+            let flat: Vec<usize> = (0..active.len()).filter(|&at| active[at]).collect();
+            let index = index(&active, k, c, kernel, stride, padding);
+            for row in 0..k {
+                let entries = &flat[index.rows[row]..index.rows[row + 1]];
+                assert!(entries.iter().all(|at| at / (c * taps) == row));
+            }
+            for column in 0..c * stride * stride {
+                let entries = &index.entries[index.columns[column]..index.columns[column + 1]];
+                assert!(entries.is_sorted());
+                for &entry in entries {
+                    let (channel, tap) = (flat[entry] / taps % c, flat[entry] % taps);
+                    let (r, s) = (tap / kernel + padding, tap % kernel + padding);
+                    assert_eq!(column, (channel * stride + r % stride) * stride + s % stride);
+                }
+            }
+            let mut entries = index.entries;
+            entries.sort_unstable();
+            assert!(entries.into_iter().eq(0..flat.len()));
+        }
     }
 
     #[test]
