@@ -130,44 +130,30 @@ impl Before {
 
     /// In plain Rust.
     pub fn twin(&self) -> After {
-        use reference::topology::{gradient_scores, grow, index, prune, random_scores};
+        use reference::topology::{Layer, gradient_scores, index, random_scores, update};
         let [k, c, kernel] = self.shape;
-        let numel = self.active.len();
-        let kept = prune(&self.weight, &self.active, self.prune);
         let score = match &self.score {
             Some(score) => gradient_scores(score),
-            None => random_scores(self.seed, LAYER as u32, self.update, numel),
+            None => random_scores(self.seed, LAYER as u32, self.update, self.active.len()),
         };
-        let active = grow(&score, &kept, self.prune);
-        let or = |a: &[bool], b: &[bool]| -> Vec<bool> { a.iter().zip(b).map(|(&a, &b)| a || b).collect() };
-        let explored = or(&self.explored, &active);
-        let reliable = or(&self.reliable, &kept);
-        let count = |keep: &dyn Fn(usize) -> bool| (0..numel).filter(|&i| keep(i)).count() as u32;
-        let carry = |values: &[f32]| -> Vec<u32> {
-            (0..numel).map(|i| if active[i] && self.active[i] { values[i].to_bits() } else { 0 }).collect()
+        let mut layer = Layer {
+            outputs: k,
+            active: self.active.clone(),
+            explored: self.explored.clone(),
+            reliable: self.reliable.clone(),
+            weight: self.weight.clone(),
+            momentum: self.momentum.clone(),
         };
-        let index = index(&active, k, c, kernel, self.stride, kernel / 2);
-        let least = (0..numel).filter(|&i| kept[i]).map(|i| self.weight[i].to_bits() & 0x7fff_ffff).min();
+        let counters = update(&mut layer, &score, self.prune);
+        let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect();
         After {
-            counters: Counters {
-                active: count(&|i| active[i]),
-                pruned: count(&|i| self.active[i] && !kept[i]),
-                grown: count(&|i| active[i] && !kept[i]),
-                regrown: count(&|i| active[i] && !kept[i] && self.active[i]),
-                newly_explored: count(&|i| active[i] && !self.explored[i]),
-                explored: count(&|i| explored[i]),
-                reliable: count(&|i| reliable[i]),
-                // Nothing kept: the largest key.
-                threshold: least.unwrap_or(u32::MAX),
-                dead_outputs: index.rows.windows(2).filter(|row| row[0] == row[1]).count() as u32,
-                pad: [0; 55],
-            },
-            weight: carry(&self.weight),
-            momentum: carry(&self.momentum),
-            active,
-            explored,
-            reliable,
-            index,
+            counters,
+            weight: bits(&layer.weight),
+            momentum: bits(&layer.momentum),
+            index: index(&layer.active, k, c, kernel, self.stride, kernel / 2),
+            active: layer.active,
+            explored: layer.explored,
+            reliable: layer.reliable,
         }
     }
 }
