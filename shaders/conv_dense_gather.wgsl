@@ -1,11 +1,15 @@
 // Dense convolution, forward and (TRANSPOSED) input gradient; the weight is [out][in][kernel][kernel] in both.
 //
-// One workgroup: a tile of $TILE result channels, $WG invocations along images, then pixels, of one parity class
-// (see conv_sparse_gather.wgsl). Each input element is loaded once for the whole tile.
+// One invocation: $ROW neighbouring pixels of $TILE result channels, one vector of images; one workgroup: $WG along images,
+// then pixels, of one parity class (see conv_sparse_gather.wgsl). A loaded input element serves the whole tile and (SHARED:
+// the taps of a kernel row reach overlapping pixels) every tap of the row. Weights are loaded by every invocation, or
+// (SHUFFLE) lane t loads those of channel t and hands them round.
 
-@group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;
+#import vector
+
+@group(0) @binding(0) var<storage, read> input: array<Vector>;
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
-@group(0) @binding(2) var<storage, read_write> output: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> output: array<Vector>;
 #ifdef BIAS
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 #endif
@@ -37,30 +41,85 @@ override OUT_H: u32;
 override OUT_W: u32;
 
 @compute @workgroup_size($WG)
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn main(
+    @builtin(workgroup_id) wid: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+#ifdef SHUFFLE
+    @builtin(subgroup_invocation_id) mine: u32,
+#endif
+) {
     let id = wid.y * $WGu + lane;
     let n = id % LANES;
-    let pixel = id / LANES;
-    let qy = pixel / GRID_W;
-    let qx = pixel % GRID_W;
+    let group = id / LANES;
+    // $ROW divides GRID_W, and is 1 unless OUT_STEP divides OUT_W
+    let qy = group * $ROWu / GRID_W;
+    let qx = group * $ROWu % GRID_W;
     let first = wid.x / (OUT_STEP * OUT_STEP) * $TILEu;
     let parity = wid.x % (OUT_STEP * OUT_STEP);
     let py = parity / OUT_STEP;
     let px = parity % OUT_STEP;
     let y = qy * OUT_STEP + py;
     let x = qx * OUT_STEP + px;
-    if y >= OUT_H || x >= OUT_W {
-        return;
-    }
-    let base = wid.z * IN_BLOCK + IN_ORIGIN + qy * IN_STEP_Y + qx * IN_STEP_X + n;
-#for i in 0..$TILE
-    let w$i = min(first + $iu, CHANNELS - 1u) * CHANNEL_STEP;
+    let inside = y < OUT_H && x < OUT_W;
+    let base = wid.z * IN_BLOCK + IN_ORIGIN + select(0u, qy * IN_STEP_Y + qx * IN_STEP_X, inside) + n;
+#ifdef SHUFFLE
+    let my_weight = min(first + mine % $TILEu, CHANNELS - 1u) * CHANNEL_STEP;
+#endif
+#for t in 0..$TILE
+#ifndef SHUFFLE
+    let weight$t = min(first + $tu, CHANNELS - 1u) * CHANNEL_STEP;
+#endif
+#for p in 0..$ROW
 #ifdef BIAS
-    var sum$i = vec4<f32>(bias[min(first + $iu, CHANNELS - 1u)]);
+    var sum$t_$p = sum_of(bias[min(first + $tu, CHANNELS - 1u)]);
 #else
-    var sum$i = vec4<f32>(0.0);
+    var sum$t_$p = sum_of(0.0);
 #endif
 #endfor
+#endfor
+    // In the order of the weight, as the sparse kernel sums: zeros change nothing, and both give the same bits.
+#ifdef SHARED
+#ifdef TRANSPOSED
+    let column = base + (PADDING + LEAD - ($KERNELu - 1u)) * LANES;
+#else
+    let column = base;
+#endif
+    for (var term = 0u; term < TERMS; term += 1u) {
+        for (var r = 0u; r < $KERNELu; r += 1u) {
+#ifdef TRANSPOSED
+            let source = column + term * IN_PLANE + (PADDING + LEAD - r) * IN_ROW;
+#else
+            let source = column + term * IN_PLANE + r * IN_ROW;
+#endif
+            var v: array<Vector, $LOADS>;
+#for i in 0..$LOADS
+            v[$i] = input[source + $iu * LANES];
+#endfor
+            let w = term * TERM_STEP + r * $KERNELu;
+#for s in 0..$KERNEL
+#ifdef SHUFFLE
+            let weight_$s = weight[my_weight + w + $su];
+#endif
+#endfor
+#for t in 0..$TILE
+#for s in 0..$KERNEL
+#ifdef SHUFFLE
+            let w$t_$s = subgroupShuffle(weight_$s, $tu);
+#else
+            let w$t_$s = weight[weight$t + w + $su];
+#endif
+#for p in 0..$ROW
+#ifdef TRANSPOSED
+            sum$t_$p = add(sum$t_$p, w$t_$s, v[$pu + ($KERNELu - 1u - $su)]);
+#else
+            sum$t_$p = add(sum$t_$p, w$t_$s, v[$pu * $STEPu + $su]);
+#endif
+#endfor
+#endfor
+#endfor
+        }
+    }
+#else
 #ifdef TRANSPOSED
     // Taps r with (py + PADDING − r) divisible by the stride.
     let r_first = (py + PADDING) % STRIDE;
@@ -69,7 +128,6 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let r_first = 0u;
     let s_first = 0u;
 #endif
-    // In the order of the weight, as the sparse kernel sums: zeros change nothing, and both give the same bits.
     for (var term = 0u; term < TERMS; term += 1u) {
         let plane = base + term * IN_PLANE;
         for (var r = r_first; r < KERNEL; r += OUT_STEP) {
@@ -81,22 +139,38 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
                 let dy = r;
                 let dx = s;
 #endif
-                let v = input[plane + dy * IN_ROW + dx * LANES];
+                let source = plane + dy * IN_ROW + dx * LANES;
+#for p in 0..$ROW
+                let v$p = input[source + $pu * IN_STEP_X];
+#endfor
                 let w = term * TERM_STEP + r * KERNEL + s;
-#for i in 0..$TILE
-                sum$i += weight[w$i + w] * v;
+#ifdef SHUFFLE
+                let own = weight[my_weight + w];
+#endif
+#for t in 0..$TILE
+#ifdef SHUFFLE
+                let w$t = subgroupShuffle(own, $tu);
+#else
+                let w$t = weight[weight$t + w];
+#endif
+#for p in 0..$ROW
+                sum$t_$p = add(sum$t_$p, w$t, v$p);
+#endfor
 #endfor
             }
         }
     }
-    let at = wid.z * OUT_BLOCK + first * OUT_PLANE + OUT_ORIGIN + y * OUT_ROW + x * LANES + n;
-#for i in 0..$TILE
-    if first + $iu < CHANNELS {
-#ifdef ACCUMULATE
-        output[at + $iu * OUT_PLANE] += sum$i;
-#else
-        output[at + $iu * OUT_PLANE] = sum$i;
 #endif
+    let at = wid.z * OUT_BLOCK + first * OUT_PLANE + OUT_ORIGIN + y * OUT_ROW + x * LANES + n;
+#for t in 0..$TILE
+    if inside && first + $tu < CHANNELS {
+#for p in 0..$ROW
+        let at$p = at + $tu * OUT_PLANE + $pu * OUT_STEP * LANES;
+#ifdef ACCUMULATE
+        sum$t_$p = add(sum$t_$p, 1.0, output[at$p]);
+#endif
+        output[at$p] = packed(sum$t_$p);
+#endfor
     }
 #endfor
 }

@@ -1,16 +1,19 @@
 // Gradient of every position of a weight, active or not: for dense layers, and the scratch that gradient growth reads.
 //
-// One (out, in) channel pair, all $TAPS taps, so that dy is loaded once for all of them: by a workgroup, or (SERIAL) by each
-// invocation alone (see conv_sparse_grad_weight.wgsl).
+// One in channel and $TILE out channels, all $TAPS taps, so that x is loaded once for the tile and dy once for the taps: by
+// a workgroup, (SUBGROUP) by a subgroup, or (SERIAL) by each invocation alone (see conv_sparse_grad_weight.wgsl).
 
-@group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> output_grad: array<vec4<f32>>;
+#import vector
+
+@group(0) @binding(0) var<storage, read> input: array<Vector>;
+@group(0) @binding(1) var<storage, read> output_grad: array<Vector>;
 @group(0) @binding(2) var<storage, read_write> weight_grad: array<f32>;
 
 override LANES: u32;
 override BLOCKS: u32;
-override PAIRS: u32;
+override TILES: u32;
 override IN_CHANNELS: u32;
+override OUT_CHANNELS: u32;
 override OUT_H: u32;
 override OUT_W: u32;
 override IN_ORIGIN: u32;
@@ -24,65 +27,98 @@ override OUT_BLOCK: u32;
 override OUT_PLANE: u32;
 override OUT_ROW: u32;
 
-#ifndef SERIAL
-var<workgroup> cells: array<f32, $CELLS>;
-#endif
-
 #import fold
+#import team
 
 @compute @workgroup_size($WG)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
 #ifdef SERIAL
-    let pair = fold_index(wid) * $WGu + lane;
+    let index = fold_index(wid) * $WGu + lane;
     let start = 0u;
     let step = 1u;
 #else
-    let pair = fold_index(wid);
+    let index = fold_index(wid);
     let start = lane;
     let step = $WGu;
 #endif
-    if pair >= PAIRS {
+    if index >= TILES {
         return;
     }
-    let k = pair / IN_CHANNELS;
-    let c = pair % IN_CHANNELS;
+    let first = index / IN_CHANNELS * $TILEu;
+    let c = index % IN_CHANNELS;
+#for t in 0..$TILE
+    let plane$t = min(first + $tu, OUT_CHANNELS - 1u) * OUT_PLANE;
 #for i in 0..$TAPS
-    var total$i = 0.0;
+    var total$t_$i = 0.0;
+#endfor
 #endfor
     for (var block = 0u; block < BLOCKS; block += 1u) {
         let in_base = block * IN_BLOCK + c * IN_PLANE + IN_ORIGIN;
-        let out_base = block * OUT_BLOCK + k * OUT_PLANE + OUT_ORIGIN;
+        let out_base = block * OUT_BLOCK + OUT_ORIGIN;
         for (var y = 0u; y < OUT_H; y += 1u) {
+            // Rows are summed on their own: a long chain of additions would round more.
+#for t in 0..$TILE
 #for i in 0..$TAPS
-            var sum$i = 0.0;
+            var sum$t_$i = 0.0;
+#endfor
 #endfor
             for (var at = start; at < OUT_W * LANES; at += step) {
-                let dy = output_grad[out_base + y * OUT_ROW + at];
+#for t in 0..$TILE
+                let dy$t = output_grad[out_base + plane$t + y * OUT_ROW + at];
+#endfor
                 let base = in_base + y * IN_STEP_Y + at / LANES * IN_STEP_X + at % LANES;
 #for i in 0..$TAPS
-                sum$i += dot(dy, input[base + ($iu / $KERNELu) * IN_ROW + ($iu % $KERNELu) * LANES]);
+                let x$i = input[base + ($iu / $KERNELu) * IN_ROW + ($iu % $KERNELu) * LANES];
+#endfor
+#for t in 0..$TILE
+#for i in 0..$TAPS
+                sum$t_$i += product(dy$t, x$i);
+#endfor
 #endfor
             }
+#for t in 0..$TILE
 #for i in 0..$TAPS
-            total$i += sum$i;
+            total$t_$i += sum$t_$i;
+#endfor
 #endfor
         }
     }
+    let row = IN_CHANNELS * $TAPSu;
+    let at = first * row + c * $TAPSu;
 #ifdef SERIAL
+#for t in 0..$TILE
+    if first + $tu < OUT_CHANNELS {
 #for i in 0..$TAPS
-    weight_grad[pair * $TAPSu + $iu] = total$i;
+        weight_grad[at + $tu * row + $iu] = total$t_$i;
+#endfor
+    }
 #endfor
 #else
+#ifdef SUBGROUP
+#for t in 0..$TILE
 #for i in 0..$TAPS
-    cells[lane * $TAPSu + $iu] = total$i;
+    let all$t_$i = lanes_sum(total$t_$i);
+    if lane == 0u && first + $tu < OUT_CHANNELS {
+        weight_grad[at + $tu * row + $iu] = all$t_$i;
+    }
+#endfor
+#endfor
+#else
+#for t in 0..$TILE
+#for i in 0..$TAPS
+    cells[lane * $TILEu * $TAPSu + $tu * $TAPSu + $iu] = total$t_$i;
+#endfor
 #endfor
     workgroupBarrier();
-    for (var tap = lane; tap < $TAPSu; tap += $WGu) {
+    for (var i = lane; i < $TILEu * $TAPSu; i += $WGu) {
         var total = 0.0;
-        for (var i = 0u; i < $WGu; i += 1u) {
-            total += cells[i * $TAPSu + tap];
+        for (var j = 0u; j < $WGu; j += 1u) {
+            total += cells[j * $TILEu * $TAPSu + i];
         }
-        weight_grad[pair * $TAPSu + tap] = total;
+        if first + i / $TAPSu < OUT_CHANNELS {
+            weight_grad[at + i / $TAPSu * row + i % $TAPSu] = total;
+        }
     }
+#endif
 #endif
 }

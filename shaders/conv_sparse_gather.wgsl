@@ -5,13 +5,16 @@
 // input is dy; with stride 2 a tap reaches exactly one class, so no work is wasted and nothing is scattered.
 //
 // One workgroup: one row (fastest, so that a tile of the input stays in cache while every row uses it), $WG
-// invocations along images, then pixels. The weight and its shift are uniform over the workgroup.
+// invocations along images, then pixels. The weight and its shift are uniform over the workgroup: every invocation loads
+// them, or (SHUFFLE) each lane loads one of $CHUNK and hands it round.
 
-@group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;
+#import vector
+
+@group(0) @binding(0) var<storage, read> input: array<Vector>;
 @group(0) @binding(1) var<storage, read> row_start: array<u32>;
 @group(0) @binding(2) var<storage, read> shift: array<u32>;
 @group(0) @binding(3) var<storage, read> weight: array<f32>;
-@group(0) @binding(4) var<storage, read_write> output: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> output: array<Vector>;
 #ifdef TRANSPOSED
 @group(0) @binding(5) var<storage, read> entry: array<u32>;
 #endif
@@ -34,38 +37,61 @@ override OUT_H: u32;
 override OUT_W: u32;
 
 @compute @workgroup_size($WG)
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn main(
+    @builtin(workgroup_id) wid: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+#ifdef SHUFFLE
+    @builtin(subgroup_invocation_id) mine: u32,
+#endif
+) {
     let id = wid.y * $WGu + lane;
     let n = id % LANES;
     let pixel = id / LANES;
-    let qy = pixel / GRID_W;
-    let qx = pixel % GRID_W;
     let channel = wid.x / (OUT_STEP * OUT_STEP);
     let parity = wid.x % (OUT_STEP * OUT_STEP);
-    let y = qy * OUT_STEP + parity / OUT_STEP;
-    let x = qx * OUT_STEP + parity % OUT_STEP;
-    if y >= OUT_H || x >= OUT_W {
-        return;
-    }
-    let base = wid.z * IN_BLOCK + IN_ORIGIN + qy * IN_STEP_Y + qx * IN_STEP_X + n;
+    let y = pixel / GRID_W * OUT_STEP + parity / OUT_STEP;
+    let x = pixel % GRID_W * OUT_STEP + parity % OUT_STEP;
+    // Lanes beyond the last pixel work on the first one: they still hand their share of the weights round.
+    let inside = y < OUT_H && x < OUT_W;
+    let source = select(0u, pixel / GRID_W * IN_STEP_Y + pixel % GRID_W * IN_STEP_X, inside);
+    let base = wid.z * IN_BLOCK + IN_ORIGIN + source + n;
     let end = row_start[wid.x + 1u];
 #ifdef BIAS
-    var sum = vec4<f32>(bias[channel]);
+    var sum = sum_of(bias[channel]);
 #else
-    var sum = vec4<f32>(0.0);
+    var sum = sum_of(0.0);
 #endif
+#ifdef SHUFFLE
+    for (var first = row_start[wid.x]; first < end; first += $CHUNKu) {
+        let e = min(first + mine % $CHUNKu, end - 1u);
+        let my_shift = shift[e] / WIDTH;
+#ifdef TRANSPOSED
+        let my_weight = weight[entry[e]];
+#else
+        let my_weight = weight[e];
+#endif
+        // Counted so that a compiler does not see at most $CHUNK rounds and unroll them: loads are long code on some drivers.
+        let last = min(first + $CHUNKu, end);
+        for (var i = first; i < last; i += 1u) {
+            let v = input[base + subgroupShuffle(my_shift, i - first)];
+            sum = add(sum, subgroupShuffle(my_weight, i - first), v);
+        }
+    }
+#else
     for (var e = row_start[wid.x]; e < end; e += 1u) {
 #ifdef TRANSPOSED
         let w = weight[entry[e]];
 #else
         let w = weight[e];
 #endif
-        sum += w * input[base + shift[e]];
+        sum = add(sum, w, input[base + shift[e] / WIDTH]);
     }
-    let at = wid.z * OUT_BLOCK + channel * OUT_PLANE + OUT_ORIGIN + y * OUT_ROW + x * LANES + n;
-#ifdef ACCUMULATE
-    output[at] += sum;
-#else
-    output[at] = sum;
 #endif
+    if inside {
+        let at = wid.z * OUT_BLOCK + channel * OUT_PLANE + OUT_ORIGIN + y * OUT_ROW + x * LANES + n;
+#ifdef ACCUMULATE
+        sum = add(sum, 1.0, output[at]);
+#endif
+        output[at] = packed(sum);
+    }
 }

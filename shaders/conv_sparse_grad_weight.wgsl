@@ -1,12 +1,14 @@
 // Gradient of the active weights only (a sampled dense-dense product): for weight (k, c, tap), the sum over images
 // and pixels of dy[k] · x[c] shifted by the tap.
 //
-// $GROUP consecutive active weights of one output channel are summed together, so that dy is loaded once for all of them:
-// by a workgroup that shares the images and pixels and adds up in order, or (SERIAL) by each invocation alone, which suits
-// adapters where a barrier costs more than it saves.
+// $GROUP consecutive active weights of one output channel are summed together, so that dy is loaded once for all of them.
+// A workgroup shares the images and pixels and adds up in order; or (SUBGROUP) the lanes of a subgroup do, which need no
+// barrier; or (SERIAL) each invocation alone.
 
-@group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> output_grad: array<vec4<f32>>;
+#import vector
+
+@group(0) @binding(0) var<storage, read> input: array<Vector>;
+@group(0) @binding(1) var<storage, read> output_grad: array<Vector>;
 @group(0) @binding(2) var<storage, read> row_start: array<u32>;
 @group(0) @binding(3) var<storage, read> shift: array<u32>;
 // (row, first entry) of each group; the word pair after the last one is (GROUP_END, 0)
@@ -27,11 +29,8 @@ override OUT_PLANE: u32;
 override OUT_ROW: u32;
 override GROUP_MOST: u32;
 
-#ifndef SERIAL
-var<workgroup> cells: array<f32, $CELLS>;
-#endif
-
 #import fold
+#import team
 
 @compute @workgroup_size($WG)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -54,8 +53,36 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
         return;
     }
     let last = min(first + $GROUPu, row_start[row + 1u]) - 1u;
+#ifdef SUBGROUP
+    // Lane i keeps the sum of weight i; the loop over them stays a loop, for loads are long code on some drivers.
+    let my_shift = shift[min(first + lane, last)] / WIDTH;
+    var total = 0.0;
+    for (var block = 0u; block < BLOCKS; block += 1u) {
+        let in_base = block * IN_BLOCK + IN_ORIGIN;
+        let out_base = block * OUT_BLOCK + row * OUT_PLANE + OUT_ORIGIN;
+        for (var y = 0u; y < OUT_H; y += 1u) {
+            var sum = 0.0;
+            for (var begin = 0u; begin < OUT_W * LANES; begin += $WGu) {
+                // Lanes beyond the row's end add zeros.
+                let inside = begin + lane < OUT_W * LANES;
+                let at = select(0u, begin + lane, inside);
+                let dy = output_grad[out_base + y * OUT_ROW + at];
+                let base = in_base + y * IN_STEP_Y + at / LANES * IN_STEP_X + at % LANES;
+                for (var e = first; e <= last; e += 1u) {
+                    let v = input[base + subgroupShuffle(my_shift, e - first)];
+                    let all = lanes_sum(select(0.0, product(dy, v), inside));
+                    sum += select(0.0, all, lane == e - first);
+                }
+            }
+            total += sum;
+        }
+    }
+    if first + lane <= last {
+        weight_grad[first + lane] = total;
+    }
+#else
 #for i in 0..$GROUP
-    let shift$i = shift[min(first + $iu, last)];
+    let shift$i = shift[min(first + $iu, last)] / WIDTH;
     var total$i = 0.0;
 #endfor
     for (var block = 0u; block < BLOCKS; block += 1u) {
@@ -70,7 +97,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
                 let dy = output_grad[out_base + y * OUT_ROW + at];
                 let base = in_base + y * IN_STEP_Y + at / LANES * IN_STEP_X + at % LANES;
 #for i in 0..$GROUP
-                sum$i += dot(dy, input[base + shift$i]);
+                sum$i += product(dy, input[base + shift$i]);
 #endfor
             }
 #for i in 0..$GROUP
@@ -97,5 +124,6 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
         }
         weight_grad[first + i] = total;
     }
+#endif
 #endif
 }

@@ -3,16 +3,18 @@
 
 mod common;
 
-use common::{Bench, close, f64s, tuning, tunings};
+use common::{Bench, close, f64s, tuning};
 use itop::gpu::Slice;
 use itop::ops::augment::{self, AugmentSlices, Padding};
+use itop::ops::conv_dense::Tile;
 use itop::ops::loss::{self, LossSlices};
 use itop::ops::philox::{Purpose, key, unit, word};
 use itop::ops::pointwise::{self, BackwardSlices, NormSlices, Pointwise};
 use itop::ops::pool::{self, PoolKind};
 use itop::ops::reference;
 use itop::ops::topology::{Scratch, SparseLayer};
-use itop::ops::{Conv, Layout, SparseIndex, StepParams, conv_dense, conv_sparse, flatten, sgd};
+use itop::ops::trial::Candidate;
+use itop::ops::{Conv, Layout, SparseConv, SparseIndex, StepParams, conv_dense, flatten, sgd};
 use proptest::prelude::*;
 
 /// Numbers in [-1, 1).
@@ -65,7 +67,8 @@ fn conv_case() -> impl Strategy<Value = ConvCase> {
     )
 }
 
-fn check_conv(case: &ConvCase) {
+/// Checks the candidates of a convolution: all of them, or the one of each kind that `pick` says.
+fn check_conv(case: &ConvCase, pick: Option<usize>) {
     let &ConvCase { images, c, k, h, w, kernel, stride, padding, density, accumulate } = case;
     let twin = reference::conv::Conv { n: images, c, h, w, k, kernel, stride, padding };
     let (out_h, out_w) = (twin.out_h(), twin.out_w());
@@ -90,18 +93,13 @@ fn check_conv(case: &ConvCase) {
     let bias = noise(5, k);
     let before = noise(6, x.len());
 
-    // Either tuning, by the case.
-    let (tuning, mut bench) = (tunings()[(c + k) % 2], Bench::default());
+    let (tuning, mut bench) = (tuning(), Bench::default());
     let (input, output) = (conv.input, conv.output);
     let xs = bench.upload("x", &input.pack(&x));
     let dys = bench.upload("dy", &output.pack(&dy));
     let bias_s = bench.upload("bias", &bias);
     let sparse_weight = bench.upload("active weights", &active);
     let dense_weight = bench.upload("dense weights", &masked);
-    let [sparse_y, dense_y] = ["sparse y", "dense y"].map(|name| bench.empty(name, output.bytes()));
-    let [sparse_dx, dense_dx] = ["sparse dx", "dense dx"].map(|name| bench.upload(name, &input.pack(&before)));
-    let sparse_dw = bench.empty("sparse dw", 4 * active.len() as u64);
-    let dense_dw = bench.empty("dense dw", 4 * numel as u64);
     let bias_grad = bench.empty("bias grad", 4 * k as u64);
     let parts = SparseIndex::bytes(&conv, active.len(), &tuning);
     let [row_start, shift, column_start, column_entry, column_shift, groups] =
@@ -109,7 +107,7 @@ fn check_conv(case: &ConvCase) {
     let index =
         SparseIndex { entries: active.len(), row_start, shift, column_start, column_entry, column_shift, groups };
     let active_bits = bench.upload("active", &bits(&mask));
-    let scratch = Scratch::new(&mut bench.buffers, numel, active.len(), 1, false);
+    let scratch = Scratch::new(&mut bench.buffers, numel, active.len(), 1, true);
     let layer = SparseLayer {
         conv,
         layer: 0,
@@ -121,30 +119,86 @@ fn check_conv(case: &ConvCase) {
         reliable: active_bits,
     };
     let mut passes = layer.index("test", &tuning, &scratch);
-    passes.extend([
-        conv_sparse::forward("sparse", &conv, &tuning, &index, [xs, sparse_weight, sparse_y], Some(bias_s)),
-        conv_sparse::grad_input("sparse", &conv, &tuning, &index, [dys, sparse_weight, sparse_dx], accumulate),
-        conv_sparse::grad_weight("sparse", &conv, &tuning, &index, xs, dys, sparse_dw),
-        conv_dense::forward("dense", &conv, &tuning, [xs, dense_weight, dense_y], Some(bias_s)),
-        conv_dense::grad_input("dense", &conv, &tuning, [dys, dense_weight, dense_dx], accumulate),
-        conv_dense::grad_weight("dense", &conv, &tuning, xs, dys, dense_dw),
-        conv_dense::grad_bias("dense", &conv, &tuning, dys, bias_grad),
-    ]);
+    passes.push(conv_dense::grad_bias("dense", &conv, &tuning, dys, bias_grad));
+    let sparse = SparseConv {
+        label: "sparse",
+        conv: &conv,
+        tuning: &tuning,
+        index: &index,
+        active: active_bits,
+        scratch: scratch.score,
+    };
+    let mut results: Vec<(bool, Candidate, Slice)> = Vec::new();
+    for is_sparse in [true, false] {
+        for all in Candidate::all(&conv, &tuning, is_sparse) {
+            let chosen = match pick {
+                Some(pick) => vec![all[pick % all.len()]],
+                None => all,
+            };
+            for candidate in chosen {
+                let slice = match (candidate, is_sparse) {
+                    (Candidate::Forward(how), _) => {
+                        let y = bench.empty("y", output.bytes());
+                        if is_sparse {
+                            passes.extend(sparse.forward(how, [xs, sparse_weight, y], Some(bias_s)));
+                        } else {
+                            let (tile, io) = (Tile::of(how), [xs, dense_weight, y]);
+                            passes.push(conv_dense::forward("dense", &conv, &tuning, tile, io, Some(bias_s)));
+                        }
+                        y
+                    }
+                    (Candidate::GradInput(how), _) => {
+                        let dx = bench.upload("dx", &input.pack(&before));
+                        if is_sparse {
+                            passes.extend(sparse.grad_input(how, [dys, sparse_weight, dx], accumulate));
+                        } else {
+                            let (tile, io) = (Tile::of(how), [dys, dense_weight, dx]);
+                            passes.push(conv_dense::grad_input("dense", &conv, &tuning, tile, io, accumulate));
+                        }
+                        dx
+                    }
+                    (Candidate::GradWeight(how), true) => {
+                        let dw = bench.empty("dw", 4 * active.len() as u64);
+                        passes.extend(sparse.grad_weight(how, [xs, dys, dw]));
+                        dw
+                    }
+                    (Candidate::GradWeight(how), false) => {
+                        let dw = bench.empty("dw", 4 * numel as u64);
+                        passes.push(conv_dense::grad_weight("dense", &conv, &tuning, how, [xs, dys, dw]));
+                        dw
+                    }
+                };
+                results.push((is_sparse, candidate, slice));
+            }
+        }
+    }
     let ran = bench.run(&passes);
 
-    let wanted = reference::conv::forward(&twin, &f64s(&x), &f64s(&masked), Some(&f64s(&bias)));
-    close("sparse forward", &output.unpack(&ran.read(sparse_y)), &wanted, 1e-5);
-    close("dense forward", &output.unpack(&ran.read(dense_y)), &wanted, 1e-5);
-    let mut wanted = reference::conv::grad_input(&twin, &f64s(&dy), &f64s(&masked));
+    let forward = reference::conv::forward(&twin, &f64s(&x), &f64s(&masked), Some(&f64s(&bias)));
+    let mut grad_input = reference::conv::grad_input(&twin, &f64s(&dy), &f64s(&masked));
     if accumulate {
-        wanted.iter_mut().zip(&before).for_each(|(to, &add)| *to += f64::from(add));
+        grad_input.iter_mut().zip(&before).for_each(|(to, &add)| *to += f64::from(add));
     }
-    close("sparse grad_input", &input.unpack(&ran.read(sparse_dx)), &wanted, 1e-5);
-    close("dense grad_input", &input.unpack(&ran.read(dense_dx)), &wanted, 1e-5);
-    let wanted = reference::conv::grad_weight(&twin, &f64s(&x), &f64s(&dy));
-    close("dense grad_weight", &ran.read::<f32>(dense_dw)[..numel], &wanted, 1e-5);
-    let wanted: Vec<f64> = wanted.iter().zip(&mask).filter(|(_, keep)| **keep).map(|(&g, _)| g).collect();
-    close("sparse grad_weight", &ran.read::<f32>(sparse_dw)[..active.len()], &wanted, 1e-5);
+    let dense = reference::conv::grad_weight(&twin, &f64s(&x), &f64s(&dy));
+    let of_active: Vec<f64> = dense.iter().zip(&mask).filter(|(_, keep)| **keep).map(|(&g, _)| g).collect();
+    let mut bits: [Option<Vec<f32>>; 2] = [None, None];
+    for (is_sparse, candidate, slice) in results {
+        let what = format!("{} {} {candidate}", if is_sparse { "sparse" } else { "dense" }, candidate.direction());
+        let all = ran.read::<f32>(slice);
+        let (direction, got) = match candidate {
+            Candidate::Forward(_) => (0, output.unpack(&all)),
+            Candidate::GradInput(_) => (1, input.unpack(&all)),
+            Candidate::GradWeight(_) => {
+                let wanted = if is_sparse { &of_active } else { &dense };
+                close(&what, &all[..wanted.len()], wanted, 1e-5);
+                continue;
+            }
+        };
+        close(&what, &got, [&forward, &grad_input][direction], 1e-5);
+        // Whatever the candidate, the sums are taken in the order of the weight.
+        let first = bits[direction].get_or_insert_with(|| got.clone());
+        assert!(*first == got, "{what}: other bits than the first candidate's");
+    }
     let wanted = reference::conv::grad_bias(&twin, &f64s(&dy));
     close("grad_bias", &ran.read::<f32>(bias_grad)[..k], &wanted, 1e-5);
 }
@@ -153,8 +207,8 @@ proptest! {
     #![proptest_config(cases())]
 
     #[test]
-    fn convolutions(case in conv_case()) {
-        check_conv(&case);
+    fn convolutions(case in conv_case(), pick in 0usize..1000) {
+        check_conv(&case, Some(pick));
     }
 
     #[test]
@@ -351,13 +405,23 @@ fn shapes_of_the_models() {
         (512, 100, 1, 1, 1, 0, 0.3),
         (32, 32, 8, 1, 1, 1, 0.1),
     ] {
-        check_conv(&ConvCase { images: 5, c, k, h, w: h, kernel, stride, padding, density, accumulate: false });
+        let case = ConvCase { images: 5, c, k, h, w: h, kernel, stride, padding, density, accumulate: false };
+        check_conv(&case, Some(c));
+    }
+}
+
+#[test]
+fn every_candidate() {
+    for (kernel, stride, padding) in [(3, 1, 1), (3, 2, 1), (1, 2, 0)] {
+        let (c, k, h, w) = (6, 12, 8, 8);
+        let case = ConvCase { images: 8, c, k, h, w, kernel, stride, padding, density: 0.2, accumulate: true };
+        check_conv(&case, None);
     }
 }
 
 #[test]
 fn one_active_weight_in_a_thousand() {
-    check_conv(&ConvCase {
+    let case = ConvCase {
         images: 32,
         c: 40,
         k: 64,
@@ -368,7 +432,8 @@ fn one_active_weight_in_a_thousand() {
         padding: 1,
         density: 0.001,
         accumulate: false,
-    });
+    };
+    check_conv(&case, Some(0));
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Every shader parses and validates under WebGPU's capabilities, in every combination of its defines.
+//! Every shader parses and validates in every combination of its defines, under WebGPU's capabilities and those that the
+//! define itself asks for.
 
 use itop::gpu::shader;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
@@ -47,7 +48,9 @@ fn every_permutation_validates() {
                         "CELLS" => 4096,
                         "KERNEL" => 3,
                         "TAPS" => 9,
-                        "GROUP" | "TILE" => 8,
+                        "GROUP" | "CHUNK" => 8,
+                        "TILE" | "ROW" | "STEP" => 2,
+                        "LOADS" => 5,
                         "RESULT" => 5,
                         "FACTORS" => 20,
                         _ => 64,
@@ -68,7 +71,16 @@ fn every_permutation_validates() {
                 Ok(module) => module,
                 Err(error) => fail!(error.emit_to_string(&wgsl)),
             };
-            let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+            let has = |flag: &str| defines.iter().any(|(define, _)| *define == flag);
+            let mut capabilities = Capabilities::empty();
+            capabilities.set(Capabilities::SHADER_INT64, has("WIDE"));
+            let lanes = has("SHUFFLE") || has("SUBGROUP");
+            capabilities.set(Capabilities::SUBGROUP, lanes);
+            let mut validator = Validator::new(ValidationFlags::all(), capabilities);
+            if lanes {
+                validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
+                validator.subgroup_operations(naga::valid::SubgroupOperationSet::all());
+            }
             if let Err(error) = validator.validate(&module) {
                 fail!(error.emit_to_string(&wgsl));
             }

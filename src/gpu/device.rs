@@ -40,6 +40,10 @@ pub struct Gpu {
     pub checked_shaders: bool,
     /// Nanoseconds a timestamp tick, where passes can be timed on the GPU.
     pub timestamp_period: Option<f32>,
+    /// How many neighbouring lanes can always hand values round (a power of two); 0 without subgroups.
+    pub shuffle_lanes: u32,
+    /// Whether shaders have 64-bit integers.
+    pub int64: bool,
     tier: &'static str,
     failure: Arc<Mutex<Option<GpuError>>>,
 }
@@ -51,9 +55,21 @@ impl Gpu {
         let (summary, adapter) = adapter::choose(&options.adapter, strict).await?;
         let limits = required_limits(&summary, &adapter.limits(), options.limits)?;
         let timestamps = adapter.features() & wgpu::Features::TIMESTAMP_QUERY;
+        // Nothing beyond WebGPU where a browser's limits are wanted.
+        let better = if strict {
+            wgpu::Features::empty()
+        } else {
+            adapter.features() & (wgpu::Features::SUBGROUP | wgpu::Features::SHADER_INT64)
+        };
+        let int64 = better.contains(wgpu::Features::SHADER_INT64);
+        let shuffle_lanes = if better.contains(wgpu::Features::SUBGROUP) {
+            prev_power_of_two(adapter.get_info().subgroup_min_size.min(32))
+        } else {
+            0
+        };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("itop"),
-            required_features: timestamps,
+            required_features: timestamps | better,
             required_limits: limits.clone(),
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             ..Default::default()
@@ -86,9 +102,12 @@ impl Gpu {
             }
         });
         let timestamp_period = (!timestamps.is_empty()).then(|| queue.get_timestamp_period());
-        let tier = match options.limits {
-            LimitChoice::WebGpu => "webgpu",
-            LimitChoice::Adapter => "base",
+        let tier = match (options.limits, shuffle_lanes > 0, int64) {
+            (LimitChoice::WebGpu, ..) => "webgpu",
+            (_, false, false) => "base",
+            (_, true, false) => "subgroups",
+            (_, false, true) => "int64",
+            (_, true, true) => "subgroups+int64",
         };
         Ok(Self {
             summary,
@@ -97,12 +116,15 @@ impl Gpu {
             limits,
             checked_shaders: options.checked_shaders,
             timestamp_period,
+            shuffle_lanes,
+            int64,
             tier,
             failure,
         })
     }
 
-    /// The kernel tier: `webgpu` (limits of a browser) or `base` (the same kernels, larger buffers).
+    /// The kernel tier: `webgpu` (limits of a browser), `base` (the same kernels, larger buffers), or what else the kernels
+    /// may use: `subgroups`, `int64`, `subgroups+int64`.
     pub fn tier(&self) -> &'static str {
         self.tier
     }
@@ -169,4 +191,8 @@ fn required_limits(
         offered.max_compute_workgroup_storage_size.into(),
     )?;
     Ok(limits)
+}
+
+fn prev_power_of_two(value: u32) -> u32 {
+    if value == 0 { 0 } else { 1 << value.ilog2() }
 }

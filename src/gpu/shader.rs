@@ -24,6 +24,7 @@ pub const KERNELS: &[(&str, &str)] = sources![
     "conv_dense_grad_weight",
     "conv_sparse_gather",
     "conv_sparse_grad_weight",
+    "conv_sparse_spread",
     "flatten",
     "grow_random",
     "index_columns",
@@ -60,7 +61,9 @@ const SHARED: &[(&str, &str)] = sources![
     "shared/reduce",
     "shared/scan",
     "shared/select",
-    "shared/step"
+    "shared/step",
+    "shared/team",
+    "shared/vector"
 ];
 
 /// A preprocessor directive that cannot be followed: line (from 1) and what is wrong.
@@ -118,10 +121,7 @@ fn expand(
                 }
             }
             ["#for", variable, "in", range] => {
-                let length = lines[at..]
-                    .iter()
-                    .position(|line| line.trim() == "#endfor")
-                    .ok_or_else(|| fail(at, "#for without #endfor".into()))?;
+                let length = for_length(&lines[at..]).ok_or_else(|| fail(at, "#for without #endfor".into()))?;
                 let bound = range.strip_prefix("0..").unwrap_or("");
                 let bound = substitute(bound, defines);
                 let count: u32 = bound.parse().map_err(|_| fail(at, format!("bad range `{range}`")))?;
@@ -145,6 +145,19 @@ fn expand(
     if kept.is_empty() { Ok(()) } else { Err(fail(lines.len() - 1, "#ifdef without #endif".into())) }
 }
 
+/// Lines from a `#for` to its `#endfor`.
+fn for_length(lines: &[&str]) -> Option<usize> {
+    let mut depth = 0;
+    lines.iter().position(|line| {
+        match line.split_whitespace().next() {
+            Some("#for") => depth += 1,
+            Some("#endfor") => depth -= 1,
+            _ => {}
+        }
+        depth == 0
+    })
+}
+
 fn substitute(line: &str, defines: &[(&str, u32)]) -> String {
     let mut line = line.to_string();
     if line.contains('$') {
@@ -164,6 +177,8 @@ mod tests {
         let text = "a\n#ifdef X\nb $X\n#else\nc\n#endif\n#for i in 0..$N\nd$i\n#endfor\ne";
         assert_eq!(preprocess(text, &[("X", 7), ("N", 2)]).unwrap(), "a\nb 7\nd0\nd1\ne\n");
         assert_eq!(preprocess(text, &[("N", 0)]).unwrap(), "a\nc\ne\n");
+        let nested = "#for i in 0..2\n#for j in 0..$N\n$i$j\n#endfor\n#endfor\ne";
+        assert_eq!(preprocess(nested, &[("N", 2)]).unwrap(), "00\n01\n10\n11\ne\n");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The geometry of a convolution, common to its sparse and dense kernels.
 
-use super::{Layout, Tuning};
+use super::{Layout, Team, Tuning};
 use crate::gpu::{Kernel, fold};
 
 /// A square convolution between two activations, zero-padded by their borders.
@@ -50,71 +50,84 @@ impl Conv {
         lead(self.kernel, self.stride, self.padding)
     }
 
-    /// Constants of a gather from x to y.
-    pub(super) fn forward_constants(&self, kernel: Kernel) -> Kernel {
+    /// Constants of a gather from x to y; `wide`: offsets in pairs of `vec4`.
+    pub(super) fn forward_constants(&self, kernel: Kernel, wide: bool) -> Kernel {
         let (x, y) = (&self.input, &self.output);
+        let unit = 1 + usize::from(wide);
         kernel
-            .set("LANES", x.lanes())
+            .define_if(wide, "WIDE")
+            .set("LANES", x.lanes() / unit)
             .set("GRID_W", y.width)
-            .set("IN_ORIGIN", x.origin(self.padding))
-            .set("IN_BLOCK", x.block())
-            .set("IN_STEP_Y", self.stride * x.row())
-            .set("IN_STEP_X", self.stride * x.lanes())
-            .set("OUT_ORIGIN", y.origin(0))
-            .set("OUT_BLOCK", y.block())
-            .set("OUT_PLANE", y.plane())
-            .set("OUT_ROW", y.row())
+            .set("IN_ORIGIN", x.origin(self.padding) / unit)
+            .set("IN_BLOCK", x.block() / unit)
+            .set("IN_STEP_Y", self.stride * x.row() / unit)
+            .set("IN_STEP_X", self.stride * x.lanes() / unit)
+            .set("OUT_ORIGIN", y.origin(0) / unit)
+            .set("OUT_BLOCK", y.block() / unit)
+            .set("OUT_PLANE", y.plane() / unit)
+            .set("OUT_ROW", y.row() / unit)
             .set("OUT_STEP", 1)
             .set("OUT_H", y.height)
             .set("OUT_W", y.width)
     }
 
     /// Constants of a gather from dy to dx.
-    pub(super) fn backward_constants(&self, kernel: Kernel) -> Kernel {
+    pub(super) fn backward_constants(&self, kernel: Kernel, wide: bool) -> Kernel {
         let (x, y) = (&self.input, &self.output);
+        let unit = 1 + usize::from(wide);
         kernel
-            .set("LANES", x.lanes())
+            .define_if(wide, "WIDE")
+            .set("LANES", x.lanes() / unit)
             .set("GRID_W", x.width.div_ceil(self.stride))
-            .set("IN_ORIGIN", y.origin(self.lead()))
-            .set("IN_BLOCK", y.block())
-            .set("IN_STEP_Y", y.row())
-            .set("IN_STEP_X", y.lanes())
-            .set("OUT_ORIGIN", x.origin(0))
-            .set("OUT_BLOCK", x.block())
-            .set("OUT_PLANE", x.plane())
-            .set("OUT_ROW", x.row())
+            .set("IN_ORIGIN", y.origin(self.lead()) / unit)
+            .set("IN_BLOCK", y.block() / unit)
+            .set("IN_STEP_Y", y.row() / unit)
+            .set("IN_STEP_X", y.lanes() / unit)
+            .set("OUT_ORIGIN", x.origin(0) / unit)
+            .set("OUT_BLOCK", x.block() / unit)
+            .set("OUT_PLANE", x.plane() / unit)
+            .set("OUT_ROW", x.row() / unit)
             .set("OUT_STEP", self.stride)
             .set("OUT_H", x.height)
             .set("OUT_W", x.width)
     }
 
     /// Constants of a sum over all pixels of x and dy.
-    pub(super) fn weight_constants(&self, kernel: Kernel) -> Kernel {
+    fn weight_constants(&self, kernel: Kernel, wide: bool) -> Kernel {
         let (x, y) = (&self.input, &self.output);
+        let unit = 1 + usize::from(wide);
         kernel
-            .set("LANES", x.lanes())
+            .define_if(wide, "WIDE")
+            .set("LANES", x.lanes() / unit)
             .set("BLOCKS", x.blocks())
             .set("OUT_H", y.height)
             .set("OUT_W", y.width)
-            .set("IN_ORIGIN", x.origin(self.padding))
-            .set("IN_BLOCK", x.block())
-            .set("IN_STEP_Y", self.stride * x.row())
-            .set("IN_STEP_X", self.stride * x.lanes())
-            .set("OUT_ORIGIN", y.origin(0))
-            .set("OUT_BLOCK", y.block())
-            .set("OUT_PLANE", y.plane())
-            .set("OUT_ROW", y.row())
+            .set("IN_ORIGIN", x.origin(self.padding) / unit)
+            .set("IN_BLOCK", x.block() / unit)
+            .set("IN_STEP_Y", self.stride * x.row() / unit)
+            .set("IN_STEP_X", self.stride * x.lanes() / unit)
+            .set("OUT_ORIGIN", y.origin(0) / unit)
+            .set("OUT_BLOCK", y.block() / unit)
+            .set("OUT_PLANE", y.plane() / unit)
+            .set("OUT_ROW", y.row() / unit)
     }
 
-    /// Workgroup size, and grid for `rows` result rows, of a gather to y or (backward) to one parity class of x.
-    pub(super) fn gather_grid(&self, tuning: &Tuning, rows: usize, backward: bool) -> (u32, [u32; 3]) {
+    /// Workgroup size, and grid for `rows` result rows, of a gather to y or (backward) to one parity class of x, when an
+    /// invocation computes `share` vectors of four images and `lanes` neighbours must be there to hand weights round.
+    pub(super) fn gather_grid(
+        &self,
+        tuning: &Tuning,
+        rows: usize,
+        backward: bool,
+        (share, lanes): (u32, u32),
+    ) -> (u32, [u32; 3]) {
         let pixels = if backward {
             self.input.height.div_ceil(self.stride) * self.input.width.div_ceil(self.stride)
         } else {
             self.output.pixels()
         };
-        let threads = pixels * self.input.lanes();
-        let size = tuning.gather.min(threads.next_power_of_two() as u32);
+        let threads = (pixels * self.input.lanes()).div_ceil(share as usize);
+        let size = tuning.gather.min(threads.next_power_of_two() as u32).max(lanes);
         (size, [rows as u32, threads.div_ceil(size as usize) as u32, self.input.blocks() as u32])
     }
 
@@ -127,16 +140,22 @@ impl Conv {
     pub(super) fn weight_kernel(
         &self,
         tuning: &Tuning,
+        (team, wide): (Team, bool),
         shader: &'static str,
-        count: usize,
-        cells: u32,
+        (count, cells): (usize, u32),
     ) -> (Kernel, [u32; 3]) {
-        let kernel = Kernel::new(shader);
-        if tuning.serial_weight {
-            return (kernel.define("SERIAL", 1).define("WG", 8), fold(count.div_ceil(8)));
+        let kernel = self.weight_constants(Kernel::new(shader), wide);
+        match team {
+            Team::Invocation => (kernel.define("SERIAL", 1).define("WG", 8), fold(count.div_ceil(8))),
+            // A workgroup as large as the smallest subgroup lies in one.
+            Team::Subgroup => (kernel.define("SUBGROUP", 1).define("WG", tuning.lanes), fold(count)),
+            Team::Workgroup => {
+                let most = (self.output.width * self.input.lanes()).next_power_of_two() as u32;
+                // The cells of a workgroup must fit in 15 KiB.
+                let size = tuning.reduce.min(most).min(1 << (3840 / cells).ilog2());
+                (kernel.define("WG", size).define("CELLS", size * cells), fold(count))
+            }
         }
-        let size = tuning.reduce.min((self.output.width * self.input.lanes()).next_power_of_two() as u32);
-        (kernel.define("WG", size).define("CELLS", size * cells), fold(count))
     }
 }
 

@@ -1,56 +1,105 @@
 //! Dense convolution: for `--method dense`, for layers that have no zeros, and for the scores of gradient growth.
 //! The weight is `[out, in, kernel, kernel]`. Shaders: `conv_dense_*.wgsl`; twin: [`super::reference::conv`].
 
-use super::{Conv, Tuning};
+use super::{Conv, Gather, Tuning, WeightSum};
 use crate::gpu::{Kernel, Pass, Slice};
 
+/// The tile of a dense gather: channels and pixels an invocation, and whether lanes share the loading of weights.
+#[derive(Clone, Copy, Debug)]
+pub struct Tile {
+    pub channels: u32,
+    pub row: u32,
+    pub shuffle: bool,
+    pub wide: bool,
+}
+
+impl Tile {
+    /// Vectors of four images that an invocation loads at once.
+    fn unit(&self) -> usize {
+        1 + usize::from(self.wide)
+    }
+
+    /// The tile of `how`; one channel of one pixel if that is not dense.
+    pub fn of(how: Gather) -> Self {
+        match how {
+            Gather::Dense { tile, row, shuffle, wide } => Self { channels: tile, row, shuffle, wide },
+            Gather::Sparse { wide, .. } => Self { channels: 1, row: 1, shuffle: false, wide },
+        }
+    }
+}
+
 /// y = conv(x) (+ bias).
-pub fn forward(label: &str, conv: &Conv, tuning: &Tuning, [x, weight, y]: [Slice; 3], bias: Option<Slice>) -> Pass {
+pub fn forward(
+    label: &str,
+    conv: &Conv,
+    tuning: &Tuning,
+    tile: Tile,
+    [x, weight, y]: [Slice; 3],
+    bias: Option<Slice>,
+) -> Pass {
     let channels = conv.output.channels;
-    let (size, grid) = conv.gather_grid(tuning, tiles(channels, tuning), false);
-    let taps = conv.kernel * conv.kernel;
-    let kernel = Kernel::new("conv_dense_gather").define("WG", size).define("TILE", tile(channels, tuning));
-    let kernel = shape(conv, kernel.define_if(bias.is_some(), "BIAS"))
+    let (kernel, grid) = gather(conv, tuning, tile, channels, false);
+    let kernel = kernel
+        .define_if(bias.is_some(), "BIAS")
         .set("CHANNELS", channels)
         .set("TERMS", conv.input.channels)
         .set("CHANNEL_STEP", conv.row_length())
-        .set("TERM_STEP", taps)
-        .set("IN_PLANE", conv.input.plane())
-        .set("IN_ROW", conv.input.row());
+        .set("TERM_STEP", conv.kernel * conv.kernel)
+        .set("IN_PLANE", conv.input.plane() / tile.unit())
+        .set("IN_ROW", conv.input.row() / tile.unit());
     let mut bindings = vec![x, weight, y];
     bindings.extend(bias);
-    Pass::dispatch(format!("{label}: forward"), conv.forward_constants(kernel), &bindings, grid)
+    Pass::dispatch(format!("{label}: forward"), conv.forward_constants(kernel, tile.wide), &bindings, grid)
 }
 
 /// dx (+)= conv'(dy).
-pub fn grad_input(label: &str, conv: &Conv, tuning: &Tuning, [dy, weight, dx]: [Slice; 3], accumulate: bool) -> Pass {
+pub fn grad_input(
+    label: &str,
+    conv: &Conv,
+    tuning: &Tuning,
+    tile: Tile,
+    [dy, weight, dx]: [Slice; 3],
+    accumulate: bool,
+) -> Pass {
     let channels = conv.input.channels;
-    let rows = tiles(channels, tuning) * conv.stride * conv.stride;
-    let (size, grid) = conv.gather_grid(tuning, rows, true);
-    let kernel = Kernel::new("conv_dense_gather").define("WG", size).define("TILE", tile(channels, tuning));
-    let kernel = shape(conv, kernel.define("TRANSPOSED", 1).define_if(accumulate, "ACCUMULATE"))
+    let (kernel, grid) = gather(conv, tuning, tile, channels, true);
+    let kernel = kernel
+        .define("TRANSPOSED", 1)
+        .define_if(accumulate, "ACCUMULATE")
         .set("CHANNELS", channels)
         .set("TERMS", conv.output.channels)
         .set("CHANNEL_STEP", conv.kernel * conv.kernel)
         .set("TERM_STEP", conv.row_length())
-        .set("IN_PLANE", conv.output.plane())
-        .set("IN_ROW", conv.output.row());
-    Pass::dispatch(format!("{label}: grad_input"), conv.backward_constants(kernel), &[dy, weight, dx], grid)
+        .set("IN_PLANE", conv.output.plane() / tile.unit())
+        .set("IN_ROW", conv.output.row() / tile.unit());
+    let kernel = conv.backward_constants(kernel, tile.wide);
+    Pass::dispatch(format!("{label}: grad_input"), kernel, &[dy, weight, dx], grid)
 }
 
 /// Gradient of every position of the weight.
-pub fn grad_weight(label: &str, conv: &Conv, tuning: &Tuning, x: Slice, dy: Slice, weight_grad: Slice) -> Pass {
+pub fn grad_weight(
+    label: &str,
+    conv: &Conv,
+    tuning: &Tuning,
+    how: WeightSum,
+    [x, dy, weight_grad]: [Slice; 3],
+) -> Pass {
+    let (tile, team, wide) = match how {
+        WeightSum::Dense { tile, team, wide } => (tile, team, wide),
+        WeightSum::Sparse { team, wide } => (1, team, wide),
+    };
     let taps = (conv.kernel * conv.kernel) as u32;
-    let pairs = conv.input.channels * conv.output.channels;
-    let (kernel, grid) = conv.weight_kernel(tuning, "conv_dense_grad_weight", pairs, taps);
+    let tiles = conv.input.channels * conv.output.channels.div_ceil(tile as usize);
+    let (kernel, grid) = conv.weight_kernel(tuning, (team, wide), "conv_dense_grad_weight", (tiles, tile * taps));
     let kernel = kernel
+        .define("TILE", tile)
         .define("TAPS", taps)
         .define("KERNEL", conv.kernel as u32)
-        .set("PAIRS", pairs)
+        .set("TILES", tiles)
         .set("IN_CHANNELS", conv.input.channels)
-        .set("IN_PLANE", conv.input.plane())
-        .set("IN_ROW", conv.input.row());
-    let kernel = conv.weight_constants(kernel);
+        .set("OUT_CHANNELS", conv.output.channels)
+        .set("IN_PLANE", conv.input.plane() / (1 + usize::from(wide)))
+        .set("IN_ROW", conv.input.row() / (1 + usize::from(wide)));
     Pass::dispatch(format!("{label}: grad_weight"), kernel, &[x, dy, weight_grad], grid)
 }
 
@@ -70,14 +119,25 @@ pub fn grad_bias(label: &str, conv: &Conv, tuning: &Tuning, dy: Slice, bias_grad
     Pass::dispatch(format!("{label}: grad_bias"), kernel, &[dy, bias_grad], [y.channels as u32, 1, 1])
 }
 
-fn shape(conv: &Conv, kernel: Kernel) -> Kernel {
-    kernel.set("KERNEL", conv.kernel).set("PADDING", conv.padding).set("STRIDE", conv.stride).set("LEAD", conv.lead())
-}
-
-fn tile(channels: usize, tuning: &Tuning) -> u32 {
-    tuning.dense_tile.min(channels as u32)
-}
-
-fn tiles(channels: usize, tuning: &Tuning) -> usize {
-    channels.div_ceil(tile(channels, tuning) as usize)
+/// A gather's kernel without what depends on its direction, and its grid.
+fn gather(conv: &Conv, tuning: &Tuning, tile: Tile, channels: usize, backward: bool) -> (Kernel, [u32; 3]) {
+    let classes = if backward { conv.stride * conv.stride } else { 1 };
+    let lanes = if tile.shuffle { tuning.lanes } else { 1 };
+    let rows = channels.div_ceil(tile.channels as usize) * classes;
+    let (size, grid) = conv.gather_grid(tuning, rows, backward, (tile.row * tile.unit() as u32, lanes));
+    let step = if backward { 1 } else { conv.stride as u32 };
+    let mut kernel = Kernel::new("conv_dense_gather")
+        .define("WG", size)
+        .define("TILE", tile.channels)
+        .define("ROW", tile.row)
+        .define_if(tile.shuffle, "SHUFFLE");
+    if classes == 1 {
+        kernel = kernel
+            .define("SHARED", 1)
+            .define("KERNEL", conv.kernel as u32)
+            .define("STEP", step)
+            .define("LOADS", (tile.row - 1) * step + conv.kernel as u32);
+    }
+    let kernel = kernel.set("KERNEL", conv.kernel).set("PADDING", conv.padding);
+    (kernel.set("STRIDE", conv.stride).set("LEAD", conv.lead()), grid)
 }

@@ -14,10 +14,11 @@ pub mod reference;
 pub mod sgd;
 mod step;
 pub mod topology;
+pub mod trial;
 mod tuning;
 
 pub use conv::Conv;
-pub use conv_sparse::SparseIndex;
+pub use conv_sparse::{SparseConv, SparseIndex};
 pub use layout::{BLOCK, Layout};
 pub use step::StepParams;
-pub use tuning::Tuning;
+pub use tuning::{Choice, Gather, Team, Tuning, WeightSum};

@@ -8,7 +8,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Conv, SparseIndex, Tuning, conv_sparse::groups_most};
+use super::{Choice, Conv, SparseIndex, Tuning, conv_sparse::groups_most};
 use crate::gpu::{ALIGNMENT, BufferPlan, Kernel, Pass, Slice, fold};
 
 /// What an update did to a layer; twin of the counters in `topology_stats.wgsl`.
@@ -137,6 +137,11 @@ impl Scratch {
 }
 
 impl SparseLayer {
+    /// The candidates that this layer runs.
+    pub fn choice(&self, tuning: &Tuning) -> Choice {
+        tuning.choice(&self.conv, self.index.entries as f64 / self.conv.numel() as f64)
+    }
+
     fn words(&self) -> usize {
         self.conv.numel().div_ceil(32)
     }

@@ -1,29 +1,274 @@
-//! Tile shapes of the kernels. What helps one driver hurts another, so they are data, chosen per adapter.
+//! Which kernel candidate each convolution runs, and with what tile. What helps one driver hurts another (three versions of
+//! one software driver had three winners), so the choices are data: a table of defaults here, or `train::autotune`'s.
 
-use crate::gpu::AdapterSummary;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-/// Workgroup sizes (powers of two, at most 256) and tiles.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+use serde::{Deserialize, Serialize};
+
+use super::Conv;
+use crate::gpu::Gpu;
+
+/// How the forward pass or the input gradient of a convolution runs. All candidates sum in the order of the weight, and so
+/// give the same bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gather {
+    /// Active weights one by one.
+    Sparse {
+        /// Weights that the lanes of a subgroup load at once and hand round; 0: every invocation loads each.
+        chunk: u32,
+        /// Eight images as four 64-bit words, instead of four.
+        wide: bool,
+    },
+    /// Every weight; those of a sparse layer are spread out into a scratch first.
+    Dense {
+        /// Channels of the result an invocation.
+        tile: u32,
+        /// Neighbouring pixels of the result an invocation.
+        row: u32,
+        /// Lanes load one channel's weights each and hand them round.
+        shuffle: bool,
+        wide: bool,
+    },
+}
+
+/// Who carries out one sum of a weight gradient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Team {
+    /// One invocation alone.
+    Invocation,
+    /// The lanes of a subgroup share the images and pixels.
+    Subgroup,
+    /// A workgroup shares them, and meets at a barrier.
+    Workgroup,
+}
+
+/// How the weight gradient of a convolution runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WeightSum {
+    /// Active weights only.
+    Sparse { team: Team, wide: bool },
+    /// Every weight; those of a sparse layer go to a scratch, and the active ones are collected from it.
+    Dense {
+        /// Output channels a sum.
+        tile: u32,
+        team: Team,
+        wide: bool,
+    },
+}
+
+impl std::fmt::Display for Gather {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match *self {
+            Gather::Sparse { chunk, wide } => {
+                write!(f, "sparse{}{}", if chunk > 0 { " shuffle" } else { "" }, if wide { " wide" } else { "" })
+            }
+            Gather::Dense { tile, row, shuffle, wide } => {
+                let (shuffle, wide) = (if shuffle { " shuffle" } else { "" }, if wide { " wide" } else { "" });
+                write!(f, "dense {tile}x{row}{shuffle}{wide}")
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for WeightSum {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (team, wide) = match *self {
+            WeightSum::Sparse { team, wide } => {
+                f.write_str("sparse")?;
+                (team, wide)
+            }
+            WeightSum::Dense { tile, team, wide } => {
+                write!(f, "dense {tile}")?;
+                (team, wide)
+            }
+        };
+        let team = match team {
+            Team::Invocation => " invocation",
+            Team::Subgroup => " subgroup",
+            Team::Workgroup => " workgroup",
+        };
+        write!(f, "{team}{}", if wide { " wide" } else { "" })
+    }
+}
+
+impl WeightSum {
+    /// This one if it sums for every weight, else the default that does.
+    pub fn dense(self, conv: &Conv) -> Self {
+        match self {
+            WeightSum::Sparse { team, wide } => WeightSum::Dense { tile: weight_tile(conv), team, wide },
+            WeightSum::Dense { .. } => self,
+        }
+    }
+}
+
+/// The candidates that one layer runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    pub forward: Gather,
+    pub grad_input: Gather,
+    pub grad_weight: WeightSum,
+}
+
+impl Choice {
+    /// Whether a sparse layer would need the scratch.
+    pub fn is_dense(&self) -> bool {
+        matches!(self.forward, Gather::Dense { .. })
+            || matches!(self.grad_input, Gather::Dense { .. })
+            || matches!(self.grad_weight, WeightSum::Dense { .. })
+    }
+}
+
+/// Sizes of workgroups and tiles on one adapter, and its choices of candidates.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Tuning {
-    /// Invocations of a gather (convolution forward and input gradient).
+    /// Invocations of a gather (a power of two, at most 256).
     pub gather: u32,
-    /// Invocations of a sum over images and pixels (weight gradients, statistics).
+    /// Invocations of a sum over images and pixels (likewise).
     pub reduce: u32,
-    /// Output channels that a dense gather computes at once.
-    pub dense_tile: u32,
     /// Active weights of one output channel that the sparse weight gradient computes at once.
     pub weight_group: u32,
-    /// Weight gradients by single invocations instead of workgroups.
-    pub serial_weight: bool,
+    /// Who sums a weight gradient where nothing was measured.
+    pub team: Team,
+    /// Lanes that can hand values round; 0 without subgroups.
+    pub lanes: u32,
+    /// Whether there are 64-bit integers.
+    pub wide: bool,
+    /// Measured choices, by [`Tuning::key`].
+    pub measured: Arc<BTreeMap<String, Choice>>,
 }
 
 impl Tuning {
-    /// The choice for an adapter: on a processor one vector is the widest thing there is, and barriers are dear.
-    pub fn for_adapter(adapter: &AdapterSummary) -> Self {
-        if adapter.is_software() {
-            Self { gather: 64, reduce: 8, dense_tile: 8, weight_group: 8, serial_weight: true }
-        } else {
-            Self { gather: 64, reduce: 64, dense_tile: 8, weight_group: 8, serial_weight: false }
+    /// The defaults for an adapter: on a processor one vector is the widest thing there is, and barriers are dear.
+    pub fn for_gpu(gpu: &Gpu) -> Self {
+        let software = gpu.summary.is_software();
+        Self {
+            gather: 64,
+            reduce: if software { 8 } else { 64 },
+            weight_group: 8,
+            team: match (software, gpu.shuffle_lanes) {
+                (_, 8..) => Team::Subgroup,
+                (true, _) => Team::Invocation,
+                (false, _) => Team::Workgroup,
+            },
+            lanes: gpu.shuffle_lanes,
+            wide: gpu.int64,
+            measured: Arc::default(),
         }
     }
+
+    /// What a measured choice holds for: a geometry and a density (in steps of a quarter of its binary logarithm; a
+    /// dense layer is its own step).
+    pub fn key(conv: &Conv, density: f64) -> String {
+        let step = (4.0 * density.log2()).round();
+        let (x, y) = (&conv.input, &conv.output);
+        format!(
+            "{}x{}x{} to {} k{} s{} p{} n{} d{}",
+            x.channels,
+            x.height,
+            x.width,
+            y.channels,
+            conv.kernel,
+            conv.stride,
+            conv.padding,
+            x.images,
+            if density < 1.0 { format!("{step}") } else { "ense".into() },
+        )
+    }
+
+    /// What a layer of `density` (1: dense) runs: as measured, or the default.
+    pub fn choice(&self, conv: &Conv, density: f64) -> Choice {
+        self.measured.get(&Self::key(conv, density)).copied().unwrap_or_else(|| self.default_choice(conv, density))
+    }
+
+    /// What runs where nothing was measured. The densities at which all weights cost less than the active ones are those of
+    /// a software driver (`docs/speed.md`), where a load costs as much as twenty multiplications; a tile of eight channels
+    /// needs an eighth of the loads.
+    fn default_choice(&self, conv: &Conv, density: f64) -> Choice {
+        let (wide, shuffle) = (self.wide_fits(conv), self.lanes >= 8);
+        let gather = |backward: bool| {
+            let channels = if backward { conv.input.channels } else { conv.output.channels } as u32;
+            if density > if shuffle { 0.18 } else { 0.36 } {
+                Gather::Dense { tile: channels.min(8), row: row_that_fits(conv, backward, 4), shuffle, wide: false }
+            } else {
+                Gather::Sparse { chunk: self.lanes, wide }
+            }
+        };
+        let sparse = WeightSum::Sparse { team: self.team, wide };
+        let grad_weight = if density > 0.36 { sparse.dense(conv) } else { sparse };
+        Choice { forward: gather(false), grad_input: gather(true), grad_weight }
+    }
+
+    /// Every candidate for a gather, the simplest first.
+    pub fn gathers(&self, conv: &Conv, sparse: bool, backward: bool) -> Vec<Gather> {
+        let mut all = Vec::new();
+        if sparse {
+            for wide in [false, true] {
+                for chunk in [0, self.lanes] {
+                    if (!wide || self.wide_fits(conv)) && (chunk == 0 || self.lanes > 0) {
+                        all.push(Gather::Sparse { chunk, wide });
+                    }
+                }
+            }
+            all.dedup();
+        }
+        let channels = if backward { conv.input.channels } else { conv.output.channels } as u32;
+        let tiles = [(8, 1, false), (4, 4, false), (8, 2, false), (8, 4, false), (8, 2, true)];
+        for (tile, row, wide) in tiles {
+            for shuffle in [false, true] {
+                let fits = row == row_that_fits(conv, backward, row) && (!wide || self.wide_fits(conv));
+                let tile = tile.min(channels);
+                if fits && (!shuffle || self.lanes >= tile) {
+                    all.push(Gather::Dense { tile, row, shuffle, wide });
+                }
+            }
+        }
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    /// Every candidate for a weight gradient, the simplest first.
+    pub fn weight_sums(&self, conv: &Conv, sparse: bool) -> Vec<WeightSum> {
+        let mut all = Vec::new();
+        for wide in [false, true] {
+            for team in [Team::Invocation, Team::Subgroup, Team::Workgroup] {
+                if (wide && !self.wide_fits(conv)) || (team == Team::Subgroup && self.lanes < 4) {
+                    continue;
+                }
+                if sparse {
+                    all.push(WeightSum::Sparse { team, wide });
+                }
+                let tiles = [1, 4, 8].into_iter().filter(|&tile| tile <= weight_tile(conv));
+                all.extend(tiles.map(|tile| WeightSum::Dense { tile, team, wide }));
+            }
+        }
+        all
+    }
+
+    fn wide_fits(&self, conv: &Conv) -> bool {
+        self.wide && conv.input.lanes() % 2 == 0
+    }
+}
+
+/// The largest tile of a dense weight gradient.
+fn weight_tile(conv: &Conv) -> u32 {
+    8.min(conv.output.channels as u32)
+}
+
+/// The largest power of two up to `most` that divides the pixels of a row of the result.
+fn row_that_fits(conv: &Conv, backward: bool, most: u32) -> u32 {
+    let width = if backward { conv.input.width } else { conv.output.width };
+    let step = if backward { conv.stride } else { 1 };
+    if width % step != 0 {
+        return 1;
+    }
+    let mut row = most;
+    while (width / step) % row as usize != 0 {
+        row /= 2;
+    }
+    row
 }

@@ -12,7 +12,7 @@ pub use params::{LayerPlan, ParamSlot};
 use thiserror::Error;
 
 use crate::gpu::{BufferPlan, Pass, Slice};
-use crate::model::{Graph, ParamId};
+use crate::model::{Graph, Op, ParamId};
 use crate::ops::augment::Padding;
 use crate::ops::{Layout, StepParams, Tuning};
 
@@ -174,4 +174,15 @@ impl Plan {
     pub fn layer_of(&self, param: ParamId) -> Option<&LayerPlan> {
         self.layers.iter().find(|layer| layer.param == param)
     }
+}
+
+/// Every maskable layer's name, geometry at `batch` images and density, in parameter order.
+pub fn convolutions(graph: &Graph, batch: usize, densities: &[f64]) -> Vec<(String, crate::ops::Conv, f64)> {
+    let layouts = tensors::layouts(graph, batch);
+    let of = |((param, data), &density): ((ParamId, &crate::model::Param), &f64)| {
+        let weight = |node: &&crate::model::Node| matches!(node.op, Op::Conv { weight, .. } if weight == param);
+        let conv = tensors::conv_of(graph.nodes.iter().find(weight)?, &layouts)?;
+        Some((data.name.clone(), conv, density))
+    };
+    graph.maskable().zip(densities).filter_map(of).collect()
 }

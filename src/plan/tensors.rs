@@ -122,7 +122,7 @@ pub(super) fn needs_grad(graph: &Graph) -> Vec<bool> {
 }
 
 /// Every tensor's layout, with the border that the convolutions around it need.
-fn layouts(graph: &Graph, batch: usize) -> Vec<Layout> {
+pub(super) fn layouts(graph: &Graph, batch: usize) -> Vec<Layout> {
     let mut layouts: Vec<Layout> =
         graph.tensors.iter().map(|shape| Layout::new(shape.channels, shape.height, shape.width, 0, batch)).collect();
     for node in &graph.nodes {

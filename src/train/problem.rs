@@ -83,7 +83,7 @@ impl Problem {
             nesterov: config.nesterov,
             augment: config.augment.padding(),
             images: images.len() + dataset.test.len(),
-            tuning: Tuning::for_adapter(&gpu.summary),
+            tuning: Tuning::for_gpu(gpu),
             max_binding: gpu.max_binding(),
             max_buffer: gpu.limits.max_buffer_size,
         })?;

@@ -24,13 +24,7 @@ pub fn gpu() -> Gpu {
 }
 
 pub fn tuning() -> Tuning {
-    Tuning::for_adapter(&gpu().summary)
-}
-
-/// The tile shapes that adapters get: all of them must be right on each.
-pub fn tunings() -> [Tuning; 2] {
-    let software = Tuning { gather: 64, reduce: 8, dense_tile: 8, weight_group: 8, serial_weight: true };
-    [software, Tuning { reduce: 64, serial_weight: false, ..software }]
+    Tuning::for_gpu(&gpu())
 }
 
 /// Buffers with their first contents.

@@ -1,30 +1,18 @@
-//! `itop bench`: how fast a step is.
+//! `itop bench step`: whole training steps, dense and sparse, interleaved.
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use serde::Serialize;
 
-use super::text::{bytes, table};
-use super::{Failure, GpuArgs};
+use crate::cli::text::{bytes, table};
+use crate::cli::{Failure, GpuArgs};
 use crate::data;
 use crate::train::run_folder::{SCHEMA, write_whole};
 use crate::train::{Config, Method, Problem, Trainer};
 
 #[derive(Args)]
-pub struct BenchArgs {
-    #[command(subcommand)]
-    command: BenchCommand,
-}
-
-#[derive(Subcommand)]
-enum BenchCommand {
-    /// Whole training steps, dense and sparse, interleaved
-    Step(StepArgs),
-}
-
-#[derive(Args)]
-struct StepArgs {
+pub struct StepArgs {
     #[arg(long, default_value = "resnet34")]
     model: String,
     #[arg(long, default_value = "rigl", value_parser = ["static", "set", "rigl"])]
@@ -62,13 +50,7 @@ struct Row {
     peak_gpu_bytes: u64,
 }
 
-pub fn run(args: &BenchArgs) -> Result<(), Failure> {
-    match &args.command {
-        BenchCommand::Step(args) => step(args),
-    }
-}
-
-fn step(args: &StepArgs) -> Result<(), Failure> {
+pub fn run(args: &StepArgs) -> Result<(), Failure> {
     let dataset = data::load("sample").map_err(Failure::input)?;
     let gpu = args.gpu.open()?;
     let adapter = gpu.summary.to_string();

@@ -1,0 +1,55 @@
+// Between the list of a layer's active values and their places in a dense weight: spread out with zeros elsewhere, or
+// (COLLECT) read off their places. One invocation a word of the bitset.
+
+@group(0) @binding(0) var<storage, read> active_bits: array<u32>;
+@group(0) @binding(1) var<storage, read> row_start: array<u32>;
+#ifdef COLLECT
+@group(0) @binding(2) var<storage, read_write> list: array<f32>;
+@group(0) @binding(3) var<storage, read> dense: array<f32>;
+#else
+@group(0) @binding(2) var<storage, read> list: array<f32>;
+@group(0) @binding(3) var<storage, read_write> dense: array<f32>;
+#endif
+
+// positions, and positions a row
+override COUNT: u32;
+override LENGTH: u32;
+
+#import fold
+#import bits
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let word = fold_index(wid) * 64u + lane;
+    if word * 32u >= COUNT {
+        return;
+    }
+    // The rank of the word's first position: its row's first entry, and what is active in between.
+    let row = word * 32u / LENGTH;
+    let source = row * LENGTH;
+    var at = row_start[row];
+    for (var w = source / 32u; w < word; w += 1u) {
+        at += countOneBits(active_bits[w]);
+    }
+    if source / 32u < word {
+        at -= countOneBits(bits_below(active_bits[source / 32u], source % 32u));
+    }
+    let bits = active_bits[word];
+    let end = min(32u, COUNT - word * 32u);
+    for (var i = 0u; i < end; i += 1u) {
+        let is_set = (bits >> i & 1u) == 1u;
+#ifdef COLLECT
+        if is_set {
+            list[at] = dense[word * 32u + i];
+            at += 1u;
+        }
+#else
+        var value = 0.0;
+        if is_set {
+            value = list[at];
+            at += 1u;
+        }
+        dense[word * 32u + i] = value;
+#endif
+    }
+}

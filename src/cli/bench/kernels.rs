@@ -1,0 +1,116 @@
+//! `itop bench kernels`: every candidate for every convolution of a model, in all three directions.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::cli::text::table;
+use crate::cli::{Failure, GpuArgs};
+use crate::model::{self, Shape};
+use crate::ops::trial::{Candidate, Trial};
+use crate::ops::{Conv, Tuning};
+use crate::plan::convolutions;
+use crate::sparsity::Distribution;
+use crate::train::run_folder::{SCHEMA, write_whole};
+
+#[derive(Args)]
+pub struct KernelArgs {
+    #[arg(long, default_value = "resnet34")]
+    model: String,
+    /// Sparsities of the model (ERK), comma-separated; 0: the dense kernels
+    #[arg(long, value_delimiter = ',', default_value = "0,0.9,0.98")]
+    sparsity: Vec<f64>,
+    #[arg(long, default_value_t = 32)]
+    batch_size: usize,
+    /// Only layers whose name contains this
+    #[arg(long, default_value = "")]
+    layer: String,
+    /// Only `forward`, `grad_input` or `grad_weight`
+    #[arg(long, default_value = "")]
+    direction: String,
+    /// Only candidates whose name contains this
+    #[arg(long, default_value = "")]
+    candidate: String,
+    /// Samples of each; the median counts
+    #[arg(long, default_value_t = 5)]
+    samples: usize,
+    /// Write the rows as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    #[command(flatten)]
+    gpu: GpuArgs,
+}
+
+#[derive(Serialize)]
+struct Row {
+    kernel: String,
+    layer: String,
+    direction: &'static str,
+    sparsity: f64,
+    density: f64,
+    ms: f64,
+    /// On active weights.
+    gflops: f64,
+}
+
+pub fn run(args: &KernelArgs) -> Result<(), Failure> {
+    let gpu = args.gpu.open()?;
+    let tuning = Tuning::for_gpu(&gpu);
+    let graph = model::build(&args.model, 10, Shape::new(3, 32, 32)).map_err(Failure::input)?;
+    let mut rows = Vec::new();
+    for &sparsity in &args.sparsity {
+        let densities = match sparsity {
+            0.0 => vec![1.0; graph.maskable().count()],
+            _ => Distribution::Erk.densities(&graph, 1.0 - sparsity).map_err(Failure::input)?,
+        };
+        let mut seen: Vec<Conv> = Vec::new();
+        for (name, conv, density) in convolutions(&graph, args.batch_size, &densities) {
+            if seen.contains(&conv) || !name.contains(&args.layer) {
+                continue;
+            }
+            seen.push(conv);
+            let trial = Trial::new(&gpu, &tuning, conv, density);
+            let mut trial = pollster::block_on(trial).map_err(Failure::run)?;
+            for candidate in Candidate::all(&conv, &tuning, density < 1.0).into_iter().flatten() {
+                let kernel = candidate.to_string();
+                if !candidate.direction().contains(&args.direction) || !kernel.contains(&args.candidate) {
+                    continue;
+                }
+                let seconds = trial.time(candidate, args.samples, 0.03).map_err(Failure::run)?;
+                let row = Row {
+                    kernel,
+                    layer: name.clone(),
+                    direction: candidate.direction(),
+                    sparsity,
+                    density,
+                    ms: 1e3 * seconds,
+                    gflops: 1e-9 * trial.flops() / seconds,
+                };
+                eprintln!(
+                    "{} {} {}: {:.2} ms, {:.2} GFLOP/s",
+                    row.layer, row.direction, row.kernel, row.ms, row.gflops
+                );
+                rows.push(row);
+            }
+        }
+    }
+    let cells = |row: &Row| {
+        vec![
+            row.layer.clone(),
+            format!("{:.3}", row.density),
+            row.direction.into(),
+            row.kernel.clone(),
+            format!("{:.2}", row.ms),
+            format!("{:.2}", row.gflops),
+        ]
+    };
+    let head = ["layer", "density", "direction", "candidate", "ms", "GFLOP/s"];
+    print!("{}", table(&head, &rows.iter().map(cells).collect::<Vec<_>>()));
+    if let Some(path) = &args.json {
+        let value = serde_json::json!({"schema": SCHEMA, "adapter": gpu.summary.to_string(), "rows": rows});
+        let text = serde_json::to_string_pretty(&value).map_err(Failure::run)?;
+        write_whole(path, text.as_bytes()).map_err(Failure::run)?;
+    }
+    Ok(())
+}

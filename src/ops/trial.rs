@@ -1,0 +1,182 @@
+//! One convolution on its own, to time its candidates: for the autotuner and `itop bench kernels`.
+
+use web_time::Instant;
+
+use super::philox::{Purpose, unit, word};
+use super::topology::{Scratch, SparseLayer, bitset_bytes};
+use super::{Choice, Conv, Gather, SparseConv, SparseIndex, Tuning, WeightSum, conv_dense};
+use crate::gpu::{ALIGNMENT, BufferPlan, Gpu, GpuError, Machine, Pass, Slice};
+
+/// One of the three passes of a convolution, with the candidate that carries it out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Candidate {
+    Forward(Gather),
+    GradInput(Gather),
+    GradWeight(WeightSum),
+}
+
+impl Candidate {
+    /// `forward`, `grad_input` or `grad_weight`.
+    pub fn direction(&self) -> &'static str {
+        match self {
+            Candidate::Forward(_) => "forward",
+            Candidate::GradInput(_) => "grad_input",
+            Candidate::GradWeight(_) => "grad_weight",
+        }
+    }
+
+    /// All candidates of a layer, direction by direction, the simplest of each first.
+    pub fn all(conv: &Conv, tuning: &Tuning, sparse: bool) -> [Vec<Self>; 3] {
+        [
+            tuning.gathers(conv, sparse, false).into_iter().map(Candidate::Forward).collect(),
+            tuning.gathers(conv, sparse, true).into_iter().map(Candidate::GradInput).collect(),
+            tuning.weight_sums(conv, sparse).into_iter().map(Candidate::GradWeight).collect(),
+        ]
+    }
+
+    /// Puts this candidate in its place.
+    pub fn put(&self, choice: &mut Choice) {
+        match *self {
+            Candidate::Forward(how) => choice.forward = how,
+            Candidate::GradInput(how) => choice.grad_input = how,
+            Candidate::GradWeight(how) => choice.grad_weight = how,
+        }
+    }
+}
+
+impl std::fmt::Display for Candidate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Candidate::Forward(how) | Candidate::GradInput(how) => how.fmt(f),
+            Candidate::GradWeight(how) => how.fmt(f),
+        }
+    }
+}
+
+/// A convolution with random weights and activations on a device.
+pub struct Trial {
+    pub conv: Conv,
+    /// Active weights; all of them for a dense layer.
+    pub active: usize,
+    tuning: Tuning,
+    machine: Machine,
+    sparse: Option<SparseLayer>,
+    scratch: Slice,
+    x: Slice,
+    dy: Slice,
+    weight: Slice,
+    weight_grad: Slice,
+}
+
+impl Trial {
+    /// `density` of the weights are active; 1.0: a dense layer, without an index.
+    pub async fn new(gpu: &Gpu, tuning: &Tuning, conv: Conv, density: f64) -> Result<Self, GpuError> {
+        let numel = conv.numel();
+        let mut bits = vec![0u32; numel.div_ceil(32)];
+        if density < 1.0 {
+            let draw = |&i: &usize| f64::from(unit(word(1, Purpose::InitMask, 0, 0, i))) < density || i == numel / 2;
+            (0..numel).filter(draw).for_each(|i| bits[i / 32] |= 1 << (i % 32));
+        }
+        let sparse = density < 1.0;
+        let active = if sparse { bits.iter().map(|word| word.count_ones() as usize).sum() } else { numel };
+        let mut buffers = BufferPlan::default();
+        let x = buffers.storage("x", conv.input.bytes());
+        let dy = buffers.storage("dy", conv.output.bytes());
+        let [weight, weight_grad, momentum] =
+            ["weight", "weight gradient", "momentum"].map(|name| buffers.storage(name, 4 * active as u64));
+        let scratch = Scratch::new(&mut buffers, numel, active, 1, true);
+        let layer = sparse.then(|| {
+            let parts = SparseIndex::bytes(&conv, active, tuning);
+            let [row_start, shift, column_start, column_entry, column_shift, groups] =
+                parts.map(|bytes| buffers.storage("index", bytes.next_multiple_of(ALIGNMENT)).part(0, bytes.max(4)));
+            let mut bitset = |name| buffers.storage(name, bitset_bytes(numel)).part(0, bitset_bytes(numel));
+            SparseLayer {
+                conv,
+                layer: 0,
+                index: SparseIndex {
+                    entries: active,
+                    row_start,
+                    shift,
+                    column_start,
+                    column_entry,
+                    column_shift,
+                    groups,
+                },
+                value: weight,
+                momentum,
+                active: bitset("active"),
+                explored: bitset("explored"),
+                reliable: bitset("reliable"),
+            }
+        });
+        let mut machine = Machine::new(gpu.clone(), &buffers).await?;
+        let noise: Vec<f32> = (0..16384).map(|i| 2.0 * unit(word(1, Purpose::Split, 0, 0, i)) - 1.0).collect();
+        for slice in [x, dy, weight] {
+            for at in (0..slice.bytes).step_by(4 * noise.len()) {
+                let bytes = (slice.bytes - at).min(4 * noise.len() as u64);
+                machine.write(slice.part(at, bytes), &noise[..bytes as usize / 4]);
+            }
+        }
+        if let Some(layer) = &layer {
+            machine.write(layer.active, &bits);
+            let program = machine.prepare(&layer.index("trial", tuning, &scratch), |_| ())?;
+            machine.submit(&program);
+        }
+        let tuning = tuning.clone();
+        let scratch = scratch.score;
+        Ok(Self { conv, active, tuning, machine, sparse: layer, scratch, x, dy, weight, weight_grad })
+    }
+
+    /// Floating-point operations of one pass on the active weights (a multiplication and an addition are two).
+    pub fn flops(&self) -> f64 {
+        2.0 * (self.active * self.conv.output.pixels() * self.conv.input.images) as f64
+    }
+
+    /// Seconds that `candidate` takes: the median of `samples` samples of at least `least` seconds each.
+    pub fn time(&mut self, candidate: Candidate, samples: usize, least: f64) -> Result<f64, GpuError> {
+        let program = self.machine.prepare(&self.passes(candidate), |_| ())?;
+        let run = |count: usize| -> Result<f64, GpuError> {
+            let start = Instant::now();
+            let mut last = None;
+            for _ in 0..count {
+                last = Some(self.machine.submit(&program));
+            }
+            self.machine.wait(last)?;
+            Ok(start.elapsed().as_secs_f64())
+        };
+        // The first run compiles, on drivers that do so late.
+        run(1)?;
+        let count = (least / run(1)?.max(1e-6)).ceil().clamp(1.0, 1000.0) as usize;
+        let mut times = (0..samples.max(1)).map(|_| run(count)).collect::<Result<Vec<_>, _>>()?;
+        times.sort_by(f64::total_cmp);
+        Ok(times[times.len() / 2] / count as f64)
+    }
+
+    fn passes(&self, candidate: Candidate) -> Vec<Pass> {
+        let (conv, tuning) = (&self.conv, &self.tuning);
+        let sparse = self.sparse.as_ref().map(|layer| SparseConv {
+            label: "trial",
+            conv,
+            tuning,
+            index: &layer.index,
+            active: layer.active,
+            scratch: self.scratch,
+        });
+        let (x, dy, weight) = (self.x, self.dy, self.weight);
+        let sum = [x, dy, self.weight_grad];
+        match (candidate, sparse) {
+            (Candidate::Forward(how), Some(sparse)) => sparse.forward(how, [x, weight, dy], None),
+            (Candidate::GradInput(how), Some(sparse)) => sparse.grad_input(how, [dy, weight, x], false),
+            (Candidate::GradWeight(how), Some(sparse)) => sparse.grad_weight(how, sum),
+            (Candidate::Forward(how), None) => {
+                let tile = conv_dense::Tile::of(how);
+                vec![conv_dense::forward("trial", conv, tuning, tile, [x, weight, dy], None)]
+            }
+            (Candidate::GradInput(how), None) => {
+                let tile = conv_dense::Tile::of(how);
+                vec![conv_dense::grad_input("trial", conv, tuning, tile, [dy, weight, x], false)]
+            }
+            (Candidate::GradWeight(how), None) => vec![conv_dense::grad_weight("trial", conv, tuning, how, sum)],
+        }
+    }
+}
