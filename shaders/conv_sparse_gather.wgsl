@@ -36,6 +36,14 @@ override OUT_STEP: u32;
 override OUT_H: u32;
 override OUT_W: u32;
 
+fn weight_of(e: u32) -> f32 {
+#ifdef TRANSPOSED
+    return weight[entry[e]];
+#else
+    return weight[e];
+#endif
+}
+
 @compute @workgroup_size($WG)
 fn main(
     @builtin(workgroup_id) wid: vec3<u32>,
@@ -65,26 +73,26 @@ fn main(
     for (var first = row_start[wid.x]; first < end; first += $CHUNKu) {
         let e = min(first + mine % $CHUNKu, end - 1u);
         let my_shift = shift[e] / WIDTH;
-#ifdef TRANSPOSED
-        let my_weight = weight[entry[e]];
-#else
-        let my_weight = weight[e];
-#endif
-        // Counted so that a compiler does not see at most $CHUNK rounds and unroll them: loads are long code on some drivers.
+        let my_weight = weight_of(e);
+        // Counted so that a compiler does not see at most $CHUNK rounds and unroll all: loads are long code on some drivers.
         let last = min(first + $CHUNKu, end);
-        for (var i = first; i < last; i += 1u) {
+        var i = first;
+        for (; i + $UNROLLu <= last; i += $UNROLLu) {
+#for j in 0..$UNROLL
+            let v$j = input[base + subgroupShuffle(my_shift, i - first + $ju)];
+#endfor
+#for j in 0..$UNROLL
+            sum = add(sum, subgroupShuffle(my_weight, i - first + $ju), v$j);
+#endfor
+        }
+        for (; i < last; i += 1u) {
             let v = input[base + subgroupShuffle(my_shift, i - first)];
             sum = add(sum, subgroupShuffle(my_weight, i - first), v);
         }
     }
 #else
     for (var e = row_start[wid.x]; e < end; e += 1u) {
-#ifdef TRANSPOSED
-        let w = weight[entry[e]];
-#else
-        let w = weight[e];
-#endif
-        sum = add(sum, w, input[base + shift[e] / WIDTH]);
+        sum = add(sum, weight_of(e), input[base + shift[e] / WIDTH]);
     }
 #endif
     if inside {

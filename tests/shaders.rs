@@ -49,7 +49,7 @@ fn every_permutation_validates() {
                         "KERNEL" => 3,
                         "TAPS" => 9,
                         "GROUP" | "CHUNK" => 8,
-                        "TILE" | "ROW" | "STEP" => 2,
+                        "TILE" | "ROW" | "STEP" | "UNROLL" => 2,
                         "LOADS" => 5,
                         "RESULT" => 5,
                         "FACTORS" => 20,

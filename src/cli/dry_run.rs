@@ -15,12 +15,14 @@ pub fn describe(problem: &Problem, gpu: &Gpu) -> String {
         .map(|layer| {
             let param = &problem.graph.params[layer.param];
             let shape = param.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("x");
-            let density = layer.active as f64 / layer.numel as f64;
-            let kernel = if layer.sparse.is_some() { "conv_sparse" } else { "conv_dense" };
-            vec![layer.name.clone(), shape, format!("{density:.4}"), count(layer.active), kernel.into()]
+            let choice = problem.tuning.choice(&layer.conv, layer.density());
+            let kernels = [choice.forward.to_string(), choice.grad_input.to_string(), choice.grad_weight.to_string()];
+            let mut row = vec![layer.name.clone(), shape, format!("{:.4}", layer.density()), count(layer.active)];
+            row.extend(kernels);
+            row
         })
         .collect();
-    let mut text = table(&["layer", "shape", "density", "active", "kernel"], &rows);
+    let mut text = table(&["layer", "shape", "density", "active", "forward", "grad_input", "grad_weight"], &rows);
     let (active, maskable) = (problem.active(), problem.maskable());
     text += &format!(
         "\nactive: {} of {} maskable parameters ({})\n\n",

@@ -9,6 +9,7 @@ mod failure;
 mod progress;
 mod text;
 mod train;
+mod tuning;
 
 use std::process::ExitCode;
 

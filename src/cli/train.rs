@@ -9,12 +9,13 @@ use clap::Args;
 
 use super::progress::Progress;
 use super::text::percent;
+use super::tuning::TuningArgs;
 use super::{Failure, GpuArgs, dry_run};
 use crate::data;
 use crate::train::config::Layers;
 use crate::train::presets::preset;
 use crate::train::run_folder::RunFolder;
-use crate::train::{Config, End, Method, Problem, Trainer};
+use crate::train::{Config, End, Method, Trainer};
 
 #[derive(Args)]
 pub struct TrainArgs {
@@ -54,6 +55,8 @@ pub struct TrainArgs {
     /// Print what the run would be, and stop
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    tuning: TuningArgs,
     #[command(flatten)]
     gpu: GpuArgs,
 }
@@ -112,7 +115,8 @@ pub fn run(args: &TrainArgs) -> Result<(), Failure> {
     }
     let dataset = data::load(&config.data).map_err(Failure::input)?;
     let gpu = args.gpu.open()?;
-    let problem = Problem::new(config, &dataset, &gpu).map_err(Failure::input)?;
+    let resumed = args.out.as_ref().filter(|_| args.resume);
+    let problem = args.tuning.problem(config, &dataset, &gpu, resumed)?;
     if let Some(warning) = dry_run::warning(&problem) {
         eprintln!("warning: {warning}");
     }
@@ -157,7 +161,9 @@ pub fn run(args: &TrainArgs) -> Result<(), Failure> {
             trainer.initialise();
             let path =
                 out.clone().unwrap_or_else(|| RunFolder::first_free(&PathBuf::from("runs").join(config.run_name())));
-            RunFolder::create(&path, &config.to_toml()).map_err(Failure::input)?
+            let folder = RunFolder::create(&path, &config.to_toml()).map_err(Failure::input)?;
+            folder.tuning(&problem.tuning).map_err(Failure::input)?;
+            folder
         }
     };
     println!("run folder: {}", folder.path().display());

@@ -32,6 +32,8 @@ pub const KERNELS: &[(&str, &str)] = sources![
     "index_rows",
     "loss",
     "loss_reduce",
+    "peak_copy",
+    "peak_fma",
     "philox_test",
     "pointwise_backward",
     "pointwise_forward",

@@ -115,8 +115,11 @@ impl SparseConv<'_> {
 
     fn gather(&self, kernel: Kernel, rows: usize, (chunk, wide): (u32, bool), backward: bool) -> (Kernel, [u32; 3]) {
         let (size, grid) = self.conv.gather_grid(self.tuning, rows, backward, (1 + u32::from(wide), chunk.max(1)));
-        let kernel = kernel.define("WG", size);
-        (if chunk > 0 { kernel.define("SHUFFLE", 1).define("CHUNK", chunk) } else { kernel }, grid)
+        let mut kernel = kernel.define("WG", size);
+        if chunk > 0 {
+            kernel = kernel.define("SHUFFLE", 1).define("CHUNK", chunk).define("UNROLL", self.tuning.unroll);
+        }
+        (kernel, grid)
     }
 
     /// This layer's part of the scratch.

@@ -132,8 +132,9 @@ impl Trial {
         2.0 * (self.active * self.conv.output.pixels() * self.conv.input.images) as f64
     }
 
-    /// Seconds that `candidate` takes: the median of `samples` samples of at least `least` seconds each.
-    pub fn time(&mut self, candidate: Candidate, samples: usize, least: f64) -> Result<f64, GpuError> {
+    /// Seconds that `candidate` takes: the median of `samples` samples of at least `least` seconds each; or of one sample, if
+    /// that is twice `enough` already.
+    pub fn time(&mut self, candidate: Candidate, samples: usize, least: f64, enough: f64) -> Result<f64, GpuError> {
         let program = self.machine.prepare(&self.passes(candidate), |_| ())?;
         let run = |count: usize| -> Result<f64, GpuError> {
             let start = Instant::now();
@@ -146,7 +147,11 @@ impl Trial {
         };
         // The first run compiles, on drivers that do so late.
         run(1)?;
-        let count = (least / run(1)?.max(1e-6)).ceil().clamp(1.0, 1000.0) as usize;
+        let once = run(1)?;
+        if once > 2.0 * enough {
+            return Ok(once);
+        }
+        let count = (least / once.max(1e-6)).ceil().clamp(1.0, 1000.0) as usize;
         let mut times = (0..samples.max(1)).map(|_| run(count)).collect::<Result<Vec<_>, _>>()?;
         times.sort_by(f64::total_cmp);
         Ok(times[times.len() / 2] / count as f64)

@@ -131,6 +131,8 @@ pub struct Tuning {
     pub reduce: u32,
     /// Active weights of one output channel that the sparse weight gradient computes at once.
     pub weight_group: u32,
+    /// Loads that a loop over shuffled weights has under way.
+    pub unroll: u32,
     /// Who sums a weight gradient where nothing was measured.
     pub team: Team,
     /// Lanes that can hand values round; 0 without subgroups.
@@ -149,6 +151,7 @@ impl Tuning {
             gather: 64,
             reduce: if software { 8 } else { 64 },
             weight_group: 8,
+            unroll: 2,
             team: match (software, gpu.shuffle_lanes) {
                 (_, 8..) => Team::Subgroup,
                 (true, _) => Team::Invocation,

@@ -30,6 +30,13 @@ pub struct LayerPlan {
     pub sparse: Option<SparseLayer>,
 }
 
+impl LayerPlan {
+    /// Share of the weights that is active.
+    pub fn density(&self) -> f64 {
+        self.active as f64 / self.numel as f64
+    }
+}
+
 pub(super) struct Params {
     pub slots: Vec<ParamSlot>,
     pub layers: Vec<LayerPlan>,

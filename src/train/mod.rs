@@ -1,5 +1,6 @@
 //! One run of training: configuration, problem, trainer, checkpoint, run folder.
 
+pub mod autotune;
 pub mod checkpoint;
 pub mod config;
 pub mod lr;

@@ -41,6 +41,7 @@ pub struct Problem {
     pub split: Split,
     /// Realised share of active weights of each maskable parameter.
     pub densities: Vec<f64>,
+    pub tuning: Tuning,
     pub plan: Plan,
 }
 
@@ -53,8 +54,13 @@ pub struct Initial {
 }
 
 impl Problem {
-    /// Plans the run of `config` on `dataset` for the limits of `gpu`.
+    /// Plans the run of `config` on `dataset` for the limits of `gpu`, with its default kernels.
     pub fn new(config: Config, dataset: &Dataset, gpu: &Gpu) -> Result<Self, ProblemError> {
+        Self::with_tuning(config, dataset, gpu, Tuning::for_gpu(gpu))
+    }
+
+    /// The same with the kernels that `tuning` chooses.
+    pub fn with_tuning(config: Config, dataset: &Dataset, gpu: &Gpu, tuning: Tuning) -> Result<Self, ProblemError> {
         config.validate()?;
         let images = &dataset.train;
         let input = Shape::new(images.channels, images.height, images.width);
@@ -83,11 +89,11 @@ impl Problem {
             nesterov: config.nesterov,
             augment: config.augment.padding(),
             images: images.len() + dataset.test.len(),
-            tuning: Tuning::for_gpu(gpu),
+            tuning: tuning.clone(),
             max_binding: gpu.max_binding(),
             max_buffer: gpu.limits.max_buffer_size,
         })?;
-        Ok(Self { config, graph, split, densities, plan })
+        Ok(Self { config, graph, split, densities, tuning, plan })
     }
 
     /// Steps of an epoch; the last may be short.

@@ -3,12 +3,15 @@
 //! `config.toml`, `metrics.jsonl`, `exploration.jsonl`, `last.safetensors`, `best.safetensors`, `summary.json`; the schema is
 //! `docs/run-folder.md`. Whole files are written to a temporary name, synced and renamed; lines are appended whole.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::ops::{Choice, Tuning};
 
 /// Version of every file's schema.
 pub const SCHEMA: u32 = 1;
@@ -107,6 +110,21 @@ impl RunFolder {
         }
         *self = Self::open(&self.path)?;
         Ok(())
+    }
+
+    /// Writes `tuning.json`: the kernels that measurement chose, so that a resumed run takes the same ones.
+    pub fn tuning(&self, tuning: &Tuning) -> Result<(), FolderError> {
+        let mut text = serde_json::to_string_pretty(&*tuning.measured).unwrap_or_default();
+        text.push('\n');
+        write_whole(&self.path.join("tuning.json"), text.as_bytes())
+    }
+
+    /// The kernels that the run in `path` was started with.
+    pub fn read_tuning(path: &Path) -> Result<BTreeMap<String, Choice>, FolderError> {
+        let file = path.join("tuning.json");
+        let text = fs::read_to_string(&file).map_err(io_error("read", &file))?;
+        let invalid = |error: serde_json::Error| io::Error::new(io::ErrorKind::InvalidData, error);
+        serde_json::from_str(&text).map_err(invalid).map_err(io_error("read", &file))
     }
 
     /// Writes `summary.json`.

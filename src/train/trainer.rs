@@ -542,6 +542,12 @@ impl<'a> Trainer<'a> {
         Ok(self.machine.profile(&self.train).await?)
     }
 
+    /// A step that ends with a topology update, every pass timed; empty without growth.
+    pub async fn profile_update(&mut self) -> Result<(Vec<(String, f64)>, bool), TrainError> {
+        self.write_wanted(self.progress.step.max(1));
+        Ok(self.machine.profile(&self.update).await?)
+    }
+
     /// Passes a training step has.
     pub fn passes(&self) -> usize {
         self.train.len()

@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use crate::cli::text::table;
+use super::peak::peak_flops;
+use super::write_json;
+use crate::cli::text::{percent, table};
 use crate::cli::{Failure, GpuArgs};
 use crate::model::{self, Shape};
 use crate::ops::trial::{Candidate, Trial};
 use crate::ops::{Conv, Tuning};
 use crate::plan::convolutions;
 use crate::sparsity::Distribution;
-use crate::train::run_folder::{SCHEMA, write_whole};
 
 #[derive(Args)]
 pub struct KernelArgs {
@@ -52,12 +53,15 @@ struct Row {
     ms: f64,
     /// On active weights.
     gflops: f64,
+    /// Of the adapter's measured peak.
+    share_of_peak: f64,
 }
 
 pub fn run(args: &KernelArgs) -> Result<(), Failure> {
     let gpu = args.gpu.open()?;
     let tuning = Tuning::for_gpu(&gpu);
     let graph = model::build(&args.model, 10, Shape::new(3, 32, 32)).map_err(Failure::input)?;
+    let peak = peak_flops(&gpu).map_err(Failure::run)?;
     let mut rows = Vec::new();
     for &sparsity in &args.sparsity {
         let densities = match sparsity {
@@ -77,7 +81,7 @@ pub fn run(args: &KernelArgs) -> Result<(), Failure> {
                 if !candidate.direction().contains(&args.direction) || !kernel.contains(&args.candidate) {
                     continue;
                 }
-                let seconds = trial.time(candidate, args.samples, 0.03).map_err(Failure::run)?;
+                let seconds = trial.time(candidate, args.samples, 0.03, f64::INFINITY).map_err(Failure::run)?;
                 let row = Row {
                     kernel,
                     layer: name.clone(),
@@ -86,6 +90,7 @@ pub fn run(args: &KernelArgs) -> Result<(), Failure> {
                     density,
                     ms: 1e3 * seconds,
                     gflops: 1e-9 * trial.flops() / seconds,
+                    share_of_peak: trial.flops() / seconds / peak,
                 };
                 eprintln!(
                     "{} {} {}: {:.2} ms, {:.2} GFLOP/s",
@@ -103,14 +108,10 @@ pub fn run(args: &KernelArgs) -> Result<(), Failure> {
             row.kernel.clone(),
             format!("{:.2}", row.ms),
             format!("{:.2}", row.gflops),
+            percent(row.share_of_peak),
         ]
     };
-    let head = ["layer", "density", "direction", "candidate", "ms", "GFLOP/s"];
+    let head = ["layer", "density", "direction", "candidate", "ms", "GFLOP/s", "of peak"];
     print!("{}", table(&head, &rows.iter().map(cells).collect::<Vec<_>>()));
-    if let Some(path) = &args.json {
-        let value = serde_json::json!({"schema": SCHEMA, "adapter": gpu.summary.to_string(), "rows": rows});
-        let text = serde_json::to_string_pretty(&value).map_err(Failure::run)?;
-        write_whole(path, text.as_bytes()).map_err(Failure::run)?;
-    }
-    Ok(())
+    write_json(args.json.as_ref(), &gpu.summary.to_string(), &rows)
 }

@@ -1,11 +1,18 @@
 //! `itop bench`: how fast the kernels and a step are.
 
 mod kernels;
+mod peak;
 mod step;
+mod topology;
+
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 
 use super::Failure;
+use crate::train::run_folder::{SCHEMA, write_whole};
+use crate::train::{Config, Method};
 
 #[derive(Args)]
 pub struct BenchArgs {
@@ -15,15 +22,66 @@ pub struct BenchArgs {
 
 #[derive(Subcommand)]
 enum BenchCommand {
+    /// Arithmetic and copies as fast as the adapter does them
+    Peak(peak::PeakArgs),
     /// Every kernel candidate of every convolution, at each sparsity
     Kernels(kernels::KernelArgs),
     /// Whole training steps, dense and sparse, interleaved
     Step(step::StepArgs),
+    /// What a topology update costs beside a step
+    Topology(topology::TopologyArgs),
 }
 
 pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     match &args.command {
+        BenchCommand::Peak(args) => peak::run(args),
         BenchCommand::Kernels(args) => kernels::run(args),
         BenchCommand::Step(args) => step::run(args),
+        BenchCommand::Topology(args) => topology::run(args),
     }
+}
+
+/// The run whose steps are timed; sparsity 0 is the dense network.
+fn config(model: &str, method: Method, sparsity: f64, batch_size: usize) -> Config {
+    Config {
+        model: model.into(),
+        data: "sample".into(),
+        batch_size,
+        method: if sparsity == 0.0 { Method::Dense } else { method },
+        sparsity,
+        // Ordinary steps only: updates are timed by `bench topology`.
+        delta_t: usize::MAX >> 1,
+        ..Config::default()
+    }
+}
+
+fn method(name: &str) -> Method {
+    match name {
+        "static" => Method::Static,
+        "set" => Method::Set,
+        _ => Method::Rigl,
+    }
+}
+
+fn write_json(path: Option<&PathBuf>, adapter: &str, rows: &impl Serialize) -> Result<(), Failure> {
+    let Some(path) = path else { return Ok(()) };
+    let value = serde_json::json!({"schema": SCHEMA, "adapter": adapter, "rows": rows});
+    let text = serde_json::to_string_pretty(&value).map_err(Failure::run)?;
+    write_whole(path, text.as_bytes()).map_err(Failure::run)
+}
+
+/// Milliseconds by kind of pass (what follows the layer's name in its label), the slowest first.
+fn group(passes: &[(String, f64)]) -> serde_json::Map<String, serde_json::Value> {
+    let mut sums: Vec<(String, f64)> = Vec::new();
+    for (label, ms) in passes {
+        let (layer, operation) = label.split_once(": ").unwrap_or(("", label));
+        let norm = layer.contains("bn") || layer.ends_with("shortcut.1");
+        let name = if norm { format!("pointwise {operation}") } else { operation.to_string() };
+        match sums.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, sum)) => *sum += ms,
+            None => sums.push((name, *ms)),
+        }
+    }
+    sums.sort_by(|a, b| b.1.total_cmp(&a.1));
+    sums.into_iter().map(|(name, ms)| (name, ms.into())).collect()
 }

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
+use super::{config, group, method, write_json};
 use crate::cli::text::{bytes, table};
+use crate::cli::tuning::TuningArgs;
 use crate::cli::{Failure, GpuArgs};
 use crate::data;
-use crate::train::run_folder::{SCHEMA, write_whole};
-use crate::train::{Config, Method, Problem, Trainer};
+use crate::train::{Method, Trainer};
 
 #[derive(Args)]
 pub struct StepArgs {
@@ -31,6 +32,8 @@ pub struct StepArgs {
     /// Write the rows as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    #[command(flatten)]
+    tuning: TuningArgs,
     #[command(flatten)]
     gpu: GpuArgs,
 }
@@ -54,23 +57,10 @@ pub fn run(args: &StepArgs) -> Result<(), Failure> {
     let dataset = data::load("sample").map_err(Failure::input)?;
     let gpu = args.gpu.open()?;
     let adapter = gpu.summary.to_string();
-    let method = match args.method.as_str() {
-        "static" => Method::Static,
-        "set" => Method::Set,
-        _ => Method::Rigl,
-    };
+    let method = method(&args.method);
     let problem = |sparsity: f64| {
-        let config = Config {
-            model: args.model.clone(),
-            data: "sample".into(),
-            batch_size: args.batch_size,
-            method: if sparsity == 0.0 { Method::Dense } else { method },
-            sparsity,
-            // Ordinary steps only: updates are timed by `bench topology`.
-            delta_t: usize::MAX >> 1,
-            ..Config::default()
-        };
-        Problem::new(config, &dataset, &gpu).map_err(Failure::input)
+        let config = config(&args.model, method, sparsity, args.batch_size);
+        args.tuning.problem(config, &dataset, &gpu, None)
     };
     let problems = args.sparsity.iter().map(|&sparsity| problem(sparsity)).collect::<Result<Vec<_>, _>>()?;
     let mut trainers = Vec::new();
@@ -137,26 +127,5 @@ pub fn run(args: &StepArgs) -> Result<(), Failure> {
             print!("{}", table(&["pass", "ms"], &row.passes.iter().map(line).collect::<Vec<_>>()));
         }
     }
-    if let Some(path) = &args.json {
-        let value = serde_json::json!({"schema": SCHEMA, "adapter": adapter, "rows": rows});
-        let text = serde_json::to_string_pretty(&value).map_err(Failure::run)?;
-        write_whole(path, text.as_bytes()).map_err(Failure::run)?;
-    }
-    Ok(())
-}
-
-/// Milliseconds by kind of pass (what follows the layer's name in its label), the slowest first.
-fn group(passes: &[(String, f64)]) -> serde_json::Map<String, serde_json::Value> {
-    let mut sums: Vec<(String, f64)> = Vec::new();
-    for (label, ms) in passes {
-        let (layer, operation) = label.split_once(": ").unwrap_or(("", label));
-        let norm = layer.contains("bn") || layer.ends_with("shortcut.1");
-        let name = if norm { format!("pointwise {operation}") } else { operation.to_string() };
-        match sums.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, sum)) => *sum += ms,
-            None => sums.push((name, *ms)),
-        }
-    }
-    sums.sort_by(|a, b| b.1.total_cmp(&a.1));
-    sums.into_iter().map(|(name, ms)| (name, ms.into())).collect()
+    write_json(args.json.as_ref(), &adapter, &rows)
 }

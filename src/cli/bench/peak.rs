@@ -1,0 +1,81 @@
+//! `itop bench peak`: arithmetic and copies as fast as the adapter does them, the floor under every kernel.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+use web_time::Instant;
+
+use super::write_json;
+use crate::cli::text::table;
+use crate::cli::{Failure, GpuArgs};
+use crate::gpu::{BufferPlan, Gpu, GpuError, Kernel, Machine, Pass, Program, fold};
+
+#[derive(Args)]
+pub struct PeakArgs {
+    /// Write the rows as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    #[command(flatten)]
+    gpu: GpuArgs,
+}
+
+#[derive(Serialize)]
+struct Row {
+    what: &'static str,
+    rate: f64,
+    unit: &'static str,
+}
+
+pub fn run(args: &PeakArgs) -> Result<(), Failure> {
+    let gpu = args.gpu.open()?;
+    let mut rows =
+        vec![Row { what: "f32 multiply-add", rate: 1e-9 * peak_flops(&gpu).map_err(Failure::run)?, unit: "GFLOP/s" }];
+    for (what, wide) in [("copy, four floats", false), ("copy, eight floats as 64-bit words", true)] {
+        if !wide || gpu.int64 {
+            let rate = 1e-9 * copy_bytes(&gpu, wide).map_err(Failure::run)?;
+            rows.push(Row { what, rate, unit: "GB/s, read and written" });
+        }
+    }
+    let cells = |row: &Row| vec![row.what.into(), format!("{:.1}", row.rate), row.unit.into()];
+    print!("{}", table(&["", "rate", "unit"], &rows.iter().map(cells).collect::<Vec<_>>()));
+    write_json(args.json.as_ref(), &gpu.summary.to_string(), &rows)
+}
+
+/// Floating-point operations a second.
+pub fn peak_flops(gpu: &Gpu) -> Result<f64, GpuError> {
+    let (groups, rounds) = if gpu.summary.is_software() { (256, 64) } else { (16_384, 256) };
+    let mut buffers = BufferPlan::default();
+    let result = buffers.storage("result", 16 * 64 * groups as u64);
+    let kernel = Kernel::new("peak_fma").set("ROUNDS", rounds);
+    let pass = Pass::dispatch("peak: multiply-add", kernel, &[result], [groups as u32, 1, 1]);
+    Ok((groups * 64 * rounds * 16 * 8 * 4 * 2) as f64 / fastest(gpu, &buffers, &pass)?)
+}
+
+/// Bytes a second, those read and those written.
+fn copy_bytes(gpu: &Gpu, wide: bool) -> Result<f64, GpuError> {
+    let bytes = (64u64 << 20).min(gpu.max_binding());
+    let count = bytes as usize / if wide { 32 } else { 16 };
+    let mut buffers = BufferPlan::default();
+    let (source, result) = (buffers.storage("source", bytes), buffers.storage("result", bytes));
+    let kernel = Kernel::new("peak_copy").define_if(wide, "WIDE").set("COUNT", count);
+    let pass = Pass::dispatch("peak: copy", kernel, &[source, result], fold(count.div_ceil(64)));
+    Ok(2.0 * bytes as f64 / fastest(gpu, &buffers, &pass)?)
+}
+
+/// Seconds of the fastest of several runs: a peak is what nothing disturbed.
+fn fastest(gpu: &Gpu, buffers: &BufferPlan, pass: &Pass) -> Result<f64, GpuError> {
+    let mut machine = pollster::block_on(Machine::new(gpu.clone(), buffers))?;
+    let program: Program = machine.prepare(std::slice::from_ref(pass), |_| ())?;
+    let mut best = f64::INFINITY;
+    for _ in 0..7 {
+        let start = Instant::now();
+        let mut last = None;
+        for _ in 0..4 {
+            last = Some(machine.submit(&program));
+        }
+        machine.wait(last)?;
+        best = best.min(start.elapsed().as_secs_f64() / 4.0);
+    }
+    Ok(best)
+}

@@ -1,0 +1,116 @@
+//! `itop bench topology`: what a topology update costs beside a step.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{config, group, method, write_json};
+use crate::cli::text::{percent, table};
+use crate::cli::tuning::TuningArgs;
+use crate::cli::{Failure, GpuArgs};
+use crate::data;
+use crate::train::Trainer;
+
+#[derive(Args)]
+pub struct TopologyArgs {
+    #[arg(long, default_value = "resnet34")]
+    model: String,
+    /// Methods, comma-separated
+    #[arg(long, value_delimiter = ',', default_value = "set,rigl", value_parser = ["set", "rigl"])]
+    method: Vec<String>,
+    /// Sparsities, comma-separated
+    #[arg(long, value_delimiter = ',', default_value = "0.9,0.99")]
+    sparsity: Vec<f64>,
+    #[arg(long, default_value_t = 32)]
+    batch_size: usize,
+    /// Steps between two updates, for the share of time
+    #[arg(long, default_value_t = 100)]
+    delta_t: usize,
+    /// Rounds; the median counts
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Write the rows as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    #[command(flatten)]
+    tuning: TuningArgs,
+    #[command(flatten)]
+    gpu: GpuArgs,
+}
+
+#[derive(Serialize)]
+struct Row {
+    model: String,
+    method: String,
+    sparsity: f64,
+    batch_size: usize,
+    step_ms: f64,
+    /// A step with an update.
+    update_step_ms: f64,
+    /// Of training time, at `delta_t`: everything that a step without an update does not do.
+    share: f64,
+    /// The same without the dense gradient.
+    topology_share: f64,
+    passes: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What gradient growth needs and an ordinary step does in another way.
+const GRADIENT: [&str; 2] = ["grad_weight", "collect"];
+
+pub fn run(args: &TopologyArgs) -> Result<(), Failure> {
+    let dataset = data::load("sample").map_err(Failure::input)?;
+    let gpu = args.gpu.open()?;
+    let mut rows = Vec::new();
+    for name in &args.method {
+        for &sparsity in &args.sparsity {
+            let config = config(&args.model, method(name), sparsity, args.batch_size);
+            let problem = args.tuning.problem(config, &dataset, &gpu, None)?;
+            let trainer = pollster::block_on(Trainer::new(gpu.clone(), &problem, &dataset, &mut ()));
+            let mut trainer = trainer.map_err(Failure::start)?;
+            trainer.initialise();
+            trainer.time_steps(1).map_err(Failure::run)?;
+            pollster::block_on(trainer.profile_update()).map_err(Failure::run)?;
+            let mut rounds = Vec::new();
+            for _ in 0..args.rounds.max(1) {
+                let plain = pollster::block_on(trainer.profile()).map_err(Failure::run)?.0;
+                let update = pollster::block_on(trainer.profile_update()).map_err(Failure::run)?.0;
+                let sum = |passes: &[(String, f64)]| passes.iter().map(|(_, ms)| ms).sum::<f64>();
+                rounds.push((sum(&plain), sum(&update), plain, update));
+            }
+            rounds.sort_by(|a, b| (a.1 - a.0).total_cmp(&(b.1 - b.0)));
+            let (step_ms, update_step_ms, plain, update) = rounds.swap_remove(rounds.len() / 2);
+            let (plain, update) = (group(&plain), group(&update));
+            let ms = |passes: &serde_json::Map<String, serde_json::Value>, name: &str| {
+                passes.get(name).and_then(serde_json::Value::as_f64).unwrap_or_default()
+            };
+            let gradient: f64 = GRADIENT.iter().map(|name| ms(&update, name) - ms(&plain, name)).sum();
+            let between = args.delta_t.max(1) as f64 * step_ms;
+            let extra = update_step_ms - step_ms;
+            rows.push(Row {
+                model: args.model.clone(),
+                method: name.clone(),
+                sparsity,
+                batch_size: args.batch_size,
+                step_ms,
+                update_step_ms,
+                share: extra / (between + extra),
+                topology_share: (extra - gradient) / (between + extra),
+                passes: update,
+            });
+        }
+    }
+    let cells = |row: &Row| {
+        vec![
+            format!("{} {}", row.method, row.sparsity),
+            format!("{:.1}", row.step_ms),
+            format!("{:.1}", row.update_step_ms),
+            percent(row.topology_share),
+            percent(row.share),
+        ]
+    };
+    let head = [args.model.as_str(), "step ms", "with update ms", "share of time", "with dense gradient"];
+    print!("{}", table(&head, &rows.iter().map(cells).collect::<Vec<_>>()));
+    println!("one update every {} steps, batch {}, median of {} rounds", args.delta_t, args.batch_size, args.rounds);
+    write_json(args.json.as_ref(), &gpu.summary.to_string(), &rows)
+}

@@ -1,0 +1,78 @@
+//! Whether kernels are chosen by measurement, and where the measurements are kept.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::Failure;
+use crate::data::Dataset;
+use crate::gpu::Gpu;
+use crate::ops::Tuning;
+use crate::train::autotune::TuningCache;
+use crate::train::run_folder::RunFolder;
+use crate::train::{Config, Problem};
+
+#[derive(Args, Clone)]
+pub struct TuningArgs {
+    /// Measure which kernels are fastest on this adapter, once for each layer shape (as is done on GPUs without asking; on a
+    /// software adapter it takes minutes)
+    #[arg(long, conflicts_with = "no_autotune")]
+    autotune: bool,
+    /// Take the default kernels
+    #[arg(long)]
+    no_autotune: bool,
+}
+
+impl TuningArgs {
+    /// The planned run: with the kernels of the run in `resumed`, or measured ones, or the defaults.
+    pub fn problem(
+        &self,
+        config: Config,
+        dataset: &Dataset,
+        gpu: &Gpu,
+        resumed: Option<&PathBuf>,
+    ) -> Result<Problem, Failure> {
+        let mut tuning = Tuning::for_gpu(gpu);
+        if let Some(folder) = resumed {
+            tuning.measured = Arc::new(RunFolder::read_tuning(folder).map_err(Failure::input)?);
+            return Problem::with_tuning(config, dataset, gpu, tuning).map_err(Failure::input);
+        }
+        let problem = Problem::with_tuning(config, dataset, gpu, tuning.clone()).map_err(Failure::input)?;
+        if self.no_autotune || !(self.autotune || !gpu.summary.is_software()) {
+            return Ok(problem);
+        }
+        let path = cache_path();
+        let (mut cache, why) = TuningCache::read(&path);
+        if let Some(why) = why {
+            eprintln!("warning: {why}");
+        }
+        let bar = ProgressBar::new(0);
+        if let Ok(style) = ProgressStyle::with_template("measuring kernels [{bar:24}] {pos}/{len} {msg}") {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        let progress = |layer: &str, number: usize, total: usize| {
+            bar.set_length(total as u64);
+            bar.set_position(number as u64);
+            bar.set_message(layer.to_string());
+        };
+        let measured = pollster::block_on(cache.measure(gpu, &tuning, &problem.plan, progress));
+        bar.finish_and_clear();
+        if measured.map_err(Failure::run)? {
+            // The measurements serve this run even where they cannot be kept.
+            if let Err(error) = cache.write(&path) {
+                eprintln!("warning: {error}; the kernels will be measured again next time");
+            }
+        }
+        let tuning = cache.apply(gpu, &tuning);
+        Problem::with_tuning(problem.config, dataset, gpu, tuning).map_err(Failure::input)
+    }
+}
+
+/// `$ITOP_CACHE/tuning.json`, or in the user's cache folder.
+fn cache_path() -> PathBuf {
+    let folder = std::env::var_os("ITOP_CACHE").map(PathBuf::from);
+    let folder = folder.or_else(|| dirs::cache_dir().map(|cache| cache.join("itop")));
+    folder.unwrap_or_else(|| PathBuf::from(".itop-cache")).join("tuning.json")
+}

@@ -1,0 +1,163 @@
+//! Which candidate is fastest for each layer, by measurement on the adapter at hand; the results are kept on disk.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::run_folder::{SCHEMA, write_whole};
+use crate::gpu::{Gpu, GpuError};
+use crate::ops::trial::{Candidate, Trial};
+use crate::ops::{Conv, Layout, Tuning};
+use crate::plan::Plan;
+
+/// Measured choices of all adapters of this machine.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TuningCache {
+    schema: u32,
+    /// The kernels' version: other kernels, other winners.
+    version: String,
+    /// By adapter with its driver.
+    adapters: BTreeMap<String, BTreeMap<String, crate::ops::Choice>>,
+}
+
+/// Why a tuning cache is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum CacheError {
+    #[error("the tuning cache `{}` is {what}; it is measured anew", .path.display())]
+    Unusable { path: PathBuf, what: String },
+}
+
+impl TuningCache {
+    fn empty() -> Self {
+        Self { schema: SCHEMA, version: env!("CARGO_PKG_VERSION").into(), adapters: BTreeMap::new() }
+    }
+
+    /// The cache at `path`; an empty one, and why, if it is of another version or damaged.
+    pub fn read(path: &Path) -> (Self, Option<CacheError>) {
+        let unusable = |what: String| {
+            let error = CacheError::Unusable { path: path.into(), what };
+            (Self::empty(), Some(error))
+        };
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return (Self::empty(), None),
+            Err(error) => return unusable(format!("unreadable ({error})")),
+        };
+        match serde_json::from_str::<Self>(&text) {
+            Ok(cache) if cache.schema == SCHEMA && cache.version == env!("CARGO_PKG_VERSION") => (cache, None),
+            Ok(cache) => unusable(format!("of version {}", cache.version)),
+            Err(error) => unusable(format!("damaged ({error})")),
+        }
+    }
+
+    /// Writes the whole cache.
+    pub fn write(&self, path: &Path) -> Result<(), super::run_folder::FolderError> {
+        if let Some(folder) = path.parent() {
+            let create = |source| super::run_folder::FolderError::Io { action: "create", path: folder.into(), source };
+            std::fs::create_dir_all(folder).map_err(create)?;
+        }
+        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text.push('\n');
+        write_whole(path, text.as_bytes())
+    }
+
+    /// `tuning` with what is known of `gpu`.
+    pub fn apply(&self, gpu: &Gpu, tuning: &Tuning) -> Tuning {
+        let measured = self.adapters.get(&adapter(gpu)).cloned().unwrap_or_default();
+        Tuning { measured: Arc::new(measured), ..tuning.clone() }
+    }
+
+    /// Measures what `plan` needs and the cache lacks. `progress` hears the layer, its number and how many there are. True
+    /// if anything was measured.
+    pub async fn measure(
+        &mut self,
+        gpu: &Gpu,
+        tuning: &Tuning,
+        plan: &Plan,
+        mut progress: impl FnMut(&str, usize, usize),
+    ) -> Result<bool, GpuError> {
+        let known = self.adapters.entry(adapter(gpu)).or_default();
+        let mut missing: Vec<(String, &str, Conv, f64)> = Vec::new();
+        for layer in &plan.layers {
+            let density = layer.density();
+            let key = Tuning::key(&layer.conv, density);
+            if !known.contains_key(&key) && missing.iter().all(|(seen, ..)| *seen != key) {
+                missing.push((key, &layer.name, layer.conv, density));
+            }
+        }
+        let total = missing.len();
+        for (number, (key, name, conv, density)) in missing.into_iter().enumerate() {
+            progress(name, number + 1, total);
+            known.insert(key, best(gpu, tuning, conv, density).await?);
+        }
+        Ok(total > 0)
+    }
+}
+
+fn adapter(gpu: &Gpu) -> String {
+    format!("{}, tier {}", gpu.summary, gpu.tier())
+}
+
+/// The fastest candidates of a layer. On a software adapter with one block of images, which is all that it works on at once.
+async fn best(gpu: &Gpu, tuning: &Tuning, conv: Conv, density: f64) -> Result<crate::ops::Choice, GpuError> {
+    let fewer = |layout: Layout| Layout { images: layout.block_images(), ..layout };
+    let conv = match gpu.summary.is_software() {
+        true => Conv { input: fewer(conv.input), output: fewer(conv.output), ..conv },
+        false => conv,
+    };
+    let mut choice = tuning.choice(&conv, density);
+    let mut trial = Trial::new(gpu, tuning, conv, density).await?;
+    for candidates in Candidate::all(&conv, tuning, density < 1.0) {
+        let mut fastest = f64::INFINITY;
+        for candidate in candidates.into_iter().filter(|candidate| gpu_may_like(gpu, tuning, candidate, density)) {
+            let seconds = trial.time(candidate, 3, 2e-3, fastest)?;
+            if seconds < fastest {
+                fastest = seconds;
+                candidate.put(&mut choice);
+            }
+        }
+    }
+    Ok(choice)
+}
+
+/// Whether a candidate is worth its compilation: on software adapters, where that takes longer than a step, those that lost
+/// everywhere by a factor are left out (`docs/speed.md`).
+fn gpu_may_like(gpu: &Gpu, tuning: &Tuning, candidate: &Candidate, density: f64) -> bool {
+    use crate::ops::{Gather, Team, WeightSum};
+    if !gpu.summary.is_software() {
+        return true;
+    }
+    let shuffles = tuning.lanes >= 8;
+    match *candidate {
+        Candidate::Forward(how) | Candidate::GradInput(how) => match how {
+            Gather::Sparse { chunk, .. } => (chunk > 0) == shuffles && density < 0.6,
+            Gather::Dense { shuffle, tile, row, .. } => shuffle == shuffles && tile * row > 8 && density > 0.08,
+        },
+        Candidate::GradWeight(how) => match how {
+            WeightSum::Sparse { team, .. } => team != Team::Workgroup && density < 0.8,
+            WeightSum::Dense { tile, team, .. } => team != Team::Workgroup && tile > 1 && density > 0.15,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cache_that_cannot_be_used_is_an_empty_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep").join("tuning.json");
+        assert!(TuningCache::read(&path).1.is_none());
+        TuningCache::empty().write(&path).unwrap();
+        assert!(TuningCache::read(&path).1.is_none());
+        for text in ["", "{", "[]", r#"{"schema":1,"version":"0.0.0","adapters":{}}"#, r#"{"schema":1}"#] {
+            std::fs::write(&path, text).unwrap();
+            let (cache, why) = TuningCache::read(&path);
+            assert!(why.is_some() && cache.adapters.is_empty(), "{text}");
+        }
+    }
+}
