@@ -353,7 +353,7 @@ fn check_pointwise(images: usize, short: usize, [c, h, w]: [usize; 3], flags: [b
     let io = BackwardSlices { x: xs, y: ys, dy: dys, dx, accumulate, residual: dres };
     let mut passes = pointwise::forward_train("node", &node, &tuning(), xs, residual_s, ys, run);
     passes.extend(pointwise::backward("node", &node, &tuning(), &io, run));
-    passes.extend(pointwise::forward_eval("node", &node, xs, residual_s, eval));
+    passes.extend(pointwise::forward_eval("node", &node, &tuning(), xs, residual_s, eval));
     let ran = bench.run(&passes);
 
     let dims = reference::pointwise::Dims { n: valid, c, plane };

@@ -71,12 +71,19 @@ pub fn forward_train(
         let label = format!("{label}: statistics of the batch");
         passes.push(Pass::dispatch(label, finish, &bindings, per_channel(layout)));
     }
-    passes.push(apply(label, node, x, residual, y));
+    passes.push(apply(label, node, tuning, x, residual, y));
     passes
 }
 
 /// Evaluation: running statistics, result.
-pub fn forward_eval(label: &str, node: &Pointwise, x: Slice, residual: Option<Slice>, y: Slice) -> Vec<Pass> {
+pub fn forward_eval(
+    label: &str,
+    node: &Pointwise,
+    tuning: &Tuning,
+    x: Slice,
+    residual: Option<Slice>,
+    y: Slice,
+) -> Vec<Pass> {
     let mut passes = Vec::new();
     if let Some(norm) = &node.norm {
         let kernel = Kernel::new("pointwise_stats_eval").set("CHANNELS", node.input.channels);
@@ -84,11 +91,11 @@ pub fn forward_eval(label: &str, node: &Pointwise, x: Slice, residual: Option<Sl
         let label = format!("{label}: running statistics");
         passes.push(Pass::dispatch(label, kernel, &bindings, per_channel(&node.input)));
     }
-    passes.push(apply(label, node, x, residual, y));
+    passes.push(apply(label, node, tuning, x, residual, y));
     passes
 }
 
-fn apply(label: &str, node: &Pointwise, x: Slice, residual: Option<Slice>, y: Slice) -> Pass {
+fn apply(label: &str, node: &Pointwise, tuning: &Tuning, x: Slice, residual: Option<Slice>, y: Slice) -> Pass {
     let mut kernel = Kernel::new("pointwise_forward").define_if(node.relu, "RELU");
     let mut bindings = vec![x, y];
     if let Some(norm) = &node.norm {
@@ -99,7 +106,8 @@ fn apply(label: &str, node: &Pointwise, x: Slice, residual: Option<Slice>, y: Sl
         kernel = kernel.define("RESIDUAL", bindings.len() as u32);
         bindings.push(residual);
     }
-    Pass::dispatch(format!("{label}: forward"), shape(kernel, node), &bindings, grid(&node.output))
+    let (kernel, grid) = shape(kernel, node, tuning);
+    Pass::dispatch(format!("{label}: forward"), kernel, &bindings, grid)
 }
 
 /// The tensors of a backward pass.
@@ -154,7 +162,8 @@ pub fn backward(label: &str, node: &Pointwise, tuning: &Tuning, io: &BackwardSli
         kernel = kernel.define_if(accumulate, "RESIDUAL_ACCUMULATE").define("RESIDUAL", bindings.len() as u32);
         bindings.push(residual);
     }
-    passes.push(Pass::dispatch(format!("{label}: backward"), shape(kernel, node), &bindings, grid(y)));
+    let (kernel, grid) = shape(kernel, node, tuning);
+    passes.push(Pass::dispatch(format!("{label}: backward"), kernel, &bindings, grid));
     passes
 }
 
@@ -166,21 +175,19 @@ fn per_channel(layout: &Layout) -> [u32; 3] {
     [layout.channels.div_ceil(64) as u32, 1, 1]
 }
 
-fn grid(layout: &Layout) -> [u32; 3] {
-    let groups = (layout.pixels() * layout.lanes()).div_ceil(64);
-    [layout.channels as u32, groups as u32, layout.blocks() as u32]
-}
-
-fn shape(kernel: Kernel, node: &Pointwise) -> Kernel {
-    let residual = node.residual.unwrap_or(node.output);
-    planes(kernel, &node.input, &node.output)
-        .set("LANES", node.output.lanes())
-        .set("PIXELS", node.output.pixels())
-        .set("WIDTH", node.output.width)
+fn shape(kernel: Kernel, node: &Pointwise, tuning: &Tuning) -> (Kernel, [u32; 3]) {
+    let (output, residual) = (&node.output, node.residual.unwrap_or(node.output));
+    let each = tuning.pointwise as usize;
+    let groups = (output.pixels() * output.lanes()).div_ceil(64 * each);
+    let kernel = planes(kernel.define("EACH", tuning.pointwise), &node.input, output)
+        .set("LANES", output.lanes())
+        .set("PIXELS", output.pixels())
+        .set("WIDTH", output.width)
         .set("RES_ORIGIN", residual.origin(0))
         .set("RES_BLOCK", residual.block())
         .set("RES_PLANE", residual.plane())
-        .set("RES_ROW", residual.row())
+        .set("RES_ROW", residual.row());
+    (kernel, [output.channels as u32, groups as u32, output.blocks() as u32])
 }
 
 fn planes(kernel: Kernel, input: &Layout, output: &Layout) -> Kernel {

@@ -129,6 +129,8 @@ pub struct Tuning {
     pub gather: u32,
     /// Invocations of a sum over images and pixels (likewise).
     pub reduce: u32,
+    /// Vectors of four images that an invocation of a pointwise pass handles.
+    pub pointwise: u32,
     /// Active weights of one output channel that the sparse weight gradient computes at once.
     pub weight_group: u32,
     /// Loads that a loop over shuffled weights has under way.
@@ -150,6 +152,7 @@ impl Tuning {
         Self {
             gather: 64,
             reduce: if software { 8 } else { 64 },
+            pointwise: if software { 8 } else { 1 },
             weight_group: 8,
             unroll: 2,
             team: match (software, gpu.shuffle_lanes) {

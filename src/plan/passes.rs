@@ -88,7 +88,7 @@ impl Context<'_> {
                     passes.extend(if training {
                         pointwise::forward_train(label, &pointwise, tuning, x, residual, y, self.run)
                     } else {
-                        pointwise::forward_eval(label, &pointwise, x, residual, y)
+                        pointwise::forward_eval(label, &pointwise, tuning, x, residual, y)
                     });
                 }
                 Op::MaxPool { size } | Op::AvgPool { size } => {
