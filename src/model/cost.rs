@@ -78,6 +78,32 @@ pub fn forward_flops_ratio(graph: &Graph, densities: &[f64]) -> f64 {
     sparse / macs(graph) as f64
 }
 
+/// The fewest bytes of activations that a training step must move for `images` images of 4 bytes an element, when every
+/// pass reads each of its operands once and nothing stays in a cache from one pass to the next: a convolution reads x and
+/// writes y, reads dy and writes dx, reads x and dy; a pointwise node reads x, y and the residual and writes y, and backward
+/// reads x, y and dy twice (batch normalisation needs their sums first) and writes dx and the residual's gradient. Its
+/// statistics come free with the convolution that writes x.
+pub fn step_bytes(graph: &Graph, images: usize) -> u64 {
+    let size = |tensor: usize| {
+        let shape = graph.tensors[tensor];
+        (shape.channels * shape.height * shape.width) as u64
+    };
+    let elements = graph.nodes.iter().map(|node| {
+        let (x, y) = (size(node.input), size(node.output));
+        match &node.op {
+            Op::Conv { .. } => 3 * x + 3 * y,
+            Op::Pointwise { norm, residual, relu } => {
+                let reads = if norm.is_some() { 2 } else { 1 };
+                let mask = if *relu { reads * y } else { 0 };
+                let forward = x + y + residual.map_or(0, size);
+                forward + reads * (if norm.is_some() { x } else { 0 } + y) + mask + x + residual.map_or(0, size)
+            }
+            Op::MaxPool { .. } | Op::AvgPool { .. } | Op::Flatten => 2 * x + 2 * y,
+        }
+    });
+    4 * images as u64 * elements.sum::<u64>()
+}
+
 /// How often training needs the dense weight gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DenseGradient {

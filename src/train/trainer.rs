@@ -429,9 +429,9 @@ impl<'a> Trainer<'a> {
         };
         (progress.epoch_loss, progress.epoch_correct, progress.epoch_images, progress.epoch_seconds) =
             Default::default();
-        // Without validation the last epoch is the one that counts.
+        // Without validation the last epoch is the one that counts; of equals the later, which has learnt longer.
         let accuracy = val.map(|score| score.accuracy);
-        let better = accuracy.is_none() || accuracy > progress.best_val_accuracy;
+        let better = accuracy.is_none() || accuracy >= progress.best_val_accuracy;
         if better {
             progress.best_epoch = epoch;
             progress.best_val_accuracy = accuracy;

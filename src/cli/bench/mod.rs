@@ -1,5 +1,6 @@
 //! `itop bench`: how fast the kernels and a step are.
 
+mod floor;
 mod kernels;
 mod peak;
 mod step;
@@ -22,6 +23,8 @@ pub struct BenchArgs {
 
 #[derive(Subcommand)]
 enum BenchCommand {
+    /// The work and the traffic that a step cannot do without
+    Floor(floor::FloorArgs),
     /// Arithmetic and copies as fast as the adapter does them
     Peak(peak::PeakArgs),
     /// Every kernel candidate of every convolution, at each sparsity
@@ -34,6 +37,7 @@ enum BenchCommand {
 
 pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     match &args.command {
+        BenchCommand::Floor(args) => floor::run(args),
         BenchCommand::Peak(args) => peak::run(args),
         BenchCommand::Kernels(args) => kernels::run(args),
         BenchCommand::Step(args) => step::run(args),

@@ -52,8 +52,8 @@ pub fn peak_flops(gpu: &Gpu) -> Result<f64, GpuError> {
     Ok((groups * 64 * rounds * 16 * 8 * 4 * 2) as f64 / fastest(gpu, &buffers, &pass)?)
 }
 
-/// Bytes a second, those read and those written.
-fn copy_bytes(gpu: &Gpu, wide: bool) -> Result<f64, GpuError> {
+/// Bytes a second (`wide`: by 64-bit words), those read and those written.
+pub fn copy_bytes(gpu: &Gpu, wide: bool) -> Result<f64, GpuError> {
     let bytes = (64u64 << 20).min(gpu.max_binding());
     let count = bytes as usize / if wide { 32 } else { 16 };
     let mut buffers = BufferPlan::default();
