@@ -6,8 +6,9 @@
 @group(0) @binding(2) var<storage, read> after: array<u32>;
 @group(0) @binding(3) var<storage, read_write> explored: array<u32>;
 @group(0) @binding(4) var<storage, read_write> reliable: array<u32>;
+@group(0) @binding(5) var<storage, read> initial: array<u32>;
 // twin of `ops::topology::Counters`
-@group(0) @binding(5) var<storage, read_write> counters: array<atomic<u32>>;
+@group(0) @binding(6) var<storage, read_write> counters: array<atomic<u32>>;
 
 override WORDS: u32;
 
@@ -31,4 +32,5 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     atomicAdd(&counters[4], countOneBits(now & ~seen));
     atomicAdd(&counters[5], countOneBits(now | seen));
     atomicAdd(&counters[6], countOneBits(sure));
+    atomicAdd(&counters[9], countOneBits(now & initial[at]));
 }

@@ -117,6 +117,8 @@ fn check_conv(case: &ConvCase, pick: Option<usize>) {
         active: active_bits,
         explored: active_bits,
         reliable: active_bits,
+        initial: active_bits,
+        ages: sparse_weight,
     };
     let mut passes = layer.index("test", &tuning, &scratch);
     passes.push(conv_dense::grad_bias("dense", &conv, &tuning, dys, bias_grad));

@@ -4,11 +4,18 @@
 use itop::gpu::shader;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 
+/// A source and what it imports.
+fn with_imports(text: &str) -> String {
+    let imports = text.lines().filter_map(|line| line.strip_prefix("#import "));
+    let snippet = |name: &str| shader::SHARED.iter().find(|(path, _)| *path == format!("shared/{name}")).unwrap().1;
+    imports.map(|name| with_imports(snippet(name))).collect::<String>() + text
+}
+
 /// Names that follow `#ifdef`, `#ifndef`, and `$` in a source.
 fn names(text: &str) -> (Vec<String>, Vec<String>) {
     let mut flags: Vec<String> = Vec::new();
     let mut values: Vec<String> = Vec::new();
-    for line in text.lines() {
+    for line in with_imports(text).lines() {
         let mut words = line.split_whitespace();
         if let (Some("#ifdef" | "#ifndef"), Some(name)) = (words.next(), words.next()) {
             flags.push(name.into());

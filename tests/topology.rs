@@ -24,6 +24,9 @@ fn before(shape: [usize; 3], stride: usize, density: f32, rate: f64, coarse: boo
     let explored = noise(stream + 2, numel).iter().zip(&active).map(|(&v, &a)| a || v > 0.5).collect();
     let reliable = noise(stream + 3, numel).iter().map(|&v| v > 0.8).collect();
     let entries = active.iter().filter(|&&a| a).count();
+    // Many of age 0, some at the end of what a byte holds.
+    let age = |v: f32| if v < -0.4 { 0 } else { ((v + 0.4) * 200.0).min(255.0) as u8 };
+    let ages = noise(stream + 7, numel).iter().zip(&active).map(|(&v, &a)| if a { age(v) } else { 0 }).collect();
     Before {
         shape,
         stride,
@@ -34,6 +37,8 @@ fn before(shape: [usize; 3], stride: usize, density: f32, rate: f64, coarse: boo
         active,
         explored,
         reliable,
+        initial: noise(stream + 6, numel).iter().map(|&v| v > 0.3).collect(),
+        ages,
         seed,
         update: stream % 7,
     }
@@ -41,7 +46,11 @@ fn before(shape: [usize; 3], stride: usize, density: f32, rate: f64, coarse: boo
 
 #[track_caller]
 fn check(before: &Before) {
-    let (device, twin) = (before.update(), before.twin());
+    let (mut device, twin) = (before.update(), before.twin());
+    // The one number that is not an integer: a sum in another order.
+    let [sum, wanted] = [device.counters, twin.counters].map(|counters| f32::from_bits(counters.young_magnitude));
+    assert!((sum - wanted).abs() <= 1e-5 * wanted.abs(), "{sum} for {wanted}");
+    device.counters.young_magnitude = twin.counters.young_magnitude;
     assert_eq!(device.counters, twin.counters);
     assert!(device == twin, "the update differs from its twin");
 }
@@ -91,6 +100,7 @@ fn random_growth_explores_as_the_closed_form_says() {
     let mut case = before([40, 40, 3], 1, 0.05, 0.3, false, true, 4);
     case.explored = case.active.clone();
     case.reliable = vec![false; case.active.len()];
+    case.ages = vec![0; case.active.len()];
     let numel = case.active.len() as f64;
     let entries = case.active.iter().filter(|&&a| a).count() as f64;
     let mut unexplored = 1.0 - entries / numel;
@@ -102,7 +112,8 @@ fn random_growth_explores_as_the_closed_form_says() {
         // Weights of the next round: fresh noise, so that other ones go.
         let fresh = noise(100 + update, case.active.len());
         case.weight = fresh.iter().zip(&after.active).map(|(&w, &a)| if a { w } else { 0.0 }).collect();
-        (case.active, case.explored, case.reliable) = (after.active, after.explored, after.reliable);
+        (case.active, case.explored, case.reliable, case.ages) =
+            (after.active, after.explored, after.reliable, after.ages);
     }
     let realised = case.explored.iter().filter(|&&e| e).count() as f64 / numel;
     let sigma = (unexplored * (1.0 - unexplored) / numel).sqrt();

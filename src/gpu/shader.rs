@@ -51,12 +51,15 @@ pub const KERNELS: &[(&str, &str)] = sources![
     "select_histogram",
     "select_pick",
     "sgd",
+    "topology_ages",
+    "topology_growth",
+    "topology_inputs",
     "topology_move",
     "topology_stats",
 ];
 
-/// Snippets for `#import`.
-const SHARED: &[(&str, &str)] = sources![
+/// Snippets for `#import`: `(path, WGSL with directives)`.
+pub const SHARED: &[(&str, &str)] = sources![
     "shared/bits",
     "shared/fold",
     "shared/philox",

@@ -11,6 +11,14 @@ use bytemuck::{Pod, Zeroable};
 use super::{Choice, Conv, SparseIndex, Tuning, conv_sparse::groups_most};
 use crate::gpu::{ALIGNMENT, BufferPlan, Kernel, Pass, Slice, fold};
 
+/// Bins of the age histogram.
+pub const AGE_BINS: usize = 8;
+
+/// The bin of an age: powers of two, the last one open.
+pub fn age_bin(age: usize) -> usize {
+    ((usize::BITS - age.leading_zeros()) as usize).min(AGE_BINS - 1)
+}
+
 /// What an update did to a layer; twin of the counters in `topology_stats.wgsl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
@@ -31,8 +39,20 @@ pub struct Counters {
     pub threshold: u32,
     /// Output channels without an active weight.
     pub dead_outputs: u32,
+    /// Active positions that the first set had too.
+    pub initial_kept: u32,
+    /// Positions that the last growth before this update had activated, and those of them that this prune kept. (At the
+    /// first update: the whole first set.)
+    pub young: u32,
+    pub young_kept: u32,
+    /// Bits of Σ|w| over the young before the prune.
+    pub young_magnitude: u32,
+    /// Input channels without an active weight.
+    pub dead_inputs: u32,
+    /// Active weights by updates survived: 0, 1, 2–3, 4–7, … , 64 and more.
+    pub ages: [u32; AGE_BINS],
     /// A layer's counters are a binding of their own, so that layers of one shape share their kernels.
-    pub pad: [u32; 55],
+    pub pad: [u32; 42],
 }
 
 // `Default` ends at arrays of 32.
@@ -86,11 +106,20 @@ pub struct SparseLayer {
     pub active: Slice,
     pub explored: Slice,
     pub reliable: Slice,
+    /// The first set.
+    pub initial: Slice,
+    /// Updates survived by each active weight: [`age_bytes`].
+    pub ages: Slice,
 }
 
 /// Bytes of a bitset over `numel` positions.
 pub fn bitset_bytes(numel: usize) -> u64 {
     4 * numel.div_ceil(32) as u64
+}
+
+/// Bytes of the ages of `entries` weights: one each, whole words.
+pub fn age_bytes(entries: usize) -> u64 {
+    (entries as u64).next_multiple_of(4)
 }
 
 /// Buffers that all layers' updates share, sized for the largest.
@@ -107,6 +136,7 @@ pub struct Scratch {
     selection: Slice,
     moved_value: Slice,
     moved_momentum: Slice,
+    moved_ages: Slice,
     /// [`Wanted`] per layer.
     pub wanted: Slice,
     /// [`Counters`] per layer.
@@ -130,6 +160,7 @@ impl Scratch {
             selection: scratch("selection", 16),
             moved_value: scratch("values", list),
             moved_momentum: scratch("momentum", list),
+            moved_ages: scratch("ages", age_bytes(entries)),
             wanted: scratch("wanted", ALIGNMENT * layers as u64),
             counters: scratch("counters", ALIGNMENT * layers as u64),
         }
@@ -167,6 +198,9 @@ impl SparseLayer {
     pub fn update(&self, label: &str, tuning: &Tuning, scratch: &Scratch, scores: Scores, run: Slice) -> Vec<Pass> {
         let numel = self.conv.numel();
         let mut passes = self.rank(label, scratch, self.active, scratch.before_rank);
+        let kernel = Kernel::new("topology_growth").define("WG", 256).set("ENTRIES", self.index.entries);
+        let bindings = [self.value, self.ages, self.own(scratch.counters)];
+        passes.push(Pass::dispatch(format!("{label}: statistics"), kernel, &bindings, [1, 1, 1]));
         passes.extend(self.select(label, scratch, false));
         if scores == Scores::Random {
             let kernel = Kernel::new("grow_random").set("COUNT", numel);
@@ -176,8 +210,15 @@ impl SparseLayer {
         }
         passes.extend(self.select(label, scratch, true));
         let kernel = Kernel::new("topology_stats").set("WORDS", self.words());
-        let bindings =
-            [self.active, scratch.kept, scratch.after, self.explored, self.reliable, self.own(scratch.counters)];
+        let bindings = [
+            self.active,
+            scratch.kept,
+            scratch.after,
+            self.explored,
+            self.reliable,
+            self.initial,
+            self.own(scratch.counters),
+        ];
         passes.push(Pass::dispatch(format!("{label}: statistics"), kernel, &bindings, self.word_groups()));
         passes.extend(self.rank(label, scratch, scratch.after, scratch.after_rank));
         let kernel = Kernel::new("topology_move").set("WORDS", self.words());
@@ -192,6 +233,20 @@ impl SparseLayer {
             scratch.moved_momentum,
         ];
         passes.push(Pass::dispatch(format!("{label}: move"), kernel, &bindings, self.word_groups()));
+        let moved_ages = scratch.moved_ages.part(0, age_bytes(self.index.entries));
+        passes.push(Pass::Clear { label: format!("{label}: ages"), slice: moved_ages });
+        let kernel = Kernel::new("topology_ages").set("WORDS", self.words());
+        let bindings = [
+            self.active,
+            scratch.before_rank,
+            scratch.kept,
+            scratch.after,
+            scratch.after_rank,
+            self.ages,
+            moved_ages,
+            self.own(scratch.counters),
+        ];
+        passes.push(Pass::dispatch(format!("{label}: statistics"), kernel, &bindings, self.word_groups()));
         let list = 4 * self.index.entries as u64;
         let bits = bitset_bytes(numel);
         let copy = |from: Slice, to: Slice, bytes| {
@@ -200,6 +255,7 @@ impl SparseLayer {
         passes.push(copy(scratch.moved_value, self.value, list));
         passes.push(copy(scratch.moved_momentum, self.momentum, list));
         passes.push(copy(scratch.after, self.active, bits));
+        passes.push(copy(moved_ages, self.ages, age_bytes(self.index.entries)));
         passes.extend(self.reindex(label, tuning, scratch));
         passes
     }
@@ -287,11 +343,16 @@ impl SparseLayer {
         let dispatch =
             |kernel, bindings: &[Slice], grid| Pass::dispatch(format!("{label}: index"), kernel, bindings, grid);
         let column_grid = [conv.columns().div_ceil(64) as u32, 1, 1];
+        let inputs = Kernel::new("topology_inputs")
+            .set("CHANNELS", conv.input.channels)
+            .set("CLASSES", conv.stride * conv.stride);
+        let input_grid = [conv.input.channels.div_ceil(64) as u32, 1, 1];
         vec![
             dispatch(rows, &[self.active, rank, index.row_start, index.groups, self.own(scratch.counters)], [1, 1, 1]),
             dispatch(entries, &[self.active, rank, index.shift], self.word_groups()),
             dispatch(columns(true), &[self.active, rank, index.column_start], column_grid),
             self.scan(label, index.column_start, conv.columns()),
+            dispatch(inputs, &[index.column_start, self.own(scratch.counters)], input_grid),
             dispatch(
                 columns(false),
                 &[self.active, rank, index.column_start, index.column_entry, index.column_shift],

@@ -3,7 +3,7 @@
 use web_time::Instant;
 
 use super::philox::{Purpose, unit, word};
-use super::topology::{Scratch, SparseLayer, bitset_bytes};
+use super::topology::{Scratch, SparseLayer, age_bytes, bitset_bytes};
 use super::{Choice, Conv, Gather, SparseConv, SparseIndex, Tuning, WeightSum, conv_dense};
 use crate::gpu::{ALIGNMENT, BufferPlan, Gpu, GpuError, Machine, Pass, Slice};
 
@@ -107,6 +107,8 @@ impl Trial {
                 active: bitset("active"),
                 explored: bitset("explored"),
                 reliable: bitset("reliable"),
+                initial: bitset("initial"),
+                ages: buffers.storage("ages", age_bytes(active)).part(0, age_bytes(active)),
             }
         });
         let mut machine = Machine::new(gpu.clone(), &buffers).await?;

@@ -5,7 +5,7 @@ use super::{PlanError, PlanInput, tensors::conv_of};
 use crate::gpu::{ALIGNMENT, BufferPlan, Slice};
 use crate::model::{Op, ParamId};
 use crate::ops::pointwise::{NormSlices, partial_bytes};
-use crate::ops::topology::{Scratch, SparseLayer, bitset_bytes};
+use crate::ops::topology::{Scratch, SparseLayer, age_bytes, bitset_bytes};
 use crate::ops::{Conv, Layout, SparseIndex};
 
 /// A parameter's place: `len` values (active ones only, in flat order) from the start of each slice.
@@ -153,7 +153,7 @@ fn sparse_layer(
         at += aligned(bytes);
         slice
     });
-    let bits = bitset_bytes(layer.numel);
+    let (bits, ages) = (bitset_bytes(layer.numel), age_bytes(layer.active));
     let mut bitset = |name: &str| buffers.storage(format!("bitsets: {name} {}", layer.name), bits).part(0, bits);
     SparseLayer {
         conv: layer.conv,
@@ -172,5 +172,7 @@ fn sparse_layer(
         active: bitset("active"),
         explored: bitset("explored"),
         reliable: bitset("reliable"),
+        initial: bitset("initial"),
+        ages: buffers.storage(format!("ages: {}", layer.name), ages).part(0, ages),
     }
 }

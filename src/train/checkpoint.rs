@@ -1,7 +1,8 @@
 //! A run's state in one `safetensors` file, layout in `docs/run-folder.md`.
 //!
 //! Per parameter `value.NAME` and `momentum.NAME` (F32; of a sparse layer its active weights in flat order); per sparse layer
-//! the bitsets `active.NAME`, `explored.NAME`, `reliable.NAME` (U32 words, lowest bit first); per norm `running.NAME` (F32:
+//! the bitsets `active.NAME`, `explored.NAME`, `reliable.NAME`, `initial.NAME` (U32 words, lowest bit first) and `ages.NAME`
+//! (U32 words of four bytes, lowest first, one byte an active weight); per norm `running.NAME` (F32:
 //! means, then variances). The metadata's `itop` is [`Progress`] as JSON. The index is rebuilt from the bitsets.
 
 use std::collections::HashMap;
@@ -75,6 +76,8 @@ fn entries(plan: &Plan, graph: &Graph) -> Vec<Entry> {
             add(format!("active.{}", layer.name), Dtype::U32, sparse.active, bits);
             add(format!("explored.{}", layer.name), Dtype::U32, sparse.explored, None);
             add(format!("reliable.{}", layer.name), Dtype::U32, sparse.reliable, None);
+            add(format!("initial.{}", layer.name), Dtype::U32, sparse.initial, None);
+            add(format!("ages.{}", layer.name), Dtype::U32, sparse.ages, None);
         }
     }
     for (norm, running) in graph.norms().zip(&plan.running) {

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::ops::topology::AGE_BINS;
 use crate::ops::{Choice, Tuning};
 
 /// Version of every file's schema.
@@ -210,6 +211,16 @@ pub struct LayerExploration {
     /// Least magnitude kept; none where the layer has no zeros.
     pub threshold: Option<f32>,
     pub dead_outputs: usize,
+    pub dead_inputs: usize,
+    /// Active weights by updates survived since they were grown: 0, 1, 2–3, 4–7, … , 64 and more.
+    pub ages: [u32; AGE_BINS],
+    /// Jaccard distances of the active set to the one before the update, and to the first.
+    pub churn: f64,
+    pub drift: f64,
+    /// Of what the update before had grown: the share that this prune kept, and the mean magnitude before it; none at the
+    /// first update, and where nothing had grown.
+    pub growth_kept: Option<f64>,
+    pub growth_magnitude: Option<f64>,
 }
 
 /// The adapter of a run.

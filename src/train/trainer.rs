@@ -15,7 +15,7 @@ use crate::data::{Dataset, epoch_order};
 use crate::gpu::{Gpu, GpuError, Machine, Pass, Program, ReadBack, Slice};
 use crate::ops::StepParams;
 use crate::ops::philox;
-use crate::ops::topology::{Counters, Wanted};
+use crate::ops::topology::{Counters, Wanted, age_bin};
 use crate::plan::METRIC_SLOTS;
 use crate::sparsity::prune_count;
 
@@ -97,7 +97,7 @@ struct Step {
 /// A read-back under way.
 enum Waiting {
     Losses { read: ReadBack, steps: Vec<Step> },
-    Counters { read: ReadBack, step: usize, epoch: usize, death_rate: f64 },
+    Counters { read: ReadBack, update: usize, step: usize, epoch: usize, death_rate: f64 },
 }
 
 impl<'a> Trainer<'a> {
@@ -169,6 +169,7 @@ impl<'a> Trainer<'a> {
             if let Some(sparse) = &layer.sparse {
                 self.machine.write(sparse.active, bits);
                 self.machine.write(sparse.explored, bits);
+                self.machine.write(sparse.initial, bits);
             }
         }
         for running in &plan.running {
@@ -266,7 +267,8 @@ impl<'a> Trainer<'a> {
             self.progress.updates += 1;
             let read = self.machine.read_slices(&[self.problem.plan.counters]);
             let death_rate = self.problem.death_rate(step);
-            self.waiting.push_back(Waiting::Counters { read, step, epoch, death_rate });
+            let update = self.progress.updates;
+            self.waiting.push_back(Waiting::Counters { read, update, step, epoch, death_rate });
         }
     }
 
@@ -340,9 +342,9 @@ impl<'a> Trainer<'a> {
                 }
                 Ok(())
             }
-            Some(Waiting::Counters { read, step, epoch, death_rate }) => {
+            Some(Waiting::Counters { read, update, step, epoch, death_rate }) => {
                 let counters: Vec<Counters> = bytemuck::pod_collect_to_vec(&self.machine.finish(read).await?);
-                let line = self.exploration_line(step, epoch, death_rate, &counters);
+                let line = self.exploration_line((update, step, epoch), death_rate, &counters);
                 self.progress.itop_rate = line.itop_rate;
                 self.progress.reliable_itop_rate = line.reliable_itop_rate;
                 folder.exploration(&line)?;
@@ -352,7 +354,13 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    fn exploration_line(&self, step: usize, epoch: usize, death_rate: f64, counters: &[Counters]) -> ExplorationLine {
+    /// The line of update number `update` (from 1).
+    fn exploration_line(
+        &self,
+        (update, step, epoch): (usize, usize, usize),
+        death_rate: f64,
+        counters: &[Counters],
+    ) -> ExplorationLine {
         let layers: Vec<LayerExploration> = self
             .problem
             .plan
@@ -360,6 +368,13 @@ impl<'a> Trainer<'a> {
             .iter()
             .zip(counters)
             .map(|(layer, c)| {
+                let distance = |common: u32| {
+                    let (active, common) = (layer.active as f64, f64::from(common));
+                    1.0 - common / (2.0 * active - common)
+                };
+                // At the first update the young are the first set, which nothing had grown.
+                let young = if update == 1 { 0.0 } else { f64::from(c.young) };
+                let of_young = |value: f64| (young > 0.0).then(|| value / young);
                 let mut line = LayerExploration {
                     name: layer.name.clone(),
                     active: layer.active,
@@ -372,12 +387,20 @@ impl<'a> Trainer<'a> {
                     reliably_explored: c.reliable as usize,
                     threshold: Some(f32::from_bits(c.threshold)),
                     dead_outputs: c.dead_outputs as usize,
+                    dead_inputs: c.dead_inputs as usize,
+                    ages: c.ages,
+                    churn: distance(c.active + c.regrown - c.pruned),
+                    drift: distance(c.initial_kept),
+                    growth_kept: of_young(f64::from(c.young_kept)),
+                    growth_magnitude: of_young(f64::from(f32::from_bits(c.young_magnitude))),
                 };
                 if layer.sparse.is_none() {
                     // Without zeros, what is pruned is all that can grow: the rule regrows it, and nothing moves.
                     let pruned = prune_count(death_rate, layer.active);
                     (line.pruned, line.grown, line.regrown) = (pruned, pruned, pruned);
                     (line.explored, line.reliably_explored, line.threshold) = (layer.numel, layer.numel, None);
+                    (line.churn, line.drift) = (0.0, 0.0);
+                    line.ages[age_bin(update)] = layer.active as u32;
                 }
                 line
             })

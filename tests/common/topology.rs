@@ -3,7 +3,7 @@
 use itop::gpu::Pass;
 use itop::ops::philox::key;
 use itop::ops::reference;
-use itop::ops::topology::{Counters, Scores, Scratch, SparseLayer, Wanted, bitset_bytes};
+use itop::ops::topology::{Counters, Scores, Scratch, SparseLayer, Wanted, age_bytes, bitset_bytes};
 use itop::ops::{Conv, Layout, SparseIndex, StepParams};
 
 use super::{Bench, tuning};
@@ -18,6 +18,8 @@ pub struct Before {
     pub active: Vec<bool>,
     pub explored: Vec<bool>,
     pub reliable: Vec<bool>,
+    pub initial: Vec<bool>,
+    pub ages: Vec<u8>,
     pub prune: usize,
     /// Scores by magnitude; none: random growth of this layer and update.
     pub score: Option<Vec<f32>>,
@@ -31,6 +33,8 @@ pub struct After {
     pub active: Vec<bool>,
     pub explored: Vec<bool>,
     pub reliable: Vec<bool>,
+    /// 0 where inactive.
+    pub ages: Vec<u8>,
     pub weight: Vec<u32>,
     pub momentum: Vec<u32>,
     pub counters: Counters,
@@ -41,7 +45,7 @@ pub fn to_bits(mask: &[bool]) -> Vec<u32> {
     mask.chunks(32).map(|chunk| chunk.iter().enumerate().map(|(i, &set)| u32::from(set) << i).sum()).collect()
 }
 
-fn to_mask(bits: &[u32], numel: usize) -> Vec<bool> {
+pub fn to_mask(bits: &[u32], numel: usize) -> Vec<bool> {
     (0..numel).map(|i| bits[i / 32] >> (i % 32) & 1 == 1).collect()
 }
 
@@ -75,6 +79,9 @@ impl Before {
             parts.map(|bytes| bench.empty("index", bytes));
         let entries = values.len();
         let index = SparseIndex { entries, row_start, shift, column_start, column_entry, column_shift, groups };
+        let mut ages: Vec<u8> =
+            self.ages.iter().zip(&self.active).filter(|(_, set)| **set).map(|(&age, _)| age).collect();
+        ages.resize(ages.len().next_multiple_of(16), 0);
         let layer = SparseLayer {
             conv,
             layer: LAYER,
@@ -84,6 +91,8 @@ impl Before {
             active: bench.upload("active", &to_bits(&self.active)),
             explored: bench.upload("explored", &to_bits(&self.explored)),
             reliable: bench.upload("reliable", &to_bits(&self.reliable)),
+            initial: bench.upload("initial", &to_bits(&self.initial)),
+            ages: bench.upload("ages", &ages).part(0, age_bytes(entries)),
         };
         let mut scratch = Scratch::new(&mut bench.buffers, numel, entries, LAYER + 1, true);
         scratch.wanted = bench.upload("wanted", &[Wanted::new(LAYER, entries, self.prune); LAYER + 1]);
@@ -108,6 +117,8 @@ impl Before {
             let mut entries = list.into_iter();
             active.iter().map(|&set| if set { entries.next().unwrap() } else { 0 }).collect()
         };
+        let mut list = ran.read::<u8>(layer.ages).into_iter();
+        let ages = active.iter().map(|&set| if set { list.next().unwrap() } else { 0 }).collect();
         let usizes = |slice, count: usize| -> Vec<usize> {
             ran.read::<u32>(slice)[..count].iter().map(|&v| v as usize).collect()
         };
@@ -118,6 +129,7 @@ impl Before {
             momentum: spread(layer.momentum),
             explored: mask(layer.explored),
             reliable: mask(layer.reliable),
+            ages,
             counters: counters[LAYER],
             index: reference::topology::Index {
                 rows: usizes(row_start, self.shape[0] + 1),
@@ -138,6 +150,9 @@ impl Before {
         };
         let mut layer = Layer {
             outputs: k,
+            inputs: c,
+            initial: self.initial.clone(),
+            ages: self.ages.clone(),
             active: self.active.clone(),
             explored: self.explored.clone(),
             reliable: self.reliable.clone(),
@@ -154,6 +169,7 @@ impl Before {
             active: layer.active,
             explored: layer.explored,
             reliable: layer.reliable,
+            ages: layer.ages,
         }
     }
 }

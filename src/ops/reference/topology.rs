@@ -1,7 +1,7 @@
 //! Prune, grow and index in their plainest form. (Kernels: `select_*`, `topology_*`, `index_*`, `grow_random`.)
 
 use crate::ops::philox::{Purpose, unit, word};
-use crate::ops::topology::Counters;
+use crate::ops::topology::{AGE_BINS, Counters, age_bin};
 
 /// Bits by which magnitudes compare as integers: −0 equals 0, and subnormal numbers count.
 fn magnitude(value: f32) -> u32 {
@@ -61,13 +61,18 @@ pub fn random_scores(seed: u64, layer: u32, update: u32, numel: usize) -> Vec<u3
 /// A layer as an update finds and leaves it; every list is dense, over the flat index of the weight.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layer {
-    /// The weight's first dimension.
+    /// The weight's first two dimensions.
     pub outputs: usize,
+    pub inputs: usize,
     pub active: Vec<bool>,
     /// Active at any time so far.
     pub explored: Vec<bool>,
     /// Survived a prune so far, after an interval in which they were active.
     pub reliable: Vec<bool>,
+    /// The first set.
+    pub initial: Vec<bool>,
+    /// Updates survived since the position was grown, at most 255; 0 where inactive.
+    pub ages: Vec<u8>,
     /// 0 where inactive, as the momentum.
     pub weight: Vec<f32>,
     pub momentum: Vec<f32>,
@@ -81,6 +86,13 @@ pub fn update(layer: &mut Layer, score: &[u32], k: usize) -> Counters {
     let count = |is: &dyn Fn(usize) -> bool| (0..after.len()).filter(|&i| is(i)).count() as u32;
     let least_kept = (0..kept.len()).filter(|&i| kept[i]).map(|i| magnitude(layer.weight[i])).min();
     let row = (after.len() / layer.outputs).max(1);
+    let taps = (row / layer.inputs).max(1);
+    let input_lives = |c: usize| (0..after.len()).any(|i| after[i] && i / taps % layer.inputs == c);
+    let young = |i: usize| layer.active[i] && layer.ages[i] == 0;
+    let older = |i: usize| if kept[i] { layer.ages[i].saturating_add(1) } else { 0 };
+    let mut ages = [0; AGE_BINS];
+    (0..after.len()).filter(|&i| after[i]).for_each(|i| ages[age_bin(older(i).into())] += 1);
+    let young_magnitude: f64 = (0..after.len()).filter(|&i| young(i)).map(|i| f64::from(layer.weight[i].abs())).sum();
     let counters = Counters {
         active: count(&|i| after[i]),
         pruned: count(&|i| layer.active[i] && !kept[i]),
@@ -92,8 +104,15 @@ pub fn update(layer: &mut Layer, score: &[u32], k: usize) -> Counters {
         // Nothing kept: the largest key.
         threshold: least_kept.unwrap_or(u32::MAX),
         dead_outputs: after.chunks(row).filter(|row| !row.contains(&true)).count() as u32,
+        initial_kept: count(&|i| after[i] && layer.initial[i]),
+        young: count(&young),
+        young_kept: count(&|i| young(i) && kept[i]),
+        young_magnitude: (young_magnitude as f32).to_bits(),
+        dead_inputs: (0..layer.inputs).filter(|&c| !input_lives(c)).count() as u32,
+        ages,
         ..Counters::default()
     };
+    layer.ages = (0..after.len()).map(older).collect();
     for i in 0..after.len() {
         if !(layer.active[i] && after[i]) {
             (layer.weight[i], layer.momentum[i]) = (0.0, 0.0);
@@ -167,9 +186,12 @@ mod tests {
     fn regrown_weights_keep_their_values() {
         let mut layer = Layer {
             outputs: 3,
+            inputs: 2,
             active: vec![true, true, true, false, false, false],
             explored: vec![true, true, true, true, false, false],
             reliable: vec![false, false, false, true, false, false],
+            initial: vec![true, true, false, true, false, false],
+            ages: vec![0, 0, 255, 0, 0, 0],
             weight: vec![0.5, -0.25, 2.0, 0.0, 0.0, 0.0],
             momentum: vec![1.0, 2.0, 3.0, 0.0, 0.0, 0.0],
         };
@@ -190,9 +212,17 @@ mod tests {
             reliable: 2,
             threshold: 2.0f32.to_bits(),
             dead_outputs: 0,
+            // Of the first set position 1 is back; both young ones, 0.5 and 0.25, were pruned; 2 stays as old as can be.
+            initial_kept: 1,
+            young: 2,
+            young_kept: 0,
+            young_magnitude: 0.75f32.to_bits(),
+            dead_inputs: 0,
+            ages: [2, 0, 0, 0, 0, 0, 0, 1],
             ..Counters::default()
         };
         assert_eq!(counters, expected);
+        assert_eq!(layer.ages, [0, 0, 255, 0, 0, 0]);
         // All go; the highest scores lie in the last rows.
         let counters = update(&mut layer, &[0, 0, 0, 2, 9, 9], 3);
         assert_eq!((counters.threshold, counters.dead_outputs, counters.regrown), (u32::MAX, 1, 1));

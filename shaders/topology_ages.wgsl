@@ -1,0 +1,59 @@
+// The age of every active weight, in updates that it survived: one more for what the prune kept, 0 for what was grown
+// (regrown included). Counts ages by bins of powers of two, and of the last growth (age 0 before) what the prune kept.
+// Ages are bytes, four a word.
+
+@group(0) @binding(0) var<storage, read> before: array<u32>;
+@group(0) @binding(1) var<storage, read> before_rank: array<u32>;
+@group(0) @binding(2) var<storage, read> kept: array<u32>;
+@group(0) @binding(3) var<storage, read> after: array<u32>;
+@group(0) @binding(4) var<storage, read> after_rank: array<u32>;
+@group(0) @binding(5) var<storage, read> ages: array<u32>;
+// zeros before
+@group(0) @binding(6) var<storage, read_write> moved_ages: array<atomic<u32>>;
+@group(0) @binding(7) var<storage, read_write> counters: array<atomic<u32>>;
+
+override WORDS: u32;
+
+#import bits
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let at = wid.x * 256u + lane;
+    if at >= WORDS {
+        return;
+    }
+    let old = before[at];
+    let keep = kept[at];
+    let now = after[at];
+    // Four bins of eight bits a word: a word of positions has at most 32.
+    var bins = vec2<u32>(0u);
+    var young = 0u;
+    var survived = 0u;
+    var entry = before_rank[at];
+    for (var left = old; left != 0u; left &= left - 1u) {
+        let bit = countTrailingZeros(left);
+        let age = (ages[entry / 4u] >> (entry % 4u * 8u)) & 255u;
+        let stays = (keep >> bit) & 1u;
+        young += u32(age == 0u);
+        if stays == 1u {
+            survived += u32(age == 0u);
+            let older = min(age + 1u, 255u);
+            let to = after_rank[at] + countOneBits(bits_below(now, bit));
+            atomicOr(&moved_ages[to / 4u], older << (to % 4u * 8u));
+            let bin = min(firstLeadingBit(older) + 1u, 7u);
+            bins[bin / 4u] += 1u << (bin % 4u * 8u);
+        }
+        entry += 1u;
+    }
+    bins.x += countOneBits(now & ~keep);
+    if young > 0u {
+        atomicAdd(&counters[10], young);
+        atomicAdd(&counters[11], survived);
+    }
+    for (var bin = 0u; bin < 8u; bin += 1u) {
+        let count = (bins[bin / 4u] >> (bin % 4u * 8u)) & 255u;
+        if count > 0u {
+            atomicAdd(&counters[14u + bin], count);
+        }
+    }
+}

@@ -1,0 +1,23 @@
+// Sum of |w| over the last growth (age 0), before the prune. One workgroup, fixed order.
+
+@group(0) @binding(0) var<storage, read> value: array<f32>;
+@group(0) @binding(1) var<storage, read> ages: array<u32>;
+@group(0) @binding(2) var<storage, read_write> counters: array<u32>;
+
+override ENTRIES: u32;
+
+#import reduce
+
+@compute @workgroup_size($WG)
+fn main(@builtin(local_invocation_index) lane: u32) {
+    var sum = 0.0;
+    for (var entry = lane; entry < ENTRIES; entry += $WGu) {
+        if ((ages[entry / 4u] >> (entry % 4u * 8u)) & 255u) == 0u {
+            sum += abs(value[entry]);
+        }
+    }
+    let total = reduce_sum(lane, sum);
+    if lane == 0u {
+        counters[12] = bitcast<u32>(total);
+    }
+}
