@@ -52,6 +52,9 @@ pub struct TrainArgs {
     /// Go on with the run in --out
     #[arg(long, requires = "out", conflicts_with_all = ["preset", "config"])]
     resume: bool,
+    /// Write TensorBoard event files too, into the run folder
+    #[arg(long)]
+    tensorboard: bool,
     /// Print what the run would be, and stop
     #[arg(long)]
     dry_run: bool,
@@ -166,6 +169,9 @@ pub fn run(args: &TrainArgs) -> Result<(), Failure> {
             folder
         }
     };
+    if args.tensorboard {
+        folder.tensorboard(trainer.progress.step).map_err(Failure::input)?;
+    }
     println!("run folder: {}", folder.path().display());
 
     let end = pollster::block_on(trainer.run(&mut folder, &mut progress));

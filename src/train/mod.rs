@@ -7,6 +7,7 @@ pub mod lr;
 pub mod presets;
 mod problem;
 pub mod run_folder;
+pub mod tensorboard;
 mod trainer;
 
 pub use config::{Augment, Config, ConfigError, Method};

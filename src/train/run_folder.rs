@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::tensorboard::EventFile;
 use crate::ops::topology::AGE_BINS;
 use crate::ops::{Choice, Tuning};
 
@@ -37,6 +38,7 @@ pub struct RunFolder {
     path: PathBuf,
     metrics: File,
     exploration: File,
+    events: Option<EventFile>,
 }
 
 impl RunFolder {
@@ -77,21 +79,32 @@ impl RunFolder {
             let file = path.join(name);
             OpenOptions::new().create(true).append(true).open(&file).map_err(io_error("open", &file))
         };
-        Ok(Self { metrics: log("metrics.jsonl")?, exploration: log("exploration.jsonl")?, path: path.into() })
+        let (metrics, exploration) = (log("metrics.jsonl")?, log("exploration.jsonl")?);
+        Ok(Self { metrics, exploration, events: None, path: path.into() })
     }
 
     pub fn path(&self) -> &Path {
         &self.path
     }
 
+    /// Writes TensorBoard event files too from here on, for a run that has done `step` steps.
+    pub fn tensorboard(&mut self, step: usize) -> Result<(), FolderError> {
+        self.events = Some(EventFile::create(&self.path, step).map_err(io_error("write events in", &self.path))?);
+        Ok(())
+    }
+
     /// Appends a line to `metrics.jsonl`.
-    pub fn metric(&mut self, line: &impl Serialize) -> Result<(), FolderError> {
-        append(&mut self.metrics, line).map_err(io_error("write", &self.path.join("metrics.jsonl")))
+    pub fn metric(&mut self, line: &MetricLine) -> Result<(), FolderError> {
+        append(&mut self.metrics, line).map_err(io_error("write", &self.path.join("metrics.jsonl")))?;
+        let events = self.events.as_mut().map_or(Ok(()), |events| events.metric(line));
+        events.map_err(io_error("write events in", &self.path))
     }
 
     /// Appends a line to `exploration.jsonl`.
-    pub fn exploration(&mut self, line: &impl Serialize) -> Result<(), FolderError> {
-        append(&mut self.exploration, line).map_err(io_error("write", &self.path.join("exploration.jsonl")))
+    pub fn exploration(&mut self, line: &ExplorationLine) -> Result<(), FolderError> {
+        append(&mut self.exploration, line).map_err(io_error("write", &self.path.join("exploration.jsonl")))?;
+        let events = self.events.as_mut().map_or(Ok(()), |events| events.exploration(line));
+        events.map_err(io_error("write events in", &self.path))
     }
 
     /// Drops the lines of both logs that came after `step`: a resumed run writes them again.
@@ -280,13 +293,13 @@ mod tests {
         let mut folder = RunFolder::create(&path, "seed = 1\n").unwrap();
         assert!(matches!(RunFolder::create(&path, ""), Err(FolderError::Occupied(_))));
         assert_eq!(RunFolder::first_free(&path), place.path().join("run-2"));
-        for step in 1..=4 {
-            folder.metric(&serde_json::json!({"kind": "step", "step": step})).unwrap();
-        }
+        let line =
+            |step| MetricLine::Step { step, epoch: 0, loss: 1.0, accuracy: 0.5, lr: 0.1, images_per_second: 1.0 };
+        (1..=4).for_each(|step| folder.metric(&line(step)).unwrap());
         fs::write(path.join("metrics.jsonl"), fs::read_to_string(path.join("metrics.jsonl")).unwrap() + "{\"half")
             .unwrap();
         folder.rewind(2).unwrap();
-        folder.metric(&serde_json::json!({"kind": "step", "step": 3})).unwrap();
+        folder.metric(&line(3)).unwrap();
         let text = fs::read_to_string(path.join("metrics.jsonl")).unwrap();
         assert_eq!(text.lines().count(), 3, "{text}");
     }

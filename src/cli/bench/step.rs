@@ -64,6 +64,8 @@ pub fn run(args: &StepArgs) -> Result<(), Failure> {
     };
     let problems = args.sparsity.iter().map(|&sparsity| problem(sparsity)).collect::<Result<Vec<_>, _>>()?;
     let mut trainers = Vec::new();
+    // A slow step needs no company to be timed well.
+    let mut count = 1;
     for problem in &problems {
         let trainer = pollster::block_on(Trainer::new(gpu.clone(), problem, &dataset, &mut ()));
         let mut trainer = trainer.map_err(Failure::start)?;
@@ -71,10 +73,14 @@ pub fn run(args: &StepArgs) -> Result<(), Failure> {
         trainer.time_steps(1).map_err(Failure::run)?;
         trainers.push(trainer);
     }
+    for trainer in &mut trainers {
+        let (seconds, _) = trainer.time_steps(1).map_err(Failure::run)?;
+        count = count.max((0.2 / seconds.max(1e-6)) as usize);
+    }
     let mut times: Vec<Vec<(f64, f64)>> = vec![Vec::new(); trainers.len()];
     for _ in 0..args.rounds.max(1) {
         for (trainer, times) in trainers.iter_mut().zip(&mut times) {
-            times.push(trainer.time_steps(2).map_err(Failure::run)?);
+            times.push(trainer.time_steps(count).map_err(Failure::run)?);
         }
     }
     let mut rows = Vec::new();
@@ -115,7 +121,7 @@ pub fn run(args: &StepArgs) -> Result<(), Failure> {
     let head = [args.model.as_str(), "img/s", "ms/step", "x first row", "host ms", "passes", "GPU memory"];
     print!("{}", table(&head, &rows.iter().map(cells).collect::<Vec<_>>()));
     println!(
-        "median of {} rounds of 2 steps, batch {}, interleaved; pass times by {clock}",
+        "median of {} rounds of {count} steps, batch {}, interleaved; pass times by {clock}",
         args.rounds, args.batch_size
     );
     if args.passes {

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Reads a run's event files back with the real `tensorboard` package and compares them with its logs.
+# Usage: test-tensorboard.sh ITOP; the package goes into a virtual environment under the build folder.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+itop=${1:-${CARGO_TARGET_DIR:-target}/release/itop}
+place=${CARGO_TARGET_DIR:-target}/tensorboard
+if [ ! -x "$place/bin/python" ]; then
+    python3 -m venv "$place" || { echo "== no python3-venv: the TensorBoard test is left out"; exit 0; }
+    "$place/bin/pip" install --quiet tensorboard setuptools || { rm -rf "$place"; echo "== tensorboard cannot be installed: its test is left out"; exit 0; }
+fi
+run=$(mktemp -d)
+trap 'rm -rf "$run"' EXIT
+"$itop" train --preset quick --epochs 1 --set delta_t=10 --tensorboard --out "$run/run" >/dev/null 2>&1
+"$place/bin/python" scripts/read-tensorboard.py "$run/run"
