@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes benches/peers/.venv with PyTorch in it, for pytorch.py. On Linux the wheel that pip finds by itself brings CUDA
-# (about 2.5 GB to download, 5.5 GB on disk); where pip is set up with PyTorch's index of CPU wheels, 0.2 GB and 0.9 GB.
+# (5.4 GB on disk with PyTorch 2.15); where pip is set up with an index of CPU wheels, that wheel is taken, far smaller.
 #   benches/peers/setup.sh [what pip shall install, default: torch numpy]
 set -euo pipefail
 cd "$(dirname "$0")"
