@@ -63,10 +63,16 @@ pub fn describe(problem: &Problem, gpu: &Gpu) -> String {
                 problem.updates(),
                 problem.expected_itop_rate()
             );
+            if problem.expected_itop_rate() < LOW_ITOP_RATE {
+                text += "low exploration: `itop explore --target-rs` finds a delta_t or a length that explores more\n";
+            }
         }
     }
     text
 }
+
+/// Below this, dynamic sparse training has little over static sparse training (the paper's curves rise until well above a half).
+const LOW_ITOP_RATE: f64 = 0.5;
 
 /// What to say about a run that will not do what its method promises.
 pub fn warning(problem: &Problem) -> Option<String> {

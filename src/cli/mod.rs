@@ -5,6 +5,7 @@ mod bench;
 mod data;
 mod dry_run;
 mod eval;
+mod explore;
 mod failure;
 mod progress;
 mod text;
@@ -37,6 +38,8 @@ enum Command {
     Adapters(adapters::AdaptersArgs),
     /// Look at datasets
     Data(data::DataArgs),
+    /// Plan how much a run will explore
+    Explore(explore::ExploreArgs),
     /// Measure speed
     Bench(bench::BenchArgs),
 }
@@ -88,6 +91,7 @@ pub fn main() -> ExitCode {
         Command::Eval(args) => eval::run(&args),
         Command::Adapters(args) => adapters::run(&args),
         Command::Data(args) => data::run(&args),
+        Command::Explore(args) => explore::run(&args),
         Command::Bench(args) => bench::run(&args),
     };
     match done {

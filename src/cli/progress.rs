@@ -78,14 +78,24 @@ impl Listener for Progress {
                 self.bar.set_position(*step as u64);
             }
             MetricLine::Epoch {
-                epoch, loss, accuracy, images_per_second, val_loss, val_accuracy, itop_rate, ..
+                epoch,
+                loss,
+                accuracy,
+                images_per_second,
+                val_loss,
+                val_accuracy,
+                itop_rate,
+                expected_itop_rate,
+                ..
             } => {
                 let mut text =
                     format!("epoch {epoch:>3}/{}  loss {loss:.4}  acc {:>7}", self.epochs, percent(*accuracy));
                 if let (Some(val_loss), Some(val_accuracy)) = (val_loss, val_accuracy) {
                     text += &format!("  val loss {val_loss:.4}  val acc {:>7}", percent(*val_accuracy));
                 }
-                self.line(&format!("{text}  {images_per_second:>6.1} img/s  Rs {itop_rate:.4}"));
+                self.line(&format!(
+                    "{text}  {images_per_second:>6.1} img/s  Rs {itop_rate:.4} ({expected_itop_rate:.4})"
+                ));
             }
         }
     }

@@ -21,8 +21,19 @@ pub fn itop_rate(
     delta_t: usize,
     total_steps: usize,
 ) -> ExpectedItopRate {
-    let rates: Vec<f64> =
-        death_rate.updates(delta_t, total_steps).map(|step| death_rate.at(step, total_steps)).collect();
+    itop_rate_until(graph, densities, death_rate, delta_t, (total_steps, total_steps))
+}
+
+/// The same once `step` of `total_steps` steps are done.
+pub fn itop_rate_until(
+    graph: &Graph,
+    densities: &[f64],
+    death_rate: &DeathRate,
+    delta_t: usize,
+    (step, total_steps): (usize, usize),
+) -> ExpectedItopRate {
+    let done = death_rate.updates(delta_t, total_steps).take_while(|&at| at <= step);
+    let rates: Vec<f64> = done.map(|at| death_rate.at(at, total_steps)).collect();
     let layers: Vec<f64> = densities.iter().map(|&density| layer_rate(density, &rates)).collect();
     let numels: Vec<f64> = graph.maskable().map(|(_, param)| param.numel() as f64).collect();
     let explored: f64 = layers.iter().zip(&numels).map(|(rate, numel)| rate * numel).sum();
@@ -50,8 +61,13 @@ mod tests {
     /// CIFAR-100 391; 250 epochs; ERK at densities 0.20, 0.10, 0.05, 0.02.
     #[test]
     fn known_rates() {
-        let rows: [(&str, usize, usize, usize, [f64; 4]); 9] = [
+        let rows: [(&str, usize, usize, usize, [f64; 4]); 14] = [
             ("mlp_cifar10", 1, 100, 880, [1.000, 1.000, 1.000, 0.976]),
+            ("mlp_cifar10", 1, 500, 176, [1.000, 0.985, 0.874, 0.558]),
+            ("mlp_cifar10", 1, 4000, 22, [0.744, 0.478, 0.270, 0.113]),
+            ("vgg_c", 1, 100, 880, [1.000, 1.000, 0.995, 0.896]),
+            ("vgg_c", 1, 1500, 58, [0.840, 0.632, 0.436, 0.232]),
+            ("vgg_c", 2, 1500, 117, [0.962, 0.819, 0.616, 0.367]),
             ("mlp_cifar10", 1, 1500, 58, [0.959, 0.784, 0.530, 0.252]),
             ("mlp_cifar10", 5, 1500, 293, [1.000, 0.999, 0.965, 0.733]),
             ("vgg_c", 1, 500, 176, [0.991, 0.909, 0.731, 0.464]),

@@ -168,6 +168,18 @@ impl Problem {
         }
     }
 
+    /// The ITOP rate that random growth would have reached after `step` steps.
+    pub fn expected_itop_rate_after(&self, step: usize) -> f64 {
+        let (config, steps) = (&self.config, (step, self.total_steps()));
+        match config.method.growth() {
+            None => self.expected_itop_rate(),
+            Some(_) => {
+                let (graph, densities) = (&self.graph, &self.densities);
+                expected::itop_rate_until(graph, densities, &config.death_rate, config.delta_t, steps).total
+            }
+        }
+    }
+
     /// Numbers of the test images: they follow the training images.
     pub fn test_images(&self, dataset: &Dataset) -> Vec<u32> {
         let first = dataset.train.len();

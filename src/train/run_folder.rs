@@ -195,6 +195,8 @@ pub enum MetricLine {
         val_loss: Option<f64>,
         val_accuracy: Option<f64>,
         itop_rate: f64,
+        /// What random growth can be expected to have reached.
+        expected_itop_rate: f64,
     },
 }
 

@@ -449,6 +449,7 @@ impl<'a> Trainer<'a> {
             val_loss: val.map(|score| score.loss),
             val_accuracy: val.map(|score| score.accuracy),
             itop_rate: progress.itop_rate,
+            expected_itop_rate: self.problem.expected_itop_rate_after(progress.step),
         };
         (progress.epoch_loss, progress.epoch_correct, progress.epoch_images, progress.epoch_seconds) =
             Default::default();
