@@ -31,7 +31,14 @@ override OUT_ROW: u32;
 #import team
 
 @compute @workgroup_size($WG)
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn main(
+    @builtin(workgroup_id) wid: vec3<u32>,
+#ifdef SUBGROUP
+    @builtin(subgroup_invocation_id) lane: u32,
+#else
+    @builtin(local_invocation_index) lane: u32,
+#endif
+) {
 #ifdef SERIAL
     let index = fold_index(wid) * $WGu + lane;
     let start = 0u;

@@ -139,8 +139,9 @@ pub struct Tuning {
     pub team: Team,
     /// Lanes that can hand values round; 0 without subgroups.
     pub lanes: u32,
-    /// Whether there are 64-bit integers.
+    /// Whether there are 64-bit integers, and whether loads by them are the default.
     pub wide: bool,
+    pub prefer_wide: bool,
     /// Measured choices, by [`Tuning::key`].
     pub measured: Arc<BTreeMap<String, Choice>>,
 }
@@ -162,6 +163,7 @@ impl Tuning {
             },
             lanes: gpu.shuffle_lanes,
             wide: gpu.int64,
+            prefer_wide: software,
             measured: Arc::default(),
         }
     }
@@ -172,7 +174,7 @@ impl Tuning {
         let step = (4.0 * density.log2()).round();
         let (x, y) = (&conv.input, &conv.output);
         format!(
-            "{}x{}x{} to {} k{} s{} p{} n{} d{}",
+            "{}x{}x{} to {} k{} s{} p{} n{} {}",
             x.channels,
             x.height,
             x.width,
@@ -181,7 +183,7 @@ impl Tuning {
             conv.stride,
             conv.padding,
             x.images,
-            if density < 1.0 { format!("{step}") } else { "ense".into() },
+            if density < 1.0 { format!("d{step}") } else { "dense".into() },
         )
     }
 
@@ -194,7 +196,7 @@ impl Tuning {
     /// a software driver (`docs/speed.md`), where a load costs as much as twenty multiplications; a tile of eight channels
     /// needs an eighth of the loads.
     fn default_choice(&self, conv: &Conv, density: f64) -> Choice {
-        let (wide, shuffle) = (self.wide_fits(conv), self.lanes >= 8);
+        let (wide, shuffle) = (self.prefer_wide && self.wide_fits(conv), self.lanes >= 8);
         let gather = |backward: bool| {
             let channels = if backward { conv.input.channels } else { conv.output.channels } as u32;
             if density > if shuffle { 0.18 } else { 0.36 } {
@@ -242,7 +244,7 @@ impl Tuning {
         let mut all = Vec::new();
         for wide in [false, true] {
             for team in [Team::Invocation, Team::Subgroup, Team::Workgroup] {
-                if (wide && !self.wide_fits(conv)) || (team == Team::Subgroup && self.lanes < 4) {
+                if (wide && !self.wide_fits(conv)) || (team == Team::Subgroup && !self.subgroup_fits()) {
                     continue;
                 }
                 if sparse {
@@ -253,6 +255,11 @@ impl Tuning {
             }
         }
         all
+    }
+
+    /// A lane keeps the sum of one weight of a group.
+    fn subgroup_fits(&self) -> bool {
+        self.lanes >= self.weight_group
     }
 
     fn wide_fits(&self, conv: &Conv) -> bool {
