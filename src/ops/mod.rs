@@ -1,4 +1,5 @@
-//! One file per operation: the host side of a kernel, named as its shader (`shaders/`) and its CPU twin ([`reference`]).
+//! One file per operation: the host side of a kernel, named as its shader (`shaders/`) and its CPU twin ([`reference`]); which
+//! candidate of it runs is said by [`Tuning`], and measured by [`trial`].
 
 pub mod augment;
 mod conv;
