@@ -40,7 +40,7 @@ impl TuningArgs {
             return Problem::with_tuning(config, dataset, gpu, tuning).map_err(Failure::input);
         }
         let problem = Problem::with_tuning(config, dataset, gpu, tuning.clone()).map_err(Failure::input)?;
-        if self.no_autotune || !(self.autotune || !gpu.summary.is_software()) {
+        if self.no_autotune || (gpu.summary.is_software() && !self.autotune) {
             return Ok(problem);
         }
         let path = cache_path();

@@ -263,7 +263,7 @@ impl Tuning {
     }
 
     fn wide_fits(&self, conv: &Conv) -> bool {
-        self.wide && conv.input.lanes() % 2 == 0
+        self.wide && conv.input.lanes().is_multiple_of(2)
     }
 }
 

@@ -107,7 +107,7 @@ fn histogram(tag: &str, counts: &[u32]) -> Vec<u8> {
     let used = || bins().filter(|(_, count)| *count > 0.0).map(|(limit, _)| limit);
     let histo = [
         double(1, used().next().map_or(0.0, |limit| (limit / 2.0).floor())),
-        double(2, used().last().map_or(0.0, |limit| limit - 1.0)),
+        double(2, used().next_back().map_or(0.0, |limit| limit - 1.0)),
         double(3, bins().map(|(_, count)| count).sum()),
         double(4, sum(&|age| age)),
         double(5, sum(&|age| age * age)),
