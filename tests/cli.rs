@@ -142,7 +142,7 @@ fn looking_without_training() {
     assert!(adapters[0]["backend"].is_string(), "{adapters}");
     let text =
         expect(folder, 0, &["train", "--dry-run", "--model", "resnet34", "--data", "sample", "--sparsity", "0.95"]);
-    for words in ["layer4.2.conv2.weight", "512x512x3x3", "conv_sparse", "conv_dense", "total:", "FLOPs", "ITOP rate"] {
+    for words in ["layer4.2.conv2.weight", "512x512x3x3", " sparse", " dense 8x", "total:", "FLOPs", "ITOP rate"] {
         assert!(text.contains(words), "{words}: {text}");
     }
     assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0, "a dry run writes nothing");
