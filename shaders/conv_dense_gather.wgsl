@@ -5,7 +5,7 @@
 // the taps of a kernel row reach overlapping pixels) every tap of the row. Weights are loaded by every invocation, or
 // (SHUFFLE) lane t loads those of channel t and hands them round.
 
-#import vector
+#import conv_gather
 
 @group(0) @binding(0) var<storage, read> input: array<Vector>;
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
@@ -14,8 +14,6 @@
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 #endif
 
-override LANES: u32;
-override GRID_W: u32;
 override KERNEL: u32;
 override PADDING: u32;
 override STRIDE: u32;
@@ -26,19 +24,8 @@ override CHANNEL_STEP: u32;
 override TERM_STEP: u32;
 // input gradient: how far `base` lies before the first output pixel, in output pixels
 override LEAD: u32;
-override IN_ORIGIN: u32;
-override IN_BLOCK: u32;
 override IN_PLANE: u32;
 override IN_ROW: u32;
-override IN_STEP_Y: u32;
-override IN_STEP_X: u32;
-override OUT_ORIGIN: u32;
-override OUT_BLOCK: u32;
-override OUT_PLANE: u32;
-override OUT_ROW: u32;
-override OUT_STEP: u32;
-override OUT_H: u32;
-override OUT_W: u32;
 
 @compute @workgroup_size($WG)
 fn main(

@@ -3,32 +3,17 @@
 // One in channel and $TILE out channels, all $TAPS taps, so that x is loaded once for the tile and dy once for the taps: by
 // a workgroup, (SUBGROUP) by a subgroup, or (SERIAL) by each invocation alone (see conv_sparse_grad_weight.wgsl).
 
-#import vector
+#import conv_sum
 
 @group(0) @binding(0) var<storage, read> input: array<Vector>;
 @group(0) @binding(1) var<storage, read> output_grad: array<Vector>;
 @group(0) @binding(2) var<storage, read_write> weight_grad: array<f32>;
 
-override LANES: u32;
-override BLOCKS: u32;
 override TILES: u32;
 override IN_CHANNELS: u32;
 override OUT_CHANNELS: u32;
-override OUT_H: u32;
-override OUT_W: u32;
-override IN_ORIGIN: u32;
-override IN_BLOCK: u32;
 override IN_PLANE: u32;
 override IN_ROW: u32;
-override IN_STEP_Y: u32;
-override IN_STEP_X: u32;
-override OUT_ORIGIN: u32;
-override OUT_BLOCK: u32;
-override OUT_PLANE: u32;
-override OUT_ROW: u32;
-
-#import fold
-#import team
 
 @compute @workgroup_size($WG)
 fn main(

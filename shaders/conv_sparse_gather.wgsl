@@ -8,7 +8,7 @@
 // invocations along images, then pixels. The weight and its shift are uniform over the workgroup: every invocation loads
 // them, or (SHUFFLE) each lane loads one of $CHUNK and hands it round.
 
-#import vector
+#import conv_gather
 
 @group(0) @binding(0) var<storage, read> input: array<Vector>;
 @group(0) @binding(1) var<storage, read> row_start: array<u32>;
@@ -21,20 +21,6 @@
 #ifdef BIAS
 @group(0) @binding(5) var<storage, read> bias: array<f32>;
 #endif
-
-override LANES: u32;
-override GRID_W: u32;
-override IN_ORIGIN: u32;
-override IN_BLOCK: u32;
-override IN_STEP_Y: u32;
-override IN_STEP_X: u32;
-override OUT_ORIGIN: u32;
-override OUT_BLOCK: u32;
-override OUT_PLANE: u32;
-override OUT_ROW: u32;
-override OUT_STEP: u32;
-override OUT_H: u32;
-override OUT_W: u32;
 
 fn weight_of(e: u32) -> f32 {
 #ifdef TRANSPOSED

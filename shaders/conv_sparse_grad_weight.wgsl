@@ -5,7 +5,7 @@
 // A workgroup shares the images and pixels and adds up in order; or (SUBGROUP) the lanes of a subgroup do, which need no
 // barrier; or (SERIAL) each invocation alone.
 
-#import vector
+#import conv_sum
 
 @group(0) @binding(0) var<storage, read> input: array<Vector>;
 @group(0) @binding(1) var<storage, read> output_grad: array<Vector>;
@@ -15,22 +15,7 @@
 @group(0) @binding(4) var<storage, read> groups: array<vec2<u32>>;
 @group(0) @binding(5) var<storage, read_write> weight_grad: array<f32>;
 
-override LANES: u32;
-override BLOCKS: u32;
-override OUT_H: u32;
-override OUT_W: u32;
-override IN_ORIGIN: u32;
-override IN_BLOCK: u32;
-override IN_STEP_Y: u32;
-override IN_STEP_X: u32;
-override OUT_ORIGIN: u32;
-override OUT_BLOCK: u32;
-override OUT_PLANE: u32;
-override OUT_ROW: u32;
 override GROUP_MOST: u32;
-
-#import fold
-#import team
 
 @compute @workgroup_size($WG)
 fn main(

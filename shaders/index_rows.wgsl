@@ -15,6 +15,7 @@ override GROUP_MOST: u32;
 
 #import scan
 #import bits
+#import counters
 
 fn entries_before(row: u32) -> u32 {
     if row >= ROWS {
@@ -39,7 +40,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
                 groups[at + i] = vec2<u32>(row, start + i * $GROUPu);
             }
             if length == 0u {
-                atomicAdd(&counters[8], 1u);
+                atomicAdd(&counters[DEAD_OUTPUTS], 1u);
             }
         }
         carry += scan_total;

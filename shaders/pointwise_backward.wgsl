@@ -16,58 +16,37 @@
 @group(0) @binding($RESIDUAL) var<storage, read_write> residual_grad: array<vec4<f32>>;
 #endif
 
-override LANES: u32;
-override PIXELS: u32;
-override WIDTH: u32;
-override IN_ORIGIN: u32;
-override IN_BLOCK: u32;
-override IN_PLANE: u32;
-override IN_ROW: u32;
-override OUT_ORIGIN: u32;
-override OUT_BLOCK: u32;
-override OUT_PLANE: u32;
-override OUT_ROW: u32;
-override RES_ORIGIN: u32;
-override RES_BLOCK: u32;
-override RES_PLANE: u32;
-override RES_ROW: u32;
+#import pointwise
 
 // An invocation handles $EACH vectors, for which it loads the channel's factors once.
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let c = wid.x;
 #ifdef NORM
-    let f = grad_factors[c];
+    let f = grad_factors[wid.x];
 #endif
     let first = wid.y * $EACHu * 64u + lane;
     let end = min(first + $EACHu * 64u, PIXELS * LANES);
     for (var id = first; id < end; id += 64u) {
-        let n = id % LANES;
-        let pixel = id / LANES;
-        let y = pixel / WIDTH;
-        let x = pixel % WIDTH;
-        let out_at = wid.z * OUT_BLOCK + c * OUT_PLANE + OUT_ORIGIN + y * OUT_ROW + x * LANES + n;
-        let in_at = wid.z * IN_BLOCK + c * IN_PLANE + IN_ORIGIN + y * IN_ROW + x * LANES + n;
-        var dz = output_grad[out_at];
+        let at = place(wid, id);
+        var dz = output_grad[at.output];
 #ifdef RELU
-        dz = select(vec4<f32>(0.0), dz, output[out_at] > vec4<f32>(0.0));
+        dz = select(vec4<f32>(0.0), dz, output[at.output] > vec4<f32>(0.0));
 #endif
 #ifdef RESIDUAL
-        let res_at = wid.z * RES_BLOCK + c * RES_PLANE + RES_ORIGIN + y * RES_ROW + x * LANES + n;
 #ifdef RESIDUAL_ACCUMULATE
-        residual_grad[res_at] += dz;
+        residual_grad[at.residual] += dz;
 #else
-        residual_grad[res_at] = dz;
+        residual_grad[at.residual] = dz;
 #endif
 #endif
 #ifdef NORM
-        let image = vec4<u32>((wid.z * LANES + n) * 4u) + vec4<u32>(0u, 1u, 2u, 3u);
-        dz = select(vec4<f32>(0.0), f.x * dz + f.y * (input[in_at] - f.w) + f.z, image < vec4<u32>(run.valid));
+        let image = vec4<u32>(at.image) + vec4<u32>(0u, 1u, 2u, 3u);
+        dz = select(vec4<f32>(0.0), f.x * dz + f.y * (input[at.input] - f.w) + f.z, image < vec4<u32>(run.valid));
 #endif
 #ifdef ACCUMULATE
-        input_grad[in_at] += dz;
+        input_grad[at.input] += dz;
 #else
-        input_grad[in_at] = dz;
+        input_grad[at.input] = dz;
 #endif
     }
 }

@@ -16,7 +16,6 @@
 #ifndef COUNT_TIES
 @group(0) @binding($RESULT) var<storage, read_write> result: array<u32>;
 #ifndef GROW
-// twin of `ops::topology::Counters`
 @group(0) @binding(6) var<storage, read_write> counters: array<u32>;
 #endif
 #endif
@@ -25,6 +24,7 @@ override COUNT: u32;
 
 #import scan
 #import bits
+#import counters
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -82,7 +82,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     }
 #ifndef GROW
     if at == 0u {
-        counters[7] = selection.prefix;
+        counters[THRESHOLD] = selection.prefix;
     }
 #endif
 #endif

@@ -15,6 +15,7 @@
 override WORDS: u32;
 
 #import bits
+#import counters
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -32,7 +33,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     var entry = before_rank[at];
     for (var left = old; left != 0u; left &= left - 1u) {
         let bit = countTrailingZeros(left);
-        let age = (ages[entry / 4u] >> (entry % 4u * 8u)) & 255u;
+        let age = byte_of(ages[entry / 4u], entry);
         let stays = (keep >> bit) & 1u;
         young += u32(age == 0u);
         if stays == 1u {
@@ -40,20 +41,20 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
             let older = min(age + 1u, 255u);
             let to = after_rank[at] + countOneBits(bits_below(now, bit));
             atomicOr(&moved_ages[to / 4u], older << (to % 4u * 8u));
-            let bin = min(firstLeadingBit(older) + 1u, 7u);
+            let bin = min(firstLeadingBit(older) + 1u, AGE_BINS - 1u);
             bins[bin / 4u] += 1u << (bin % 4u * 8u);
         }
         entry += 1u;
     }
     bins.x += countOneBits(now & ~keep);
     if young > 0u {
-        atomicAdd(&counters[10], young);
-        atomicAdd(&counters[11], survived);
+        atomicAdd(&counters[YOUNG], young);
+        atomicAdd(&counters[YOUNG_KEPT], survived);
     }
-    for (var bin = 0u; bin < 8u; bin += 1u) {
-        let count = (bins[bin / 4u] >> (bin % 4u * 8u)) & 255u;
+    for (var bin = 0u; bin < AGE_BINS; bin += 1u) {
+        let count = byte_of(bins[bin / 4u], bin);
         if count > 0u {
-            atomicAdd(&counters[14u + bin], count);
+            atomicAdd(&counters[AGES + bin], count);
         }
     }
 }

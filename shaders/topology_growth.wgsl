@@ -7,17 +7,19 @@
 override ENTRIES: u32;
 
 #import reduce
+#import bits
+#import counters
 
 @compute @workgroup_size($WG)
 fn main(@builtin(local_invocation_index) lane: u32) {
     var sum = 0.0;
     for (var entry = lane; entry < ENTRIES; entry += $WGu) {
-        if ((ages[entry / 4u] >> (entry % 4u * 8u)) & 255u) == 0u {
+        if byte_of(ages[entry / 4u], entry) == 0u {
             sum += abs(value[entry]);
         }
     }
     let total = reduce_sum(lane, sum);
     if lane == 0u {
-        counters[12] = bitcast<u32>(total);
+        counters[YOUNG_MAGNITUDE] = bitcast<u32>(total);
     }
 }

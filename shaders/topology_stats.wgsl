@@ -7,10 +7,11 @@
 @group(0) @binding(3) var<storage, read_write> explored: array<u32>;
 @group(0) @binding(4) var<storage, read_write> reliable: array<u32>;
 @group(0) @binding(5) var<storage, read> initial: array<u32>;
-// twin of `ops::topology::Counters`
 @group(0) @binding(6) var<storage, read_write> counters: array<atomic<u32>>;
 
 override WORDS: u32;
+
+#import counters
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -25,12 +26,12 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let sure = reliable[at] | keep;
     explored[at] = seen | now;
     reliable[at] = sure;
-    atomicAdd(&counters[0], countOneBits(now));
-    atomicAdd(&counters[1], countOneBits(old & ~keep));
-    atomicAdd(&counters[2], countOneBits(now & ~keep));
-    atomicAdd(&counters[3], countOneBits(now & ~keep & old));
-    atomicAdd(&counters[4], countOneBits(now & ~seen));
-    atomicAdd(&counters[5], countOneBits(now | seen));
-    atomicAdd(&counters[6], countOneBits(sure));
-    atomicAdd(&counters[9], countOneBits(now & initial[at]));
+    atomicAdd(&counters[ACTIVE], countOneBits(now));
+    atomicAdd(&counters[PRUNED], countOneBits(old & ~keep));
+    atomicAdd(&counters[GROWN], countOneBits(now & ~keep));
+    atomicAdd(&counters[REGROWN], countOneBits(now & ~keep & old));
+    atomicAdd(&counters[NEWLY_EXPLORED], countOneBits(now & ~seen));
+    atomicAdd(&counters[EXPLORED], countOneBits(now | seen));
+    atomicAdd(&counters[RELIABLE], countOneBits(sure));
+    atomicAdd(&counters[INITIAL_KEPT], countOneBits(now & initial[at]));
 }

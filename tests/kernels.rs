@@ -6,7 +6,6 @@ mod common;
 use common::{Bench, close, f64s, tuning};
 use itop::gpu::Slice;
 use itop::ops::augment::{self, AugmentSlices, Padding};
-use itop::ops::conv_dense::Tile;
 use itop::ops::loss::{self, LossSlices};
 use itop::ops::philox::{Purpose, key, unit, word};
 use itop::ops::pointwise::{self, BackwardSlices, NormSlices, Pointwise};
@@ -14,7 +13,7 @@ use itop::ops::pool::{self, PoolKind};
 use itop::ops::reference;
 use itop::ops::topology::{Scratch, SparseLayer};
 use itop::ops::trial::Candidate;
-use itop::ops::{Conv, Layout, SparseConv, SparseIndex, StepParams, conv_dense, flatten, sgd};
+use itop::ops::{Conv, ConvLayer, Layout, SparseIndex, StepParams, flatten, sgd};
 use proptest::prelude::*;
 
 /// Numbers in [-1, 1).
@@ -121,15 +120,10 @@ fn check_conv(case: &ConvCase, pick: Option<usize>) {
         ages: sparse_weight,
     };
     let mut passes = layer.index("test", &tuning, &scratch);
-    passes.push(conv_dense::grad_bias("dense", &conv, &tuning, dys, bias_grad));
-    let sparse = SparseConv {
-        label: "sparse",
-        conv: &conv,
-        tuning: &tuning,
-        index: &index,
-        active: active_bits,
-        scratch: scratch.score,
-    };
+    let sparse = Some(layer.weight(&scratch));
+    let sparse = ConvLayer { label: "sparse", conv: &conv, tuning: &tuning, sparse };
+    let dense = ConvLayer { label: "dense", sparse: None, ..sparse };
+    passes.push(dense.grad_bias(dys, bias_grad));
     let mut results: Vec<(bool, Candidate, Slice)> = Vec::new();
     for is_sparse in [true, false] {
         for all in Candidate::all(&conv, &tuning, is_sparse) {
@@ -138,35 +132,24 @@ fn check_conv(case: &ConvCase, pick: Option<usize>) {
                 None => all,
             };
             for candidate in chosen {
-                let slice = match (candidate, is_sparse) {
-                    (Candidate::Forward(how), _) => {
+                let (layer, weight, count) = match is_sparse {
+                    true => (&sparse, sparse_weight, active.len()),
+                    false => (&dense, dense_weight, numel),
+                };
+                let slice = match candidate {
+                    Candidate::Forward(how) => {
                         let y = bench.empty("y", output.bytes());
-                        if is_sparse {
-                            passes.extend(sparse.forward(how, [xs, sparse_weight, y], Some(bias_s)));
-                        } else {
-                            let (tile, io) = (Tile::of(how), [xs, dense_weight, y]);
-                            passes.push(conv_dense::forward("dense", &conv, &tuning, tile, io, Some(bias_s)));
-                        }
+                        passes.extend(layer.forward(how, [xs, weight, y], Some(bias_s)));
                         y
                     }
-                    (Candidate::GradInput(how), _) => {
+                    Candidate::GradInput(how) => {
                         let dx = bench.upload("dx", &input.pack(&before));
-                        if is_sparse {
-                            passes.extend(sparse.grad_input(how, [dys, sparse_weight, dx], accumulate));
-                        } else {
-                            let (tile, io) = (Tile::of(how), [dys, dense_weight, dx]);
-                            passes.push(conv_dense::grad_input("dense", &conv, &tuning, tile, io, accumulate));
-                        }
+                        passes.extend(layer.grad_input(how, [dys, weight, dx], accumulate));
                         dx
                     }
-                    (Candidate::GradWeight(how), true) => {
-                        let dw = bench.empty("dw", 4 * active.len() as u64);
-                        passes.extend(sparse.grad_weight(how, [xs, dys, dw]));
-                        dw
-                    }
-                    (Candidate::GradWeight(how), false) => {
-                        let dw = bench.empty("dw", 4 * numel as u64);
-                        passes.push(conv_dense::grad_weight("dense", &conv, &tuning, how, [xs, dys, dw]));
+                    Candidate::GradWeight(how) => {
+                        let dw = bench.empty("dw", 4 * count as u64);
+                        passes.extend(layer.grad_weight(how, [xs, dys, dw]));
                         dw
                     }
                 };

@@ -17,3 +17,8 @@ fn bits_inside(index: u32, count: u32) -> u32 {
     }
     return (1u << left) - 1u;
 }
+
+// Byte `index` of a list of bytes, four a word, out of the word that holds it.
+fn byte_of(word: u32, index: u32) -> u32 {
+    return (word >> (index % 4u * 8u)) & 255u;
+}

@@ -28,6 +28,7 @@ fn add(sum: Sum, weight: f32, v: Vector) -> Sum {
 fn packed(sum: Sum) -> Vector {
     return vec4<u64>(bitcast<vec4<u32>>(sum.even)) | (vec4<u64>(bitcast<vec4<u32>>(sum.odd)) << vec4<u32>(32u));
 }
+
 // Sum over the images of a · b.
 fn product(a: Vector, b: Vector) -> f32 {
     return dot(even(a), even(b)) + dot(odd(a), odd(b));

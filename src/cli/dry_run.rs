@@ -40,10 +40,12 @@ pub fn describe(problem: &Problem, gpu: &Gpu) -> String {
     let dense = 8 * maskable as u64;
     text += &format!("total: {} on {}\n", bytes(total), gpu.summary.name);
     text += &format!(
-        "weights, momentum, index and explored bits: {}, {} of dense weights and momentum ({})\n\n",
+        "weights, momentum, index and explored bits: {}, {} of dense weights and momentum ({}); first set and ages, for \
+         statistics: {}\n\n",
         bytes(state),
         percent(state as f64 / dense as f64),
-        bytes(dense)
+        bytes(dense),
+        bytes(problem.statistics_bytes())
     );
 
     text += &format!("FLOPs against dense: inference {:.4}, ", problem.inference_flops_ratio());

@@ -41,6 +41,9 @@ pub struct ExploreArgs {
 /// The longest training that is looked at for `--target-rs`, in epochs.
 const EPOCHS_MOST: usize = 100_000;
 
+/// The most updates that are looked at: the closed form walks over them.
+const UPDATES_MOST: usize = 1_000_000;
+
 /// A plan for random growth.
 struct Plan {
     graph: Graph,
@@ -63,7 +66,8 @@ impl Plan {
     fn delta_t(&self, target: f64, epochs: usize) -> Option<usize> {
         let reaches = |delta_t: &usize| self.rate(*delta_t, epochs).total >= target;
         // More updates explore more: the rate falls with ΔT, but for the last few, where the number of updates steps.
-        let (mut low, mut high) = (1, self.steps_per_epoch * epochs);
+        let steps = self.steps_per_epoch * epochs;
+        let (mut low, mut high) = (steps.div_ceil(UPDATES_MOST).max(1), steps);
         if !reaches(&low) {
             return None;
         }
@@ -80,7 +84,7 @@ impl Plan {
         let mut high = 1;
         while !reaches(&high) {
             high *= 2;
-            if high > EPOCHS_MOST {
+            if high > EPOCHS_MOST || self.steps_per_epoch * high / delta_t > UPDATES_MOST {
                 return None;
             }
         }
@@ -109,6 +113,10 @@ pub fn run(args: &ExploreArgs) -> Result<(), Failure> {
     let steps_per_epoch = args.images.div_ceil(args.batch_size);
     if args.epochs > EPOCHS_MOST || steps_per_epoch > usize::MAX / EPOCHS_MOST / 4 {
         return refuse(format!("--epochs {} of {steps_per_epoch} steps are too many", args.epochs));
+    }
+    let updates = steps_per_epoch * args.epochs / args.delta_t;
+    if updates > UPDATES_MOST {
+        return refuse(format!("{updates} updates are too many; raise --delta-t or lower --epochs"));
     }
     if let Some(target) = args.target_rs.filter(|target| !(0.0..=1.0).contains(target)) {
         return refuse(format!("--target-rs {target} is outside 0 to 1"));
@@ -147,7 +155,12 @@ pub fn run(args: &ExploreArgs) -> Result<(), Failure> {
         }
         match plan.epochs(target, args.delta_t) {
             Some(epochs) => println!("Rs {target} at delta_t {}: {} epochs", args.delta_t, count(epochs)),
-            None => println!("Rs {target} at delta_t {}: not within {} epochs", args.delta_t, count(EPOCHS_MOST)),
+            None => println!(
+                "Rs {target} at delta_t {}: not within {} epochs and {} updates",
+                args.delta_t,
+                count(EPOCHS_MOST),
+                count(UPDATES_MOST)
+            ),
         }
     }
     Ok(())

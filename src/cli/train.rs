@@ -119,7 +119,7 @@ pub fn run(args: &TrainArgs) -> Result<(), Failure> {
     let dataset = data::load(&config.data).map_err(Failure::input)?;
     let gpu = args.gpu.open()?;
     let resumed = args.out.as_ref().filter(|_| args.resume);
-    let problem = args.tuning.problem(config, &dataset, &gpu, resumed)?;
+    let problem = args.tuning.problem(config, &dataset, &gpu, resumed, !args.dry_run)?;
     if let Some(warning) = dry_run::warning(&problem) {
         eprintln!("warning: {warning}");
     }

@@ -26,18 +26,29 @@ pub struct TuningArgs {
 }
 
 impl TuningArgs {
-    /// The planned run: with the kernels of the run in `resumed`, or measured ones, or the defaults.
+    /// The planned run: with the kernels of the run in `resumed`, or measured ones, or the defaults. `measure`: what is not
+    /// known of this adapter yet may be measured.
     pub fn problem(
         &self,
         config: Config,
         dataset: &Dataset,
         gpu: &Gpu,
         resumed: Option<&PathBuf>,
+        measure: bool,
     ) -> Result<Problem, Failure> {
         let mut tuning = Tuning::for_gpu(gpu);
         if let Some(folder) = resumed {
             tuning.measured = Arc::new(RunFolder::read_tuning(folder).map_err(Failure::input)?);
-            return Problem::with_tuning(config, dataset, gpu, tuning).map_err(Failure::input);
+            let problem = Problem::with_tuning(config, dataset, gpu, tuning).map_err(Failure::input)?;
+            let layers = &problem.plan.layers;
+            let refused = layers.iter().filter(|layer| problem.tuning.refuses(&layer.conv, layer.density())).count();
+            if refused > 0 {
+                eprintln!(
+                    "warning: {refused} layers of `{}` were tuned for another adapter or version; they take the default kernels",
+                    folder.display()
+                );
+            }
+            return Ok(problem);
         }
         let problem = Problem::with_tuning(config, dataset, gpu, tuning.clone()).map_err(Failure::input)?;
         if self.no_autotune || (gpu.summary.is_software() && !self.autotune) {
@@ -47,6 +58,10 @@ impl TuningArgs {
         let (mut cache, why) = TuningCache::read(&path);
         if let Some(why) = why {
             eprintln!("warning: {why}");
+        }
+        if !measure {
+            let tuning = cache.apply(gpu, &tuning);
+            return Problem::with_tuning(problem.config, dataset, gpu, tuning).map_err(Failure::input);
         }
         let bar = ProgressBar::new(0);
         if let Ok(style) = ProgressStyle::with_template("measuring kernels [{bar:24}] {pos}/{len} {msg}") {
@@ -59,7 +74,11 @@ impl TuningArgs {
         };
         let measured = pollster::block_on(cache.measure(gpu, &tuning, &problem.plan, progress));
         bar.finish_and_clear();
-        if measured.map_err(Failure::run)? {
+        let measured = measured.map_err(Failure::run)?;
+        for failed in &measured.failed {
+            eprintln!("warning: a kernel that this driver refuses is left out: {failed}");
+        }
+        if measured.layers > 0 {
             // The measurements serve this run even where they cannot be kept.
             if let Err(error) = cache.write(&path) {
                 eprintln!("warning: {error}; the kernels will be measured again next time");

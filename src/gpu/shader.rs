@@ -61,8 +61,12 @@ pub const KERNELS: &[(&str, &str)] = sources![
 /// Snippets for `#import`: `(path, WGSL with directives)`.
 pub const SHARED: &[(&str, &str)] = sources![
     "shared/bits",
+    "shared/conv_gather",
+    "shared/conv_sum",
+    "shared/counters",
     "shared/fold",
     "shared/philox",
+    "shared/pointwise",
     "shared/reduce",
     "shared/scan",
     "shared/select",

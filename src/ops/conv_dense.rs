@@ -1,143 +1,106 @@
 //! Dense convolution: for `--method dense`, for layers that have no zeros, and for the scores of gradient growth.
 //! The weight is `[out, in, kernel, kernel]`. Shaders: `conv_dense_*.wgsl`; twin: [`super::reference::conv`].
 
-use super::{Conv, Gather, Tuning, WeightSum};
+use super::tuning::Tile;
+use super::{ConvLayer, WeightSum};
 use crate::gpu::{Kernel, Pass, Slice};
 
-/// The tile of a dense gather: channels and pixels an invocation, and whether lanes share the loading of weights.
-#[derive(Clone, Copy, Debug)]
-pub struct Tile {
-    pub channels: u32,
-    pub row: u32,
-    pub shuffle: bool,
-    pub wide: bool,
-}
-
-impl Tile {
-    /// Vectors of four images that an invocation loads at once.
-    fn unit(&self) -> usize {
-        1 + usize::from(self.wide)
+impl ConvLayer<'_> {
+    pub(super) fn dense_forward(&self, tile: Tile, [x, weight, y]: [Slice; 3], bias: Option<Slice>) -> Pass {
+        let conv = self.conv;
+        let channels = conv.output.channels;
+        let (kernel, grid) = self.tiled(tile, channels, false);
+        let kernel = kernel
+            .define_if(bias.is_some(), "BIAS")
+            .set("CHANNELS", channels)
+            .set("TERMS", conv.input.channels)
+            .set("CHANNEL_STEP", conv.row_length())
+            .set("TERM_STEP", conv.kernel * conv.kernel)
+            .set("IN_PLANE", conv.input.plane() / tile.unit())
+            .set("IN_ROW", conv.input.row() / tile.unit());
+        let mut bindings = vec![x, weight, y];
+        bindings.extend(bias);
+        let kernel = conv.forward_constants(kernel, tile.wide);
+        Pass::dispatch(format!("{}: forward", self.label), kernel, &bindings, grid)
     }
 
-    /// The tile of `how`; one channel of one pixel if that is not dense.
-    pub fn of(how: Gather) -> Self {
-        match how {
-            Gather::Dense { tile, row, shuffle, wide } => Self { channels: tile, row, shuffle, wide },
-            Gather::Sparse { wide, .. } => Self { channels: 1, row: 1, shuffle: false, wide },
-        }
+    pub(super) fn dense_grad_input(&self, tile: Tile, [dy, weight, dx]: [Slice; 3], accumulate: bool) -> Pass {
+        let conv = self.conv;
+        let channels = conv.input.channels;
+        let (kernel, grid) = self.tiled(tile, channels, true);
+        let kernel = kernel
+            .define("TRANSPOSED", 1)
+            .define_if(accumulate, "ACCUMULATE")
+            .set("CHANNELS", channels)
+            .set("TERMS", conv.output.channels)
+            .set("CHANNEL_STEP", conv.kernel * conv.kernel)
+            .set("TERM_STEP", conv.row_length())
+            .set("IN_PLANE", conv.output.plane() / tile.unit())
+            .set("IN_ROW", conv.output.row() / tile.unit());
+        let kernel = conv.backward_constants(kernel, tile.wide);
+        Pass::dispatch(format!("{}: grad_input", self.label), kernel, &[dy, weight, dx], grid)
     }
-}
 
-/// y = conv(x) (+ bias).
-pub fn forward(
-    label: &str,
-    conv: &Conv,
-    tuning: &Tuning,
-    tile: Tile,
-    [x, weight, y]: [Slice; 3],
-    bias: Option<Slice>,
-) -> Pass {
-    let channels = conv.output.channels;
-    let (kernel, grid) = gather(conv, tuning, tile, channels, false);
-    let kernel = kernel
-        .define_if(bias.is_some(), "BIAS")
-        .set("CHANNELS", channels)
-        .set("TERMS", conv.input.channels)
-        .set("CHANNEL_STEP", conv.row_length())
-        .set("TERM_STEP", conv.kernel * conv.kernel)
-        .set("IN_PLANE", conv.input.plane() / tile.unit())
-        .set("IN_ROW", conv.input.row() / tile.unit());
-    let mut bindings = vec![x, weight, y];
-    bindings.extend(bias);
-    Pass::dispatch(format!("{label}: forward"), conv.forward_constants(kernel, tile.wide), &bindings, grid)
-}
-
-/// dx (+)= conv'(dy).
-pub fn grad_input(
-    label: &str,
-    conv: &Conv,
-    tuning: &Tuning,
-    tile: Tile,
-    [dy, weight, dx]: [Slice; 3],
-    accumulate: bool,
-) -> Pass {
-    let channels = conv.input.channels;
-    let (kernel, grid) = gather(conv, tuning, tile, channels, true);
-    let kernel = kernel
-        .define("TRANSPOSED", 1)
-        .define_if(accumulate, "ACCUMULATE")
-        .set("CHANNELS", channels)
-        .set("TERMS", conv.output.channels)
-        .set("CHANNEL_STEP", conv.kernel * conv.kernel)
-        .set("TERM_STEP", conv.row_length())
-        .set("IN_PLANE", conv.output.plane() / tile.unit())
-        .set("IN_ROW", conv.output.row() / tile.unit());
-    let kernel = conv.backward_constants(kernel, tile.wide);
-    Pass::dispatch(format!("{label}: grad_input"), kernel, &[dy, weight, dx], grid)
-}
-
-/// Gradient of every position of the weight.
-pub fn grad_weight(
-    label: &str,
-    conv: &Conv,
-    tuning: &Tuning,
-    how: WeightSum,
-    [x, dy, weight_grad]: [Slice; 3],
-) -> Pass {
-    let (tile, team, wide) = match how {
-        WeightSum::Dense { tile, team, wide } => (tile, team, wide),
-        WeightSum::Sparse { team, wide } => (1, team, wide),
-    };
-    let taps = (conv.kernel * conv.kernel) as u32;
-    let tiles = conv.input.channels * conv.output.channels.div_ceil(tile as usize);
-    let (kernel, grid) = conv.weight_kernel(tuning, (team, wide), "conv_dense_grad_weight", (tiles, tile * taps));
-    let kernel = kernel
-        .define("TILE", tile)
-        .define("TAPS", taps)
-        .define("KERNEL", conv.kernel as u32)
-        .set("TILES", tiles)
-        .set("IN_CHANNELS", conv.input.channels)
-        .set("OUT_CHANNELS", conv.output.channels)
-        .set("IN_PLANE", conv.input.plane() / (1 + usize::from(wide)))
-        .set("IN_ROW", conv.input.row() / (1 + usize::from(wide)));
-    Pass::dispatch(format!("{label}: grad_weight"), kernel, &[x, dy, weight_grad], grid)
-}
-
-/// Gradient of a bias: the sum of dy. For sparse and dense layers alike.
-pub fn grad_bias(label: &str, conv: &Conv, tuning: &Tuning, dy: Slice, bias_grad: Slice) -> Pass {
-    let y = &conv.output;
-    let kernel = Kernel::new("conv_bias_grad")
-        .define("WG", conv.reduce_size(tuning))
-        .set("LANES", y.lanes())
-        .set("BLOCKS", y.blocks())
-        .set("PIXELS", y.pixels())
-        .set("OUT_W", y.width)
-        .set("OUT_ORIGIN", y.origin(0))
-        .set("OUT_BLOCK", y.block())
-        .set("OUT_PLANE", y.plane())
-        .set("OUT_ROW", y.row());
-    Pass::dispatch(format!("{label}: grad_bias"), kernel, &[dy, bias_grad], [y.channels as u32, 1, 1])
-}
-
-/// A gather's kernel without what depends on its direction, and its grid.
-fn gather(conv: &Conv, tuning: &Tuning, tile: Tile, channels: usize, backward: bool) -> (Kernel, [u32; 3]) {
-    let classes = if backward { conv.stride * conv.stride } else { 1 };
-    let lanes = if tile.shuffle { tuning.lanes } else { 1 };
-    let rows = channels.div_ceil(tile.channels as usize) * classes;
-    let (size, grid) = conv.gather_grid(tuning, rows, backward, (tile.row * tile.unit() as u32, lanes));
-    let step = if backward { 1 } else { conv.stride as u32 };
-    let mut kernel = Kernel::new("conv_dense_gather")
-        .define("WG", size)
-        .define("TILE", tile.channels)
-        .define("ROW", tile.row)
-        .define_if(tile.shuffle, "SHUFFLE");
-    if classes == 1 {
-        kernel = kernel
-            .define("SHARED", 1)
+    /// Gradient of every position of the weight.
+    pub(super) fn dense_grad_weight(&self, how: WeightSum, [x, dy, weight_grad]: [Slice; 3]) -> Pass {
+        let conv = self.conv;
+        let (tile, team, wide) = match how {
+            WeightSum::Dense { tile, team, wide } => (tile, team, wide),
+            WeightSum::Sparse { team, wide } => (1, team, wide),
+        };
+        let taps = (conv.kernel * conv.kernel) as u32;
+        let tiles = conv.input.channels * conv.output.channels.div_ceil(tile as usize);
+        let sums = (tiles, tile * taps);
+        let (kernel, grid) = conv.weight_kernel(self.tuning, (team, wide), "conv_dense_grad_weight", sums);
+        let kernel = kernel
+            .define("TILE", tile)
+            .define("TAPS", taps)
             .define("KERNEL", conv.kernel as u32)
-            .define("STEP", step)
-            .define("LOADS", (tile.row - 1) * step + conv.kernel as u32);
+            .set("TILES", tiles)
+            .set("IN_CHANNELS", conv.input.channels)
+            .set("OUT_CHANNELS", conv.output.channels)
+            .set("IN_PLANE", conv.input.plane() / (1 + usize::from(wide)))
+            .set("IN_ROW", conv.input.row() / (1 + usize::from(wide)));
+        Pass::dispatch(format!("{}: grad_weight", self.label), kernel, &[x, dy, weight_grad], grid)
     }
-    let kernel = kernel.set("KERNEL", conv.kernel).set("PADDING", conv.padding);
-    (kernel.set("STRIDE", conv.stride).set("LEAD", conv.lead()), grid)
+
+    /// Gradient of a bias: the sum of dy. For sparse and dense layers alike.
+    pub fn grad_bias(&self, dy: Slice, bias_grad: Slice) -> Pass {
+        let y = &self.conv.output;
+        let kernel = Kernel::new("conv_bias_grad")
+            .define("WG", self.conv.reduce_size(self.tuning))
+            .set("LANES", y.lanes())
+            .set("BLOCKS", y.blocks())
+            .set("PIXELS", y.pixels())
+            .set("OUT_W", y.width)
+            .set("OUT_ORIGIN", y.origin(0))
+            .set("OUT_BLOCK", y.block())
+            .set("OUT_PLANE", y.plane())
+            .set("OUT_ROW", y.row());
+        Pass::dispatch(format!("{}: grad_bias", self.label), kernel, &[dy, bias_grad], [y.channels as u32, 1, 1])
+    }
+
+    /// A gather's kernel without what depends on its direction, and its grid.
+    fn tiled(&self, tile: Tile, channels: usize, backward: bool) -> (Kernel, [u32; 3]) {
+        let (conv, tuning) = (self.conv, self.tuning);
+        let classes = if backward { conv.stride * conv.stride } else { 1 };
+        let lanes = if tile.shuffle { tuning.lanes } else { 1 };
+        let rows = channels.div_ceil(tile.channels as usize) * classes;
+        let (size, grid) = conv.gather_grid(tuning, rows, backward, (tile.row * tile.unit() as u32, lanes));
+        let step = if backward { 1 } else { conv.stride as u32 };
+        let mut kernel = Kernel::new("conv_dense_gather")
+            .define("WG", size)
+            .define("TILE", tile.channels)
+            .define("ROW", tile.row)
+            .define_if(tile.shuffle, "SHUFFLE");
+        if classes == 1 {
+            kernel = kernel
+                .define("SHARED", 1)
+                .define("KERNEL", conv.kernel as u32)
+                .define("STEP", step)
+                .define("LOADS", (tile.row - 1) * step + conv.kernel as u32);
+        }
+        let kernel = kernel.set("KERNEL", conv.kernel).set("PADDING", conv.padding);
+        (kernel.set("STRIDE", conv.stride).set("LEAD", conv.lead()), grid)
+    }
 }

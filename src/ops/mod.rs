@@ -3,8 +3,9 @@
 
 pub mod augment;
 mod conv;
-pub mod conv_dense;
-pub mod conv_sparse;
+mod conv_dense;
+mod conv_layer;
+mod conv_sparse;
 pub mod flatten;
 mod layout;
 pub mod loss;
@@ -19,7 +20,8 @@ pub mod trial;
 mod tuning;
 
 pub use conv::Conv;
-pub use conv_sparse::{SparseConv, SparseIndex};
+pub use conv_layer::ConvLayer;
+pub use conv_sparse::{SparseIndex, SparseWeight};
 pub use layout::{BLOCK, Layout};
 pub use step::StepParams;
-pub use tuning::{Choice, Gather, Team, Tuning, WeightSum};
+pub use tuning::{Choice, Gather, Team, Tile, Tuning, WeightSum};

@@ -8,7 +8,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Choice, Conv, SparseIndex, Tuning, conv_sparse::groups_most};
+use super::{Choice, Conv, SparseIndex, SparseWeight, Tuning, conv_sparse::groups_most};
 use crate::gpu::{ALIGNMENT, BufferPlan, Kernel, Pass, Slice, fold};
 
 /// Bins of the age histogram.
@@ -171,6 +171,11 @@ impl SparseLayer {
     /// The candidates that this layer runs.
     pub fn choice(&self, tuning: &Tuning) -> Choice {
         tuning.choice(&self.conv, self.index.entries as f64 / self.conv.numel() as f64)
+    }
+
+    /// Where the layer's weight lies, for its convolutions.
+    pub fn weight(&self, scratch: &Scratch) -> SparseWeight {
+        SparseWeight { index: self.index, active: self.active, scratch: scratch.score }
     }
 
     fn words(&self) -> usize {

@@ -4,7 +4,7 @@ use web_time::Instant;
 
 use super::philox::{Purpose, unit, word};
 use super::topology::{Scratch, SparseLayer, age_bytes, bitset_bytes};
-use super::{Choice, Conv, Gather, SparseConv, SparseIndex, Tuning, WeightSum, conv_dense};
+use super::{Choice, Conv, ConvLayer, Gather, SparseIndex, SparseWeight, Tuning, WeightSum};
 use crate::gpu::{ALIGNMENT, BufferPlan, Gpu, GpuError, Machine, Pass, Slice};
 
 /// One of the three passes of a convolution, with the candidate that carries it out.
@@ -60,8 +60,7 @@ pub struct Trial {
     pub active: usize,
     tuning: Tuning,
     machine: Machine,
-    sparse: Option<SparseLayer>,
-    scratch: Slice,
+    sparse: Option<SparseWeight>,
     x: Slice,
     dy: Slice,
     weight: Slice,
@@ -124,9 +123,8 @@ impl Trial {
             let program = machine.prepare(&layer.index("trial", tuning, &scratch), |_| ())?;
             machine.submit(&program);
         }
-        let tuning = tuning.clone();
-        let scratch = scratch.score;
-        Ok(Self { conv, active, tuning, machine, sparse: layer, scratch, x, dy, weight, weight_grad })
+        let sparse = layer.map(|layer| layer.weight(&scratch));
+        Ok(Self { conv, active, tuning: tuning.clone(), machine, sparse, x, dy, weight, weight_grad })
     }
 
     /// Floating-point operations of one pass on the active weights (a multiplication and an addition are two).
@@ -160,30 +158,12 @@ impl Trial {
     }
 
     fn passes(&self, candidate: Candidate) -> Vec<Pass> {
-        let (conv, tuning) = (&self.conv, &self.tuning);
-        let sparse = self.sparse.as_ref().map(|layer| SparseConv {
-            label: "trial",
-            conv,
-            tuning,
-            index: &layer.index,
-            active: layer.active,
-            scratch: self.scratch,
-        });
+        let layer = ConvLayer { label: "trial", conv: &self.conv, tuning: &self.tuning, sparse: self.sparse };
         let (x, dy, weight) = (self.x, self.dy, self.weight);
-        let sum = [x, dy, self.weight_grad];
-        match (candidate, sparse) {
-            (Candidate::Forward(how), Some(sparse)) => sparse.forward(how, [x, weight, dy], None),
-            (Candidate::GradInput(how), Some(sparse)) => sparse.grad_input(how, [dy, weight, x], false),
-            (Candidate::GradWeight(how), Some(sparse)) => sparse.grad_weight(how, sum),
-            (Candidate::Forward(how), None) => {
-                let tile = conv_dense::Tile::of(how);
-                vec![conv_dense::forward("trial", conv, tuning, tile, [x, weight, dy], None)]
-            }
-            (Candidate::GradInput(how), None) => {
-                let tile = conv_dense::Tile::of(how);
-                vec![conv_dense::grad_input("trial", conv, tuning, tile, [dy, weight, x], false)]
-            }
-            (Candidate::GradWeight(how), None) => vec![conv_dense::grad_weight("trial", conv, tuning, how, sum)],
+        match candidate {
+            Candidate::Forward(how) => layer.forward(how, [x, weight, dy], None),
+            Candidate::GradInput(how) => layer.grad_input(how, [dy, weight, x], false),
+            Candidate::GradWeight(how) => layer.grad_weight(how, [x, dy, self.weight_grad]),
         }
     }
 }

@@ -22,15 +22,36 @@ pub enum Gather {
         wide: bool,
     },
     /// Every weight; those of a sparse layer are spread out into a scratch first.
-    Dense {
-        /// Channels of the result an invocation.
-        tile: u32,
-        /// Neighbouring pixels of the result an invocation.
-        row: u32,
-        /// Lanes load one channel's weights each and hand them round.
-        shuffle: bool,
-        wide: bool,
-    },
+    Dense(Tile),
+}
+
+/// What an invocation of a dense gather computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Tile {
+    /// Channels of the result.
+    pub channels: u32,
+    /// Neighbouring pixels of the result.
+    pub row: u32,
+    /// Lanes load one channel's weights each and hand them round.
+    pub shuffle: bool,
+    pub wide: bool,
+}
+
+impl Tile {
+    /// Vectors of four images that an invocation loads at once.
+    pub(super) fn unit(&self) -> usize {
+        1 + usize::from(self.wide)
+    }
+}
+
+impl Gather {
+    /// The tile that a dense gather takes: one channel of one pixel, if this one was not made for it.
+    pub(super) fn tile(&self) -> Tile {
+        match *self {
+            Gather::Dense(tile) => tile,
+            Gather::Sparse { wide, .. } => Tile { channels: 1, row: 1, shuffle: false, wide },
+        }
+    }
 }
 
 /// Who carries out one sum of a weight gradient.
@@ -66,9 +87,9 @@ impl std::fmt::Display for Gather {
             Gather::Sparse { chunk, wide } => {
                 write!(f, "sparse{}{}", if chunk > 0 { " shuffle" } else { "" }, if wide { " wide" } else { "" })
             }
-            Gather::Dense { tile, row, shuffle, wide } => {
+            Gather::Dense(Tile { channels, row, shuffle, wide }) => {
                 let (shuffle, wide) = (if shuffle { " shuffle" } else { "" }, if wide { " wide" } else { "" });
-                write!(f, "dense {tile}x{row}{shuffle}{wide}")
+                write!(f, "dense {channels}x{row}{shuffle}{wide}")
             }
         }
     }
@@ -116,8 +137,8 @@ pub struct Choice {
 impl Choice {
     /// Whether a sparse layer would need the scratch.
     pub fn is_dense(&self) -> bool {
-        matches!(self.forward, Gather::Dense { .. })
-            || matches!(self.grad_input, Gather::Dense { .. })
+        matches!(self.forward, Gather::Dense(_))
+            || matches!(self.grad_input, Gather::Dense(_))
             || matches!(self.grad_weight, WeightSum::Dense { .. })
     }
 }
@@ -187,9 +208,25 @@ impl Tuning {
         )
     }
 
-    /// What a layer of `density` (1: dense) runs: as measured, or the default.
+    /// What a layer of `density` (1: dense) runs: as measured, or the default. Measurements come from files, so what is not
+    /// a candidate here does not count.
     pub fn choice(&self, conv: &Conv, density: f64) -> Choice {
-        self.measured.get(&Self::key(conv, density)).copied().unwrap_or_else(|| self.default_choice(conv, density))
+        let measured = self.measured.get(&Self::key(conv, density)).copied();
+        let measured = measured.filter(|choice| self.is_candidate(conv, density, choice));
+        measured.unwrap_or_else(|| self.default_choice(conv, density))
+    }
+
+    /// Whether the measured choice for a layer cannot run here.
+    pub fn refuses(&self, conv: &Conv, density: f64) -> bool {
+        let measured = self.measured.get(&Self::key(conv, density));
+        measured.is_some_and(|choice| !self.is_candidate(conv, density, choice))
+    }
+
+    fn is_candidate(&self, conv: &Conv, density: f64, choice: &Choice) -> bool {
+        let sparse = density < 1.0;
+        self.gathers(conv, sparse, false).contains(&choice.forward)
+            && self.gathers(conv, sparse, true).contains(&choice.grad_input)
+            && self.weight_sums(conv, sparse).contains(&choice.grad_weight)
     }
 
     /// What runs where nothing was measured. The densities at which all weights cost less than the active ones are those of
@@ -200,7 +237,12 @@ impl Tuning {
         let gather = |backward: bool| {
             let channels = if backward { conv.input.channels } else { conv.output.channels } as u32;
             if density > if shuffle { 0.18 } else { 0.36 } {
-                Gather::Dense { tile: channels.min(8), row: row_that_fits(conv, backward, 4), shuffle, wide: false }
+                Gather::Dense(Tile {
+                    channels: channels.min(8),
+                    row: row_that_fits(conv, backward, 4),
+                    shuffle,
+                    wide: false,
+                })
             } else {
                 Gather::Sparse { chunk: self.lanes, wide }
             }
@@ -228,9 +270,9 @@ impl Tuning {
         for (tile, row, wide) in tiles {
             for shuffle in [false, true] {
                 let fits = row == row_that_fits(conv, backward, row) && (!wide || self.wide_fits(conv));
-                let tile = tile.min(channels);
-                if fits && (!shuffle || self.lanes >= tile) {
-                    all.push(Gather::Dense { tile, row, shuffle, wide });
+                let channels = tile.min(channels);
+                if fits && (!shuffle || self.lanes >= channels) {
+                    all.push(Gather::Dense(Tile { channels, row, shuffle, wide }));
                 }
             }
         }
@@ -250,8 +292,9 @@ impl Tuning {
                 if sparse {
                     all.push(WeightSum::Sparse { team, wide });
                 }
-                let tiles = [1, 4, 8].into_iter().filter(|&tile| tile <= weight_tile(conv));
-                all.extend(tiles.map(|tile| WeightSum::Dense { tile, team, wide }));
+                let mut tiles = vec![1, 4.min(weight_tile(conv)), weight_tile(conv)];
+                tiles.dedup();
+                all.extend(tiles.into_iter().map(|tile| WeightSum::Dense { tile, team, wide }));
             }
         }
         all
@@ -284,4 +327,53 @@ fn row_that_fits(conv: &Conv, backward: bool, most: u32) -> u32 {
         row /= 2;
     }
     row
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::Layout;
+
+    fn tuning() -> Tuning {
+        Tuning {
+            gather: 64,
+            reduce: 8,
+            pointwise: 8,
+            weight_group: 8,
+            unroll: 2,
+            team: Team::Invocation,
+            lanes: 8,
+            wide: true,
+            prefer_wide: true,
+            measured: Arc::default(),
+        }
+    }
+
+    #[test]
+    fn defaults_are_candidates_and_measurements_must_be() {
+        let mut tuning = tuning();
+        for channels in [1, 3, 5, 64] {
+            for density in [0.01, 0.3, 0.5, 1.0] {
+                let side = |halo| Layout::new(channels, 8, 8, halo, 32);
+                let conv = Conv { input: side(1), output: side(1), kernel: 3, stride: 1, padding: 1 };
+                tuning.measured = Arc::default();
+                let usual = tuning.choice(&conv, density);
+                assert!(tuning.is_candidate(&conv, density, &usual), "{channels} {density} {usual:?}");
+                let tile = Tile { channels: 0, row: 3, shuffle: true, wide: true };
+                let [forward, sums] = [Gather::Dense(tile), Gather::Sparse { chunk: 1000, wide: false }];
+                for hostile in [
+                    Choice { forward, ..usual },
+                    Choice { grad_input: sums, ..usual },
+                    Choice {
+                        grad_weight: WeightSum::Dense { tile: u32::MAX, team: Team::Workgroup, wide: false },
+                        ..usual
+                    },
+                ] {
+                    tuning.measured = Arc::new(BTreeMap::from([(Tuning::key(&conv, density), hostile)]));
+                    assert!(tuning.refuses(&conv, density));
+                    assert_eq!(tuning.choice(&conv, density), usual);
+                }
+            }
+        }
+    }
 }

@@ -3,12 +3,11 @@
 use super::{Growth, PlanInput, params::Params, tensors::Tensors, tensors::conv_of};
 use crate::gpu::{Pass, Slice};
 use crate::model::{Node, Op, TensorId};
-use crate::ops::conv_dense::Tile;
 use crate::ops::loss::LossSlices;
 use crate::ops::pointwise::{BackwardSlices, Pointwise};
 use crate::ops::pool::{self, PoolKind};
 use crate::ops::topology::{Scores, SparseLayer};
-use crate::ops::{SparseConv, conv_dense, flatten, loss, pointwise, sgd};
+use crate::ops::{Choice, Conv, ConvLayer, flatten, loss, pointwise, sgd};
 
 pub(super) struct Context<'a> {
     pub input: &'a PlanInput<'a>,
@@ -70,16 +69,8 @@ impl Context<'_> {
                     let Some((conv, sparse)) = self.conv(node) else { continue };
                     let weight = self.params.slots[*weight].value;
                     let bias = bias.map(|bias| self.params.slots[bias].value);
-                    match sparse {
-                        Some(sparse) => {
-                            let how = sparse.choice(tuning).forward;
-                            passes.extend(self.sparse(label, &sparse).forward(how, [x, weight, y], bias));
-                        }
-                        None => {
-                            let tile = Tile::of(tuning.choice(&conv, 1.0).forward);
-                            passes.push(conv_dense::forward(label, &conv, tuning, tile, [x, weight, y], bias));
-                        }
-                    }
+                    let (layer, choice) = self.layer(label, &conv, sparse);
+                    passes.extend(layer.forward(choice.forward, [x, weight, y], bias));
                 }
                 Op::Pointwise { residual, .. } => {
                     let pointwise = self.pointwise(node, norm);
@@ -125,36 +116,21 @@ impl Context<'_> {
                 let Some((conv, sparse)) = self.conv(node) else { return };
                 let slot = &self.params.slots[*weight];
                 let x = value[node.input];
-                let choice = match sparse {
-                    Some(sparse) => sparse.choice(tuning),
-                    None => tuning.choice(&conv, 1.0),
-                };
+                let (layer, choice) = self.layer(label, &conv, sparse);
                 // The input gradient comes first: it needs the weights of before the update, and may need the scratch.
                 if let Some(dx) = grad[node.input] {
                     let (add, io) = (reach(node.input), [dy, slot.value, dx]);
-                    match sparse {
-                        Some(sparse) => {
-                            passes.extend(self.sparse(label, &sparse).grad_input(choice.grad_input, io, add))
-                        }
-                        None => {
-                            let tile = Tile::of(choice.grad_input);
-                            passes.push(conv_dense::grad_input(label, &conv, tuning, tile, io, add));
-                        }
-                    }
+                    passes.extend(layer.grad_input(choice.grad_input, io, add));
                 }
                 let growth = if update { self.input.growth } else { None };
                 // Gradient growth needs the dense gradient, and that of the active weights is a part of it.
-                let sum = match growth {
+                let how = match growth {
                     Some(Growth::Gradient) => choice.grad_weight.dense(&conv),
                     _ => choice.grad_weight,
                 };
-                let io = [x, dy, slot.grad];
-                match sparse {
-                    Some(sparse) => passes.extend(self.sparse(label, &sparse).grad_weight(sum, io)),
-                    None => passes.push(conv_dense::grad_weight(label, &conv, tuning, choice.grad_weight, io)),
-                }
+                passes.extend(layer.grad_weight(how, [x, dy, slot.grad]));
                 if let Some(bias) = bias {
-                    passes.push(conv_dense::grad_bias(label, &conv, tuning, dy, self.params.slots[*bias].grad));
+                    passes.push(layer.grad_bias(dy, self.params.slots[*bias].grad));
                 }
                 if let (Some(sparse), Some(growth)) = (sparse, growth) {
                     // The optimiser's step comes before the drop, the dense gradient is this step's (ITOP code).
@@ -207,22 +183,18 @@ impl Context<'_> {
             .collect()
     }
 
-    fn conv(&self, node: &Node) -> Option<(crate::ops::Conv, Option<SparseLayer>)> {
+    fn conv(&self, node: &Node) -> Option<(Conv, Option<SparseLayer>)> {
         let Op::Conv { weight, .. } = node.op else { return None };
         let conv = conv_of(node, &self.tensors.layouts)?;
         let layer = self.params.layers.iter().find(|layer| layer.param == weight);
         Some((conv, layer.and_then(|layer| layer.sparse)))
     }
 
-    fn sparse<'s>(&'s self, label: &'s str, layer: &'s SparseLayer) -> SparseConv<'s> {
-        SparseConv {
-            label,
-            conv: &layer.conv,
-            tuning: &self.input.tuning,
-            index: &layer.index,
-            active: layer.active,
-            scratch: self.params.scratch.score,
-        }
+    fn layer<'s>(&'s self, label: &'s str, conv: &'s Conv, sparse: Option<SparseLayer>) -> (ConvLayer<'s>, Choice) {
+        let tuning = &self.input.tuning;
+        let choice = sparse.map_or_else(|| tuning.choice(conv, 1.0), |sparse| sparse.choice(tuning));
+        let sparse = sparse.map(|sparse| sparse.weight(&self.params.scratch));
+        (ConvLayer { label, conv, tuning, sparse }, choice)
     }
 
     fn pointwise(&self, node: &Node, norm: usize) -> Pointwise {

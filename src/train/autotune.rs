@@ -25,9 +25,19 @@ pub struct TuningCache {
 
 /// Why a tuning cache is not used.
 #[derive(Debug, thiserror::Error)]
-pub enum CacheError {
-    #[error("the tuning cache `{}` is {what}; it is measured anew", .path.display())]
-    Unusable { path: PathBuf, what: String },
+#[error("the tuning cache `{}` is {what}; it is measured anew", .path.display())]
+pub struct CacheError {
+    path: PathBuf,
+    what: String,
+}
+
+/// What [`TuningCache::measure`] did.
+#[derive(Debug)]
+pub struct Measured {
+    /// Layer shapes measured.
+    pub layers: usize,
+    /// Candidates that this driver refused, and why.
+    pub failed: Vec<String>,
 }
 
 impl TuningCache {
@@ -38,7 +48,7 @@ impl TuningCache {
     /// The cache at `path`; an empty one, and why, if it is of another version or damaged.
     pub fn read(path: &Path) -> (Self, Option<CacheError>) {
         let unusable = |what: String| {
-            let error = CacheError::Unusable { path: path.into(), what };
+            let error = CacheError { path: path.into(), what };
             (Self::empty(), Some(error))
         };
         let text = match std::fs::read_to_string(path) {
@@ -70,15 +80,14 @@ impl TuningCache {
         Tuning { measured: Arc::new(measured), ..tuning.clone() }
     }
 
-    /// Measures what `plan` needs and the cache lacks. `progress` hears the layer, its number and how many there are. True
-    /// if anything was measured.
+    /// Measures what `plan` needs and the cache lacks. `progress` hears the layer, its number and how many there are.
     pub async fn measure(
         &mut self,
         gpu: &Gpu,
         tuning: &Tuning,
         plan: &Plan,
         mut progress: impl FnMut(&str, usize, usize),
-    ) -> Result<bool, GpuError> {
+    ) -> Result<Measured, GpuError> {
         let known = self.adapters.entry(adapter(gpu)).or_default();
         let mut missing: Vec<(String, &str, Conv, f64)> = Vec::new();
         for layer in &plan.layers {
@@ -89,11 +98,12 @@ impl TuningCache {
             }
         }
         let total = missing.len();
+        let mut measured = Measured { layers: total, failed: Vec::new() };
         for (number, (key, name, conv, density)) in missing.into_iter().enumerate() {
             progress(name, number + 1, total);
-            known.insert(key, best(gpu, tuning, conv, density).await?);
+            known.insert(key, best(gpu, tuning, conv, density, &mut measured.failed).await?);
         }
-        Ok(total > 0)
+        Ok(measured)
     }
 }
 
@@ -102,7 +112,13 @@ fn adapter(gpu: &Gpu) -> String {
 }
 
 /// The fastest candidates of a layer. On a software adapter with one block of images, which is all that it works on at once.
-async fn best(gpu: &Gpu, tuning: &Tuning, conv: Conv, density: f64) -> Result<crate::ops::Choice, GpuError> {
+async fn best(
+    gpu: &Gpu,
+    tuning: &Tuning,
+    conv: Conv,
+    density: f64,
+    failed: &mut Vec<String>,
+) -> Result<crate::ops::Choice, GpuError> {
     let fewer = |layout: Layout| Layout { images: layout.block_images(), ..layout };
     let conv = match gpu.summary.is_software() {
         true => Conv { input: fewer(conv.input), output: fewer(conv.output), ..conv },
@@ -112,8 +128,16 @@ async fn best(gpu: &Gpu, tuning: &Tuning, conv: Conv, density: f64) -> Result<cr
     let mut trial = Trial::new(gpu, tuning, conv, density).await?;
     for candidates in Candidate::all(&conv, tuning, density < 1.0) {
         let mut fastest = f64::INFINITY;
-        for candidate in candidates.into_iter().filter(|candidate| gpu_may_like(gpu, tuning, candidate, density)) {
-            let seconds = trial.time(candidate, 3, 2e-3, fastest)?;
+        for candidate in candidates.into_iter().filter(|candidate| worth_timing(gpu, tuning, candidate, density)) {
+            // A kernel that this driver cannot compile loses.
+            let seconds = match trial.time(candidate, 3, 2e-3, fastest) {
+                Ok(seconds) => seconds,
+                Err(error @ GpuError::Lost { .. }) => return Err(error),
+                Err(error) => {
+                    failed.push(format!("{} {candidate}: {error}", candidate.direction()));
+                    continue;
+                }
+            };
             if seconds < fastest {
                 fastest = seconds;
                 candidate.put(&mut choice);
@@ -125,7 +149,7 @@ async fn best(gpu: &Gpu, tuning: &Tuning, conv: Conv, density: f64) -> Result<cr
 
 /// Whether a candidate is worth its compilation: on software adapters, where that takes longer than a step, those that lost
 /// everywhere by a factor are left out (`docs/speed.md`).
-fn gpu_may_like(gpu: &Gpu, tuning: &Tuning, candidate: &Candidate, density: f64) -> bool {
+fn worth_timing(gpu: &Gpu, tuning: &Tuning, candidate: &Candidate, density: f64) -> bool {
     use crate::ops::{Gather, Team, WeightSum};
     if !gpu.summary.is_software() {
         return true;
@@ -134,7 +158,7 @@ fn gpu_may_like(gpu: &Gpu, tuning: &Tuning, candidate: &Candidate, density: f64)
     match *candidate {
         Candidate::Forward(how) | Candidate::GradInput(how) => match how {
             Gather::Sparse { chunk, .. } => (chunk > 0) == shuffles && density < 0.6,
-            Gather::Dense { shuffle, tile, row, .. } => shuffle == shuffles && tile * row > 8 && density > 0.08,
+            Gather::Dense(tile) => tile.shuffle == shuffles && tile.channels * tile.row > 8 && density > 0.08,
         },
         Candidate::GradWeight(how) => match how {
             WeightSum::Sparse { team, .. } => team != Team::Workgroup && density < 0.8,

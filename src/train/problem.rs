@@ -210,6 +210,12 @@ impl Problem {
         self.plan.layers.iter().map(of).sum()
     }
 
+    /// Bytes that the statistics of exploration need beside: the first active sets and the ages.
+    pub fn statistics_bytes(&self) -> u64 {
+        let sparse = self.plan.layers.iter().filter_map(|layer| layer.sparse.as_ref());
+        sparse.map(|sparse| sparse.initial.bytes + sparse.ages.bytes).sum()
+    }
+
     /// The first weights (PyTorch's defaults) and the first active sets (exact counts, uniform over the positions).
     pub fn initial(&self) -> Initial {
         let seed = self.config.seed;

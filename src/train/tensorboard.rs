@@ -149,9 +149,9 @@ fn text(field: u32, content: &str) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    /// Bytes of TensorFlow's own writer for the first record of a file (wall time 0).
+    /// By `event.proto` (the whole file is read back with the real package by `scripts/test-tensorboard.sh`).
     #[test]
-    fn records_are_tensorflows() {
+    fn records_follow_the_format() {
         let data = [double(1, 0.0), text(3, "brain.Event:2")].concat();
         assert_eq!(data, b"\x09\0\0\0\0\0\0\0\0\x1a\x0dbrain.Event:2");
         assert_eq!(varint(2, 300), [0x10, 0xac, 0x02]);

@@ -10,6 +10,7 @@ use crate::cli::text::{bytes, table};
 use crate::cli::tuning::TuningArgs;
 use crate::cli::{Failure, GpuArgs};
 use crate::data;
+use crate::plan::METRIC_SLOTS;
 use crate::train::{Method, Trainer};
 
 #[derive(Args)]
@@ -60,7 +61,7 @@ pub fn run(args: &StepArgs) -> Result<(), Failure> {
     let method = method(&args.method);
     let problem = |sparsity: f64| {
         let config = config(&args.model, method, sparsity, args.batch_size);
-        args.tuning.problem(config, &dataset, &gpu, None)
+        args.tuning.problem(config, &dataset, &gpu, None, true)
     };
     let problems = args.sparsity.iter().map(|&sparsity| problem(sparsity)).collect::<Result<Vec<_>, _>>()?;
     let mut trainers = Vec::new();
@@ -75,7 +76,7 @@ pub fn run(args: &StepArgs) -> Result<(), Failure> {
     }
     for trainer in &mut trainers {
         let (seconds, _) = trainer.time_steps(1).map_err(Failure::run)?;
-        count = count.max((0.2 / seconds.max(1e-6)) as usize);
+        count = count.max((0.2 / seconds.max(1e-6)) as usize).min(METRIC_SLOTS);
     }
     let mut times: Vec<Vec<(f64, f64)>> = vec![Vec::new(); trainers.len()];
     for _ in 0..args.rounds.max(1) {

@@ -65,22 +65,26 @@ pub fn run(args: &TopologyArgs) -> Result<(), Failure> {
     for name in &args.method {
         for &sparsity in &args.sparsity {
             let config = config(&args.model, method(name), sparsity, args.batch_size);
-            let problem = args.tuning.problem(config, &dataset, &gpu, None)?;
+            let problem = args.tuning.problem(config, &dataset, &gpu, None, true)?;
             let trainer = pollster::block_on(Trainer::new(gpu.clone(), &problem, &dataset, &mut ()));
             let mut trainer = trainer.map_err(Failure::start)?;
             trainer.initialise();
-            trainer.time_steps(1).map_err(Failure::run)?;
-            pollster::block_on(trainer.profile_update()).map_err(Failure::run)?;
-            let mut rounds = Vec::new();
-            for _ in 0..args.rounds.max(1) {
-                let plain = pollster::block_on(trainer.profile()).map_err(Failure::run)?.0;
-                let update = pollster::block_on(trainer.profile_update()).map_err(Failure::run)?.0;
-                let sum = |passes: &[(String, f64)]| passes.iter().map(|(_, ms)| ms).sum::<f64>();
-                rounds.push((sum(&plain), sum(&update), plain, update));
+            // The wall clock counts what lies between the passes too: copies, clears, the counters' way back.
+            let mut steps = Vec::new();
+            let mut updates = Vec::new();
+            for _ in 0..=args.rounds.max(1) {
+                steps.push(1e3 * trainer.time_steps(1).map_err(Failure::run)?.0);
+                updates.push(1e3 * pollster::block_on(trainer.time_update()).map_err(Failure::run)?);
             }
-            rounds.sort_by(|a, b| (a.1 - a.0).total_cmp(&(b.1 - b.0)));
-            let (step_ms, update_step_ms, plain, update) = rounds.swap_remove(rounds.len() / 2);
-            let (plain, update) = (group(&plain), group(&update));
+            let median = |times: &mut Vec<f64>| {
+                // The first round compiles, on drivers that do so late.
+                times.remove(0);
+                times.sort_by(f64::total_cmp);
+                times[times.len() / 2]
+            };
+            let (step_ms, update_step_ms) = (median(&mut steps), median(&mut updates));
+            let plain = group(&pollster::block_on(trainer.profile()).map_err(Failure::run)?.0);
+            let update = group(&pollster::block_on(trainer.profile_update()).map_err(Failure::run)?.0);
             let ms = |passes: &serde_json::Map<String, serde_json::Value>, name: &str| {
                 passes.get(name).and_then(serde_json::Value::as_f64).unwrap_or_default()
             };
