@@ -1,10 +1,10 @@
 // From the resident u8 images to the network's input: random crop, flip, normalise; twin of `ops::reference::augment`.
-// One invocation: one pixel of four neighbouring images, all channels. Padding images become zeros.
+// One invocation: one pixel of a vector of images, all channels. Padding images become zeros.
 
 @group(0) @binding(0) var<storage, read> order: array<u32>;
 @group(0) @binding(1) var<storage, read> image_labels: array<u32>;
 @group(0) @binding(2) var<storage, read_write> labels: array<u32>;
-@group(0) @binding(3) var<storage, read_write> output: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> output: array<Vector>;
 #import step
 @group(0) @binding(4) var<uniform> run: StepParams;
 // mean and 1 / std of each channel
@@ -17,6 +17,8 @@
 #ifdef CHUNK2
 @group(0) @binding(8) var<storage, read> chunk2: array<u32>;
 #endif
+
+#import vector
 
 override LANES: u32;
 override CHANNELS: u32;
@@ -70,17 +72,19 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     }
     let y = pixel / WIDTH;
     let x = pixel % WIDTH;
-    var image: array<u32, 4>;
+    let first = (wid.z * LANES + n) * 4u * $QUADSu;
+#for j in 0..$QUADS
+    var image$j: array<u32, 4>;
     // Offset of the source pixel in its plane; u32 max: outside the image.
-    var place: array<u32, 4>;
+    var place$j: array<u32, 4>;
     for (var i = 0u; i < 4u; i += 1u) {
-        let position = (wid.z * LANES + n) * 4u + i;
-        image[i] = 0xffffffffu;
-        place[i] = pixel;
+        let position = first + i * $QUADSu + $ju;
+        image$j[i] = 0xffffffffu;
+        place$j[i] = pixel;
         if position < run.valid {
-            image[i] = order[run.cursor + position];
+            image$j[i] = order[run.cursor + position];
             if pixel == 0u {
-                labels[position] = image_labels[image[i]];
+                labels[position] = image_labels[image$j[i]];
             }
 #ifdef AUGMENT
             let draw = philox4x32(run.seed, vec4<u32>(run.cursor + position, run.epoch, 0u, PURPOSE_AUGMENT));
@@ -88,21 +92,24 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
             let sy = source(y, draw.y % (2u * PAD + 1u), HEIGHT);
             let sx = source(column, draw.x % (2u * PAD + 1u), WIDTH);
             let outside = sy == 0xffffffffu || sx == 0xffffffffu;
-            place[i] = select(sy * WIDTH + sx, 0xffffffffu, outside);
+            place$j[i] = select(sy * WIDTH + sx, 0xffffffffu, outside);
 #endif
         }
     }
+#endfor
     for (var c = 0u; c < CHANNELS; c += 1u) {
-        var v = vec4<f32>(0.0);
+        var v = all_of(0.0);
+#for j in 0..$QUADS
         for (var i = 0u; i < 4u; i += 1u) {
-            if image[i] != 0xffffffffu {
+            if image$j[i] != 0xffffffffu {
                 var raw = 0u;
-                if place[i] != 0xffffffffu {
-                    raw = pixel_byte(image[i], c * HEIGHT * WIDTH + place[i]);
+                if place$j[i] != 0xffffffffu {
+                    raw = pixel_byte(image$j[i], c * HEIGHT * WIDTH + place$j[i]);
                 }
-                v[i] = (f32(raw) / 255.0 - normal[c].x) * normal[c].y;
+                v.v$j[i] = (f32(raw) / 255.0 - normal[c].x) * normal[c].y;
             }
         }
-        output[wid.z * OUT_BLOCK + c * OUT_PLANE + OUT_ORIGIN + y * OUT_ROW + x * LANES + n] = v;
+#endfor
+        output[wid.z * OUT_BLOCK + c * OUT_PLANE + OUT_ORIGIN + y * OUT_ROW + x * LANES + n] = packed(v);
     }
 }

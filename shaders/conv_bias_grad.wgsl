@@ -1,6 +1,6 @@
 // Gradient of a convolution's bias: the sum of dy over images and pixels. One workgroup a channel.
 
-@group(0) @binding(0) var<storage, read> output_grad: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> output_grad: array<Vector>;
 @group(0) @binding(1) var<storage, read_write> bias_grad: array<f32>;
 
 override LANES: u32;
@@ -13,18 +13,19 @@ override OUT_PLANE: u32;
 override OUT_ROW: u32;
 
 #import reduce
+#import vector
 
 @compute @workgroup_size($WG)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    var sum = vec4<f32>(0.0);
+    var sum = all_of(0.0);
     for (var block = 0u; block < BLOCKS; block += 1u) {
         let base = block * OUT_BLOCK + wid.x * OUT_PLANE + OUT_ORIGIN;
         for (var at = lane; at < PIXELS * LANES; at += $WGu) {
             let pixel = at / LANES;
-            sum += output_grad[base + pixel / OUT_W * OUT_ROW + pixel % OUT_W * LANES + at % LANES];
+            sum = plus(sum, values(output_grad[base + pixel / OUT_W * OUT_ROW + pixel % OUT_W * LANES + at % LANES]));
         }
     }
-    let total = reduce_sum(lane, dot(sum, vec4<f32>(1.0)));
+    let total = reduce_sum(lane, product(sum, all_of(1.0)));
     if lane == 0u {
         bias_grad[wid.x] = total;
     }

@@ -24,8 +24,6 @@ override CHANNEL_STEP: u32;
 override TERM_STEP: u32;
 // input gradient: how far `base` lies before the first output pixel, in output pixels
 override LEAD: u32;
-override IN_PLANE: u32;
-override IN_ROW: u32;
 
 @compute @workgroup_size($WG)
 fn main(
@@ -58,9 +56,9 @@ fn main(
 #endif
 #for p in 0..$ROW
 #ifdef BIAS
-    var sum$t_$p = sum_of(bias[min(first + $tu, CHANNELS - 1u)]);
+    var sum$t_$p = all_of(bias[min(first + $tu, CHANNELS - 1u)]);
 #else
-    var sum$t_$p = sum_of(0.0);
+    var sum$t_$p = all_of(0.0);
 #endif
 #endfor
 #endfor
@@ -78,9 +76,9 @@ fn main(
 #else
             let source = column + term * IN_PLANE + r * IN_ROW;
 #endif
-            var v: array<Vector, $LOADS>;
+            var v: array<Values, $LOADS>;
 #for i in 0..$LOADS
-            v[$i] = input[source + $iu * LANES];
+            v[$i] = values(input[source + $iu * LANES]);
 #endfor
             let w = term * TERM_STEP + r * $KERNELu;
 #for s in 0..$KERNEL
@@ -128,7 +126,7 @@ fn main(
 #endif
                 let source = plane + dy * IN_ROW + dx * LANES;
 #for p in 0..$ROW
-                let v$p = input[source + $pu * IN_STEP_X];
+                let v$p = values(input[source + $pu * IN_STEP_X]);
 #endfor
                 let w = term * TERM_STEP + r * KERNEL + s;
 #ifdef SHUFFLE
@@ -154,7 +152,7 @@ fn main(
 #for p in 0..$ROW
         let at$p = at + $tu * OUT_PLANE + $pu * OUT_STEP * LANES;
 #ifdef ACCUMULATE
-        sum$t_$p = add(sum$t_$p, 1.0, output[at$p]);
+        sum$t_$p = plus(sum$t_$p, values(output[at$p]));
 #endif
         output[at$p] = packed(sum$t_$p);
 #endfor

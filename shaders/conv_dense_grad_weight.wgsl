@@ -12,8 +12,6 @@
 override TILES: u32;
 override IN_CHANNELS: u32;
 override OUT_CHANNELS: u32;
-override IN_PLANE: u32;
-override IN_ROW: u32;
 
 @compute @workgroup_size($WG)
 fn main(
@@ -56,11 +54,11 @@ fn main(
 #endfor
             for (var at = start; at < OUT_W * LANES; at += step) {
 #for t in 0..$TILE
-                let dy$t = output_grad[out_base + plane$t + y * OUT_ROW + at];
+                let dy$t = values(output_grad[out_base + plane$t + y * OUT_ROW + at]);
 #endfor
                 let base = in_base + y * IN_STEP_Y + at / LANES * IN_STEP_X + at % LANES;
 #for i in 0..$TAPS
-                let x$i = input[base + ($iu / $KERNELu) * IN_ROW + ($iu % $KERNELu) * LANES];
+                let x$i = values(input[base + ($iu / $KERNELu) * IN_ROW + ($iu % $KERNELu) * LANES]);
 #endfor
 #for t in 0..$TILE
 #for i in 0..$TAPS

@@ -51,14 +51,14 @@ fn main(
     let base = wid.z * IN_BLOCK + IN_ORIGIN + source + n;
     let end = row_start[wid.x + 1u];
 #ifdef BIAS
-    var sum = sum_of(bias[channel]);
+    var sum = all_of(bias[channel]);
 #else
-    var sum = sum_of(0.0);
+    var sum = all_of(0.0);
 #endif
 #ifdef SHUFFLE
     for (var first = row_start[wid.x]; first < end; first += $CHUNKu) {
         let e = min(first + mine % $CHUNKu, end - 1u);
-        let my_shift = shift[e] / WIDTH;
+        let my_shift = shift[e] / $QUADSu;
         let my_weight = weight_of(e);
         // Counted so that a compiler does not see at most $CHUNK rounds and unroll all: loads are long code on some drivers.
         let last = min(first + $CHUNKu, end);
@@ -68,23 +68,23 @@ fn main(
             let v$j = input[base + subgroupShuffle(my_shift, i - first + $ju)];
 #endfor
 #for j in 0..$UNROLL
-            sum = add(sum, subgroupShuffle(my_weight, i - first + $ju), v$j);
+            sum = add(sum, subgroupShuffle(my_weight, i - first + $ju), values(v$j));
 #endfor
         }
         for (; i < last; i += 1u) {
             let v = input[base + subgroupShuffle(my_shift, i - first)];
-            sum = add(sum, subgroupShuffle(my_weight, i - first), v);
+            sum = add(sum, subgroupShuffle(my_weight, i - first), values(v));
         }
     }
 #else
     for (var e = row_start[wid.x]; e < end; e += 1u) {
-        sum = add(sum, weight_of(e), input[base + shift[e] / WIDTH]);
+        sum = add(sum, weight_of(e), values(input[base + shift[e] / $QUADSu]));
     }
 #endif
     if inside {
         let at = wid.z * OUT_BLOCK + channel * OUT_PLANE + OUT_ORIGIN + y * OUT_ROW + x * LANES + n;
 #ifdef ACCUMULATE
-        sum = add(sum, 1.0, output[at]);
+        sum = plus(sum, values(output[at]));
 #endif
         output[at] = packed(sum);
     }

@@ -47,7 +47,7 @@ fn main(
     let last = min(first + $GROUPu, row_start[row + 1u]) - 1u;
 #ifdef SUBGROUP
     // Lane i keeps the sum of weight i; the loop over them stays a loop, for loads are long code on some drivers.
-    let my_shift = shift[min(first + lane, last)] / WIDTH;
+    let my_shift = shift[min(first + lane, last)] / $QUADSu;
     var total = 0.0;
     for (var block = 0u; block < BLOCKS; block += 1u) {
         let in_base = block * IN_BLOCK + IN_ORIGIN;
@@ -58,10 +58,10 @@ fn main(
                 // Lanes beyond the row's end add zeros.
                 let inside = begin + lane < OUT_W * LANES;
                 let at = select(0u, begin + lane, inside);
-                let dy = output_grad[out_base + y * OUT_ROW + at];
+                let dy = values(output_grad[out_base + y * OUT_ROW + at]);
                 let base = in_base + y * IN_STEP_Y + at / LANES * IN_STEP_X + at % LANES;
                 for (var e = first; e <= last; e += 1u) {
-                    let v = input[base + subgroupShuffle(my_shift, e - first)];
+                    let v = values(input[base + subgroupShuffle(my_shift, e - first)]);
                     let all = lanes_sum(select(0.0, product(dy, v), inside));
                     sum += select(0.0, all, lane == e - first);
                 }
@@ -74,7 +74,7 @@ fn main(
     }
 #else
 #for i in 0..$GROUP
-    let shift$i = shift[min(first + $iu, last)] / WIDTH;
+    let shift$i = shift[min(first + $iu, last)] / $QUADSu;
     var total$i = 0.0;
 #endfor
     for (var block = 0u; block < BLOCKS; block += 1u) {
@@ -86,10 +86,10 @@ fn main(
             var sum$i = 0.0;
 #endfor
             for (var at = start; at < OUT_W * LANES; at += step) {
-                let dy = output_grad[out_base + y * OUT_ROW + at];
+                let dy = values(output_grad[out_base + y * OUT_ROW + at]);
                 let base = in_base + y * IN_STEP_Y + at / LANES * IN_STEP_X + at % LANES;
 #for i in 0..$GROUP
-                sum$i += product(dy, input[base + shift$i]);
+                sum$i += product(dy, values(input[base + shift$i]));
 #endfor
             }
 #for i in 0..$GROUP

@@ -1,19 +1,22 @@
 // [C][H][W] maps to C·H·W maps of one pixel, and (BACKWARD) the gradient the other way.
 
-@group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> output: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> input: array<Vector>;
+@group(0) @binding(1) var<storage, read_write> output: array<Vector>;
+
+#import vector
 
 override LANES: u32;
 override COUNT: u32;
 override HEIGHT: u32;
 override WIDTH: u32;
-override MAP_ORIGIN: u32;
-override MAP_BLOCK: u32;
-override MAP_PLANE: u32;
-override MAP_ROW: u32;
-override FLAT_ORIGIN: u32;
-override FLAT_BLOCK: u32;
-override FLAT_PLANE: u32;
+override IN_ORIGIN: u32;
+override IN_BLOCK: u32;
+override IN_PLANE: u32;
+override IN_ROW: u32;
+override OUT_ORIGIN: u32;
+override OUT_BLOCK: u32;
+override OUT_PLANE: u32;
+override OUT_ROW: u32;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -26,11 +29,11 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let x = feature % WIDTH;
     let y = feature / WIDTH % HEIGHT;
     let c = feature / (WIDTH * HEIGHT);
-    let map = wid.z * MAP_BLOCK + c * MAP_PLANE + MAP_ORIGIN + y * MAP_ROW + x * LANES + n;
-    let flat_at = wid.z * FLAT_BLOCK + feature * FLAT_PLANE + FLAT_ORIGIN + n;
+    let map = wid.z * IN_BLOCK + c * IN_PLANE + IN_ORIGIN + y * IN_ROW + x * LANES + n;
+    let flat_at = wid.z * OUT_BLOCK + feature * OUT_PLANE + OUT_ORIGIN + n;
 #ifdef BACKWARD
 #ifdef ACCUMULATE
-    output[map] += input[flat_at];
+    output[map] = packed(plus(values(output[map]), values(input[flat_at])));
 #else
     output[map] = input[flat_at];
 #endif

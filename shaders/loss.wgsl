@@ -1,68 +1,86 @@
 // Log-softmax, negative log-likelihood with label smoothing, its gradient (of the mean over the batch's valid images)
-// and whether the top class is right (ties: the lowest). One invocation an image; padding gets gradient 0.
+// and whether the top class is right (ties: the lowest). One invocation a vector of images; padding gets gradient 0.
 
-@group(0) @binding(0) var<storage, read> logits: array<f32>;
+#import vector
+
+@group(0) @binding(0) var<storage, read> logits: array<Vector>;
 @group(0) @binding(1) var<storage, read> labels: array<u32>;
 // (loss, correct) of each image
 @group(0) @binding(2) var<storage, read_write> result: array<vec2<f32>>;
 #import step
 @group(0) @binding(3) var<uniform> run: StepParams;
 #ifdef GRADIENT
-@group(0) @binding(4) var<storage, read_write> logits_grad: array<f32>;
+@group(0) @binding(4) var<storage, read_write> logits_grad: array<Vector>;
 #endif
 
-override IMAGES: u32;
-override BATCH: u32;
+override LANES: u32;
+override BLOCKS: u32;
 override CLASSES: u32;
-override PLANE: u32;
-override BLOCK: u32;
-override ORIGIN: u32;
+override IN_ORIGIN: u32;
+override IN_BLOCK: u32;
+override IN_PLANE: u32;
+override IN_ROW: u32;
 
 @compute @workgroup_size(32)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let image = wid.x * 32u + lane;
-    if image >= IMAGES {
+    let id = wid.x * 32u + lane;
+    if id >= BLOCKS * LANES {
         return;
     }
-    let base = image / BATCH * BLOCK + ORIGIN + image % BATCH;
-    if image >= run.valid {
-        result[image] = vec2<f32>(0.0);
-#ifdef GRADIENT
-        for (var c = 0u; c < CLASSES; c += 1u) {
-            logits_grad[base + c * PLANE] = 0.0;
-        }
-#endif
-        return;
-    }
-    var top = 0u;
-    var most = logits[base];
-    var sum = 0.0;
-    for (var c = 0u; c < CLASSES; c += 1u) {
-        let v = logits[base + c * PLANE];
-        sum += v;
-        if v > most {
-            most = v;
-            top = c;
+    let first = id * 4u * $QUADSu;
+    let base = id / LANES * IN_BLOCK + IN_ORIGIN + id % LANES;
+#for j in 0..$QUADS
+    let image$j = images(first, $ju);
+    let counts$j = image$j < vec4<u32>(run.valid);
+    // Padding images have no label.
+    var label$j = vec4<u32>(0u);
+    for (var i = 0u; i < 4u; i += 1u) {
+        if counts$j[i] {
+            label$j[i] = labels[image$j[i]];
         }
     }
-    var total = 0.0;
+    var top$j = vec4<u32>(0u);
+#endfor
+    var most = values(logits[base]);
+    var sum = all_of(0.0);
+    var truth = all_of(0.0);
     for (var c = 0u; c < CLASSES; c += 1u) {
-        total += exp(logits[base + c * PLANE] - most);
+        let v = values(logits[base + c * IN_PLANE]);
+        sum = plus(sum, v);
+#for j in 0..$QUADS
+        top$j = select(top$j, vec4<u32>(c), v.v$j > most.v$j);
+        most.v$j = max(most.v$j, v.v$j);
+        truth.v$j = select(truth.v$j, v.v$j, label$j == vec4<u32>(c));
+#endfor
     }
-    let log_total = most + log(total);
-    let label = labels[image];
-    let truth = logits[base + label * PLANE];
-    let nll = log_total - truth;
-    let mean = log_total - sum / f32(CLASSES);
-    let loss = (1.0 - run.smoothing) * nll + run.smoothing * mean;
-    result[image] = vec2<f32>(loss, select(0.0, 1.0, top == label));
+    var total = all_of(0.0);
+    for (var c = 0u; c < CLASSES; c += 1u) {
+        let v = values(logits[base + c * IN_PLANE]);
+#for j in 0..$QUADS
+        total.v$j += exp(v.v$j - most.v$j);
+#endfor
+    }
+#for j in 0..$QUADS
+    let log_total$j = most.v$j + log(total.v$j);
+    let nll$j = log_total$j - truth.v$j;
+    let mean$j = log_total$j - sum.v$j / f32(CLASSES);
+    let loss$j = (1.0 - run.smoothing) * nll$j + run.smoothing * mean$j;
+    for (var i = 0u; i < 4u; i += 1u) {
+        let right = select(0.0, 1.0, top$j[i] == label$j[i]);
+        result[image$j[i]] = select(vec2<f32>(0.0), vec2<f32>(loss$j[i], right), counts$j[i]);
+    }
+#endfor
 #ifdef GRADIENT
-    let scale = 1.0 / f32(run.valid);
+    let scale = run.loss_scale / f32(run.valid);
     let even = run.smoothing / f32(CLASSES);
     for (var c = 0u; c < CLASSES; c += 1u) {
-        let p = exp(logits[base + c * PLANE] - log_total);
-        let wanted = even + select(0.0, 1.0 - run.smoothing, c == label);
-        logits_grad[base + c * PLANE] = (p - wanted) * scale;
+        var v = values(logits[base + c * IN_PLANE]);
+#for j in 0..$QUADS
+        let p$j = exp(v.v$j - log_total$j);
+        let wanted$j = even + select(vec4<f32>(0.0), vec4<f32>(1.0 - run.smoothing), label$j == vec4<u32>(c));
+        v.v$j = select(vec4<f32>(0.0), (p$j - wanted$j) * scale, counts$j);
+#endfor
+        logits_grad[base + c * IN_PLANE] = packed(v);
     }
 #endif
 }

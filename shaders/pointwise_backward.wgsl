@@ -1,19 +1,19 @@
 // Gradient of relu(norm(input) + residual) to the input and the residual. Padding images get 0 behind a norm, which
 // would else spread the means over them.
 
-@group(0) @binding(0) var<storage, read> output_grad: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> input_grad: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> output_grad: array<Vector>;
+@group(0) @binding(1) var<storage, read_write> input_grad: array<Vector>;
 #import step
 @group(0) @binding(2) var<uniform> run: StepParams;
 #ifdef RELU
-@group(0) @binding($RELU) var<storage, read> output: array<vec4<f32>>;
+@group(0) @binding($RELU) var<storage, read> output: array<Vector>;
 #endif
 #ifdef NORM
-@group(0) @binding($NORM) var<storage, read> input: array<vec4<f32>>;
+@group(0) @binding($NORM) var<storage, read> input: array<Vector>;
 @group(0) @binding($FACTORS) var<storage, read> grad_factors: array<vec4<f32>>;
 #endif
 #ifdef RESIDUAL
-@group(0) @binding($RESIDUAL) var<storage, read_write> residual_grad: array<vec4<f32>>;
+@group(0) @binding($RESIDUAL) var<storage, read_write> residual_grad: array<Vector>;
 #endif
 
 #import pointwise
@@ -28,25 +28,31 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let end = min(first + $EACHu * 64u, PIXELS * LANES);
     for (var id = first; id < end; id += 64u) {
         let at = place(wid, id);
-        var dz = output_grad[at.output];
+        var dz = values(output_grad[at.output]);
 #ifdef RELU
-        dz = select(vec4<f32>(0.0), dz, output[at.output] > vec4<f32>(0.0));
+        let z = values(output[at.output]);
+#for j in 0..$QUADS
+        dz.v$j = select(vec4<f32>(0.0), dz.v$j, z.v$j > vec4<f32>(0.0));
+#endfor
 #endif
 #ifdef RESIDUAL
 #ifdef RESIDUAL_ACCUMULATE
-        residual_grad[at.residual] += dz;
+        residual_grad[at.residual] = packed(plus(values(residual_grad[at.residual]), dz));
 #else
-        residual_grad[at.residual] = dz;
+        residual_grad[at.residual] = packed(dz);
 #endif
 #endif
 #ifdef NORM
-        let image = vec4<u32>(at.image) + vec4<u32>(0u, 1u, 2u, 3u);
-        dz = select(vec4<f32>(0.0), f.x * dz + f.y * (input[at.input] - f.w) + f.z, image < vec4<u32>(run.valid));
+        let v = values(input[at.input]);
+#for j in 0..$QUADS
+        let d$j = f.x * dz.v$j + f.y * (v.v$j - f.w) + f.z;
+        dz.v$j = select(vec4<f32>(0.0), d$j, images(at.image, $ju) < vec4<u32>(run.valid));
+#endfor
 #endif
 #ifdef ACCUMULATE
-        input_grad[at.input] += dz;
+        input_grad[at.input] = packed(plus(values(input_grad[at.input]), dz));
 #else
-        input_grad[at.input] = dz;
+        input_grad[at.input] = packed(dz);
 #endif
     }
 }

@@ -1,13 +1,13 @@
 // relu(norm(input) + residual), each part optional: NORM, RESIDUAL, RELU.
 
-@group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> output: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> input: array<Vector>;
+@group(0) @binding(1) var<storage, read_write> output: array<Vector>;
 #ifdef NORM
 // (mean, 1/std, scale, shift) a channel
 @group(0) @binding(2) var<storage, read> factors: array<vec4<f32>>;
 #endif
 #ifdef RESIDUAL
-@group(0) @binding($RESIDUAL) var<storage, read> residual: array<vec4<f32>>;
+@group(0) @binding($RESIDUAL) var<storage, read> residual: array<Vector>;
 #endif
 
 #import pointwise
@@ -22,16 +22,21 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let end = min(first + $EACHu * 64u, PIXELS * LANES);
     for (var id = first; id < end; id += 64u) {
         let at = place(wid, id);
-        var v = input[at.input];
+        var v = values(input[at.input]);
+#ifdef RESIDUAL
+        let r = values(residual[at.residual]);
+#endif
+#for j in 0..$QUADS
 #ifdef NORM
-        v = (v - f.x) * f.z + f.w;
+        v.v$j = (v.v$j - f.x) * f.z + f.w;
 #endif
 #ifdef RESIDUAL
-        v += residual[at.residual];
+        v.v$j += r.v$j;
 #endif
 #ifdef RELU
-        v = max(v, vec4<f32>(0.0));
+        v.v$j = max(v.v$j, vec4<f32>(0.0));
 #endif
-        output[at.output] = v;
+#endfor
+        output[at.output] = packed(v);
     }
 }

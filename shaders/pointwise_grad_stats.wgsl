@@ -1,12 +1,12 @@
 // Sums that batch normalisation's gradient needs, of one channel in one block of images:
 // Σ dz and Σ dz · (x − mean), where dz is the output gradient behind the ReLU.
 
-@group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> output_grad: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> input: array<Vector>;
+@group(0) @binding(1) var<storage, read> output_grad: array<Vector>;
 @group(0) @binding(2) var<storage, read> factors: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> partials: array<vec2<f32>>;
 #ifdef RELU
-@group(0) @binding(4) var<storage, read> output: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> output: array<Vector>;
 #endif
 
 override LANES: u32;
@@ -23,6 +23,7 @@ override OUT_PLANE: u32;
 override OUT_ROW: u32;
 
 #import reduce
+#import vector
 
 @compute @workgroup_size($WG)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -31,22 +32,28 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let out_base = wid.z * OUT_BLOCK + c * OUT_PLANE + OUT_ORIGIN;
     let mean = factors[c].x;
     var sum = 0.0;
-    var product = 0.0;
+    var moment = 0.0;
     for (var at = lane; at < PIXELS * LANES; at += $WGu) {
         let pixel = at / LANES;
         let n = at % LANES;
         let y = pixel / WIDTH;
         let x = pixel % WIDTH;
         let place = out_base + y * OUT_ROW + x * LANES + n;
-        var dz = output_grad[place];
+        var dz = values(output_grad[place]);
 #ifdef RELU
-        dz = select(vec4<f32>(0.0), dz, output[place] > vec4<f32>(0.0));
+        let z = values(output[place]);
 #endif
-        sum += dot(dz, vec4<f32>(1.0));
-        product += dot(dz, input[in_base + y * IN_ROW + x * LANES + n] - mean);
+        let v = values(input[in_base + y * IN_ROW + x * LANES + n]);
+#for j in 0..$QUADS
+#ifdef RELU
+        dz.v$j = select(vec4<f32>(0.0), dz.v$j, z.v$j > vec4<f32>(0.0));
+#endif
+        sum += dot(dz.v$j, vec4<f32>(1.0));
+        moment += dot(dz.v$j, v.v$j - mean);
+#endfor
     }
     let sum_total = reduce_sum(lane, sum);
-    let product_total = reduce_sum(lane, product);
+    let product_total = reduce_sum(lane, moment);
     if lane == 0u {
         partials[c * BLOCKS + wid.z] = vec2<f32>(sum_total, product_total);
     }

@@ -1,7 +1,7 @@
 // Batch statistics of one channel in one block of images: mean and sum of squared distances from it, in two reads
 // (a single pass of E[x²] − E[x]² loses everything when the mean is far from 0).
 
-@group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> input: array<Vector>;
 @group(0) @binding(1) var<storage, read_write> partials: array<vec2<f32>>;
 #import step
 @group(0) @binding(2) var<uniform> run: StepParams;
@@ -10,37 +10,47 @@ override LANES: u32;
 override BLOCKS: u32;
 override PIXELS: u32;
 override WIDTH: u32;
-override ORIGIN: u32;
-override BLOCK: u32;
-override PLANE: u32;
-override ROW: u32;
+override IN_ORIGIN: u32;
+override IN_BLOCK: u32;
+override IN_PLANE: u32;
+override IN_ROW: u32;
 
 #import reduce
+#import vector
 
-// 1 for the images of a lane that count.
-fn lane_mask(valid: u32, n: u32) -> vec4<f32> {
-    return select(vec4<f32>(0.0), vec4<f32>(1.0), vec4<u32>(n * 4u) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(valid));
+// 1 for the images of a vector that count.
+fn mask(valid: u32, n: u32) -> Values {
+    return Values(
+#for j in 0..$QUADS
+        select(vec4<f32>(0.0), vec4<f32>(1.0), images(n * 4u * $QUADSu, $ju) < vec4<u32>(valid)),
+#endfor
+    );
 }
 
 @compute @workgroup_size($WG)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let before = wid.z * LANES * 4u;
-    let valid = min(max(run.valid, before) - before, LANES * 4u);
-    let base = wid.z * BLOCK + wid.x * PLANE + ORIGIN;
+    let most = LANES * 4u * $QUADSu;
+    let before = wid.z * most;
+    let valid = min(max(run.valid, before) - before, most);
+    let base = wid.z * IN_BLOCK + wid.x * IN_PLANE + IN_ORIGIN;
     let scale = 1.0 / f32(max(valid * PIXELS, 1u));
     var sum = 0.0;
     for (var at = lane; at < PIXELS * LANES; at += $WGu) {
         let pixel = at / LANES;
         let n = at % LANES;
-        sum += dot(input[base + pixel / WIDTH * ROW + pixel % WIDTH * LANES + n], lane_mask(valid, n));
+        sum += product(values(input[base + pixel / WIDTH * IN_ROW + pixel % WIDTH * LANES + n]), mask(valid, n));
     }
     let mean = reduce_sum(lane, sum) * scale;
     var squares = 0.0;
     for (var at = lane; at < PIXELS * LANES; at += $WGu) {
         let pixel = at / LANES;
         let n = at % LANES;
-        let d = (input[base + pixel / WIDTH * ROW + pixel % WIDTH * LANES + n] - mean) * lane_mask(valid, n);
-        squares += dot(d, d);
+        let v = values(input[base + pixel / WIDTH * IN_ROW + pixel % WIDTH * LANES + n]);
+        let counts = mask(valid, n);
+#for j in 0..$QUADS
+        let d$j = (v.v$j - mean) * counts.v$j;
+        squares += dot(d$j, d$j);
+#endfor
     }
     let total = reduce_sum(lane, squares);
     if lane == 0u {

@@ -1,11 +1,13 @@
 // Gradient of pooling to its input. The maximum's goes to the first of equals in row-major order, as in PyTorch.
 // One invocation an input pixel; pixels outside every window get 0.
 
-@group(0) @binding(0) var<storage, read> output_grad: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> input_grad: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> output_grad: array<Vector>;
+@group(0) @binding(1) var<storage, read_write> input_grad: array<Vector>;
 #ifdef MAX
-@group(0) @binding(2) var<storage, read> input: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> input: array<Vector>;
 #endif
+
+#import vector
 
 override LANES: u32;
 override SIZE: u32;
@@ -36,26 +38,29 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let at = base + y * IN_ROW + x * LANES;
     let oy = y / SIZE;
     let ox = x / SIZE;
-    var d = vec4<f32>(0.0);
+    var d = all_of(0.0);
     if oy < OUT_H && ox < OUT_W {
-        d = output_grad[wid.z * OUT_BLOCK + wid.x * OUT_PLANE + OUT_ORIGIN + oy * OUT_ROW + ox * LANES + n];
+        d = values(output_grad[wid.z * OUT_BLOCK + wid.x * OUT_PLANE + OUT_ORIGIN + oy * OUT_ROW + ox * LANES + n]);
 #ifdef MAX
-        let v = input[at];
+        let v = values(input[at]);
         for (var i = 0u; i < SIZE * SIZE; i += 1u) {
             let r = oy * SIZE + i / SIZE;
             let s = ox * SIZE + i % SIZE;
-            let u = input[base + r * IN_ROW + s * LANES];
+            let u = values(input[base + r * IN_ROW + s * LANES]);
             // Another pixel wins if it is larger, or as large and earlier.
-            let earlier = r < y || (r == y && s < x);
-            d = select(d, vec4<f32>(0.0), (u > v) | (vec4<bool>(earlier) & (u == v)));
+            let earlier = vec4<bool>(r < y || (r == y && s < x));
+#for j in 0..$QUADS
+            d.v$j = select(d.v$j, vec4<f32>(0.0), (u.v$j > v.v$j) | (earlier & (u.v$j == v.v$j)));
+#endfor
         }
 #else
-        d *= 1.0 / f32(SIZE * SIZE);
+#for j in 0..$QUADS
+        d.v$j *= 1.0 / f32(SIZE * SIZE);
+#endfor
 #endif
     }
 #ifdef ACCUMULATE
-    input_grad[at] += d;
-#else
-    input_grad[at] = d;
+    d = plus(values(input_grad[at]), d);
 #endif
+    input_grad[at] = packed(d);
 }

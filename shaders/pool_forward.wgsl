@@ -1,7 +1,9 @@
 // Square pooling with stride = size, partial windows dropped: the maximum (MAX) or the average.
 
-@group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> output: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> input: array<Vector>;
+@group(0) @binding(1) var<storage, read_write> output: array<Vector>;
+
+#import vector
 
 override LANES: u32;
 override SIZE: u32;
@@ -28,22 +30,26 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let x = pixel % OUT_W;
     let base = wid.z * IN_BLOCK + wid.x * IN_PLANE + IN_ORIGIN + y * SIZE * IN_ROW + x * SIZE * LANES + n;
 #ifdef MAX
-    var v = input[base];
+    var v = values(input[base]);
 #else
-    var v = vec4<f32>(0.0);
+    var v = all_of(0.0);
 #endif
     for (var r = 0u; r < SIZE; r += 1u) {
         for (var s = 0u; s < SIZE; s += 1u) {
-            let u = input[base + r * IN_ROW + s * LANES];
+            let u = values(input[base + r * IN_ROW + s * LANES]);
+#for j in 0..$QUADS
 #ifdef MAX
-            v = max(v, u);
+            v.v$j = max(v.v$j, u.v$j);
 #else
-            v += u;
+            v.v$j += u.v$j;
 #endif
+#endfor
         }
     }
 #ifndef MAX
-    v *= 1.0 / f32(SIZE * SIZE);
+#for j in 0..$QUADS
+    v.v$j *= 1.0 / f32(SIZE * SIZE);
+#endfor
 #endif
-    output[wid.z * OUT_BLOCK + wid.x * OUT_PLANE + OUT_ORIGIN + y * OUT_ROW + x * LANES + n] = v;
+    output[wid.z * OUT_BLOCK + wid.x * OUT_PLANE + OUT_ORIGIN + y * OUT_ROW + x * LANES + n] = packed(v);
 }

@@ -18,7 +18,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
         return;
     }
     let w = value[at];
-    let g = gradient[at] + run.weight_decay * w;
+    let g = gradient[at] / run.loss_scale + run.weight_decay * w;
     let b = run.momentum * momentum[at] + g;
     momentum[at] = b;
 #ifdef NESTEROV

@@ -13,12 +13,34 @@ use itop::ops::pool::{self, PoolKind};
 use itop::ops::reference;
 use itop::ops::topology::{Scratch, SparseLayer};
 use itop::ops::trial::Candidate;
-use itop::ops::{Conv, ConvLayer, Layout, SparseIndex, StepParams, flatten, sgd};
+use itop::ops::{Conv, ConvLayer, Layout, SparseIndex, StepParams, Storage, flatten, sgd};
 use proptest::prelude::*;
 
 /// Numbers in [-1, 1).
 fn noise(stream: u32, count: usize) -> Vec<f32> {
     (0..count).map(|i| 2.0 * unit(word(3, Purpose::Split, stream, 1, i)) - 1.0).collect()
+}
+
+/// Noise as `storage` keeps it.
+fn stored_noise(storage: Storage, stream: u32, count: usize) -> Vec<f32> {
+    round(storage, noise(stream, count))
+}
+
+fn round(storage: Storage, values: Vec<f32>) -> Vec<f32> {
+    values.into_iter().map(|v| storage.numbers(&storage.words(&[v, 0.0]))[0]).collect()
+}
+
+/// How far a result may lie off, beside the largest one: what storing rounds away, or the rounding of sums.
+fn tolerance(storage: Storage, sums: f64) -> f64 {
+    match storage {
+        Storage::F32 => sums,
+        Storage::F16 => sums + 0.5f64.powi(11),
+        Storage::Bf16 => sums + 0.5f64.powi(8),
+    }
+}
+
+fn storage() -> impl Strategy<Value = Storage> {
+    prop_oneof![Just(Storage::F32), Just(Storage::F16), Just(Storage::Bf16)]
 }
 
 /// Each case compiles its kernels anew, so they are few by default; `ITOP_TEST_CASES` sets another number.
@@ -43,6 +65,7 @@ struct ConvCase {
     padding: usize,
     density: f32,
     accumulate: bool,
+    storage: Storage,
 }
 
 fn conv_case() -> impl Strategy<Value = ConvCase> {
@@ -50,8 +73,8 @@ fn conv_case() -> impl Strategy<Value = ConvCase> {
     let shape = (1usize..12, 1usize..20, 3usize..10, 3usize..10);
     let kind = prop_oneof![Just((3, 1)), Just((3, 0)), Just((1, 0)), Just((1, 1))];
     let density = prop_oneof![Just(0.0f32), Just(0.005), 0.02f32..0.5, Just(1.0)];
-    (images, shape, kind, 1usize..3, density, any::<bool>()).prop_map(
-        |(images, (c, k, h, w), (kernel, padding), stride, density, accumulate)| ConvCase {
+    (images, shape, kind, 1usize..3, density, any::<bool>(), storage()).prop_map(
+        |(images, (c, k, h, w), (kernel, padding), stride, density, accumulate, storage)| ConvCase {
             images,
             c,
             k,
@@ -62,20 +85,21 @@ fn conv_case() -> impl Strategy<Value = ConvCase> {
             padding,
             density,
             accumulate,
+            storage,
         },
     )
 }
 
 /// Checks the candidates of a convolution: all of them, or the one of each kind that `pick` says.
 fn check_conv(case: &ConvCase, pick: Option<usize>) {
-    let &ConvCase { images, c, k, h, w, kernel, stride, padding, density, accumulate } = case;
+    let &ConvCase { images, c, k, h, w, kernel, stride, padding, density, accumulate, storage } = case;
     let twin = reference::conv::Conv { n: images, c, h, w, k, kernel, stride, padding };
     let (out_h, out_w) = (twin.out_h(), twin.out_w());
     let halo =
         Conv::output_halo(h, out_h, kernel, stride, padding).max(Conv::output_halo(w, out_w, kernel, stride, padding));
     let conv = Conv {
-        input: Layout::new(c, h, w, Conv::input_halo(padding), images),
-        output: Layout::new(k, out_h, out_w, halo, images),
+        input: Layout::new(c, h, w, Conv::input_halo(padding), images).stored(storage),
+        output: Layout::new(k, out_h, out_w, halo, images).stored(storage),
         kernel,
         stride,
         padding,
@@ -87,10 +111,10 @@ fn check_conv(case: &ConvCase, pick: Option<usize>) {
     }
     let masked: Vec<f32> = noise(2, numel).iter().zip(&mask).map(|(&w, &keep)| if keep { w } else { 0.0 }).collect();
     let active: Vec<f32> = masked.iter().zip(&mask).filter(|(_, keep)| **keep).map(|(&w, _)| w).collect();
-    let x = noise(3, images * c * h * w);
-    let dy = noise(4, images * k * out_h * out_w);
+    let x = stored_noise(storage, 3, images * c * h * w);
+    let dy = stored_noise(storage, 4, images * k * out_h * out_w);
     let bias = noise(5, k);
-    let before = noise(6, x.len());
+    let before = stored_noise(storage, 6, x.len());
 
     let (tuning, mut bench) = (tuning(), Bench::default());
     let (input, output) = (conv.input, conv.output);
@@ -169,17 +193,17 @@ fn check_conv(case: &ConvCase, pick: Option<usize>) {
     let mut bits: [Option<Vec<f32>>; 2] = [None, None];
     for (is_sparse, candidate, slice) in results {
         let what = format!("{} {} {candidate}", if is_sparse { "sparse" } else { "dense" }, candidate.direction());
-        let all = ran.read::<f32>(slice);
+        let all = ran.read::<u32>(slice);
         let (direction, got) = match candidate {
             Candidate::Forward(_) => (0, output.unpack(&all)),
             Candidate::GradInput(_) => (1, input.unpack(&all)),
             Candidate::GradWeight(_) => {
                 let wanted = if is_sparse { &of_active } else { &dense };
-                close(&what, &all[..wanted.len()], wanted, 1e-5);
+                close(&what, &Storage::F32.numbers(&all[..wanted.len()]), wanted, 1e-5);
                 continue;
             }
         };
-        close(&what, &got, [&forward, &grad_input][direction], 1e-5);
+        close(&what, &got, [&forward, &grad_input][direction], tolerance(storage, 1e-5));
         // Whatever the candidate, the sums are taken in the order of the weight.
         let first = bits[direction].get_or_insert_with(|| got.clone());
         assert!(*first == got, "{what}: other bits than the first candidate's");
@@ -203,8 +227,9 @@ proptest! {
         (c, h, w) in (1usize..70, 1usize..7, 1usize..7),
         (norm, residual, relu) in any::<(bool, bool, bool)>(),
         (accumulate, residual_accumulate) in any::<(bool, bool)>(),
+        storage in storage(),
     ) {
-        check_pointwise(images, short, [c, h, w], [norm, residual, relu, accumulate, residual_accumulate]);
+        check_pointwise((images, storage), short, [c, h, w], [norm, residual, relu, accumulate, residual_accumulate]);
     }
 
     #[test]
@@ -213,16 +238,17 @@ proptest! {
         (c, h, w, size) in (1usize..6, 2usize..10, 2usize..10, 2usize..5),
         max: bool,
         ties: bool,
+        storage in storage(),
     ) {
         let size = size.min(h).min(w);
         let kind = if max { PoolKind::Max } else { PoolKind::Average };
-        let from = Layout::new(c, h, w, 1, images);
-        let to = Layout::new(c, h / size, w / size, 0, images);
-        let mut x = noise(1, images * c * h * w);
+        let from = Layout::new(c, h, w, 1, images).stored(storage);
+        let to = Layout::new(c, h / size, w / size, 0, images).stored(storage);
+        let mut x = stored_noise(storage, 1, images * c * h * w);
         if ties {
             x.iter_mut().for_each(|v| *v = (*v * 2.0).round());
         }
-        let dy = noise(2, images * c * to.pixels());
+        let dy = stored_noise(storage, 2, images * c * to.pixels());
         let mut bench = Bench::default();
         let (xs, dys) = (bench.upload("x", &from.pack(&x)), bench.upload("dy", &to.pack(&dy)));
         let (ys, dxs) = (bench.empty("y", to.bytes()), bench.upload("dx", &from.pack(&x)));
@@ -231,20 +257,28 @@ proptest! {
             pool::backward("pool", kind, size, &from, &to, [xs, dys, dxs], true),
         ]);
         let twin = reference::pool::Pool { kind, planes: images * c, h, w, size };
-        close("forward", &to.unpack(&ran.read(ys)), &reference::pool::forward(&twin, &f64s(&x)), 1e-6);
+        close("forward", &to.unpack(&ran.read(ys)), &reference::pool::forward(&twin, &f64s(&x)), tolerance(storage, 1e-6));
         let mut wanted = reference::pool::backward(&twin, &f64s(&x), &f64s(&dy));
         wanted.iter_mut().zip(&x).for_each(|(to, &add)| *to += f64::from(add));
-        close("backward", &from.unpack(&ran.read(dxs)), &wanted, 1e-6);
+        close("backward", &from.unpack(&ran.read(dxs)), &wanted, tolerance(storage, 1e-6));
     }
 
     #[test]
-    fn losses(images in 1usize..70, short in 0usize..3, classes in 1usize..120, smoothing in 0.0f32..1.0, scale in 0.1f32..60.0) {
+    fn losses(
+        images in 1usize..70,
+        short in 0usize..3,
+        classes in 1usize..120,
+        smoothing in 0.0f32..1.0,
+        scale in 0.1f32..60.0,
+        storage in storage(),
+    ) {
         let valid = images - short.min(images - 1);
-        let layout = Layout::new(classes, 1, 1, 0, images);
-        let logits: Vec<f32> = noise(1, images * classes).iter().map(|v| v * scale).collect();
+        let layout = Layout::new(classes, 1, 1, 0, images).stored(storage);
+        let logits = round(storage, noise(1, images * classes).iter().map(|v| v * scale).collect());
+        let loss_scale = storage.loss_scale();
         let labels: Vec<u32> = (0..images).map(|i| word(1, Purpose::Split, 0, 0, i) % classes as u32).collect();
         let mut bench = Bench::default();
-        let run = bench.params(StepParams { valid: valid as u32, smoothing, slot: 1, ..StepParams::default() });
+        let run = bench.params(StepParams { valid: valid as u32, smoothing, slot: 1, loss_scale, ..StepParams::default() });
         let slots = layout.blocks() * layout.block_images();
         let io = LossSlices {
             logits: bench.upload("logits", &layout.pack(&logits)),
@@ -261,18 +295,27 @@ proptest! {
         let wanted = [twin.losses.iter().sum::<f64>() + 1.0, correct + 1.0, valid as f64 + 1.0, 1.0];
         close("metrics", &metrics[4..], &wanted, 1e-5);
         assert_eq!(metrics[..4], [1.0; 4], "only the step's slot changes");
-        let mut wanted = twin.gradient;
+        let mut wanted: Vec<f64> = twin.gradient.iter().map(|g| g * f64::from(loss_scale)).collect();
         wanted.resize(images * classes, 0.0);
-        close("gradient", &layout.unpack(&ran.read(io.logits_grad.unwrap())), &wanted, 2e-5);
+        close("gradient", &layout.unpack(&ran.read(io.logits_grad.unwrap())), &wanted, tolerance(storage, 2e-5));
     }
 
     #[test]
-    fn optimiser(vectors in 1usize..300, lr in 0.001f32..1.0, momentum in 0.0f32..0.99, decay in 0.0f32..0.1, nesterov: bool) {
+    fn optimiser(
+        vectors in 1usize..300,
+        lr in 0.001f32..1.0,
+        momentum in 0.0f32..0.99,
+        decay in 0.0f32..0.1,
+        nesterov: bool,
+        storage in storage(),
+    ) {
         let count = 4 * vectors;
         let (mut value, mut velocity, gradient) = (f64s(&noise(1, count)), f64s(&noise(2, count)), noise(3, count));
+        let loss_scale = storage.loss_scale();
+        let scaled: Vec<f32> = gradient.iter().map(|g| g * loss_scale).collect();
         let mut bench = Bench::default();
-        let run = bench.params(StepParams { lr, momentum, weight_decay: decay, ..StepParams::default() });
-        let [v, m, g] = [noise(1, count), noise(2, count), gradient.clone()].map(|data| bench.upload("data", &data));
+        let run = bench.params(StepParams { lr, momentum, weight_decay: decay, loss_scale, ..StepParams::default() });
+        let [v, m, g] = [noise(1, count), noise(2, count), scaled].map(|data| bench.upload("data", &data));
         let ran = bench.run(&[sgd::step("all", v, m, g, run, nesterov)]);
         let sgd = reference::sgd::Sgd {
             lr: lr.into(), momentum: momentum.into(), nesterov, weight_decay: decay.into(),
@@ -283,10 +326,14 @@ proptest! {
     }
 
     #[test]
-    fn flattening(images in 1usize..40, (c, h, w, halo) in (1usize..6, 1usize..5, 1usize..5, 0usize..2)) {
-        let map = Layout::new(c, h, w, halo, images);
-        let flat = Layout::new(c * h * w, 1, 1, 0, images);
-        let x = noise(1, images * flat.channels);
+    fn flattening(
+        images in 1usize..40,
+        (c, h, w, halo) in (1usize..6, 1usize..5, 1usize..5, 0usize..2),
+        storage in storage(),
+    ) {
+        let map = Layout::new(c, h, w, halo, images).stored(storage);
+        let flat = Layout::new(c * h * w, 1, 1, 0, images).stored(storage);
+        let x = stored_noise(storage, 1, images * flat.channels);
         let mut bench = Bench::default();
         let (xs, ys) = (bench.upload("x", &map.pack(&x)), bench.empty("y", flat.bytes()));
         let back = bench.upload("back", &map.pack(&x));
@@ -301,18 +348,19 @@ proptest! {
 }
 
 /// `flags`: norm, residual, relu, accumulate, accumulate the residual's gradient.
-fn check_pointwise(images: usize, short: usize, [c, h, w]: [usize; 3], flags: [bool; 5]) {
+fn check_pointwise((images, storage): (usize, Storage), short: usize, [c, h, w]: [usize; 3], flags: [bool; 5]) {
     let [has_norm, has_residual, relu, accumulate, residual_accumulate] = flags;
     let valid = images - short.min(images - 1);
     let plane = h * w;
     let (count, part) = (images * c * plane, valid * c * plane);
     // Means far from 0 would show a variance taken as E[x²] − E[x]².
-    let x: Vec<f32> = noise(1, count).iter().enumerate().map(|(i, v)| v + 30.0 * (i / plane % c % 3) as f32).collect();
-    let (residual, dy) = (noise(2, count), noise(3, count));
+    let x = noise(1, count).iter().enumerate().map(|(i, v)| v + 30.0 * (i / plane % c % 3) as f32).collect();
+    let x = round(storage, x);
+    let (residual, dy) = (stored_noise(storage, 2, count), stored_noise(storage, 3, count));
     let [weight, bias] = [4, 5].map(|stream| noise(stream, c));
     let running = [noise(6, c), noise(7, c).iter().map(|v| v.abs()).collect()].concat();
-    let before = noise(8, count);
-    let [input, output, shortcut] = [0, 1, 2].map(|halo| Layout::new(c, h, w, halo, images));
+    let before = stored_noise(storage, 8, count);
+    let [input, output, shortcut] = [0, 1, 2].map(|halo| Layout::new(c, h, w, halo, images).stored(storage));
 
     let mut bench = Bench::default();
     let run = bench.params(StepParams { valid: valid as u32, ..StepParams::default() });
@@ -349,32 +397,37 @@ fn check_pointwise(images: usize, short: usize, [c, h, w]: [usize; 3], flags: [b
         let norm = has_norm.then_some((twin_norm, mean, variance));
         reference::pointwise::forward(&dims, &x, norm, has_residual.then_some(&residual[..]), relu)
     };
-    let read = |layout: &Layout, slice: Slice| layout.unpack(&ran.read::<f32>(slice))[..part].to_vec();
+    let read = |layout: &Layout, slice: Slice| layout.unpack(&ran.read(slice))[..part].to_vec();
     let y = with(&mean, &variance);
     // A variance near 0 (one pixel, one image) multiplies rounding by up to 1/sqrt(epsilon).
-    let tolerance = if valid * plane < 4 { 5e-3 } else { 1e-4 };
-    close("training", &read(&output, ys), &y, tolerance);
+    let sums = if valid * plane < 4 { 5e-3 } else { 1e-4 };
+    close("training", &read(&output, ys), &y, tolerance(storage, sums));
     // ReLU switches where rounding decides: compare with the device's own output.
     let device_y = f64s(&read(&output, ys));
     let gradients = reference::pointwise::backward(&dims, &x, has_norm.then_some(twin_norm), relu, &device_y, &dy);
     let plus = |gradient: &[f64], add: bool| -> Vec<f64> {
         gradient.iter().zip(&before).map(|(g, &b)| if add { g + f64::from(b) } else { *g }).collect()
     };
-    close("dx", &read(&input, dx), &plus(&gradients.x, accumulate), tolerance);
+    close("dx", &read(&input, dx), &plus(&gradients.x, accumulate), tolerance(storage, sums));
     if let Some((dres, _)) = dres {
-        close("residual gradient", &read(&shortcut, dres), &plus(&gradients.residual, residual_accumulate), 1e-6);
+        close(
+            "residual gradient",
+            &read(&shortcut, dres),
+            &plus(&gradients.residual, residual_accumulate),
+            tolerance(storage, 1e-6),
+        );
     }
     if let Some(norm) = norm {
-        close("weight gradient", &ran.read::<f32>(norm.weight_grad)[..c], &gradients.weight, tolerance);
+        close("weight gradient", &ran.read::<f32>(norm.weight_grad)[..c], &gradients.weight, sums);
         close("bias gradient", &ran.read::<f32>(norm.bias_grad)[..c], &gradients.bias, 1e-4);
         let mut expected = f64s(&running);
         let (running_mean, running_variance) = expected.split_at_mut(c);
         reference::pointwise::update_running(&dims, (&mean, &variance), (running_mean, running_variance));
         close("running statistics", &ran.read::<f32>(norm.running)[..2 * c], &expected, 1e-5);
         let (mean, variance) = expected.split_at(c);
-        close("evaluation", &read(&output, eval), &with(mean, variance), 1e-4);
+        close("evaluation", &read(&output, eval), &with(mean, variance), tolerance(storage, 1e-4));
         // Padding images get no gradient through the means.
-        let all = input.unpack(&ran.read::<f32>(dx));
+        let all = input.unpack(&ran.read(dx));
         let kept = |i: usize| if accumulate { before[i] } else { 0.0 };
         assert!((part..count).all(|i| all[i] == kept(i)), "padding images have a gradient");
     }
@@ -390,16 +443,24 @@ fn shapes_of_the_models() {
         (512, 100, 1, 1, 1, 0, 0.3),
         (32, 32, 8, 1, 1, 1, 0.1),
     ] {
-        let case = ConvCase { images: 5, c, k, h, w: h, kernel, stride, padding, density, accumulate: false };
+        let (accumulate, storage) = (false, Storage::F32);
+        let case = ConvCase { images: 5, c, k, h, w: h, kernel, stride, padding, density, accumulate, storage };
         check_conv(&case, Some(c));
     }
 }
 
 #[test]
 fn every_candidate() {
-    for (kernel, stride, padding) in [(3, 1, 1), (3, 2, 1), (1, 2, 0)] {
-        let (c, k, h, w) = (6, 12, 8, 8);
-        let case = ConvCase { images: 8, c, k, h, w, kernel, stride, padding, density: 0.2, accumulate: true };
+    for (kernel, stride, padding, storage) in [
+        (3, 1, 1, Storage::F32),
+        (3, 2, 1, Storage::F32),
+        (1, 2, 0, Storage::F32),
+        (3, 1, 1, Storage::Bf16),
+        (3, 2, 1, Storage::F16),
+    ] {
+        let (c, k, h, w, accumulate) = (6, 12, 8, 8, true);
+        let images = if storage == Storage::F32 { 8 } else { 16 };
+        let case = ConvCase { images, c, k, h, w, kernel, stride, padding, density: 0.2, accumulate, storage };
         check_conv(&case, None);
     }
 }
@@ -417,6 +478,7 @@ fn one_active_weight_in_a_thousand() {
         padding: 1,
         density: 0.001,
         accumulate: false,
+        storage: Storage::F32,
     };
     check_conv(&case, Some(0));
 }
@@ -424,14 +486,16 @@ fn one_active_weight_in_a_thousand() {
 #[test]
 fn input_images() {
     let (h, w, images, batch, valid, cursor, epoch, seed) = (9, 6, 23, 7, 5, 11u32, 3, 99u64);
-    let layout = Layout::new(3, h, w, 1, batch);
     let size = 3 * h * w;
     let pixels: Vec<u8> = (0..images * size).map(|i| word(5, Purpose::Split, 2, 2, i) as u8).collect();
     let all_labels: Vec<u32> = (0..images as u32).map(|i| i * 3 % 10).collect();
     let order: Vec<u32> = (0..images as u32).rev().collect();
     let normal = [(0.5f32, 0.25f32), (0.4, 0.2), (0.3, 0.1)];
     let twin_normal = normal.map(|(mean, std)| (f64::from(mean), f64::from(std)));
-    for how in [None, Some(Padding::Zero), Some(Padding::Reflect)] {
+    for (how, storage) in
+        [(None, Storage::Bf16), (Some(Padding::Zero), Storage::F16), (Some(Padding::Reflect), Storage::F32)]
+    {
+        let layout = Layout::new(3, h, w, 1, batch).stored(storage);
         for per_chunk in [8, 12, 23] {
             let mut bench = Bench::default();
             let params = StepParams { valid, cursor, epoch, seed: key(seed), ..StepParams::default() };
@@ -461,7 +525,7 @@ fn input_images() {
                 assert_eq!(ran.read::<u32>(io.labels)[at as usize], all_labels[image]);
             }
             wanted.resize(batch * size, 0.0);
-            close("images", &layout.unpack(&ran.read(io.output)), &wanted, 1e-6);
+            close("images", &layout.unpack(&ran.read(io.output)), &wanted, tolerance(storage, 1e-6));
         }
     }
 }

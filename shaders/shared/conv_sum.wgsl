@@ -9,6 +9,8 @@ override OUT_H: u32;
 override OUT_W: u32;
 override IN_ORIGIN: u32;
 override IN_BLOCK: u32;
+override IN_PLANE: u32;
+override IN_ROW: u32;
 override IN_STEP_Y: u32;
 override IN_STEP_X: u32;
 override OUT_ORIGIN: u32;

@@ -1,4 +1,6 @@
 // Where a pointwise node's vectors lie: `ops::pointwise`.
+#import vector
+
 override LANES: u32;
 override PIXELS: u32;
 override WIDTH: u32;
@@ -32,6 +34,6 @@ fn place(wid: vec3<u32>, id: u32) -> Place {
         wid.z * IN_BLOCK + wid.x * IN_PLANE + IN_ORIGIN + y * IN_ROW + x,
         wid.z * OUT_BLOCK + wid.x * OUT_PLANE + OUT_ORIGIN + y * OUT_ROW + x,
         wid.z * RES_BLOCK + wid.x * RES_PLANE + RES_ORIGIN + y * RES_ROW + x,
-        (wid.z * LANES + n) * 4u,
+        (wid.z * LANES + n) * 4u * $QUADSu,
     );
 }

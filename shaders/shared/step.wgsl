@@ -10,7 +10,8 @@ struct StepParams {
     seed: vec2<u32>,
     // topology updates so far
     update: u32,
-    pad: u32,
+    // what the loss's gradient is multiplied with, against underflow in 16 bits
+    loss_scale: f32,
     lr: f32,
     momentum: f32,
     weight_decay: f32,

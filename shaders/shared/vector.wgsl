@@ -1,56 +1,141 @@
-// What an invocation loads of an activation at once: four images, or (WIDE) eight as four 64-bit words, which some
-// drivers load faster. The order in memory is the same: the low half of a word is the even image.
+// What an invocation loads of an activation at once: $QUADS times four images, in 32-bit or (WIDE) 64-bit words, which some
+// drivers load faster; a word holds one or two `f32`, or two or four numbers of 16 bits (F16, BF16), the first image lowest.
+// Image $QUADS·i + j of a vector is component i of v$j.
+struct Values {
+#for j in 0..$QUADS
+    v$j: vec4<f32>,
+#endfor
+}
+
 #ifdef WIDE
 alias Vector = vec4<u64>;
-const WIDTH = 2u;
+#else
+#ifdef HALF
+alias Vector = vec4<u32>;
+#else
+alias Vector = vec4<f32>;
+#endif
+#endif
 
-struct Sum {
-    even: vec4<f32>,
-    odd: vec4<f32>,
+#ifdef HALF
+struct Pair {
+    low: vec4<f32>,
+    high: vec4<f32>,
 }
 
-fn sum_of(value: f32) -> Sum {
-    return Sum(vec4<f32>(value), vec4<f32>(value));
+#ifdef BF16
+fn pair(words: vec4<u32>) -> Pair {
+    return Pair(bitcast<vec4<f32>>(words << vec4<u32>(16u)), bitcast<vec4<f32>>(words & vec4<u32>(0xffff0000u)));
 }
 
-fn even(v: Vector) -> vec4<f32> {
-    return bitcast<vec4<f32>>(vec4<u32>(v));
+// To the nearest, ties to even; a NaN stays one.
+fn rounded(v: vec4<f32>) -> vec4<u32> {
+    let bits = bitcast<vec4<u32>>(v);
+    let up = bits + vec4<u32>(0x7fffu) + ((bits >> vec4<u32>(16u)) & vec4<u32>(1u));
+    return select(up, vec4<u32>(0x7fc00000u), (bits & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u));
 }
 
-fn odd(v: Vector) -> vec4<f32> {
-    return bitcast<vec4<f32>>(vec4<u32>(v >> vec4<u32>(32u)));
+fn words(low: vec4<f32>, high: vec4<f32>) -> vec4<u32> {
+    return (rounded(low) >> vec4<u32>(16u)) | (rounded(high) & vec4<u32>(0xffff0000u));
+}
+#else
+fn pair(words: vec4<u32>) -> Pair {
+    let a = unpack2x16float(words.x);
+    let b = unpack2x16float(words.y);
+    let c = unpack2x16float(words.z);
+    let d = unpack2x16float(words.w);
+    return Pair(vec4<f32>(a.x, b.x, c.x, d.x), vec4<f32>(a.y, b.y, c.y, d.y));
 }
 
-fn add(sum: Sum, weight: f32, v: Vector) -> Sum {
-    return Sum(sum.even + weight * even(v), sum.odd + weight * odd(v));
+// Beyond the range: its end.
+fn words(low: vec4<f32>, high: vec4<f32>) -> vec4<u32> {
+    let a = clamp(low, vec4<f32>(-65504.0), vec4<f32>(65504.0));
+    let b = clamp(high, vec4<f32>(-65504.0), vec4<f32>(65504.0));
+    return vec4<u32>(
+        pack2x16float(vec2<f32>(a.x, b.x)),
+        pack2x16float(vec2<f32>(a.y, b.y)),
+        pack2x16float(vec2<f32>(a.z, b.z)),
+        pack2x16float(vec2<f32>(a.w, b.w)),
+    );
+}
+#endif
+#endif
+
+fn values(v: Vector) -> Values {
+#ifdef WIDE
+    let lower = vec4<u32>(v);
+    let upper = vec4<u32>(v >> vec4<u32>(32u));
+#ifdef HALF
+    let first = pair(lower);
+    let second = pair(upper);
+    return Values(first.low, first.high, second.low, second.high);
+#else
+    return Values(bitcast<vec4<f32>>(lower), bitcast<vec4<f32>>(upper));
+#endif
+#else
+#ifdef HALF
+    let both = pair(v);
+    return Values(both.low, both.high);
+#else
+    return Values(v);
+#endif
+#endif
 }
 
-fn packed(sum: Sum) -> Vector {
-    return vec4<u64>(bitcast<vec4<u32>>(sum.even)) | (vec4<u64>(bitcast<vec4<u32>>(sum.odd)) << vec4<u32>(32u));
+fn packed(v: Values) -> Vector {
+#ifdef WIDE
+#ifdef HALF
+    let lower = words(v.v0, v.v1);
+    let upper = words(v.v2, v.v3);
+#else
+    let lower = bitcast<vec4<u32>>(v.v0);
+    let upper = bitcast<vec4<u32>>(v.v1);
+#endif
+    return vec4<u64>(lower) | (vec4<u64>(upper) << vec4<u32>(32u));
+#else
+#ifdef HALF
+    return words(v.v0, v.v1);
+#else
+    return v.v0;
+#endif
+#endif
+}
+
+fn all_of(value: f32) -> Values {
+    return Values(
+#for j in 0..$QUADS
+        vec4<f32>(value),
+#endfor
+    );
+}
+
+fn plus(a: Values, b: Values) -> Values {
+    return Values(
+#for j in 0..$QUADS
+        a.v$j + b.v$j,
+#endfor
+    );
+}
+
+// total + weight · v
+fn add(total: Values, weight: f32, v: Values) -> Values {
+    return Values(
+#for j in 0..$QUADS
+        total.v$j + weight * v.v$j,
+#endfor
+    );
 }
 
 // Sum over the images of a · b.
-fn product(a: Vector, b: Vector) -> f32 {
-    return dot(even(a), even(b)) + dot(odd(a), odd(b));
-}
-#else
-alias Vector = vec4<f32>;
-const WIDTH = 1u;
-alias Sum = vec4<f32>;
-
-fn sum_of(value: f32) -> Sum {
-    return Sum(value);
+fn product(a: Values, b: Values) -> f32 {
+    var total = 0.0;
+#for j in 0..$QUADS
+    total += dot(a.v$j, b.v$j);
+#endfor
+    return total;
 }
 
-fn add(sum: Sum, weight: f32, v: Vector) -> Sum {
-    return sum + weight * v;
+// Numbers of the images in v$j of a vector whose first image is `first`.
+fn images(first: u32, j: u32) -> vec4<u32> {
+    return vec4<u32>(first + j) + $QUADSu * vec4<u32>(0u, 1u, 2u, 3u);
 }
-
-fn packed(sum: Sum) -> Vector {
-    return sum;
-}
-
-fn product(a: Vector, b: Vector) -> f32 {
-    return dot(a, b);
-}
-#endif

@@ -12,6 +12,7 @@ use super::text::percent;
 use super::tuning::TuningArgs;
 use super::{Failure, GpuArgs, dry_run};
 use crate::data;
+use crate::ops::Storage;
 use crate::train::config::Layers;
 use crate::train::presets::preset;
 use crate::train::run_folder::RunFolder;
@@ -46,6 +47,9 @@ pub struct TrainArgs {
     batch_size: Option<usize>,
     #[arg(long)]
     seed: Option<u64>,
+    /// How activations are kept in GPU memory; 16 bits halve memory and traffic, arithmetic stays f32
+    #[arg(long, value_parser = Storage::NAMES)]
+    storage: Option<String>,
     /// Folder of the run [default: runs/NAME, numbered if taken]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -86,7 +90,8 @@ impl TrainArgs {
         for assignment in &self.assignments {
             layers.assign(assignment).map_err(Failure::input)?;
         }
-        let strings = [("model", &self.model), ("data", &self.data), ("method", &self.method)];
+        let strings =
+            [("model", &self.model), ("data", &self.data), ("method", &self.method), ("storage", &self.storage)];
         for (key, value) in strings {
             if let Some(value) = value {
                 layers.set(key, value.clone());

@@ -41,18 +41,15 @@ pub fn pass(layout: &Layout, io: &AugmentSlices, run: Slice, augment: Option<Pad
         .define_if(io.chunks.len() > 2, "CHUNK2")
         .define_if(augment.is_some(), "AUGMENT")
         .define_if(augment == Some(Padding::Reflect), "REFLECT")
-        .set("LANES", layout.lanes())
         .set("CHANNELS", layout.channels)
         .set("HEIGHT", layout.height)
         .set("WIDTH", layout.width)
         .set("PAD", PAD)
-        .set("CHUNK", io.per_chunk)
-        .set("OUT_ORIGIN", layout.origin(0))
-        .set("OUT_BLOCK", layout.block())
-        .set("OUT_PLANE", layout.plane())
-        .set("OUT_ROW", layout.row());
+        .set("CHUNK", io.per_chunk);
+    let vectors = layout.vectors(false);
+    let kernel = vectors.outputs(vectors.declare(kernel));
     let mut bindings = vec![io.order, io.image_labels, io.labels, io.output, run, io.normal];
     bindings.extend(&io.chunks);
-    let groups = (layout.pixels() * layout.lanes()).div_ceil(64);
+    let groups = vectors.plane_lanes().div_ceil(64);
     Pass::dispatch("input", kernel, &bindings, [groups as u32, 1, layout.blocks() as u32])
 }

@@ -50,70 +50,43 @@ impl Conv {
         lead(self.kernel, self.stride, self.padding)
     }
 
-    /// Constants of a gather from x to y; `wide`: offsets in pairs of `vec4`.
+    /// Constants of a gather from x to y.
     pub(super) fn forward_constants(&self, kernel: Kernel, wide: bool) -> Kernel {
-        let (x, y) = (&self.input, &self.output);
-        let unit = 1 + usize::from(wide);
-        kernel
-            .define_if(wide, "WIDE")
-            .set("LANES", x.lanes() / unit)
-            .set("GRID_W", y.width)
-            .set("IN_ORIGIN", x.origin(self.padding) / unit)
-            .set("IN_BLOCK", x.block() / unit)
-            .set("IN_STEP_Y", self.stride * x.row() / unit)
-            .set("IN_STEP_X", self.stride * x.lanes() / unit)
-            .set("OUT_ORIGIN", y.origin(0) / unit)
-            .set("OUT_BLOCK", y.block() / unit)
-            .set("OUT_PLANE", y.plane() / unit)
-            .set("OUT_ROW", y.row() / unit)
+        let (x, y) = (self.input.vectors(wide), self.output.vectors(wide));
+        y.outputs(x.inputs(x.declare(kernel), self.padding))
+            .set("GRID_W", self.output.width)
+            .set("IN_STEP_Y", self.stride * x.row())
+            .set("IN_STEP_X", self.stride * x.lanes())
             .set("OUT_STEP", 1)
-            .set("OUT_H", y.height)
-            .set("OUT_W", y.width)
+            .set("OUT_H", self.output.height)
+            .set("OUT_W", self.output.width)
     }
 
     /// Constants of a gather from dy to dx.
     pub(super) fn backward_constants(&self, kernel: Kernel, wide: bool) -> Kernel {
-        let (x, y) = (&self.input, &self.output);
-        let unit = 1 + usize::from(wide);
-        kernel
-            .define_if(wide, "WIDE")
-            .set("LANES", x.lanes() / unit)
-            .set("GRID_W", x.width.div_ceil(self.stride))
-            .set("IN_ORIGIN", y.origin(self.lead()) / unit)
-            .set("IN_BLOCK", y.block() / unit)
-            .set("IN_STEP_Y", y.row() / unit)
-            .set("IN_STEP_X", y.lanes() / unit)
-            .set("OUT_ORIGIN", x.origin(0) / unit)
-            .set("OUT_BLOCK", x.block() / unit)
-            .set("OUT_PLANE", x.plane() / unit)
-            .set("OUT_ROW", x.row() / unit)
+        let (x, y) = (self.input.vectors(wide), self.output.vectors(wide));
+        x.outputs(y.inputs(x.declare(kernel), self.lead()))
+            .set("GRID_W", self.input.width.div_ceil(self.stride))
+            .set("IN_STEP_Y", y.row())
+            .set("IN_STEP_X", y.lanes())
             .set("OUT_STEP", self.stride)
-            .set("OUT_H", x.height)
-            .set("OUT_W", x.width)
+            .set("OUT_H", self.input.height)
+            .set("OUT_W", self.input.width)
     }
 
     /// Constants of a sum over all pixels of x and dy.
     fn weight_constants(&self, kernel: Kernel, wide: bool) -> Kernel {
-        let (x, y) = (&self.input, &self.output);
-        let unit = 1 + usize::from(wide);
-        kernel
-            .define_if(wide, "WIDE")
-            .set("LANES", x.lanes() / unit)
-            .set("BLOCKS", x.blocks())
-            .set("OUT_H", y.height)
-            .set("OUT_W", y.width)
-            .set("IN_ORIGIN", x.origin(self.padding) / unit)
-            .set("IN_BLOCK", x.block() / unit)
-            .set("IN_STEP_Y", self.stride * x.row() / unit)
-            .set("IN_STEP_X", self.stride * x.lanes() / unit)
-            .set("OUT_ORIGIN", y.origin(0) / unit)
-            .set("OUT_BLOCK", y.block() / unit)
-            .set("OUT_PLANE", y.plane() / unit)
-            .set("OUT_ROW", y.row() / unit)
+        let (x, y) = (self.input.vectors(wide), self.output.vectors(wide));
+        y.outputs(x.inputs(x.declare(kernel), self.padding))
+            .set("BLOCKS", self.input.blocks())
+            .set("IN_STEP_Y", self.stride * x.row())
+            .set("IN_STEP_X", self.stride * x.lanes())
+            .set("OUT_H", self.output.height)
+            .set("OUT_W", self.output.width)
     }
 
     /// Workgroup size, and grid for `rows` result rows, of a gather to y or (backward) to one parity class of x, when an
-    /// invocation computes `share` vectors of four images and `lanes` neighbours must be there to hand weights round.
+    /// invocation computes `share` groups of four images and `lanes` neighbours must be there to hand weights round.
     pub(super) fn gather_grid(
         &self,
         tuning: &Tuning,
@@ -133,7 +106,7 @@ impl Conv {
 
     /// Workgroup size of a sum over all pixels.
     pub(super) fn reduce_size(&self, tuning: &Tuning) -> u32 {
-        tuning.reduce.min((self.output.pixels() * self.input.lanes()).next_power_of_two() as u32)
+        tuning.reduce.min(self.output.vectors(false).plane_lanes().next_power_of_two() as u32)
     }
 
     /// A weight gradient's kernel with its defines, and the grid for `count` sums of `cells` numbers each.
@@ -150,7 +123,7 @@ impl Conv {
             // A workgroup as large as the smallest subgroup lies in one.
             Team::Subgroup => (kernel.define("SUBGROUP", 1).define("WG", tuning.lanes), fold(count)),
             Team::Workgroup => {
-                let most = (self.output.width * self.input.lanes()).next_power_of_two() as u32;
+                let most = (self.output.width * self.output.vectors(wide).lanes()).next_power_of_two() as u32;
                 // The cells of a workgroup must fit in 15 KiB.
                 let size = tuning.reduce.min(most).min(1 << (3840 / cells).max(1).ilog2());
                 (kernel.define("WG", size).define("CELLS", size * cells), fold(count))

@@ -15,9 +15,7 @@ impl ConvLayer<'_> {
             .set("CHANNELS", channels)
             .set("TERMS", conv.input.channels)
             .set("CHANNEL_STEP", conv.row_length())
-            .set("TERM_STEP", conv.kernel * conv.kernel)
-            .set("IN_PLANE", conv.input.plane() / tile.unit())
-            .set("IN_ROW", conv.input.row() / tile.unit());
+            .set("TERM_STEP", conv.kernel * conv.kernel);
         let mut bindings = vec![x, weight, y];
         bindings.extend(bias);
         let kernel = conv.forward_constants(kernel, tile.wide);
@@ -34,9 +32,7 @@ impl ConvLayer<'_> {
             .set("CHANNELS", channels)
             .set("TERMS", conv.output.channels)
             .set("CHANNEL_STEP", conv.kernel * conv.kernel)
-            .set("TERM_STEP", conv.row_length())
-            .set("IN_PLANE", conv.output.plane() / tile.unit())
-            .set("IN_ROW", conv.output.row() / tile.unit());
+            .set("TERM_STEP", conv.row_length());
         let kernel = conv.backward_constants(kernel, tile.wide);
         Pass::dispatch(format!("{}: grad_input", self.label), kernel, &[dy, weight, dx], grid)
     }
@@ -58,25 +54,20 @@ impl ConvLayer<'_> {
             .define("KERNEL", conv.kernel as u32)
             .set("TILES", tiles)
             .set("IN_CHANNELS", conv.input.channels)
-            .set("OUT_CHANNELS", conv.output.channels)
-            .set("IN_PLANE", conv.input.plane() / (1 + usize::from(wide)))
-            .set("IN_ROW", conv.input.row() / (1 + usize::from(wide)));
+            .set("OUT_CHANNELS", conv.output.channels);
         Pass::dispatch(format!("{}: grad_weight", self.label), kernel, &[x, dy, weight_grad], grid)
     }
 
     /// Gradient of a bias: the sum of dy. For sparse and dense layers alike.
     pub fn grad_bias(&self, dy: Slice, bias_grad: Slice) -> Pass {
         let y = &self.conv.output;
-        let kernel = Kernel::new("conv_bias_grad")
-            .define("WG", self.conv.reduce_size(self.tuning))
-            .set("LANES", y.lanes())
+        let kernel = Kernel::new("conv_bias_grad").define("WG", self.conv.reduce_size(self.tuning));
+        let vectors = y.vectors(false);
+        let kernel = vectors
+            .outputs(vectors.declare(kernel))
             .set("BLOCKS", y.blocks())
             .set("PIXELS", y.pixels())
-            .set("OUT_W", y.width)
-            .set("OUT_ORIGIN", y.origin(0))
-            .set("OUT_BLOCK", y.block())
-            .set("OUT_PLANE", y.plane())
-            .set("OUT_ROW", y.row());
+            .set("OUT_W", y.width);
         Pass::dispatch(format!("{}: grad_bias", self.label), kernel, &[dy, bias_grad], [y.channels as u32, 1, 1])
     }
 
@@ -86,7 +77,8 @@ impl ConvLayer<'_> {
         let classes = if backward { conv.stride * conv.stride } else { 1 };
         let lanes = if tile.shuffle { tuning.lanes } else { 1 };
         let rows = channels.div_ceil(tile.channels as usize) * classes;
-        let (size, grid) = conv.gather_grid(tuning, rows, backward, (tile.row * tile.unit() as u32, lanes));
+        let (size, grid) =
+            conv.gather_grid(tuning, rows, backward, (tile.row * conv.input.quads(tile.wide) as u32, lanes));
         let step = if backward { 1 } else { conv.stride as u32 };
         let mut kernel = Kernel::new("conv_dense_gather")
             .define("WG", size)

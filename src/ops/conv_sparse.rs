@@ -110,7 +110,8 @@ impl ConvLayer<'_> {
     }
 
     fn gather(&self, kernel: Kernel, rows: usize, (chunk, wide): (u32, bool), backward: bool) -> (Kernel, [u32; 3]) {
-        let (size, grid) = self.conv.gather_grid(self.tuning, rows, backward, (1 + u32::from(wide), chunk.max(1)));
+        let share = (self.conv.input.quads(wide) as u32, chunk.max(1));
+        let (size, grid) = self.conv.gather_grid(self.tuning, rows, backward, share);
         let mut kernel = kernel.define("WG", size);
         if chunk > 0 {
             kernel = kernel.define("SHUFFLE", 1).define("CHUNK", chunk).define("UNROLL", self.tuning.unroll);

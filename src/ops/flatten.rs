@@ -15,18 +15,12 @@ pub fn backward(label: &str, map: &Layout, flat: &Layout, from: Slice, to: Slice
 }
 
 fn pass(label: String, kernel: Kernel, map: &Layout, flat: &Layout, bindings: [Slice; 2]) -> Pass {
-    let kernel = kernel
-        .set("LANES", map.lanes())
+    let (from, to) = (map.vectors(false), flat.vectors(false));
+    let kernel = to
+        .outputs(from.inputs(from.declare(kernel), 0))
         .set("COUNT", flat.channels)
         .set("HEIGHT", map.height)
-        .set("WIDTH", map.width)
-        .set("MAP_ORIGIN", map.origin(0))
-        .set("MAP_BLOCK", map.block())
-        .set("MAP_PLANE", map.plane())
-        .set("MAP_ROW", map.row())
-        .set("FLAT_ORIGIN", flat.origin(0))
-        .set("FLAT_BLOCK", flat.block())
-        .set("FLAT_PLANE", flat.plane());
-    let groups = (flat.channels * map.lanes()).div_ceil(64);
+        .set("WIDTH", map.width);
+    let groups = (flat.channels * from.lanes()).div_ceil(64);
     Pass::dispatch(label, kernel, &bindings, [groups as u32, 1, map.blocks() as u32])
 }

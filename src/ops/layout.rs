@@ -4,10 +4,82 @@
 //! cache (a plain `[C][H][W][N]` at N = 128 measured 6 to 10 times slower). The border of `halo` pixels is zero and nobody
 //! ever writes it, so convolutions need no bounds test; a buffer is only ever shared by tensors of one layout.
 
+use half::{bf16, f16};
+use serde::{Deserialize, Serialize};
+
+use crate::gpu::Kernel;
+
 /// Most images a block.
 pub const BLOCK: usize = 32;
 
-/// An activation of `images` images. Offsets and strides below are in `vec4<f32>` (4 images).
+/// How the numbers of activations and their gradients are kept; arithmetic is `f32` throughout. Shader: `shared/vector.wgsl`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Storage {
+    #[default]
+    F32,
+    /// 11 bits of precision up to 65504; the loss is scaled against underflow.
+    F16,
+    /// 8 bits of precision in the range of `f32`.
+    Bf16,
+}
+
+impl std::str::FromStr for Storage {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let known = [Storage::F32, Storage::F16, Storage::Bf16].into_iter().find(|storage| storage.name() == name);
+        known.ok_or_else(|| format!("use one of {}", Self::NAMES.join(", ")))
+    }
+}
+
+impl Storage {
+    pub const NAMES: [&str; 3] = ["f32", "f16", "bf16"];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Storage::F32 => "f32",
+            Storage::F16 => "f16",
+            Storage::Bf16 => "bf16",
+        }
+    }
+
+    /// Bytes a number.
+    pub fn bytes(self) -> usize {
+        if self == Storage::F32 { 4 } else { 2 }
+    }
+
+    /// What the loss's gradient is multiplied with: in `f16` a gradient of 10⁻⁷ would be zero.
+    pub fn loss_scale(self) -> f32 {
+        if self == Storage::F16 { 1024.0 } else { 1.0 }
+    }
+
+    /// `values`, an even number of them, rounded to the nearest; the first of two in the low half.
+    pub fn words(self, values: &[f32]) -> Vec<u32> {
+        let half = |value: f32| match self {
+            Storage::Bf16 => u32::from(bf16::from_f32(value).to_bits()),
+            _ => u32::from(f16::from_f32(value).to_bits()),
+        };
+        match self {
+            Storage::F32 => values.iter().map(|value| value.to_bits()).collect(),
+            _ => values.chunks_exact(2).map(|two| half(two[0]) | half(two[1]) << 16).collect(),
+        }
+    }
+
+    /// The numbers in `words`.
+    pub fn numbers(self, words: &[u32]) -> Vec<f32> {
+        let half = |bits: u32| match self {
+            Storage::Bf16 => bf16::from_bits(bits as u16).to_f32(),
+            _ => f16::from_bits(bits as u16).to_f32(),
+        };
+        match self {
+            Storage::F32 => words.iter().map(|&word| f32::from_bits(word)).collect(),
+            _ => words.iter().flat_map(|&word| [half(word & 0xffff), half(word >> 16)]).collect(),
+        }
+    }
+}
+
+/// An activation of `images` images. Offsets and strides below are in groups of 4 images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Layout {
     pub channels: usize,
@@ -16,11 +88,18 @@ pub struct Layout {
     /// Width of the zero border.
     pub halo: usize,
     pub images: usize,
+    pub storage: Storage,
 }
 
 impl Layout {
+    /// Of `f32`.
     pub fn new(channels: usize, height: usize, width: usize, halo: usize, images: usize) -> Self {
-        Self { channels, height, width, halo, images }
+        Self { channels, height, width, halo, images, storage: Storage::F32 }
+    }
+
+    /// The same, stored in another way.
+    pub fn stored(self, storage: Storage) -> Self {
+        Self { storage, ..self }
     }
 
     /// Blocks of images.
@@ -28,12 +107,27 @@ impl Layout {
         self.images.div_ceil(BLOCK)
     }
 
-    /// Images a block: as even over the blocks as multiples of 4 allow.
+    /// Images a block: as even over the blocks as whole vectors allow.
     pub fn block_images(&self) -> usize {
-        self.images.div_ceil(self.blocks()).next_multiple_of(4)
+        self.images.div_ceil(self.blocks()).next_multiple_of(4 * self.quads(false))
     }
 
-    /// `vec4`s a pixel.
+    /// Groups of 4 images in a vector of four 32-bit or (wide) 64-bit words.
+    pub(super) fn quads(&self, wide: bool) -> usize {
+        (4 / self.storage.bytes()) << usize::from(wide)
+    }
+
+    /// Whether the images of a pixel fill whole wide vectors.
+    pub(super) fn fits_wide(&self) -> bool {
+        self.lanes().is_multiple_of(self.quads(true))
+    }
+
+    /// This layout counted in vectors.
+    pub(super) fn vectors(&self, wide: bool) -> Vectors<'_> {
+        Vectors { layout: self, wide }
+    }
+
+    /// Groups of 4 images a pixel.
     pub fn lanes(&self) -> usize {
         self.block_images() / 4
     }
@@ -64,27 +158,28 @@ impl Layout {
 
     /// Size of the whole tensor.
     pub fn bytes(&self) -> u64 {
-        (self.blocks() * self.block() * 16) as u64
+        (self.blocks() * self.block() * 4 * self.storage.bytes()) as u64
     }
 
-    /// Index of an element in a slice of `f32`.
+    /// Index of an element among the stored numbers.
     fn index(&self, image: usize, channel: usize, y: usize, x: usize) -> usize {
         let b = self.block_images();
         let at = image / b * self.block() + channel * self.plane() + self.origin(0) + y * self.row() + x * self.lanes();
         at * 4 + image % b
     }
 
-    /// From NCHW to this layout, borders and missing images zero.
-    pub fn pack(&self, nchw: &[f32]) -> Vec<f32> {
-        let mut packed = vec![0.0; self.bytes() as usize / 4];
-        self.each(|at, index| packed[index] = nchw[at]);
-        packed
+    /// From NCHW to this layout's words, borders and missing images zero.
+    pub fn pack(&self, nchw: &[f32]) -> Vec<u32> {
+        let mut flat = vec![0.0; self.bytes() as usize / self.storage.bytes()];
+        self.each(|at, index| flat[index] = nchw[at]);
+        self.storage.words(&flat)
     }
 
-    /// From this layout to NCHW.
-    pub fn unpack(&self, packed: &[f32]) -> Vec<f32> {
+    /// From this layout's words to NCHW.
+    pub fn unpack(&self, packed: &[u32]) -> Vec<f32> {
+        let flat = self.storage.numbers(packed);
         let mut nchw = vec![0.0; self.images * self.channels * self.pixels()];
-        self.each(|at, index| nchw[at] = packed[index]);
+        self.each(|at, index| nchw[at] = flat[index]);
         nchw
     }
 
@@ -103,18 +198,89 @@ impl Layout {
     }
 }
 
+/// A [`Layout`] counted in the vectors that an invocation loads at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Vectors<'a> {
+    layout: &'a Layout,
+    wide: bool,
+}
+
+impl Vectors<'_> {
+    fn quads(&self) -> usize {
+        self.layout.quads(self.wide)
+    }
+
+    /// Vectors a pixel.
+    pub fn lanes(&self) -> usize {
+        self.layout.lanes() / self.quads()
+    }
+
+    /// From a row to the next.
+    pub fn row(&self) -> usize {
+        self.layout.row() / self.quads()
+    }
+
+    /// Vectors of one channel of one block, without the border.
+    pub fn plane_lanes(&self) -> usize {
+        self.layout.pixels() * self.lanes()
+    }
+
+    /// Says what a vector is, and how many a pixel has.
+    pub fn declare(&self, kernel: Kernel) -> Kernel {
+        let storage = self.layout.storage;
+        kernel
+            .define("QUADS", self.quads() as u32)
+            .define_if(self.wide, "WIDE")
+            .define_if(storage != Storage::F32, "HALF")
+            .define_if(storage == Storage::Bf16, "BF16")
+            .set("LANES", self.lanes())
+    }
+
+    /// Where a kernel reads, from `border` pixels before the first one.
+    pub fn inputs(&self, kernel: Kernel, border: usize) -> Kernel {
+        kernel
+            .set("IN_ORIGIN", self.layout.origin(border) / self.quads())
+            .set("IN_BLOCK", self.layout.block() / self.quads())
+            .set("IN_PLANE", self.layout.plane() / self.quads())
+            .set("IN_ROW", self.row())
+    }
+
+    /// Where a kernel writes, or reads the gradient of what another wrote.
+    pub fn outputs(&self, kernel: Kernel) -> Kernel {
+        kernel
+            .set("OUT_ORIGIN", self.layout.origin(0) / self.quads())
+            .set("OUT_BLOCK", self.layout.block() / self.quads())
+            .set("OUT_PLANE", self.layout.plane() / self.quads())
+            .set("OUT_ROW", self.row())
+    }
+
+    /// Where a kernel finds the residual.
+    pub fn residual(&self, kernel: Kernel) -> Kernel {
+        kernel
+            .set("RES_ORIGIN", self.layout.origin(0) / self.quads())
+            .set("RES_BLOCK", self.layout.block() / self.quads())
+            .set("RES_PLANE", self.layout.plane() / self.quads())
+            .set("RES_ROW", self.row())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn packing_is_undone_by_unpacking() {
-        for (images, halo) in [(1, 0), (5, 1), (33, 2), (64, 1)] {
-            let layout = Layout::new(3, 4, 5, halo, images);
-            let nchw: Vec<f32> = (0..images * 60).map(|i| i as f32 + 1.0).collect();
-            let packed = layout.pack(&nchw);
-            assert_eq!(packed.iter().filter(|&&v| v != 0.0).count(), nchw.len());
-            assert_eq!(layout.unpack(&packed), nchw);
+        for storage in [Storage::F32, Storage::F16, Storage::Bf16] {
+            for (images, halo) in [(1, 0), (5, 1), (33, 2), (64, 1)] {
+                let layout = Layout::new(3, 4, 5, halo, images).stored(storage);
+                let values: Vec<f32> = (0..images * 60).map(|i| i as f32 + 1.0).collect();
+                let nchw = storage.numbers(&storage.words(&values));
+                let packed = layout.pack(&nchw);
+                let bytes: &[u8] = bytemuck::cast_slice(&packed);
+                let numbers = bytes.chunks(storage.bytes()).filter(|number| number.iter().any(|&byte| byte != 0));
+                assert_eq!(numbers.count(), nchw.len());
+                assert_eq!(layout.unpack(&packed), nchw);
+            }
         }
     }
 

@@ -21,20 +21,19 @@ pub struct LossSlices {
 
 /// Loss of a batch.
 pub fn passes(layout: &Layout, io: &LossSlices, run: Slice) -> Vec<Pass> {
+    let vectors = layout.vectors(false);
     let kernel = Kernel::new("loss")
         .define_if(io.logits_grad.is_some(), "GRADIENT")
-        .set("IMAGES", layout.blocks() * layout.block_images())
-        .set("BATCH", layout.block_images())
-        .set("CLASSES", layout.channels)
-        .set("PLANE", layout.plane() * 4)
-        .set("BLOCK", layout.block() * 4)
-        .set("ORIGIN", layout.origin(0) * 4);
+        .set("BLOCKS", layout.blocks())
+        .set("CLASSES", layout.channels);
+    let kernel = vectors.inputs(vectors.declare(kernel), 0);
     let mut bindings = vec![io.logits, io.labels, io.result, run];
     bindings.extend(io.logits_grad);
     let images = layout.blocks() * layout.block_images();
+    let groups = layout.blocks() * vectors.lanes();
     let reduce = Kernel::new("loss_reduce").define("WG", 64).set("IMAGES", images);
     vec![
-        Pass::dispatch("loss", kernel, &bindings, [images.div_ceil(32) as u32, 1, 1]),
+        Pass::dispatch("loss", kernel, &bindings, [groups.div_ceil(32) as u32, 1, 1]),
         Pass::dispatch("loss: sum", reduce, &[io.result, io.metrics, run], [1, 1, 1]),
     ]
 }

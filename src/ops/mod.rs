@@ -22,6 +22,6 @@ mod tuning;
 pub use conv::Conv;
 pub use conv_layer::ConvLayer;
 pub use conv_sparse::{SparseIndex, SparseWeight};
-pub use layout::{BLOCK, Layout};
+pub use layout::{BLOCK, Layout, Storage};
 pub use step::StepParams;
 pub use tuning::{Choice, Gather, Team, Tile, Tuning, WeightSum};

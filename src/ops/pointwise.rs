@@ -52,14 +52,11 @@ pub fn forward_train(
         let layout = &node.input;
         let stats = Kernel::new("pointwise_stats")
             .define("WG", reduce_size(layout, tuning))
-            .set("LANES", layout.lanes())
             .set("BLOCKS", layout.blocks())
             .set("PIXELS", layout.pixels())
-            .set("WIDTH", layout.width)
-            .set("ORIGIN", layout.origin(0))
-            .set("BLOCK", layout.block())
-            .set("PLANE", layout.plane())
-            .set("ROW", layout.row());
+            .set("WIDTH", layout.width);
+        let vectors = layout.vectors(wide(layout, tuning));
+        let stats = vectors.inputs(vectors.declare(stats), 0);
         let grid = [layout.channels as u32, 1, layout.blocks() as u32];
         passes.push(Pass::dispatch(format!("{label}: statistics"), stats, &[x, norm.partials, run], grid));
         let finish = Kernel::new("pointwise_stats_finish")
@@ -130,11 +127,10 @@ pub fn backward(label: &str, node: &Pointwise, tuning: &Tuning, io: &BackwardSli
         let stats = Kernel::new("pointwise_grad_stats")
             .define("WG", reduce_size(x, tuning))
             .define_if(node.relu, "RELU")
-            .set("LANES", x.lanes())
             .set("BLOCKS", x.blocks())
             .set("PIXELS", x.pixels())
             .set("WIDTH", x.width);
-        let stats = planes(stats, x, y);
+        let stats = planes(stats, x, y, tuning);
         let mut bindings = vec![io.x, io.dy, norm.factors, norm.partials];
         if node.relu {
             bindings.push(io.y);
@@ -168,7 +164,8 @@ pub fn backward(label: &str, node: &Pointwise, tuning: &Tuning, io: &BackwardSli
 }
 
 fn reduce_size(layout: &Layout, tuning: &Tuning) -> u32 {
-    tuning.reduce.min((layout.pixels() * layout.lanes()).next_power_of_two() as u32)
+    let vectors = layout.vectors(wide(layout, tuning));
+    tuning.reduce.min(vectors.plane_lanes().next_power_of_two() as u32)
 }
 
 fn per_channel(layout: &Layout) -> [u32; 3] {
@@ -177,27 +174,19 @@ fn per_channel(layout: &Layout) -> [u32; 3] {
 
 fn shape(kernel: Kernel, node: &Pointwise, tuning: &Tuning) -> (Kernel, [u32; 3]) {
     let (output, residual) = (&node.output, node.residual.unwrap_or(node.output));
-    let each = tuning.pointwise as usize;
-    let groups = (output.pixels() * output.lanes()).div_ceil(64 * each);
-    let kernel = planes(kernel.define("EACH", tuning.pointwise), &node.input, output)
-        .set("LANES", output.lanes())
-        .set("PIXELS", output.pixels())
-        .set("WIDTH", output.width)
-        .set("RES_ORIGIN", residual.origin(0))
-        .set("RES_BLOCK", residual.block())
-        .set("RES_PLANE", residual.plane())
-        .set("RES_ROW", residual.row());
+    let wide = wide(output, tuning);
+    let groups = output.vectors(wide).plane_lanes().div_ceil(64 * tuning.pointwise as usize);
+    let kernel = planes(kernel.define("EACH", tuning.pointwise), &node.input, output, tuning);
+    let kernel = residual.vectors(wide).residual(kernel).set("PIXELS", output.pixels()).set("WIDTH", output.width);
     (kernel, [output.channels as u32, groups as u32, output.blocks() as u32])
 }
 
-fn planes(kernel: Kernel, input: &Layout, output: &Layout) -> Kernel {
-    kernel
-        .set("IN_ORIGIN", input.origin(0))
-        .set("IN_BLOCK", input.block())
-        .set("IN_PLANE", input.plane())
-        .set("IN_ROW", input.row())
-        .set("OUT_ORIGIN", output.origin(0))
-        .set("OUT_BLOCK", output.block())
-        .set("OUT_PLANE", output.plane())
-        .set("OUT_ROW", output.row())
+fn planes(kernel: Kernel, input: &Layout, output: &Layout, tuning: &Tuning) -> Kernel {
+    let [input, output] = [input, output].map(|layout| layout.vectors(wide(layout, tuning)));
+    output.outputs(input.inputs(input.declare(kernel), 0))
+}
+
+/// Whether these passes load 64-bit words.
+fn wide(layout: &Layout, tuning: &Tuning) -> bool {
+    tuning.wide && tuning.prefer_wide && layout.fits_wide()
 }

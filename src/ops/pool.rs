@@ -38,21 +38,11 @@ pub fn backward(
 }
 
 fn shape(kernel: Kernel, kind: PoolKind, size: usize, from: &Layout, to: &Layout) -> Kernel {
-    kernel
-        .define_if(kind == PoolKind::Max, "MAX")
-        .set("LANES", from.lanes())
-        .set("SIZE", size)
-        .set("IN_ORIGIN", from.origin(0))
-        .set("IN_BLOCK", from.block())
-        .set("IN_PLANE", from.plane())
-        .set("IN_ROW", from.row())
-        .set("OUT_ORIGIN", to.origin(0))
-        .set("OUT_BLOCK", to.block())
-        .set("OUT_PLANE", to.plane())
-        .set("OUT_ROW", to.row())
+    let (x, y) = (from.vectors(false), to.vectors(false));
+    y.outputs(x.inputs(x.declare(kernel), 0)).define_if(kind == PoolKind::Max, "MAX").set("SIZE", size)
 }
 
 fn grid(layout: &Layout) -> [u32; 3] {
-    let groups = (layout.pixels() * layout.lanes()).div_ceil(64);
+    let groups = layout.vectors(false).plane_lanes().div_ceil(64);
     [layout.channels as u32, groups as u32, layout.blocks() as u32]
 }

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 /// See the shader for the meaning of each field.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub struct StepParams {
     /// Images of this batch that count; the rest are padding.
@@ -16,10 +16,17 @@ pub struct StepParams {
     pub seed: [u32; 2],
     /// Topology updates so far.
     pub update: u32,
-    pub pad: u32,
+    /// What the loss's gradient is multiplied with, and the optimiser divides by: a power of two.
+    pub loss_scale: f32,
     pub lr: f32,
     pub momentum: f32,
     pub weight_decay: f32,
     /// Label smoothing, 0 to 1.
     pub smoothing: f32,
+}
+
+impl Default for StepParams {
+    fn default() -> Self {
+        Self { loss_scale: 1.0, ..Self::zeroed() }
+    }
 }

@@ -4,7 +4,7 @@ use web_time::Instant;
 
 use super::philox::{Purpose, unit, word};
 use super::topology::{Scratch, SparseLayer, age_bytes, bitset_bytes};
-use super::{Choice, Conv, ConvLayer, Gather, SparseIndex, SparseWeight, Tuning, WeightSum};
+use super::{Choice, Conv, ConvLayer, Gather, SparseIndex, SparseWeight, Storage, Tuning, WeightSum};
 use crate::gpu::{ALIGNMENT, BufferPlan, Gpu, GpuError, Machine, Pass, Slice};
 
 /// One of the three passes of a convolution, with the candidate that carries it out.
@@ -112,10 +112,11 @@ impl Trial {
         });
         let mut machine = Machine::new(gpu.clone(), &buffers).await?;
         let noise: Vec<f32> = (0..16384).map(|i| 2.0 * unit(word(1, Purpose::Split, 0, 0, i)) - 1.0).collect();
-        for slice in [x, dy, weight] {
-            for at in (0..slice.bytes).step_by(4 * noise.len()) {
-                let bytes = (slice.bytes - at).min(4 * noise.len() as u64);
-                machine.write(slice.part(at, bytes), &noise[..bytes as usize / 4]);
+        let stored = conv.input.storage.words(&noise);
+        for (slice, words) in [(x, &stored), (dy, &stored), (weight, &Storage::F32.words(&noise))] {
+            for at in (0..slice.bytes).step_by(4 * words.len()) {
+                let bytes = (slice.bytes - at).min(4 * words.len() as u64);
+                machine.write(slice.part(at, bytes), &words[..bytes as usize / 4]);
             }
         }
         if let Some(layer) = &layer {

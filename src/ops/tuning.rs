@@ -18,7 +18,7 @@ pub enum Gather {
     Sparse {
         /// Weights that the lanes of a subgroup load at once and hand round; 0: every invocation loads each.
         chunk: u32,
-        /// Eight images as four 64-bit words, instead of four.
+        /// Vectors of four 64-bit words instead of 32-bit ones: twice the images.
         wide: bool,
     },
     /// Every weight; those of a sparse layer are spread out into a scratch first.
@@ -35,13 +35,6 @@ pub struct Tile {
     /// Lanes load one channel's weights each and hand them round.
     pub shuffle: bool,
     pub wide: bool,
-}
-
-impl Tile {
-    /// Vectors of four images that an invocation loads at once.
-    pub(super) fn unit(&self) -> usize {
-        1 + usize::from(self.wide)
-    }
 }
 
 impl Gather {
@@ -143,6 +136,9 @@ impl Choice {
     }
 }
 
+/// The most sums of four images that an invocation of a dense gather keeps: more do not fit in registers.
+const TILE_MOST: u32 = 32;
+
 /// Sizes of workgroups and tiles on one adapter, and its choices of candidates.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tuning {
@@ -195,7 +191,7 @@ impl Tuning {
         let step = (4.0 * density.log2()).round();
         let (x, y) = (&conv.input, &conv.output);
         format!(
-            "{}x{}x{} to {} k{} s{} p{} n{} {}",
+            "{}x{}x{} to {} k{} s{} p{} n{} {} {}",
             x.channels,
             x.height,
             x.width,
@@ -204,6 +200,7 @@ impl Tuning {
             conv.stride,
             conv.padding,
             x.images,
+            x.storage.name(),
             if density < 1.0 { format!("d{step}") } else { "dense".into() },
         )
     }
@@ -239,7 +236,7 @@ impl Tuning {
             if density > if shuffle { 0.18 } else { 0.36 } {
                 Gather::Dense(Tile {
                     channels: channels.min(8),
-                    row: row_that_fits(conv, backward, 4),
+                    row: row_that_fits(conv, backward, TILE_MOST / 8 / conv.input.quads(false) as u32),
                     shuffle,
                     wide: false,
                 })
@@ -266,10 +263,11 @@ impl Tuning {
             all.dedup();
         }
         let channels = if backward { conv.input.channels } else { conv.output.channels } as u32;
-        let tiles = [(8, 1, false), (4, 4, false), (8, 2, false), (8, 4, false), (8, 2, true)];
+        let tiles = [(8, 1, false), (4, 4, false), (8, 2, false), (8, 4, false), (8, 1, true), (8, 2, true)];
         for (tile, row, wide) in tiles {
             for shuffle in [false, true] {
                 let fits = row == row_that_fits(conv, backward, row) && (!wide || self.wide_fits(conv));
+                let fits = fits && tile * row * conv.input.quads(wide) as u32 <= TILE_MOST;
                 let channels = tile.min(channels);
                 if fits && (!shuffle || self.lanes >= channels) {
                     all.push(Gather::Dense(Tile { channels, row, shuffle, wide }));
@@ -306,7 +304,7 @@ impl Tuning {
     }
 
     fn wide_fits(&self, conv: &Conv) -> bool {
-        self.wide && conv.input.lanes().is_multiple_of(2)
+        self.wide && conv.input.fits_wide()
     }
 }
 

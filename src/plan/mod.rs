@@ -14,7 +14,7 @@ use thiserror::Error;
 use crate::gpu::{BufferPlan, Pass, Slice};
 use crate::model::{Graph, Op, ParamId};
 use crate::ops::augment::Padding;
-use crate::ops::{Layout, StepParams, Tuning};
+use crate::ops::{Layout, StepParams, Storage, Tuning};
 
 /// Metrics slots for training steps; one more is for evaluation.
 pub const METRIC_SLOTS: usize = 64;
@@ -25,6 +25,8 @@ pub struct PlanInput<'a> {
     pub graph: &'a Graph,
     /// Images a step.
     pub batch: usize,
+    /// How activations are kept.
+    pub storage: Storage,
     /// Active weights of each maskable parameter, in parameter order; a full layer runs dense.
     pub active: Vec<usize>,
     pub growth: Option<Growth>,
@@ -177,8 +179,13 @@ impl Plan {
 }
 
 /// Every maskable layer's name, geometry at `batch` images and density, in parameter order.
-pub fn convolutions(graph: &Graph, batch: usize, densities: &[f64]) -> Vec<(String, crate::ops::Conv, f64)> {
-    let layouts = tensors::layouts(graph, batch);
+pub fn convolutions(
+    graph: &Graph,
+    batch: usize,
+    storage: Storage,
+    densities: &[f64],
+) -> Vec<(String, crate::ops::Conv, f64)> {
+    let layouts = tensors::layouts(graph, batch, storage);
     let of = |((param, data), &density): ((ParamId, &crate::model::Param), &f64)| {
         let weight = |node: &&crate::model::Node| matches!(node.op, Op::Conv { weight, .. } if weight == param);
         let conv = tensors::conv_of(graph.nodes.iter().find(weight)?, &layouts)?;

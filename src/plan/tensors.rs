@@ -3,8 +3,8 @@
 
 use super::{PlanError, PlanInput};
 use crate::gpu::{BufferPlan, Slice};
-use crate::model::{Graph, Node, Op, TensorId};
-use crate::ops::{Conv, Layout};
+use crate::model::{Graph, Node, Op, Shape, TensorId};
+use crate::ops::{Conv, Layout, Storage};
 
 /// Layout and place of every tensor of the graph.
 pub(super) struct Tensors {
@@ -16,7 +16,7 @@ pub(super) struct Tensors {
 
 pub(super) fn plan(input: &PlanInput, buffers: &mut BufferPlan) -> Result<Tensors, PlanError> {
     let graph = input.graph;
-    let layouts = layouts(graph, input.batch);
+    let layouts = layouts(graph, input.batch, input.storage);
     for (tensor, layout) in layouts.iter().enumerate() {
         let limit = input.max_binding.min(input.max_buffer);
         if layout.bytes() > limit {
@@ -122,9 +122,9 @@ pub(super) fn needs_grad(graph: &Graph) -> Vec<bool> {
 }
 
 /// Every tensor's layout, with the border that the convolutions around it need.
-pub(super) fn layouts(graph: &Graph, batch: usize) -> Vec<Layout> {
-    let mut layouts: Vec<Layout> =
-        graph.tensors.iter().map(|shape| Layout::new(shape.channels, shape.height, shape.width, 0, batch)).collect();
+pub(super) fn layouts(graph: &Graph, batch: usize, storage: Storage) -> Vec<Layout> {
+    let layout = |shape: &Shape| Layout::new(shape.channels, shape.height, shape.width, 0, batch).stored(storage);
+    let mut layouts: Vec<Layout> = graph.tensors.iter().map(layout).collect();
     for node in &graph.nodes {
         if let Op::Conv { kernel, stride, padding, .. } = node.op {
             let (input, output) = (layouts[node.input], layouts[node.output]);

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::lr::{LrError, LrSchedule, RunLength};
+use crate::ops::Storage;
 use crate::ops::augment::Padding;
 use crate::plan::Growth;
 use crate::sparsity::{DeathRate, Distribution, ScheduleError};
@@ -92,6 +93,8 @@ pub struct Config {
     /// Steps between topology updates.
     pub delta_t: usize,
     pub augment: Augment,
+    /// How activations and their gradients are kept in GPU memory; weights and arithmetic are `f32`.
+    pub storage: Storage,
     /// Share of the training images held out to choose the best epoch.
     pub validation: f64,
     pub lr_schedule: LrSchedule,
@@ -117,6 +120,7 @@ impl Default for Config {
             label_smoothing: 0.0,
             delta_t: 100,
             augment: Augment::Zero,
+            storage: Storage::F32,
             validation: 0.1,
             lr_schedule: LrSchedule::default(),
             death_rate: DeathRate::default(),

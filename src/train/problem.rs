@@ -84,6 +84,7 @@ impl Problem {
         let plan = Plan::compile(&PlanInput {
             graph: &graph,
             batch: config.batch_size.min(images.len().max(dataset.test.len())),
+            storage: config.storage,
             active,
             growth: config.method.growth(),
             nesterov: config.nesterov,

@@ -293,6 +293,7 @@ impl<'a> Trainer<'a> {
             momentum: config.momentum as f32,
             weight_decay: config.weight_decay as f32,
             smoothing: config.label_smoothing as f32,
+            loss_scale: config.storage.loss_scale(),
             ..StepParams::default()
         }
     }

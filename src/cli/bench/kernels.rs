@@ -11,7 +11,7 @@ use crate::cli::text::{percent, table};
 use crate::cli::{Failure, GpuArgs};
 use crate::model::{self, Shape};
 use crate::ops::trial::{Candidate, Trial};
-use crate::ops::{Conv, Tuning};
+use crate::ops::{Conv, Storage, Tuning};
 use crate::plan::convolutions;
 use crate::sparsity::Distribution;
 
@@ -24,6 +24,9 @@ pub struct KernelArgs {
     sparsity: Vec<f64>,
     #[arg(long, default_value_t = 32)]
     batch_size: usize,
+    /// How activations are kept: f32, f16 or bf16
+    #[arg(long, default_value = "f32")]
+    storage: Storage,
     /// Only layers whose name contains this
     #[arg(long, default_value = "")]
     layer: String,
@@ -48,6 +51,7 @@ struct Row {
     kernel: String,
     layer: String,
     direction: &'static str,
+    storage: &'static str,
     sparsity: f64,
     density: f64,
     ms: f64,
@@ -69,7 +73,7 @@ pub fn run(args: &KernelArgs) -> Result<(), Failure> {
             _ => Distribution::Erk.densities(&graph, 1.0 - sparsity).map_err(Failure::input)?,
         };
         let mut seen: Vec<Conv> = Vec::new();
-        for (name, conv, density) in convolutions(&graph, args.batch_size, &densities) {
+        for (name, conv, density) in convolutions(&graph, args.batch_size, args.storage, &densities) {
             if seen.contains(&conv) || !name.contains(&args.layer) {
                 continue;
             }
@@ -86,6 +90,7 @@ pub fn run(args: &KernelArgs) -> Result<(), Failure> {
                     kernel,
                     layer: name.clone(),
                     direction: candidate.direction(),
+                    storage: args.storage.name(),
                     sparsity,
                     density,
                     ms: 1e3 * seconds,

@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::Failure;
+use crate::ops::Storage;
 use crate::train::run_folder::{SCHEMA, write_whole};
 use crate::train::{Config, Method};
 
@@ -46,11 +47,12 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
 }
 
 /// The run whose steps are timed; sparsity 0 is the dense network.
-fn config(model: &str, method: Method, sparsity: f64, batch_size: usize) -> Config {
+fn config(model: &str, method: Method, sparsity: f64, batch_size: usize, storage: Storage) -> Config {
     Config {
         model: model.into(),
         data: "sample".into(),
         batch_size,
+        storage,
         method: if sparsity == 0.0 { Method::Dense } else { method },
         sparsity,
         // Ordinary steps only: updates are timed by `bench topology`.

@@ -10,6 +10,7 @@ use crate::cli::text::{bytes, table};
 use crate::cli::tuning::TuningArgs;
 use crate::cli::{Failure, GpuArgs};
 use crate::data;
+use crate::ops::Storage;
 use crate::plan::METRIC_SLOTS;
 use crate::train::{Method, Trainer};
 
@@ -24,6 +25,9 @@ pub struct StepArgs {
     sparsity: Vec<f64>,
     #[arg(long, default_value_t = 32)]
     batch_size: usize,
+    /// How activations are kept, comma-separated: f32, f16, bf16
+    #[arg(long, value_delimiter = ',', default_value = "f32")]
+    storage: Vec<Storage>,
     /// Rounds; each row is timed once a round, the median counts
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -59,11 +63,13 @@ pub fn run(args: &StepArgs) -> Result<(), Failure> {
     let gpu = args.gpu.open()?;
     let adapter = gpu.summary.to_string();
     let method = method(&args.method);
-    let problem = |sparsity: f64| {
-        let config = config(&args.model, method, sparsity, args.batch_size);
-        args.tuning.problem(config, &dataset, &gpu, None, true)
-    };
-    let problems = args.sparsity.iter().map(|&sparsity| problem(sparsity)).collect::<Result<Vec<_>, _>>()?;
+    let mut problems = Vec::new();
+    for &storage in &args.storage {
+        for &sparsity in &args.sparsity {
+            let config = config(&args.model, method, sparsity, args.batch_size, storage);
+            problems.push(args.tuning.problem(config, &dataset, &gpu, None, true)?);
+        }
+    }
     let mut trainers = Vec::new();
     // A slow step needs no company to be timed well.
     let mut count = 1;
@@ -98,7 +104,7 @@ pub fn run(args: &StepArgs) -> Result<(), Failure> {
             model: config.model.clone(),
             method: config.method.name(),
             sparsity: if config.method == Method::Dense { 0.0 } else { config.sparsity },
-            storage: "f32",
+            storage: config.storage.name(),
             batch_size: config.batch_size,
             images_per_second: config.batch_size as f64 / seconds,
             step_ms: 1e3 * seconds,
@@ -110,7 +116,7 @@ pub fn run(args: &StepArgs) -> Result<(), Failure> {
     }
     let cells = |row: &Row| {
         vec![
-            format!("{} {}", row.method, row.sparsity),
+            format!("{} {} {}", row.method, row.sparsity, row.storage),
             format!("{:.1}", row.images_per_second),
             format!("{:.1}", row.step_ms),
             format!("{:.2}", row.step_ms.recip() * rows[0].step_ms),

@@ -10,6 +10,7 @@ use crate::cli::text::{percent, table};
 use crate::cli::tuning::TuningArgs;
 use crate::cli::{Failure, GpuArgs};
 use crate::data;
+use crate::ops::Storage;
 use crate::train::Trainer;
 
 #[derive(Args)]
@@ -24,6 +25,9 @@ pub struct TopologyArgs {
     sparsity: Vec<f64>,
     #[arg(long, default_value_t = 32)]
     batch_size: usize,
+    /// How activations are kept: f32, f16 or bf16
+    #[arg(long, default_value = "f32")]
+    storage: Storage,
     /// Steps between two updates, for the share of time
     #[arg(long, default_value_t = 100)]
     delta_t: usize,
@@ -64,7 +68,7 @@ pub fn run(args: &TopologyArgs) -> Result<(), Failure> {
     let mut rows = Vec::new();
     for name in &args.method {
         for &sparsity in &args.sparsity {
-            let config = config(&args.model, method(name), sparsity, args.batch_size);
+            let config = config(&args.model, method(name), sparsity, args.batch_size, args.storage);
             let problem = args.tuning.problem(config, &dataset, &gpu, None, true)?;
             let trainer = pollster::block_on(Trainer::new(gpu.clone(), &problem, &dataset, &mut ()));
             let mut trainer = trainer.map_err(Failure::start)?;
