@@ -451,13 +451,9 @@ fn shapes_of_the_models() {
 
 #[test]
 fn every_candidate() {
-    for (kernel, stride, padding, storage) in [
-        (3, 1, 1, Storage::F32),
-        (3, 2, 1, Storage::F32),
-        (1, 2, 0, Storage::F32),
-        (3, 1, 1, Storage::Bf16),
-        (3, 2, 1, Storage::F16),
-    ] {
+    for (kernel, stride, padding, storage) in
+        [(3, 1, 1, Storage::F32), (3, 2, 1, Storage::F32), (1, 2, 0, Storage::F16), (3, 1, 1, Storage::Bf16)]
+    {
         let (c, k, h, w, accumulate) = (6, 12, 8, 8, true);
         let images = if storage == Storage::F32 { 8 } else { 16 };
         let case = ConvCase { images, c, k, h, w, kernel, stride, padding, density: 0.2, accumulate, storage };

@@ -1,0 +1,89 @@
+//! Training does not depend on how it is computed: whatever candidates the convolutions run, the losses agree; and 16 bits
+//! of storage change them little.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use common::{gpu, tuning};
+use itop::data;
+use itop::ops::trial::Candidate;
+use itop::ops::{Storage, Tuning};
+use itop::train::{Config, Method, Problem, Trainer};
+
+const STEPS: usize = 12;
+const DELTA_T: usize = 6;
+/// An update may choose otherwise where scores are near each other.
+const AFTER_UPDATE: f64 = 0.1;
+
+fn problem(storage: Storage, tuning: Tuning) -> Problem {
+    let config = Config {
+        model: "resnet8".into(),
+        data: "sample".into(),
+        method: Method::Rigl,
+        sparsity: 0.9,
+        delta_t: DELTA_T,
+        batch_size: 32,
+        epochs: 1,
+        lr: 0.01,
+        storage,
+        ..Config::default()
+    };
+    Problem::with_tuning(config, &data::load("sample").unwrap(), &gpu(), tuning).unwrap()
+}
+
+/// Loss of each of the first steps.
+fn losses(problem: &Problem) -> Vec<f64> {
+    let dataset = data::load("sample").unwrap();
+    let mut trainer = pollster::block_on(Trainer::new(gpu(), problem, &dataset, &mut ())).unwrap();
+    trainer.initialise();
+    (0..STEPS).for_each(|_| trainer.step());
+    let slots: Vec<[f32; 4]> = pollster::block_on(trainer.machine.read(problem.plan.metrics)).unwrap();
+    slots[..STEPS].iter().map(|[sum, _, images, _]| f64::from(sum / images)).collect()
+}
+
+/// Candidates that nobody would choose: the first layer runs the first of each kind, the second the second, and so on.
+fn picked() -> Tuning {
+    let mut tuning = tuning();
+    let mut measured = BTreeMap::new();
+    for (number, layer) in problem(Storage::F32, tuning.clone()).plan.layers.iter().enumerate() {
+        let mut choice = tuning.choice(&layer.conv, layer.density());
+        for all in Candidate::all(&layer.conv, &tuning, layer.density() < 1.0) {
+            all[number % all.len()].put(&mut choice);
+        }
+        measured.insert(Tuning::key(&layer.conv, layer.density()), choice);
+    }
+    tuning.measured = Arc::new(measured);
+    tuning
+}
+
+#[test]
+fn every_choice_of_kernels_trains_alike() {
+    let usual = losses(&problem(Storage::F32, tuning()));
+    let (tuning, default) = (picked(), tuning());
+    let problem = problem(Storage::F32, tuning.clone());
+    let other = |layer: &&itop::plan::LayerPlan| {
+        let (conv, density) = (&layer.conv, layer.density());
+        tuning.choice(conv, density) != default.choice(conv, density)
+    };
+    assert!(problem.plan.layers.iter().filter(other).count() > 2, "these are the usual kernels");
+    for (step, (got, wanted)) in losses(&problem).iter().zip(&usual).enumerate() {
+        let most = if step < DELTA_T { 1e-3 } else { AFTER_UPDATE };
+        assert!((got - wanted).abs() < most * wanted, "step {step}: {got} instead of {wanted}");
+    }
+}
+
+#[test]
+fn sixteen_bits_train_alike() {
+    let exact = losses(&problem(Storage::F32, tuning()));
+    assert!(exact[STEPS - 1] < exact[0], "nothing is learnt: {exact:?}");
+    for (storage, most) in [(Storage::F16, 0.01), (Storage::Bf16, 0.03)] {
+        let rounded = losses(&problem(storage, tuning()));
+        assert!(rounded != exact, "{storage:?} changes nothing");
+        for (step, (got, wanted)) in rounded.iter().zip(&exact).enumerate() {
+            let most = if step < DELTA_T { most } else { AFTER_UPDATE };
+            assert!((got - wanted).abs() < most * wanted, "{storage:?}, step {step}: {got} instead of {wanted}");
+        }
+    }
+}
