@@ -106,7 +106,7 @@ fn bad_input_is_told_and_nothing_is_written() {
         (vec!["eval", "nothing"], "nothing"),
         (vec!["data", "info", "nowhere"], "nowhere"),
         (vec!["fly"], "fly"),
-        (vec!["train", "--model", "resnet34", "--data", "sample", "--batch-size", "2000"], "--batch-size"),
+        (vec!["train", "--model", "resnet34", "--data", "sample", "--batch-size", "2000"], "is the largest that fits"),
     ] {
         let text = expect(folder, 2, &args);
         assert!(text.contains(words), "{args:?}: {text}");

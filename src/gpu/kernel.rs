@@ -51,6 +51,8 @@ pub struct Compiled {
     pub layout: wgpu::BindGroupLayout,
     /// Number of bindings; their numbers run from 0.
     pub bindings: usize,
+    /// Those of them that the kernel writes floats to.
+    pub float_outputs: Vec<usize>,
 }
 
 /// Every pipeline compiled so far.
@@ -90,6 +92,7 @@ fn compile(gpu: &Gpu, kernel: &Kernel) -> Result<Compiled, GpuError> {
         }
     }
     let entries = binding_entries(&module).map_err(fail)?;
+    let float_outputs = float_outputs(&module);
     let layout = gpu
         .device
         .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(kernel.shader), entries: &entries });
@@ -123,7 +126,26 @@ fn compile(gpu: &Gpu, kernel: &Kernel) -> Result<Compiled, GpuError> {
         cache: None,
     });
     gpu.check().map_err(|error| fail(error.to_string()))?;
-    Ok(Compiled { pipeline, layout, bindings: entries.len() })
+    Ok(Compiled { pipeline, layout, bindings: entries.len(), float_outputs })
+}
+
+/// The bindings of a module that are written and hold floats (or 64-bit words, which are two of them).
+fn float_outputs(module: &naga::Module) -> Vec<usize> {
+    fn floats(module: &naga::Module, ty: naga::Handle<naga::Type>) -> bool {
+        match module.types[ty].inner {
+            naga::TypeInner::Array { base, .. } => floats(module, base),
+            naga::TypeInner::Scalar(scalar) | naga::TypeInner::Vector { scalar, .. } => {
+                scalar.kind == naga::ScalarKind::Float || scalar.width == 8
+            }
+            _ => false,
+        }
+    }
+    let written = |global: &naga::GlobalVariable| match global.space {
+        naga::AddressSpace::Storage { access } => access.contains(naga::StorageAccess::STORE),
+        _ => false,
+    };
+    let outputs = module.global_variables.iter().filter(|(_, global)| written(global) && floats(module, global.ty));
+    outputs.filter_map(|(_, global)| Some(global.binding?.binding as usize)).collect()
 }
 
 /// The bind group layout that a module's globals ask for; all of them must be in group 0, numbered from 0.

@@ -192,6 +192,14 @@ impl Tuning {
         self.measured.get(&Self::key(conv, density)).copied().unwrap_or_else(|| self.default_choice(conv, density))
     }
 
+    /// Whether `choice` is made of candidates for a layer of `density`: a file may say anything, and kernels are built of it.
+    pub fn offers(&self, conv: &Conv, density: f64, choice: &Choice) -> bool {
+        let sparse = density < 1.0;
+        self.gathers(conv, sparse, false).contains(&choice.forward)
+            && self.gathers(conv, sparse, true).contains(&choice.grad_input)
+            && self.weight_sums(conv, sparse).contains(&choice.grad_weight)
+    }
+
     /// What runs where nothing was measured. The densities at which all weights cost less than the active ones are those of
     /// a software driver (`docs/speed.md`), where a load costs as much as twenty multiplications; a tile of eight channels
     /// needs an eighth of the loads.

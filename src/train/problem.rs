@@ -9,7 +9,7 @@ use crate::model::cost::{self, DenseGradient};
 use crate::model::{self, Graph, ModelError, ParamKind, Shape};
 use crate::ops::augment::PAD;
 use crate::ops::{Tuning, philox};
-use crate::plan::{Plan, PlanError, PlanInput};
+use crate::plan::{self, Plan, PlanError, PlanInput};
 use crate::sparsity::{DistributionError, exact_nnz, expected};
 use philox::Purpose;
 
@@ -26,10 +26,17 @@ pub enum ProblemError {
     Data(#[from] crate::data::DataError),
     #[error(transparent)]
     Plan(#[from] PlanError),
+    #[error("{error}: --batch-size {fits} is the largest that fits")]
+    Batch { error: PlanError, fits: usize },
     #[error(
         "images of {height}×{width} are too small to be mirrored by {PAD} pixels; use `augment = \"zero\"` or `\"none\"`"
     )]
     Reflect { height: usize, width: usize },
+    #[error(
+        "the kernels chosen for `{layer}` do not run on this adapter; resume where the run was started, or empty its \
+         tuning.json to `{{}}` to take the default ones"
+    )]
+    Kernels { layer: String },
     #[error("the training split is empty: {images} images, {validation} of them held out; lower `validation`")]
     NoImages { images: usize, validation: f64 },
 }
@@ -80,10 +87,17 @@ impl Problem {
         let numels: Vec<usize> = graph.maskable().map(|(_, param)| param.numel()).collect();
         let active: Vec<usize> =
             targets.iter().zip(&numels).map(|(&density, &numel)| exact_nnz(density, numel)).collect();
-        let densities = active.iter().zip(&numels).map(|(&a, &n)| a as f64 / n as f64).collect();
-        let plan = Plan::compile(&PlanInput {
+        let densities: Vec<f64> = active.iter().zip(&numels).map(|(&a, &n)| a as f64 / n as f64).collect();
+        let batch = config.batch_size.min(images.len().max(dataset.test.len()));
+        for (layer, conv, density) in plan::convolutions(&graph, batch, &densities) {
+            let measured = tuning.measured.get(&Tuning::key(&conv, density));
+            if measured.is_some_and(|choice| !tuning.offers(&conv, density, choice)) {
+                return Err(ProblemError::Kernels { layer });
+            }
+        }
+        let input = PlanInput {
             graph: &graph,
-            batch: config.batch_size.min(images.len().max(dataset.test.len())),
+            batch,
             active,
             growth: config.method.growth(),
             nesterov: config.nesterov,
@@ -92,6 +106,10 @@ impl Problem {
             tuning: tuning.clone(),
             max_binding: gpu.max_binding(),
             max_buffer: gpu.limits.max_buffer_size,
+        };
+        let plan = Plan::compile(&input).map_err(|error| match batch_that_fits(&input) {
+            Some(fits) => ProblemError::Batch { error, fits },
+            None => error.into(),
         })?;
         Ok(Self { config, graph, split, densities, tuning, plan })
     }
@@ -242,6 +260,17 @@ impl Problem {
         });
         Initial { values: values.collect(), active }
     }
+}
+
+/// The largest batch, below the one that `input` has, that can be planned.
+fn batch_that_fits(input: &PlanInput) -> Option<usize> {
+    let fits = |batch: usize| Plan::compile(&PlanInput { batch, ..input.clone() }).is_ok();
+    let (mut most, mut too_many) = (0, input.batch);
+    while too_many - most > 1 {
+        let between = most + (too_many - most) / 2;
+        *(if fits(between) { &mut most } else { &mut too_many }) = between;
+    }
+    (most > 0).then_some(most)
 }
 
 /// The `active` of `numel` positions with the largest random keys (of equals the lower first), as a bitset.
