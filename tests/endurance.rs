@@ -77,5 +77,5 @@ fn a_device_that_always_dies_ends_the_run() {
     let config = Config { model: "mlp_cifar10".into(), method: Method::Static, ..config(4) };
     let (end, _, devices) = run(config, &[0; 6]);
     assert!(end.as_ref().is_err_and(|error| error.contains("the GPU was lost")), "{end:?}");
-    assert_eq!(devices, 5);
+    assert_eq!(devices, 5, "{end:?}");
 }

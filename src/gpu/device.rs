@@ -148,7 +148,7 @@ impl Gpu {
     /// Why the device is no longer there, if it is not.
     pub fn lost(&self) -> Option<String> {
         // The news comes by polling, when what was under way has ended.
-        let patience = Some(std::time::Duration::from_secs(5));
+        let patience = Some(std::time::Duration::from_secs(10));
         self.device.poll(wgpu::PollType::Wait { submission_index: None, timeout: patience }).ok();
         self.lost.get().cloned()
     }

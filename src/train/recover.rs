@@ -20,16 +20,12 @@ impl Trainer<'_> {
         let (mut from, mut retries) = (self.progress.step, 0);
         loop {
             let error = match self.run(folder, listener).await {
-                Err(error) if self.machine.gpu.lost().is_some() && of_device(&error) => error,
+                Err(error) if self.lost_behind(&error) => error,
                 done => return done,
             };
-            let lost = self.machine.gpu.lost().unwrap_or_default();
             let gpu = open().await?;
             if !gpu.is_like(&self.machine.gpu) {
-                return Err(GpuError::Lost {
-                    message: format!("{lost} ({error}), and it came back as {}", gpu.summary),
-                }
-                .into());
+                return Err(GpuError::Lost { message: format!("{error}, and it came back as {}", gpu.summary) }.into());
             }
             *self = Self::new(gpu, self.problem, self.dataset, listener).await?;
             self.resume(folder)?;
@@ -39,12 +35,19 @@ impl Trainer<'_> {
             if retries > RETRIES {
                 return Err(error);
             }
-            listener.warning(&format!("the GPU was lost ({lost}); the run goes on from step {step} on a new device"));
+            listener.warning(&format!("{error}; the run goes on from step {step} on a new device"));
         }
     }
-}
 
-/// Whether a lost device may be behind an error.
-fn of_device(error: &TrainError) -> bool {
-    matches!(error, TrainError::Gpu(_) | TrainError::Checkpoint(CheckpointError::Gpu(_)) | TrainError::Diverged { .. })
+    /// Whether an error comes of a lost device: some calls say so, others only fail.
+    fn lost_behind(&self, error: &TrainError) -> bool {
+        match error {
+            TrainError::Gpu(GpuError::Lost { .. })
+            | TrainError::Checkpoint(CheckpointError::Gpu(GpuError::Lost { .. })) => true,
+            TrainError::Gpu(_) | TrainError::Checkpoint(CheckpointError::Gpu(_)) | TrainError::Diverged { .. } => {
+                self.machine.gpu.lost().is_some()
+            }
+            TrainError::Problem(_) | TrainError::Folder(_) | TrainError::Checkpoint(_) => false,
+        }
+    }
 }
