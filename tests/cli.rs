@@ -249,3 +249,13 @@ fn an_interrupted_run_goes_on_bit_for_bit() {
     };
     assert_eq!(losses("whole"), losses("parts"));
 }
+
+#[test]
+fn a_fetch_without_a_network_says_what_to_do() {
+    let place = tempfile::tempdir().unwrap();
+    // Nothing listens on port 9.
+    let text = expect(place.path(), 4, &["data", "fetch", "cifar10", "--from", "http://127.0.0.1:9"]);
+    assert!(text.contains("By hand") && text.contains("c32a1d4ab5d03f1284b67883e8d87530"), "{text}");
+    let text = expect(place.path(), 2, &["data", "fetch", "sample"]);
+    assert!(text.contains("cifar100"), "{text}");
+}

@@ -52,10 +52,12 @@ fn memory_is_flat() {
         .taken
         .iter()
         .for_each(|(step, device, process)| println!("step {step}: {device} B on the device, {process} B"));
-    // The first quarter warms caches and pools up.
-    let warm = &samples.taken[5..];
+    // The first quarter warms caches and pools up; a read-back may be under way at any time.
+    let warm = &samples.taken[samples.taken.len() / 4..];
     let most = |of: fn(&(usize, u64, u64)) -> u64| warm.iter().map(of).max().unwrap_or(0);
-    assert_eq!(most(|sample| sample.1), warm[0].1, "bytes on the device");
-    let (first, last) = (warm[0].2, most(|sample| sample.2));
-    assert!(last <= first + first / 10, "the process grew from {first} to {last} bytes");
+    let flat = |what: &str, first: u64, last: u64, slack: u64| {
+        assert!(last <= first + slack, "{what} grew from {first} to {last} bytes");
+    };
+    flat("the device's memory", warm[0].1, most(|sample| sample.1), 16 << 10);
+    flat("the process", warm[0].2, most(|sample| sample.2), warm[0].2 / 50);
 }
