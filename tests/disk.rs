@@ -34,13 +34,26 @@ fn a_full_disk_damages_nothing() {
     dataset(&folder.join("toy"), 25);
     let last = folder.join("run/last.safetensors");
     let mut child = start_endless(folder);
-    wait_for(&last, &mut child);
+    let epochs = || {
+        std::fs::read_to_string(folder.join("run/metrics.jsonl"))
+            .map_or(0, |text| text.matches(r#""kind":"epoch""#).count())
+    };
+    while epochs() < 3 && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
     // From now on the next checkpoint goes where no byte finds room.
     while std::os::unix::fs::symlink("/dev/full", folder.join("run/last.safetensors.tmp")).is_err() {}
     let text = said(RUN, 4, &child.wait_with_output().unwrap());
     assert!(text.contains("cannot write `run/last.safetensors`") && text.contains("No space left"), "{text}");
     assert!(text.contains("its last checkpoint is"), "{text}");
     expect(folder, 0, &["eval", "run", "--checkpoint", "last"]);
+    // Without it a run that has got on does not silently start again.
+    std::fs::rename(&last, folder.join("away")).unwrap();
+    let log = std::fs::read(folder.join("run/metrics.jsonl")).unwrap();
+    let text = expect(folder, 2, &["train", "--resume", "--out", "run"]);
+    assert!(text.contains("last.safetensors") && text.contains("best.safetensors"), "{text}");
+    assert!(log == std::fs::read(folder.join("run/metrics.jsonl")).unwrap());
+    std::fs::rename(folder.join("away"), &last).unwrap();
 
     // With room again it goes on.
     let mut child = toy::start(folder, &["train", "--resume", "--out", "run"]);

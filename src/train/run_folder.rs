@@ -131,6 +131,14 @@ impl RunFolder {
         Ok(())
     }
 
+    /// Epochs that `metrics.jsonl` has a line of.
+    pub fn epochs_logged(&self) -> Result<usize, FolderError> {
+        let path = self.path.join(LOGS[0]);
+        let log = fs::read(&path).map_err(io_error("read", &path))?;
+        let start = br#"{"kind":"epoch""#;
+        Ok(log.split(|&byte| byte == b'\n').filter(|line| line.starts_with(start)).count())
+    }
+
     /// Puts the logs on the disk, so that no checkpoint is ahead of them.
     pub fn sync(&self) -> Result<(), FolderError> {
         for (name, log) in LOGS.iter().zip([&self.metrics, &self.exploration]) {

@@ -205,6 +205,13 @@ impl<'a> Trainer<'a> {
     /// Goes on with the run in `folder`: at its last checkpoint (true), or at the start if it was stopped before its first.
     pub fn resume(&mut self, folder: &mut RunFolder) -> Result<bool, TrainError> {
         let kept = self.return_to_last(folder)?;
+        let epochs = folder.epochs_logged()?;
+        // The first checkpoint follows the first epoch's line: with more of them it was there, and has been taken away.
+        if !kept && epochs > 1 {
+            let message =
+                format!("it is missing, and {epochs} epochs were done; copy {BEST} there to go on from the best");
+            return Err(CheckpointError::Read { path: folder.path().join(LAST), message }.into());
+        }
         folder.rewind(self.progress.step)?;
         Ok(kept)
     }
