@@ -9,7 +9,7 @@ test: setup
 	cargo test --release
 	scripts/test-adapters.sh
 
-# What takes longer (docs/reliability.md): 50 kills, 10,000 steps, a million inputs a target. About 20 minutes on two cores.
+# What takes longer (docs/reliability.md): 50 kills, 10,000 steps, a million inputs a target. Under an hour on two cores with a software adapter.
 soak: setup
 	ITOP_KILLS=50 cargo test --release --test kill -- --nocapture
 	ITOP_MEMORY_STEPS=10000 cargo test --release --test memory -- --nocapture
