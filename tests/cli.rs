@@ -106,7 +106,7 @@ fn bad_input_is_told_and_nothing_is_written() {
         (vec!["eval", "nothing"], "nothing"),
         (vec!["data", "info", "nowhere"], "nowhere"),
         (vec!["fly"], "fly"),
-        (vec!["train", "--model", "resnet34", "--data", "sample", "--batch-size", "2000"], "--batch-size"),
+        (vec!["train", "--model", "resnet34", "--data", "sample", "--batch-size", "2000"], "is the largest that fits"),
     ] {
         let text = expect(folder, 2, &args);
         assert!(text.contains(words), "{args:?}: {text}");
@@ -248,4 +248,14 @@ fn an_interrupted_run_goes_on_bit_for_bit() {
         lines(&folder.join(run).join("metrics.jsonl")).iter().map(keep).collect::<Vec<_>>()
     };
     assert_eq!(losses("whole"), losses("parts"));
+}
+
+#[test]
+fn a_fetch_without_a_network_says_what_to_do() {
+    let place = tempfile::tempdir().unwrap();
+    // Nothing listens on port 9.
+    let text = expect(place.path(), 4, &["data", "fetch", "cifar10", "--from", "http://127.0.0.1:9"]);
+    assert!(text.contains("By hand") && text.contains("c32a1d4ab5d03f1284b67883e8d87530"), "{text}");
+    let text = expect(place.path(), 2, &["data", "fetch", "sample"]);
+    assert!(text.contains("cifar100"), "{text}");
 }

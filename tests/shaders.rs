@@ -49,9 +49,15 @@ fn every_permutation_validates() {
             if ["TRANSPOSED", "BIAS"].iter().all(|flag| defines.iter().any(|(define, _)| define == flag)) {
                 continue;
             }
+            let has = |flag: &str| defines.iter().any(|(define, _)| *define == flag);
+            if has("BF16") && !has("HALF") {
+                continue;
+            }
+            let quads = (1 + u32::from(has("HALF"))) << u32::from(has("WIDE"));
             for value in &values {
                 if !flags.contains(value) {
                     let number = match value.as_str() {
+                        "QUADS" => quads,
                         "CELLS" => 4096,
                         "KERNEL" => 3,
                         "TAPS" => 9,

@@ -47,10 +47,15 @@ fn pair(words: vec4<u32>) -> Pair {
     return Pair(vec4<f32>(a.x, b.x, c.x, d.x), vec4<f32>(a.y, b.y, c.y, d.y));
 }
 
-// Beyond the range: its end.
+// Beyond the range: its end; a NaN stays one.
+fn within(v: vec4<f32>) -> vec4<f32> {
+    let nan = (bitcast<vec4<u32>>(v) & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u);
+    return select(clamp(v, vec4<f32>(-65504.0), vec4<f32>(65504.0)), v, nan);
+}
+
 fn words(low: vec4<f32>, high: vec4<f32>) -> vec4<u32> {
-    let a = clamp(low, vec4<f32>(-65504.0), vec4<f32>(65504.0));
-    let b = clamp(high, vec4<f32>(-65504.0), vec4<f32>(65504.0));
+    let a = within(low);
+    let b = within(high);
     return vec4<u32>(
         pack2x16float(vec2<f32>(a.x, b.x)),
         pack2x16float(vec2<f32>(a.y, b.y)),

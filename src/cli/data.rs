@@ -1,9 +1,12 @@
-//! `itop data`: look at datasets.
+//! `itop data`: fetch datasets and look at them.
+
+use std::io::IsTerminal;
 
 use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Failure;
-use crate::data;
+use crate::data::{self, fetch};
 
 #[derive(Args)]
 pub struct DataArgs {
@@ -13,6 +16,14 @@ pub struct DataArgs {
 
 #[derive(Subcommand)]
 enum DataCommand {
+    /// Download a dataset into `$ITOP_DATA` or ./data; an interrupted download is gone on with
+    Fetch {
+        #[arg(value_parser = ["cifar10", "cifar100"])]
+        data: String,
+        /// A mirror: what stands before the file's name
+        #[arg(long, value_name = "URL", default_value = fetch::HOME)]
+        from: String,
+    },
     /// Read a dataset and say what is in it
     Info {
         /// `sample`, `cifar10`, `cifar100`, a folder, or a `.tar.gz`
@@ -23,6 +34,23 @@ enum DataCommand {
 
 pub fn run(args: &DataArgs) -> Result<(), Failure> {
     match &args.command {
+        DataCommand::Fetch { data, from } => {
+            let terminal = std::io::stderr().is_terminal();
+            let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+            let bar = ProgressBar::with_draw_target(None, target);
+            if let Ok(style) =
+                ProgressStyle::with_template("[{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} ETA {eta}")
+            {
+                bar.set_style(style.progress_chars("=> "));
+            }
+            let done = fetch::fetch(data, from, &mut |at, total| {
+                bar.set_length(total.unwrap_or(at));
+                bar.set_position(at);
+            });
+            bar.finish_and_clear();
+            println!("{data}: {}", done.map_err(Failure::run)?.display());
+            Ok(())
+        }
         DataCommand::Info { data } => {
             let dataset = data::load(data).map_err(Failure::input)?;
             print!("{}", data::describe(&dataset));

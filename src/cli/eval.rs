@@ -9,6 +9,7 @@ use super::text::percent;
 use super::{Failure, GpuArgs};
 use crate::data;
 use crate::train::config::Layers;
+use crate::train::run_folder::read_config;
 use crate::train::{Problem, Trainer};
 
 #[derive(Args)]
@@ -37,7 +38,7 @@ enum SplitName {
 
 pub fn run(args: &EvalArgs) -> Result<(), Failure> {
     let path = args.run.join("config.toml");
-    let text = std::fs::read_to_string(&path)
+    let text = read_config(&path)
         .with_context(|| format!("`{}` holds no run: cannot read its config.toml", args.run.display()))
         .map_err(Failure::input)?;
     let mut layers = Layers::default();

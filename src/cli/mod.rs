@@ -36,7 +36,7 @@ enum Command {
     Eval(eval::EvalArgs),
     /// List the GPUs that can be used
     Adapters(adapters::AdaptersArgs),
-    /// Look at datasets
+    /// Fetch datasets, and look at them
     Data(data::DataArgs),
     /// Plan how much a run will explore
     Explore(explore::ExploreArgs),
@@ -65,14 +65,18 @@ enum Limits {
 }
 
 impl GpuArgs {
-    /// Opens the adapter and says so in line 1.
-    fn open(&self) -> Result<Gpu, Failure> {
+    /// What to ask of the adapter.
+    fn options(&self) -> GpuOptions {
         let limits = match self.limits {
             Limits::Adapter => LimitChoice::Adapter,
             Limits::Webgpu => LimitChoice::WebGpu,
         };
-        let options = GpuOptions { adapter: self.adapter.clone(), limits, checked_shaders: self.checked_shaders };
-        let gpu = pollster::block_on(Gpu::open(&options)).map_err(Failure::adapter)?;
+        GpuOptions { adapter: self.adapter.clone(), limits, checked_shaders: self.checked_shaders }
+    }
+
+    /// Opens the adapter and says so in line 1.
+    fn open(&self) -> Result<Gpu, Failure> {
+        let gpu = pollster::block_on(Gpu::open(&self.options())).map_err(Failure::adapter)?;
         println!("adapter: {}, tier {}", gpu.summary, gpu.tier());
         if gpu.summary.is_software() {
             eprintln!(

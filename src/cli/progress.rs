@@ -102,6 +102,10 @@ impl Listener for Progress {
 
     fn exploration(&mut self, _line: &ExplorationLine) {}
 
+    fn warning(&mut self, text: &str) {
+        self.bar.suspend(|| eprintln!("warning: {text}"));
+    }
+
     fn interrupted(&mut self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
     }

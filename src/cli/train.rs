@@ -12,10 +12,11 @@ use super::text::percent;
 use super::tuning::TuningArgs;
 use super::{Failure, GpuArgs, dry_run};
 use crate::data;
+use crate::gpu::Gpu;
 use crate::ops::Storage;
 use crate::train::config::Layers;
 use crate::train::presets::preset;
-use crate::train::run_folder::RunFolder;
+use crate::train::run_folder::{RunFolder, read_config};
 use crate::train::{Config, End, Method, Trainer};
 
 #[derive(Args)]
@@ -59,6 +60,9 @@ pub struct TrainArgs {
     /// Write TensorBoard event files too, into the run folder
     #[arg(long)]
     tensorboard: bool,
+    /// When the loss goes bad, stop without looking for the layer where that began
+    #[arg(long)]
+    no_finite_check: bool,
     /// Print what the run would be, and stop
     #[arg(long)]
     dry_run: bool,
@@ -73,7 +77,7 @@ impl TrainArgs {
     fn config(&self) -> Result<Config, Failure> {
         let mut layers = Layers::default();
         let read = |layers: &mut Layers, path: &PathBuf| {
-            let text = std::fs::read_to_string(path)
+            let text = read_config(path)
                 .with_context(|| format!("cannot read `{}`", path.display()))
                 .map_err(Failure::input)?;
             layers.text(&path.display().to_string(), &text).map_err(Failure::input)
@@ -99,6 +103,9 @@ impl TrainArgs {
         }
         if let Some(sparsity) = self.sparsity {
             layers.set("sparsity", sparsity);
+        }
+        if self.no_finite_check {
+            layers.set("finite_check", false);
         }
         let numbers = [
             ("epochs", self.epochs.map(|n| n as u64)),
@@ -159,19 +166,18 @@ pub fn run(args: &TrainArgs) -> Result<(), Failure> {
 
     let mut folder = match (&args.out, args.resume) {
         (Some(out), true) => {
-            trainer.restore(&out.join("last.safetensors")).map_err(Failure::start)?;
             let mut folder = RunFolder::open(out).map_err(Failure::input)?;
-            folder.rewind(trainer.progress.step).map_err(Failure::input)?;
-            println!("resuming at step {} of {}", trainer.progress.step, problem.total_steps());
+            match trainer.resume(&mut folder).map_err(Failure::start)? {
+                true => println!("resuming at step {} of {}", trainer.progress.step, problem.total_steps()),
+                false => println!("the run ended before its first checkpoint: it starts again at step 0"),
+            }
             folder
         }
         (out, _) => {
             trainer.initialise();
             let path =
                 out.clone().unwrap_or_else(|| RunFolder::first_free(&PathBuf::from("runs").join(config.run_name())));
-            let folder = RunFolder::create(&path, &config.to_toml()).map_err(Failure::input)?;
-            folder.tuning(&problem.tuning).map_err(Failure::input)?;
-            folder
+            RunFolder::create(&path, &config.to_toml(), &problem.tuning.measured).map_err(Failure::input)?
         }
     };
     if args.tensorboard {
@@ -179,7 +185,8 @@ pub fn run(args: &TrainArgs) -> Result<(), Failure> {
     }
     println!("run folder: {}", folder.path().display());
 
-    let end = pollster::block_on(trainer.run(&mut folder, &mut progress));
+    let reopen = async || Gpu::open(&args.gpu.options()).await;
+    let end = pollster::block_on(trainer.run_on(reopen, &mut folder, &mut progress));
     progress.finish();
     let kept = |error: anyhow::Error| {
         let path = folder.path().join("last.safetensors");

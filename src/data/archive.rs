@@ -14,13 +14,28 @@ use super::{
     cifar::{self, Files},
 };
 
-/// Unpacked bytes that an archive may have; CIFAR has 184 MB.
-const LIMIT: u64 = 2 << 30;
+/// Unpacked bytes that any archive may have, and that the largest may have; CIFAR has 184 MB.
+const LEAST: u64 = 64 << 20;
+const MOST: u64 = 2 << 30;
+/// How many times its packed size an archive may have unpacked: photographs hardly pack at all.
+const RATIO: u64 = 20;
 
 /// Reads the regular files of the archive at `path` that are part of a CIFAR layout, by their last path component.
 pub(super) fn read(path: &Path) -> Result<Files, DataError> {
-    let file = File::open(path).map_err(|source| DataError::Read { path: path.to_path_buf(), source })?;
-    read_from(file, path, LIMIT)
+    let failed = |source| DataError::Read { path: path.to_path_buf(), source };
+    let file = File::open(path).map_err(failed)?;
+    let packed = file.metadata().map_err(failed)?.len();
+    read_from(file, path, limit(packed))
+}
+
+/// The same of an archive in memory, which `path` names in messages.
+pub(super) fn read_bytes(packed: &[u8], path: &Path) -> Result<Files, DataError> {
+    read_from(packed, path, limit(packed.len() as u64))
+}
+
+/// Bytes to which an archive of `packed` bytes may unpack.
+fn limit(packed: u64) -> u64 {
+    packed.saturating_mul(RATIO).clamp(LEAST, MOST)
 }
 
 fn read_from(packed: impl Read, path: &Path, limit: u64) -> Result<Files, DataError> {
@@ -104,7 +119,7 @@ mod tests {
         builder.into_inner().unwrap()
     }
 
-    fn read_bytes(packed: &[u8], limit: u64) -> Result<Files, DataError> {
+    fn read_within(packed: &[u8], limit: u64) -> Result<Files, DataError> {
         read_from(packed, Path::new("a.tar.gz"), limit)
     }
 
@@ -135,7 +150,7 @@ mod tests {
             ("x/batches.meta.txt", tar::EntryType::Link, b""),
             ("x/..", FILE, b""),
         ]));
-        let files = read_bytes(&packed, LIMIT).unwrap();
+        let files = read_within(&packed, MOST).unwrap();
         assert_eq!(files.into_iter().collect::<Vec<_>>(), [("train.bin".to_owned(), b"train".to_vec())]);
     }
 
@@ -144,37 +159,37 @@ mod tests {
         let zeros = vec![0; 8 << 20];
         for name in ["train.bin", "other"] {
             let packed = gzip(&tar_of(&[(name, FILE, &zeros)]));
-            let message = read_bytes(&packed, 1 << 20).unwrap_err().to_string();
+            let message = read_within(&packed, 1 << 20).unwrap_err().to_string();
             assert!(message.contains("a.tar.gz") && message.contains("1048576 bytes"), "{message}");
-            assert!(read_bytes(&packed, 9 << 20).is_ok());
+            assert!(read_within(&packed, 9 << 20).is_ok());
         }
-        assert!(read_bytes(&gzip(&zeros), 1 << 20).is_err(), "bytes behind the end of the tar count too");
+        assert!(read_within(&gzip(&zeros), 1 << 20).is_err(), "bytes behind the end of the tar count too");
     }
 
     #[test]
     fn broken_archives_are_refused() {
         let tar = tar_of(&[("train.bin", FILE, &records(2, &[0])), ("test.bin", FILE, &records(2, &[0]))]);
         let packed = gzip(&tar);
-        assert!(matches!(read_bytes(b"PK not gzip", LIMIT), Err(DataError::NotGzip { .. })));
-        assert!(matches!(read_bytes(b"", LIMIT), Err(DataError::NotGzip { .. })));
+        assert!(matches!(read_within(b"PK not gzip", MOST), Err(DataError::NotGzip { .. })));
+        assert!(matches!(read_within(b"", MOST), Err(DataError::NotGzip { .. })));
         for cut in [packed.len() / 2, packed.len() - 1] {
-            assert!(matches!(read_bytes(&packed[..cut], LIMIT), Err(DataError::Read { .. })), "cut at {cut}");
+            assert!(matches!(read_within(&packed[..cut], MOST), Err(DataError::Read { .. })), "cut at {cut}");
         }
-        let message = read_bytes(&gzip(&tar[..2000]), LIMIT).unwrap_err().to_string();
+        let message = read_within(&gzip(&tar[..2000]), MOST).unwrap_err().to_string();
         assert!(message.contains("train.bin is cut"), "{message}");
         let mut flipped = packed.clone();
         *flipped.iter_mut().nth_back(6).unwrap() ^= 1;
-        assert!(read_bytes(&flipped, LIMIT).is_err(), "a wrong checksum");
+        assert!(read_within(&flipped, MOST).is_err(), "a wrong checksum");
 
         let twice = gzip(&tar_of(&[("a/train.bin", FILE, b"1"), ("b/train.bin", FILE, b"2")]));
-        assert!(matches!(read_bytes(&twice, LIMIT), Err(DataError::Duplicate { .. })));
+        assert!(matches!(read_within(&twice, MOST), Err(DataError::Duplicate { .. })));
     }
 
     proptest! {
         #[test]
         fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
-            let _ = read_bytes(&bytes, 1 << 20);
-            let _ = read_bytes(&gzip(&bytes), 1 << 20);
+            let _ = read_within(&bytes, 1 << 20);
+            let _ = read_within(&gzip(&bytes), 1 << 20);
         }
 
         /// Headers of any content with a right checksum, so that the reader gets past it.
@@ -196,7 +211,7 @@ mod tests {
                 bytes.extend(header.as_bytes());
             }
             bytes.extend([1; 4096]);
-            let _ = read_bytes(&gzip(&bytes), 1 << 20);
+            let _ = read_within(&gzip(&bytes), 1 << 20);
         }
     }
 }

@@ -11,6 +11,9 @@ pub(super) type Files = BTreeMap<String, Vec<u8>>;
 const SIDE: usize = 32;
 const PIXELS: usize = 3 * SIDE * SIDE;
 
+/// Bytes that a file of class names may have: a label is a byte, so that there are at most 256.
+const MOST_NAMES: usize = 64 << 10;
+
 /// How the two layouts differ.
 struct Layout {
     /// Label bytes a record; the last one is used (CIFAR-100: coarse, then fine).
@@ -71,6 +74,9 @@ pub(super) fn parse(source: &Path, mut files: Files) -> Result<Dataset, DataErro
 
     let classes = match files.remove(layout.names) {
         None => (0..layout.classes).map(|class| class.to_string()).collect(),
+        Some(text) if text.len() > MOST_NAMES => {
+            return Err(DataError::ClassNames { path: source.join(layout.names), size: text.len(), most: MOST_NAMES });
+        }
         Some(text) => class_names(&text),
     };
     if classes.is_empty() {

@@ -11,12 +11,12 @@ pub enum DataError {
     NotFound { spec: String, source: io::Error },
 
     #[error(
-        "no {name} here: looked for {}. Download {archive} (the binary version) from \
-         https://www.cs.toronto.edu/~kriz/cifar.html and put it, packed or unpacked, into ./data, or into a folder \
+        "no {name} here: looked for {}. `itop data fetch {spec}` brings it. Or download {archive} (the binary version) \
+         from https://www.cs.toronto.edu/~kriz/cifar.html and put it, packed or unpacked, into ./data, or into a folder \
          that the environment variable ITOP_DATA names",
         .looked.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
     )]
-    Absent { name: &'static str, archive: &'static str, looked: Vec<PathBuf> },
+    Absent { spec: &'static str, name: &'static str, archive: &'static str, looked: Vec<PathBuf> },
 
     #[error("cannot read {path}: {source}")]
     Read { path: PathBuf, source: io::Error },
@@ -47,6 +47,9 @@ pub enum DataError {
          the file is cut or not of this layout"
     )]
     PartialRecord { path: PathBuf, size: usize, record: usize, excess: usize },
+
+    #[error("{path} has {size} bytes; class names take at most {most}")]
+    ClassNames { path: PathBuf, size: usize, most: usize },
 
     #[error("{path}: record {record} has label {label}, but there are {classes} classes (0 to {})", classes.saturating_sub(1))]
     Label { path: PathBuf, record: usize, label: u32, classes: usize },

@@ -2,10 +2,11 @@
 
 use std::{
     fs,
+    io::Cursor,
     path::{Path, PathBuf},
 };
 
-use image::{ImageFormat, RgbImage};
+use image::{ImageFormat, ImageReader, Limits, RgbImage};
 
 use super::{DataError, Dataset, Images, name_of};
 
@@ -34,9 +35,9 @@ fn read_part(part: &Path, classes: &[String], size: Option<(usize, usize)>) -> R
         for path in entries(&folder)? {
             let format = ImageFormat::from_path(&path).ok();
             let format = format.filter(|format| [ImageFormat::Png, ImageFormat::Jpeg].contains(format));
-            let format = format.ok_or_else(|| DataError::NotAnImage { path: path.clone() })?;
+            format.ok_or_else(|| DataError::NotAnImage { path: path.clone() })?;
             let bytes = fs::read(&path).map_err(|source| DataError::Read { path: path.clone(), source })?;
-            let image = decode(&bytes, format, &path)?;
+            let image = decode(&bytes, &path)?;
             let found = (image.width() as usize, image.height() as usize);
             let images = images.get_or_insert_with(|| Images::new(found.1, found.0));
             let first = (images.width, images.height);
@@ -49,11 +50,19 @@ fn read_part(part: &Path, classes: &[String], size: Option<(usize, usize)>) -> R
     images.filter(|images| !images.is_empty()).ok_or_else(|| DataError::NoImages { path: part.to_path_buf() })
 }
 
-/// The image `bytes`, which came from `path`, within the decoder's memory limit of 512 MiB.
-pub(super) fn decode(bytes: &[u8], format: ImageFormat, path: &Path) -> Result<RgbImage, DataError> {
-    image::load_from_memory_with_format(bytes, format)
-        .map(|image| image.into_rgb8())
-        .map_err(|source| DataError::Image { path: path.to_path_buf(), source })
+/// Pixels that a side of an image may have: ten times what networks for small images take.
+const MOST_SIDE: u32 = 2048;
+
+/// The PNG or JPEG image `bytes`, which came from `path`; a small file that claims to be a huge image is refused.
+pub(super) fn decode(bytes: &[u8], path: &Path) -> Result<RgbImage, DataError> {
+    let mut reader = ImageReader::new(Cursor::new(bytes));
+    let mut limits = Limits::default();
+    (limits.max_image_width, limits.max_image_height) = (Some(MOST_SIDE), Some(MOST_SIDE));
+    limits.max_alloc = Some(u64::from(MOST_SIDE) * u64::from(MOST_SIDE) * 8);
+    reader.limits(limits);
+    let image = reader.with_guessed_format().map_err(image::ImageError::from).and_then(ImageReader::decode);
+    let image = image.map_err(|source| DataError::Image { path: path.to_path_buf(), source })?;
+    Ok(image.into_rgb8())
 }
 
 /// What `folder` holds, by name, without hidden files.

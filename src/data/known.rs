@@ -12,8 +12,10 @@ use super::{DataError, Dataset, load_path};
 pub(super) struct Known {
     spec: &'static str,
     name: &'static str,
-    folder: &'static str,
-    archive: &'static str,
+    pub(super) folder: &'static str,
+    pub(super) archive: &'static str,
+    /// Of the archive, as published.
+    pub(super) md5: &'static str,
     /// Train and test images.
     images: (usize, usize),
     mean: [f32; 3],
@@ -27,6 +29,7 @@ const KNOWN: [Known; 2] = [
         name: "CIFAR-10",
         folder: "cifar-10-batches-bin",
         archive: "cifar-10-binary.tar.gz",
+        md5: "c32a1d4ab5d03f1284b67883e8d87530",
         images: (50_000, 10_000),
         mean: [0.4914, 0.4822, 0.4465],
         std: [0.2023, 0.1994, 0.2010],
@@ -36,6 +39,7 @@ const KNOWN: [Known; 2] = [
         name: "CIFAR-100",
         folder: "cifar-100-binary",
         archive: "cifar-100-binary.tar.gz",
+        md5: "03b5dce01913d631647c71ecec9e9cb8",
         images: (50_000, 10_000),
         mean: [0.50708, 0.48655, 0.44092],
         std: [0.26733, 0.25644, 0.27615],
@@ -59,7 +63,7 @@ impl Known {
         let looked: Vec<PathBuf> =
             roots.iter().flat_map(|root| [root.join(self.folder), root.join(self.archive)]).collect();
         let Some(path) = looked.iter().find(|path| path.exists()) else {
-            return Err(DataError::Absent { name: self.name, archive: self.archive, looked });
+            return Err(DataError::Absent { spec: self.spec, name: self.name, archive: self.archive, looked });
         };
         self.load_from(path)
     }

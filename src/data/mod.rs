@@ -4,13 +4,15 @@ mod archive;
 mod cifar;
 mod describe;
 mod error;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod fetch;
 mod folder;
 mod known;
 mod order;
 mod sample;
 mod split;
 
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 pub use describe::describe;
 pub use error::DataError;
@@ -91,6 +93,30 @@ pub fn load(spec: &str) -> Result<Dataset, DataError> {
         Some(known) => known.load(&known::roots()),
         None => load_path(Path::new(spec)),
     }
+}
+
+/// The dataset in the bytes of a `.tar.gz` of a CIFAR layout; `source` names it in messages. For where there are no files.
+///
+/// # Errors
+/// As [`load`].
+pub fn from_archive(packed: &[u8], source: &Path) -> Result<Dataset, DataError> {
+    cifar::parse(source, archive::read_bytes(packed, source)?)
+}
+
+/// The dataset in the contents of the files of a CIFAR layout, by name; `source` names it in messages.
+///
+/// # Errors
+/// As [`load`].
+pub fn from_files(source: &Path, files: BTreeMap<String, Vec<u8>>) -> Result<Dataset, DataError> {
+    cifar::parse(source, files)
+}
+
+/// An RGB image in the bytes of a PNG or JPEG file; `source` names it in messages.
+///
+/// # Errors
+/// When it is neither, is damaged, or is larger than any image that can be trained on.
+pub fn decode_image(bytes: &[u8], source: &Path) -> Result<image::RgbImage, DataError> {
+    folder::decode(bytes, source)
 }
 
 fn load_path(path: &Path) -> Result<Dataset, DataError> {

@@ -17,7 +17,7 @@ const COLUMNS: u32 = 50;
 const TRAIN: usize = 2000;
 
 pub(super) fn load() -> Result<Dataset, DataError> {
-    let sheet = decode(PNG, image::ImageFormat::Png, Path::new("assets/emoji32-mini/emoji32-mini.png"))?;
+    let sheet = decode(PNG, Path::new("assets/emoji32-mini/emoji32-mini.png"))?;
     let mut train = Images::new(SIDE as usize, SIDE as usize);
     let mut test = train.clone();
     for (tile, &label) in (0..).zip(LABELS) {

@@ -1,6 +1,6 @@
 //! The device of a run: its adapter, its limits, and the tier of kernels that these allow.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use super::{AdapterSummary, GpuError, adapter};
 
@@ -46,6 +46,7 @@ pub struct Gpu {
     pub int64: bool,
     tier: &'static str,
     failure: Arc<Mutex<Option<GpuError>>>,
+    lost: Arc<OnceLock<String>>,
 }
 
 impl Gpu {
@@ -95,11 +96,11 @@ impl Gpu {
                 },
             );
         }));
-        let slot = failure.clone();
-        device.set_device_lost_callback(move |reason, message| {
-            if reason != wgpu::DeviceLostReason::Destroyed {
-                keep(&slot, GpuError::Lost { message });
-            }
+        let lost: Arc<OnceLock<String>> = Arc::default();
+        let slot = lost.clone();
+        device.set_device_lost_callback(move |_, message| {
+            // The first message is the cause.
+            slot.set(if message.is_empty() { "it was destroyed".into() } else { message }).ok();
         });
         let timestamp_period = (!timestamps.is_empty()).then(|| queue.get_timestamp_period());
         let tier = match (options.limits, shuffle_lanes > 0, int64) {
@@ -120,6 +121,7 @@ impl Gpu {
             int64,
             tier,
             failure,
+            lost,
         })
     }
 
@@ -131,10 +133,31 @@ impl Gpu {
 
     /// The first error that the device reported outside of a call, if any.
     pub fn check(&self) -> Result<(), GpuError> {
-        match self.failure.lock() {
-            Ok(mut slot) => slot.take().map_or(Ok(()), Err),
-            Err(_) => Ok(()),
+        let failure = self.failure.lock().ok().and_then(|mut slot| slot.take());
+        if failure.is_none() && self.lost.get().is_none() {
+            return Ok(());
         }
+        // Whatever else fails on a lost device fails because of that.
+        match (self.lost(), failure) {
+            (Some(message), _) => Err(GpuError::Lost { message }),
+            (None, Some(failure)) => Err(failure),
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// Why the device is no longer there, if it is not.
+    pub fn lost(&self) -> Option<String> {
+        // The news comes by polling, when what was under way has ended.
+        let patience = Some(std::time::Duration::from_secs(10));
+        self.device.poll(wgpu::PollType::Wait { submission_index: None, timeout: patience }).ok();
+        self.lost.get().cloned()
+    }
+
+    /// Whether a plan for `other` runs here just the same.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.summary.to_string() == other.summary.to_string()
+            && self.tier == other.tier
+            && (self.max_binding(), self.limits.max_buffer_size) == (other.max_binding(), other.limits.max_buffer_size)
     }
 
     /// The most bytes that one binding of a storage buffer may span.

@@ -51,6 +51,8 @@ pub struct Compiled {
     pub layout: wgpu::BindGroupLayout,
     /// Number of bindings; their numbers run from 0.
     pub bindings: usize,
+    /// Those of them that the kernel writes numbers of activations or weights to; true: as words, see `shared/vector.wgsl`.
+    pub number_outputs: Vec<(usize, bool)>,
 }
 
 /// Every pipeline compiled so far.
@@ -90,6 +92,7 @@ fn compile(gpu: &Gpu, kernel: &Kernel) -> Result<Compiled, GpuError> {
         }
     }
     let entries = binding_entries(&module).map_err(fail)?;
+    let number_outputs = number_outputs(&module);
     let layout = gpu
         .device
         .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(kernel.shader), entries: &entries });
@@ -123,7 +126,29 @@ fn compile(gpu: &Gpu, kernel: &Kernel) -> Result<Compiled, GpuError> {
         cache: None,
     });
     gpu.check().map_err(|error| fail(error.to_string()))?;
-    Ok(Compiled { pipeline, layout, bindings: entries.len() })
+    Ok(Compiled { pipeline, layout, bindings: entries.len(), number_outputs })
+}
+
+/// The bindings of a module that are written and hold floats, or the vectors of words that activations are kept in.
+fn number_outputs(module: &naga::Module) -> Vec<(usize, bool)> {
+    fn as_words(module: &naga::Module, ty: naga::Handle<naga::Type>) -> Option<bool> {
+        match module.types[ty].inner {
+            naga::TypeInner::Array { base, .. } => as_words(module, base),
+            naga::TypeInner::Vector { size: naga::VectorSize::Quad, scalar } => {
+                Some(scalar.kind == naga::ScalarKind::Uint)
+            }
+            naga::TypeInner::Scalar(scalar) | naga::TypeInner::Vector { scalar, .. } => {
+                (scalar.kind == naga::ScalarKind::Float).then_some(false)
+            }
+            _ => None,
+        }
+    }
+    let written = |global: &naga::GlobalVariable| match global.space {
+        naga::AddressSpace::Storage { access } => access.contains(naga::StorageAccess::STORE),
+        _ => false,
+    };
+    let written = module.global_variables.iter().filter(|(_, global)| written(global));
+    written.filter_map(|(_, global)| Some((global.binding?.binding as usize, as_words(module, global.ty)?))).collect()
 }
 
 /// The bind group layout that a module's globals ask for; all of them must be in group 0, numbered from 0.

@@ -1,6 +1,6 @@
 //! The machine that carries a plan out: its buffers, its pipelines, its programs.
 
-use super::{BufferPlan, Gpu, GpuError, KernelCache, Pass, Slice};
+use super::{BufferPlan, BufferSpec, Gpu, GpuError, Kernel, KernelCache, Pass, Slice};
 
 /// Passes with everything resolved: recording one is a few calls a pass and allocates nothing on the GPU.
 pub struct Program {
@@ -54,14 +54,8 @@ impl Machine {
                     offered: gpu.limits.max_buffer_size,
                 });
             }
-            let kind = if spec.uniform { wgpu::BufferUsages::UNIFORM } else { wgpu::BufferUsages::STORAGE };
             let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-            buffers.push(gpu.device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some(&spec.label),
-                size: spec.bytes,
-                usage: kind | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            }));
+            buffers.push(create(&gpu, spec));
             if scope.pop().await.is_some() {
                 return Err(GpuError::OutOfMemory { what: format!("buffer `{}` ({} bytes)", spec.label, spec.bytes) });
             }
@@ -69,6 +63,18 @@ impl Machine {
         let labels = plan.buffers.iter().map(|spec| spec.label.clone()).collect();
         gpu.check()?;
         Ok(Self { gpu, buffers, labels, kernels: KernelCache::default() })
+    }
+
+    /// One more buffer than the plan has; it starts as zeros.
+    pub(super) fn allocate(&mut self, spec: BufferSpec) -> Slice {
+        self.buffers.push(create(&self.gpu, &spec));
+        self.labels.push(spec.label);
+        Slice { buffer: self.buffers.len() - 1, offset: 0, bytes: spec.bytes }
+    }
+
+    /// The bindings that `kernel` writes numbers to.
+    pub(super) fn number_outputs(&mut self, kernel: &Kernel) -> Result<Vec<(usize, bool)>, GpuError> {
+        Ok(self.kernels.get(&self.gpu, kernel)?.number_outputs.clone())
     }
 
     /// Compiles the kernels of `passes` and binds their buffers. `progress` hears how many passes are ready.
@@ -303,6 +309,16 @@ impl Machine {
             self.record_transfer(encoder, step);
         }
     }
+}
+
+fn create(gpu: &Gpu, spec: &BufferSpec) -> wgpu::Buffer {
+    let kind = if spec.uniform { wgpu::BufferUsages::UNIFORM } else { wgpu::BufferUsages::STORAGE };
+    gpu.device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some(&spec.label),
+        size: spec.bytes,
+        usage: kind | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    })
 }
 
 /// A read-back under way.

@@ -3,6 +3,7 @@
 mod adapter;
 mod device;
 mod error;
+mod finite;
 mod kernel;
 mod machine;
 mod pass;
@@ -11,6 +12,7 @@ pub mod shader;
 pub use adapter::{AdapterSummary, list};
 pub use device::{Gpu, GpuOptions, LimitChoice};
 pub use error::GpuError;
+pub use finite::Findings;
 pub use kernel::{Kernel, KernelCache};
 pub use machine::{Machine, Program, ReadBack};
 pub use pass::{ALIGNMENT, BufferId, BufferPlan, BufferSpec, Pass, Slice, fold};

@@ -25,6 +25,7 @@ pub const KERNELS: &[(&str, &str)] = sources![
     "conv_sparse_gather",
     "conv_sparse_grad_weight",
     "conv_sparse_spread",
+    "finite",
     "flatten",
     "grow_random",
     "index_columns",

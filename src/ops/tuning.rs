@@ -209,17 +209,18 @@ impl Tuning {
     /// a candidate here does not count.
     pub fn choice(&self, conv: &Conv, density: f64) -> Choice {
         let measured = self.measured.get(&Self::key(conv, density)).copied();
-        let measured = measured.filter(|choice| self.is_candidate(conv, density, choice));
+        let measured = measured.filter(|choice| self.offers(conv, density, choice));
         measured.unwrap_or_else(|| self.default_choice(conv, density))
     }
 
     /// Whether the measured choice for a layer cannot run here.
     pub fn refuses(&self, conv: &Conv, density: f64) -> bool {
         let measured = self.measured.get(&Self::key(conv, density));
-        measured.is_some_and(|choice| !self.is_candidate(conv, density, choice))
+        measured.is_some_and(|choice| !self.offers(conv, density, choice))
     }
 
-    fn is_candidate(&self, conv: &Conv, density: f64, choice: &Choice) -> bool {
+    /// Whether `choice` is made of candidates for a layer of `density`: a file may say anything, and kernels are built of it.
+    pub fn offers(&self, conv: &Conv, density: f64, choice: &Choice) -> bool {
         let sparse = density < 1.0;
         self.gathers(conv, sparse, false).contains(&choice.forward)
             && self.gathers(conv, sparse, true).contains(&choice.grad_input)
@@ -356,7 +357,7 @@ mod tests {
                 let conv = Conv { input: side(1), output: side(1), kernel: 3, stride: 1, padding: 1 };
                 tuning.measured = Arc::default();
                 let usual = tuning.choice(&conv, density);
-                assert!(tuning.is_candidate(&conv, density, &usual), "{channels} {density} {usual:?}");
+                assert!(tuning.offers(&conv, density, &usual), "{channels} {density} {usual:?}");
                 let tile = Tile { channels: 0, row: 3, shuffle: true, wide: true };
                 let [forward, sums] = [Gather::Dense(tile), Gather::Sparse { chunk: 1000, wide: false }];
                 for hostile in [

@@ -172,6 +172,11 @@ impl Plan {
         })
     }
 
+    /// A whole step of training: the batch, then `passes`; nothing without passes.
+    pub fn step(&self, passes: &[Pass]) -> Vec<Pass> {
+        if passes.is_empty() { Vec::new() } else { [std::slice::from_ref(&self.fetch_train), passes].concat() }
+    }
+
     /// The layer plan of a maskable parameter.
     pub fn layer_of(&self, param: ParamId) -> Option<&LayerPlan> {
         self.layers.iter().find(|layer| layer.param == param)

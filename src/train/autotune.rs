@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::run_folder::{SCHEMA, write_whole};
+use super::run_folder::{MOST_TUNING, SCHEMA, read_up_to, write_whole};
 use crate::gpu::{Gpu, GpuError};
 use crate::ops::trial::{Candidate, Trial};
 use crate::ops::{Conv, Layout, Tuning};
@@ -51,15 +51,23 @@ impl TuningCache {
             let error = CacheError { path: path.into(), what };
             (Self::empty(), Some(error))
         };
-        let text = match std::fs::read_to_string(path) {
+        let text = match read_up_to(path, MOST_TUNING) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return (Self::empty(), None),
             Err(error) => return unusable(format!("unreadable ({error})")),
         };
-        match serde_json::from_str::<Self>(&text) {
-            Ok(cache) if cache.schema == SCHEMA && cache.version == env!("CARGO_PKG_VERSION") => (cache, None),
-            Ok(cache) => unusable(format!("of version {}", cache.version)),
-            Err(error) => unusable(format!("damaged ({error})")),
+        match Self::parse(&text) {
+            Ok(cache) => (cache, None),
+            Err(what) => unusable(what),
+        }
+    }
+
+    /// The cache in a file's bytes, or why they are of no use.
+    pub fn parse(text: &[u8]) -> Result<Self, String> {
+        match serde_json::from_slice::<Self>(text) {
+            Ok(cache) if cache.schema == SCHEMA && cache.version == env!("CARGO_PKG_VERSION") => Ok(cache),
+            Ok(cache) => Err(format!("of version {}", cache.version)),
+            Err(error) => Err(format!("damaged ({error})")),
         }
     }
 
@@ -93,7 +101,8 @@ impl TuningCache {
         for layer in &plan.layers {
             let density = layer.density();
             let key = Tuning::key(&layer.conv, density);
-            if !known.contains_key(&key) && missing.iter().all(|(seen, ..)| *seen != key) {
+            let usable = known.get(&key).is_some_and(|choice| tuning.offers(&layer.conv, density, choice));
+            if !usable && missing.iter().all(|(seen, ..)| *seen != key) {
                 missing.push((key, &layer.name, layer.conv, density));
             }
         }

@@ -6,13 +6,14 @@
 //! means, then variances). The metadata's `itop` is [`Progress`] as JSON. The index is rebuilt from the bitsets.
 
 use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::run_folder::{FolderError, SCHEMA, write_whole};
+use super::run_folder::{FolderError, SCHEMA, read_up_to, write_whole};
 use crate::gpu::{GpuError, Machine, Slice};
 use crate::model::Graph;
 use crate::plan::Plan;
@@ -53,16 +54,29 @@ pub enum CheckpointError {
     Gpu(#[from] GpuError),
 }
 
+/// Bytes that a file may have beside its tensors; the longest header of a known network has a tenth of it.
+const MOST_HEADER: u64 = 1 << 20;
+
 /// A tensor of the file and its place on the GPU.
-struct Entry {
-    name: String,
-    dtype: Dtype,
-    slice: Slice,
-    /// Set bits that it must have, of how many.
-    bits: Option<(usize, usize)>,
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub name: String,
+    pub dtype: Dtype,
+    pub slice: Slice,
+    pub bits: Option<Bits>,
 }
 
-fn entries(plan: &Plan, graph: &Graph) -> Vec<Entry> {
+/// What a bitset must be.
+#[derive(Clone, Copy, Debug)]
+pub struct Bits {
+    /// Positions; no bit may lie behind the last.
+    pub of: usize,
+    /// How many must be set, where that is known.
+    pub set: Option<usize>,
+}
+
+/// Everything that a checkpoint of the run holds.
+pub fn entries(plan: &Plan, graph: &Graph) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut add = |name: String, dtype, slice: Slice, bits| entries.push(Entry { name, dtype, slice, bits });
     for (param, slot) in graph.params.iter().zip(&plan.params) {
@@ -72,11 +86,12 @@ fn entries(plan: &Plan, graph: &Graph) -> Vec<Entry> {
     }
     for layer in &plan.layers {
         if let Some(sparse) = &layer.sparse {
-            let bits = Some((layer.active, layer.numel));
-            add(format!("active.{}", layer.name), Dtype::U32, sparse.active, bits);
-            add(format!("explored.{}", layer.name), Dtype::U32, sparse.explored, None);
-            add(format!("reliable.{}", layer.name), Dtype::U32, sparse.reliable, None);
-            add(format!("initial.{}", layer.name), Dtype::U32, sparse.initial, None);
+            let bits = |set| Some(Bits { of: layer.numel, set });
+            let active = Some(layer.active);
+            add(format!("active.{}", layer.name), Dtype::U32, sparse.active, bits(active));
+            add(format!("explored.{}", layer.name), Dtype::U32, sparse.explored, bits(None));
+            add(format!("reliable.{}", layer.name), Dtype::U32, sparse.reliable, bits(None));
+            add(format!("initial.{}", layer.name), Dtype::U32, sparse.initial, bits(active));
             add(format!("ages.{}", layer.name), Dtype::U32, sparse.ages, None);
         }
     }
@@ -110,41 +125,93 @@ pub fn save(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
     Ok(write_whole(path, bytes)?)
 }
 
+/// The first tensor of captured bytes with a value that is not finite.
+pub fn first_bad(bytes: &[u8]) -> Option<String> {
+    let file = SafeTensors::deserialize(bytes).ok()?;
+    let bad = |word: &[u8]| !f32::from_le_bytes([word[0], word[1], word[2], word[3]]).is_finite();
+    let of = |tensor: &TensorView| tensor.dtype() == Dtype::F32 && tensor.data().chunks_exact(4).any(bad);
+    let mut names: Vec<_> = file.iter().filter(|(_, tensor)| of(tensor)).map(|(name, _)| name).collect();
+    // Weights before what follows from them.
+    names.sort_by_key(|name| (!name.starts_with("value."), *name));
+    names.first().map(ToString::to_string)
+}
+
 /// Reads the file and puts it on the GPU; the caller rebuilds the index.
 pub fn restore(machine: &Machine, plan: &Plan, graph: &Graph, path: &Path) -> Result<Progress, CheckpointError> {
-    let read = |message: String| CheckpointError::Read { path: path.into(), message };
-    let mismatch = |message: String| CheckpointError::Mismatch { path: path.into(), message };
-    let bytes = std::fs::read(path).map_err(|error| read(error.to_string()))?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|error| read(error.to_string()))?;
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| read(error.to_string()))?;
-    let json = header.metadata().as_ref().and_then(|metadata| metadata.get("itop"));
-    let json = json.ok_or_else(|| read("it has no `itop` metadata".into()))?;
-    let progress: Progress = serde_json::from_str(json).map_err(|error| read(error.to_string()))?;
-    if progress.schema != SCHEMA {
-        return Err(read(format!("its schema is {}, this program writes {SCHEMA}", progress.schema)));
-    }
     let entries = entries(plan, graph);
-    let mut found = Vec::with_capacity(entries.len());
-    for entry in &entries {
-        let tensor = file.tensor(&entry.name).map_err(|_| mismatch(format!("`{}` is missing", entry.name)))?;
-        let data = tensor.data();
-        if tensor.dtype() != entry.dtype || data.len() as u64 != entry.slice.bytes {
-            let wanted = entry.slice.bytes / 4;
-            return Err(mismatch(format!("`{}` has {} values for {wanted}", entry.name, data.len() / 4)));
-        }
-        if let Some((set, of)) = entry.bits {
-            // The kernels trust the count, and that no bit lies behind the last position.
-            let words = || data.chunks_exact(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]));
-            let count: usize = words().map(|word| word.count_ones() as usize).sum();
-            let spill = of % 32 != 0 && words().next_back().is_some_and(|word| word >> (of % 32) != 0);
-            if count != set || spill {
-                return Err(mismatch(format!("`{}` has {count} active positions for {set}", entry.name)));
-            }
-        }
-        found.push(data);
-    }
+    let failed = |error: io::Error| CheckpointError::Read { path: path.into(), message: error.to_string() };
+    let most = entries.iter().map(|entry| entry.slice.bytes).sum::<u64>() + MOST_HEADER;
+    let bytes = read_up_to(path, most).map_err(failed)?;
+    let (progress, found) = parse(&bytes, &entries).map_err(|damage| damage.at(path))?;
     for (entry, data) in entries.iter().zip(found) {
         machine.write(entry.slice, data);
     }
     Ok(progress)
+}
+
+/// What is wrong with a checkpoint's bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// They are no checkpoint.
+    Unreadable(String),
+    /// They are one of another run.
+    Mismatch(String),
+}
+
+impl Damage {
+    fn at(self, path: &Path) -> CheckpointError {
+        match self {
+            Damage::Unreadable(message) => CheckpointError::Read { path: path.into(), message },
+            Damage::Mismatch(message) => CheckpointError::Mismatch { path: path.into(), message },
+        }
+    }
+}
+
+/// The progress in a file's bytes, and the data of each of `entries`, checked: the kernels trust them.
+pub fn parse<'b>(bytes: &'b [u8], entries: &[Entry]) -> Result<(Progress, Vec<&'b [u8]>), Damage> {
+    let unreadable = |error: &dyn std::fmt::Display| Damage::Unreadable(error.to_string());
+    let header = bytes.first_chunk().map_or(0, |length| u64::from_le_bytes(*length));
+    if header > MOST_HEADER {
+        return Err(Damage::Unreadable(format!("its header claims {header} bytes, and {MOST_HEADER} are the most")));
+    }
+    let (length, header) = SafeTensors::read_metadata(bytes).map_err(|error| unreadable(&error))?;
+    let json = header.metadata().as_ref().and_then(|metadata| metadata.get("itop"));
+    let json = json.ok_or_else(|| unreadable(&"it has no `itop` metadata"))?;
+    let progress: Progress = serde_json::from_str(json).map_err(|error| unreadable(&error))?;
+    if progress.schema != SCHEMA {
+        let message = format!("its schema is {}, this program writes {SCHEMA}", progress.schema);
+        return Err(Damage::Unreadable(message));
+    }
+    let data = &bytes[8 + length..];
+    let found = entries.iter().map(|entry| {
+        let tensor =
+            header.info(&entry.name).ok_or_else(|| Damage::Mismatch(format!("`{}` is missing", entry.name)))?;
+        let (first, last) = tensor.data_offsets;
+        let data = data.get(first..last).ok_or_else(|| unreadable(&"a tensor lies outside of the file"))?;
+        if tensor.dtype != entry.dtype || data.len() as u64 != entry.slice.bytes {
+            let wanted = entry.slice.bytes / 4;
+            return Err(Damage::Mismatch(format!("`{}` has {} values for {wanted}", entry.name, data.len() / 4)));
+        }
+        if let Some(bits) = entry.bits {
+            bits.check(&entry.name, data)?;
+        }
+        Ok(data)
+    });
+    let found = found.collect::<Result<_, _>>()?;
+    Ok((progress, found))
+}
+
+impl Bits {
+    fn check(&self, name: &str, data: &[u8]) -> Result<(), Damage> {
+        let words = || data.chunks_exact(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]));
+        let count: usize = words().map(|word| word.count_ones() as usize).sum();
+        if let Some(set) = self.set.filter(|&set| set != count) {
+            return Err(Damage::Mismatch(format!("`{name}` has {count} active positions for {set}")));
+        }
+        let inside = |i: usize| self.of.saturating_sub(32 * i).min(32);
+        match words().enumerate().any(|(i, word)| u64::from(word) >> inside(i) != 0) {
+            true => Err(Damage::Mismatch(format!("`{name}` has positions behind the last of {}", self.of))),
+            false => Ok(()),
+        }
+    }
 }

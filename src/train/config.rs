@@ -97,6 +97,8 @@ pub struct Config {
     pub storage: Storage,
     /// Share of the training images held out to choose the best epoch.
     pub validation: f64,
+    /// Look for where numbers go bad, when they do.
+    pub finite_check: bool,
     pub lr_schedule: LrSchedule,
     pub death_rate: DeathRate,
 }
@@ -122,6 +124,7 @@ impl Default for Config {
             augment: Augment::Zero,
             storage: Storage::F32,
             validation: 0.1,
+            finite_check: true,
             lr_schedule: LrSchedule::default(),
             death_rate: DeathRate::default(),
         }
@@ -145,6 +148,9 @@ pub enum ConfigError {
     DeathRate(#[from] ScheduleError),
 }
 
+/// Parts that a dotted key is taken apart into; the deepest real key has two.
+const MOST_DEPTH: usize = 4;
+
 /// A configuration in the making: TOML tables laid over each other, the later the stronger.
 #[derive(Clone, Debug, Default)]
 pub struct Layers(toml::Table);
@@ -163,7 +169,7 @@ impl Layers {
     pub fn set(&mut self, key: &str, value: impl Into<toml::Value>) {
         let mut table = toml::Table::new();
         let mut value = value.into();
-        let mut parts: Vec<&str> = key.split('.').collect();
+        let mut parts: Vec<&str> = key.splitn(MOST_DEPTH, '.').collect();
         let last = parts.remove(0);
         for part in parts.into_iter().rev() {
             value = toml::Value::Table(toml::Table::from_iter([(part.to_string(), value)]));
@@ -234,7 +240,7 @@ impl Config {
     pub fn run_name(&self) -> String {
         let data = std::path::Path::new(&self.data)
             .file_name()
-            .map_or(self.data.clone(), |name| name.to_string_lossy().into_owned());
+            .map_or("data".into(), |name| name.to_string_lossy().into_owned());
         let mut name = format!("{}-{data}-{}", self.model, self.method.name());
         if self.method != Method::Dense {
             name += &format!("-{}", self.sparsity);
@@ -249,7 +255,7 @@ impl Config {
         };
         let finite = |value: f64| value.is_finite() && value >= 0.0;
         check((0.0..1.0).contains(&self.sparsity), "sparsity", &self.sparsity, "at least 0 and below 1")?;
-        check(self.epochs > 0, "epochs", &self.epochs, "at least 1")?;
+        check((1..=1_000_000).contains(&self.epochs), "epochs", &self.epochs, "from 1 to 1000000")?;
         check((1..=1000).contains(&self.multiplier), "multiplier", &self.multiplier, "from 1 to 1000")?;
         check((1..=65_536).contains(&self.batch_size), "batch_size", &self.batch_size, "from 1 to 65536")?;
         check(self.delta_t > 0, "delta_t", &self.delta_t, "at least 1 step")?;

@@ -1,11 +1,13 @@
 //! One run of training: configuration, problem, trainer, checkpoint, run folder.
 
 pub mod autotune;
+mod bad_numbers;
 pub mod checkpoint;
 pub mod config;
 pub mod lr;
 pub mod presets;
 mod problem;
+pub mod recover;
 pub mod run_folder;
 pub mod tensorboard;
 mod trainer;

@@ -26,6 +26,8 @@ pub enum ProblemError {
     Data(#[from] crate::data::DataError),
     #[error(transparent)]
     Plan(#[from] PlanError),
+    #[error("{error}: --batch-size {fits} is the largest that fits")]
+    Batch { error: PlanError, fits: usize },
     #[error(
         "images of {height}×{width} are too small to be mirrored by {PAD} pixels; use `augment = \"zero\"` or `\"none\"`"
     )]
@@ -80,10 +82,11 @@ impl Problem {
         let numels: Vec<usize> = graph.maskable().map(|(_, param)| param.numel()).collect();
         let active: Vec<usize> =
             targets.iter().zip(&numels).map(|(&density, &numel)| exact_nnz(density, numel)).collect();
-        let densities = active.iter().zip(&numels).map(|(&a, &n)| a as f64 / n as f64).collect();
-        let plan = Plan::compile(&PlanInput {
+        let densities: Vec<f64> = active.iter().zip(&numels).map(|(&a, &n)| a as f64 / n as f64).collect();
+        let batch = config.batch_size.min(images.len().max(dataset.test.len()));
+        let input = PlanInput {
             graph: &graph,
-            batch: config.batch_size.min(images.len().max(dataset.test.len())),
+            batch,
             storage: config.storage,
             active,
             growth: config.method.growth(),
@@ -93,6 +96,10 @@ impl Problem {
             tuning: tuning.clone(),
             max_binding: gpu.max_binding(),
             max_buffer: gpu.limits.max_buffer_size,
+        };
+        let plan = Plan::compile(&input).map_err(|error| match batch_that_fits(&input) {
+            Some(fits) => ProblemError::Batch { error, fits },
+            None => error.into(),
         })?;
         Ok(Self { config, graph, split, densities, tuning, plan })
     }
@@ -249,6 +256,17 @@ impl Problem {
         });
         Initial { values: values.collect(), active }
     }
+}
+
+/// The largest batch, below the one that `input` has, that can be planned.
+fn batch_that_fits(input: &PlanInput) -> Option<usize> {
+    let fits = |batch: usize| Plan::compile(&PlanInput { batch, ..input.clone() }).is_ok();
+    let (mut most, mut too_many) = (0, input.batch);
+    while too_many - most > 1 {
+        let between = most + (too_many - most) / 2;
+        *(if fits(between) { &mut most } else { &mut too_many }) = between;
+    }
+    (most > 0).then_some(most)
 }
 
 /// The `active` of `numel` positions with the largest random keys (of equals the lower first), as a bitset.

@@ -5,18 +5,22 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::tensorboard::EventFile;
+use crate::ops::Choice;
 use crate::ops::topology::AGE_BINS;
-use crate::ops::{Choice, Tuning};
 
 /// Version of every file's schema.
 pub const SCHEMA: u32 = 1;
+
+/// Bytes that a configuration may have, and a file of chosen kernels: what is read into trees grows.
+pub const MOST_CONFIG: u64 = 64 << 10;
+pub const MOST_TUNING: u64 = 4 << 20;
 
 /// Trouble with a run folder.
 #[derive(Debug, Error)]
@@ -62,10 +66,14 @@ impl RunFolder {
         std::iter::once(base.to_path_buf()).chain((2..).map(numbered)).find(|path| !path.exists()).unwrap_or_default()
     }
 
-    /// Starts a run in `path`.
-    pub fn create(path: &Path, config: &str) -> Result<Self, FolderError> {
+    /// Starts a run in `path`. The configuration, which makes it one, is written last.
+    pub fn create(path: &Path, config: &str, tuning: &BTreeMap<String, Choice>) -> Result<Self, FolderError> {
         Self::check_free(path)?;
         fs::create_dir_all(path).map_err(io_error("create", path))?;
+        for log in LOGS {
+            write_whole(&path.join(log), b"")?;
+        }
+        write_tuning(path, tuning)?;
         write_whole(&path.join("config.toml"), config.as_bytes())?;
         Self::open(path)
     }
@@ -107,38 +115,44 @@ impl RunFolder {
         events.map_err(io_error("write events in", &self.path))
     }
 
-    /// Drops the lines of both logs that came after `step`: a resumed run writes them again.
+    /// Drops the lines of both logs that came after `step`, which a resumed run writes again, and what a killed one left
+    /// half written.
     pub fn rewind(&mut self, step: usize) -> Result<(), FolderError> {
-        for name in ["metrics.jsonl", "exploration.jsonl"] {
+        for name in LOGS {
             let path = self.path.join(name);
-            let text = fs::read_to_string(&path).map_err(io_error("read", &path))?;
-            let kept: String = text
-                .lines()
-                .filter(|line| {
-                    let value: Option<serde_json::Value> = serde_json::from_str(line).ok();
-                    value.and_then(|value| value["step"].as_u64()).is_some_and(|at| at as usize <= step)
-                })
-                .flat_map(|line| [line, "\n"])
-                .collect();
-            write_whole(&path, kept.as_bytes())?;
+            let log = fs::read(&path).map_err(io_error("read", &path))?;
+            write_whole(&path, &rewound(&log, step))?;
         }
-        *self = Self::open(&self.path)?;
+        for name in ["last.safetensors", "best.safetensors", "summary.json"] {
+            fs::remove_file(temporary(&self.path.join(name))).ok();
+        }
+        let events = self.events.take();
+        *self = Self { events, ..Self::open(&self.path)? };
         Ok(())
     }
 
-    /// Writes `tuning.json`: the kernels that measurement chose, so that a resumed run takes the same ones.
-    pub fn tuning(&self, tuning: &Tuning) -> Result<(), FolderError> {
-        let mut text = serde_json::to_string_pretty(&*tuning.measured).unwrap_or_default();
-        text.push('\n');
-        write_whole(&self.path.join("tuning.json"), text.as_bytes())
+    /// Epochs that `metrics.jsonl` has a line of.
+    pub fn epochs_logged(&self) -> Result<usize, FolderError> {
+        let path = self.path.join(LOGS[0]);
+        let log = fs::read(&path).map_err(io_error("read", &path))?;
+        let start = br#"{"kind":"epoch""#;
+        Ok(log.split(|&byte| byte == b'\n').filter(|line| line.starts_with(start)).count())
+    }
+
+    /// Puts the logs on the disk, so that no checkpoint is ahead of them.
+    pub fn sync(&self) -> Result<(), FolderError> {
+        for (name, log) in LOGS.iter().zip([&self.metrics, &self.exploration]) {
+            log.sync_data().map_err(io_error("sync", &self.path.join(name)))?;
+        }
+        Ok(())
     }
 
     /// The kernels that the run in `path` was started with.
     pub fn read_tuning(path: &Path) -> Result<BTreeMap<String, Choice>, FolderError> {
         let file = path.join("tuning.json");
-        let text = fs::read_to_string(&file).map_err(io_error("read", &file))?;
         let invalid = |error: serde_json::Error| io::Error::new(io::ErrorKind::InvalidData, error);
-        serde_json::from_str(&text).map_err(invalid).map_err(io_error("read", &file))
+        let read = || parse_tuning(&read_up_to(&file, MOST_TUNING)?).map_err(invalid);
+        read().map_err(io_error("read", &file))
     }
 
     /// Writes `summary.json`.
@@ -149,27 +163,88 @@ impl RunFolder {
     }
 }
 
+/// The two logs, which grow by whole lines.
+const LOGS: [&str; 2] = ["metrics.jsonl", "exploration.jsonl"];
+
+/// The whole lines of a log up to `step`.
+pub fn rewound(log: &[u8], step: usize) -> Vec<u8> {
+    /// All that counts of a line; the rest is passed over without being kept.
+    #[derive(Deserialize)]
+    struct Line {
+        step: usize,
+    }
+    let mut kept = Vec::with_capacity(log.len());
+    for line in log.split_inclusive(|&byte| byte == b'\n') {
+        let parsed = serde_json::from_slice::<Line>(line);
+        if line.ends_with(b"\n") && parsed.is_ok_and(|line| line.step <= step) {
+            kept.extend_from_slice(line);
+        }
+    }
+    kept
+}
+
+/// Writes `tuning.json`: the kernels that measurement chose, so that a resumed run takes the same ones.
+fn write_tuning(path: &Path, tuning: &BTreeMap<String, Choice>) -> Result<(), FolderError> {
+    let mut text = serde_json::to_string_pretty(tuning).unwrap_or_default();
+    text.push('\n');
+    write_whole(&path.join("tuning.json"), text.as_bytes())
+}
+
+/// The kernels in the bytes of a `tuning.json`.
+pub fn parse_tuning(text: &[u8]) -> Result<BTreeMap<String, Choice>, serde_json::Error> {
+    serde_json::from_slice(text)
+}
+
+/// A whole file, unless it has more than `most` bytes.
+pub fn read_up_to(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {most} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// The text of a configuration.
+pub fn read_config(path: &Path) -> io::Result<String> {
+    let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+    String::from_utf8(read_up_to(path, MOST_CONFIG)?).map_err(invalid)
+}
+
 fn append(file: &mut File, line: &impl Serialize) -> io::Result<()> {
     let mut text = serde_json::to_vec(line)?;
     text.push(b'\n');
     file.write_all(&text)
 }
 
-/// Writes a file so that its name never holds a part of it: temporary name, sync, rename.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FolderError> {
+/// The name of a file that is not complete yet.
+fn temporary(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".tmp");
-    let temporary = PathBuf::from(name);
+    name.into()
+}
+
+/// Writes a file so that its name never holds a part of it, and holds the old content until the new is on the disk:
+/// temporary name, sync, rename, sync of the folder.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FolderError> {
+    let temporary = temporary(path);
     let write = || {
         let mut file = File::create(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&temporary, path)
+        fs::rename(&temporary, path)?;
+        sync_folder(path)
     };
     write().map_err(|source| {
         fs::remove_file(&temporary).ok();
         FolderError::Io { action: "write", path: path.into(), source }
     })
+}
+
+/// Puts the rename of `path` on the disk. (Elsewhere than on Unix a folder cannot be opened, and need not be.)
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 /// A line of `metrics.jsonl`.
@@ -292,8 +367,9 @@ mod tests {
     fn a_folder_is_used_once_and_rewound() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("run");
-        let mut folder = RunFolder::create(&path, "seed = 1\n").unwrap();
-        assert!(matches!(RunFolder::create(&path, ""), Err(FolderError::Occupied(_))));
+        let tuning = BTreeMap::new();
+        let mut folder = RunFolder::create(&path, "seed = 1\n", &tuning).unwrap();
+        assert!(matches!(RunFolder::create(&path, "", &tuning), Err(FolderError::Occupied(_))));
         assert_eq!(RunFolder::first_free(&path), place.path().join("run-2"));
         let line =
             |step| MetricLine::Step { step, epoch: 0, loss: 1.0, accuracy: 0.5, lr: 0.1, images_per_second: 1.0 };

@@ -6,6 +6,7 @@ use std::path::Path;
 use thiserror::Error;
 use web_time::Instant;
 
+use super::bad_numbers::Losses;
 use super::checkpoint::{self, CheckpointError, Progress};
 use super::run_folder::{
     ExplorationLine, FolderError, LayerExploration, MetricLine, RunFolder, SCHEMA, Summary, SummaryAdapter,
@@ -19,6 +20,10 @@ use crate::ops::topology::{Counters, Wanted, age_bin};
 use crate::plan::METRIC_SLOTS;
 use crate::sparsity::prune_count;
 
+/// The checkpoints of a run folder.
+const LAST: &str = "last.safetensors";
+const BEST: &str = "best.safetensors";
+
 /// What can end a run.
 #[derive(Debug, Error)]
 pub enum TrainError {
@@ -30,8 +35,13 @@ pub enum TrainError {
     Folder(#[from] FolderError),
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    #[error("the loss of step {step} is {loss}: lower `lr`, or look at the last steps in metrics.jsonl")]
-    Diverged { step: usize, loss: f64 },
+    #[error("{what}{cause}: lower `lr`, or look at the last steps in metrics.jsonl")]
+    Diverged {
+        step: usize,
+        what: String,
+        /// Where it began, if that was looked for.
+        cause: String,
+    },
 }
 
 /// Whoever wants to hear how a run goes.
@@ -42,6 +52,8 @@ pub trait Listener {
     fn metric(&mut self, _line: &MetricLine, _itop_rate: f64) {}
     /// A line went to `exploration.jsonl`.
     fn exploration(&mut self, _line: &ExplorationLine) {}
+    /// Something that the run survives, but somebody should know.
+    fn warning(&mut self, _text: &str) {}
     /// Asked between steps; true ends the run after a checkpoint.
     fn interrupted(&mut self) -> bool {
         false
@@ -72,9 +84,9 @@ pub struct Trainer<'a> {
     pub problem: &'a Problem,
     pub machine: Machine,
     pub progress: Progress,
-    dataset: &'a Dataset,
-    train: Program,
-    update: Program,
+    pub(super) dataset: &'a Dataset,
+    pub(super) train: Program,
+    pub(super) update: Program,
     eval: Program,
     index: Program,
     /// The epoch whose order is on the GPU.
@@ -82,6 +94,7 @@ pub struct Trainer<'a> {
     waiting: VecDeque<Waiting>,
     /// Steps whose losses nobody has asked for yet.
     unread: Vec<Step>,
+    losses: Losses,
     window: Instant,
     clock: Instant,
 }
@@ -110,10 +123,8 @@ impl<'a> Trainer<'a> {
     ) -> Result<Self, TrainError> {
         let plan = &problem.plan;
         let mut machine = Machine::new(gpu, &plan.buffers).await?;
-        let with = |first: &Pass, rest: &[Pass]| [std::slice::from_ref(first), rest].concat();
-        let train = with(&plan.fetch_train, &plan.train);
-        let update = if plan.update.is_empty() { Vec::new() } else { with(&plan.fetch_train, &plan.update) };
-        let eval = with(&plan.fetch_eval, &plan.eval);
+        let (train, update) = (plan.step(&plan.train), plan.step(&plan.update));
+        let eval = [std::slice::from_ref(&plan.fetch_eval), &plan.eval].concat();
         let total = train.len() + update.len() + eval.len() + plan.index.len();
         let mut before = 0;
         let mut prepare = |passes: &[Pass]| {
@@ -135,6 +146,7 @@ impl<'a> Trainer<'a> {
             order_of: None,
             waiting: VecDeque::new(),
             unread: Vec::new(),
+            losses: Losses::default(),
             window: Instant::now(),
             clock: Instant::now(),
         };
@@ -160,7 +172,11 @@ impl<'a> Trainer<'a> {
 
     /// Puts the initial weights and sets on the GPU.
     pub fn initialise(&mut self) {
+        self.forget();
         let plan = &self.problem.plan;
+        for entry in checkpoint::entries(plan, &self.problem.graph) {
+            self.machine.write(entry.slice, &vec![0u8; entry.slice.bytes as usize]);
+        }
         let initial = self.problem.initial();
         for (slot, values) in plan.params.iter().zip(&initial.values) {
             self.machine.write(slot.value, values);
@@ -178,13 +194,61 @@ impl<'a> Trainer<'a> {
         }
         self.machine.submit(&self.index);
         let start = self.problem.active() as f64 / self.problem.maskable() as f64;
-        self.progress.itop_rate = start;
-        self.progress.reliable_itop_rate = self.problem.reliable_without_updates();
+        self.progress = Progress {
+            schema: SCHEMA,
+            itop_rate: start,
+            reliable_itop_rate: self.problem.reliable_without_updates(),
+            ..Progress::default()
+        };
+    }
+
+    /// Goes on with the run in `folder`: at its last checkpoint (true), or at the start if it was stopped before its first.
+    pub fn resume(&mut self, folder: &mut RunFolder) -> Result<bool, TrainError> {
+        let kept = self.return_to_last(folder)?;
+        let epochs = folder.epochs_logged()?;
+        // The first checkpoint follows the first epoch's line: with more of them it was there, and has been taken away.
+        if !kept && epochs > 1 {
+            let message =
+                format!("it is missing, and {epochs} epochs were done; copy {BEST} there to go on from the best");
+            return Err(CheckpointError::Read { path: folder.path().join(LAST), message }.into());
+        }
+        folder.rewind(self.progress.step)?;
+        Ok(kept)
+    }
+
+    /// Puts the state of the last checkpoint on the GPU, or the first state if there is none (false).
+    pub(super) fn return_to_last(&mut self, folder: &RunFolder) -> Result<bool, TrainError> {
+        let last = folder.path().join(LAST);
+        let kept = last.exists();
+        if kept {
+            self.restore(&last)?;
+        } else {
+            self.initialise();
+        }
+        Ok(kept)
+    }
+
+    /// Drops what is under way.
+    fn forget(&mut self) {
+        self.forget_losses();
+        self.order_of = None;
+    }
+
+    /// Drops what nobody will ask for any more.
+    pub(super) fn forget_losses(&mut self) {
+        self.waiting.clear();
+        self.unread.clear();
     }
 
     /// Puts a checkpoint's state on the GPU.
     pub fn restore(&mut self, path: &Path) -> Result<(), TrainError> {
+        self.forget();
         self.progress = checkpoint::restore(&self.machine, &self.problem.plan, &self.problem.graph, path)?;
+        let (step, steps) = (self.progress.step, self.problem.total_steps());
+        if step > steps {
+            let message = format!("it stands at step {step}, and the run has {steps}");
+            return Err(CheckpointError::Mismatch { path: path.into(), message }.into());
+        }
         self.machine.submit(&self.index);
         Ok(())
     }
@@ -195,9 +259,29 @@ impl<'a> Trainer<'a> {
         Ok(checkpoint::capture(&self.machine, plan, graph, &self.progress).await?)
     }
 
+    /// The same, unless a number in it is not finite (a ReLU can hide that from the loss).
+    async fn capture_good(&self) -> Result<Vec<u8>, TrainError> {
+        let bytes = self.capture().await?;
+        match checkpoint::first_bad(&bytes).filter(|_| self.problem.config.finite_check) {
+            None => Ok(bytes),
+            Some(name) => {
+                let step = self.progress.step;
+                let what = format!("`{name}` has a number that is not finite after step {step}");
+                Err(TrainError::Diverged { step, what, cause: String::new() })
+            }
+        }
+    }
+
     /// Trains until the run's end or an interruption, keeping `last.safetensors` after every epoch and `best.safetensors`
     /// whenever validation improves.
     pub async fn run(&mut self, folder: &mut RunFolder, listener: &mut dyn Listener) -> Result<End, TrainError> {
+        match self.run_steps(folder, listener).await {
+            Err(error) => Err(self.explain(error, folder).await?),
+            done => done,
+        }
+    }
+
+    async fn run_steps(&mut self, folder: &mut RunFolder, listener: &mut dyn Listener) -> Result<End, TrainError> {
         let steps_per_epoch = self.problem.steps_per_epoch();
         let epochs = self.problem.config.total_epochs();
         self.clock = Instant::now();
@@ -206,7 +290,9 @@ impl<'a> Trainer<'a> {
             if listener.interrupted() {
                 self.drain(folder, listener).await?;
                 self.count_seconds();
-                checkpoint::save(&folder.path().join("last.safetensors"), &self.capture().await?)?;
+                let bytes = self.capture_good().await?;
+                folder.sync()?;
+                checkpoint::save(&folder.path().join(LAST), &bytes)?;
                 return Ok(End::Interrupted);
             }
             self.step();
@@ -336,7 +422,14 @@ impl<'a> Trainer<'a> {
                         images_per_second: images / seconds.max(1e-9),
                     };
                     if !loss.is_finite() {
-                        return Err(TrainError::Diverged { step: step.step, loss: loss / count });
+                        let what = format!("the loss of step {} is {}", step.step, loss / count);
+                        return Err(TrainError::Diverged { step: step.step, what, cause: String::new() });
+                    }
+                    if let Some(median) = self.losses.spike(loss / count) {
+                        let (step, loss) = (step.step, loss / count);
+                        let text =
+                            format!("the loss of step {step} is {loss:.4}, and the median before it {median:.4}");
+                        listener.warning(&text);
                     }
                     folder.metric(&line)?;
                     listener.metric(&line, self.progress.itop_rate);
@@ -461,12 +554,13 @@ impl<'a> Trainer<'a> {
             progress.best_epoch = epoch;
             progress.best_val_accuracy = accuracy;
         }
-        let bytes = self.capture().await?;
+        let bytes = self.capture_good().await?;
         if better {
-            checkpoint::save(&folder.path().join("best.safetensors"), &bytes)?;
+            checkpoint::save(&folder.path().join(BEST), &bytes)?;
         }
         folder.metric(&line)?;
-        checkpoint::save(&folder.path().join("last.safetensors"), &bytes)?;
+        folder.sync()?;
+        checkpoint::save(&folder.path().join(LAST), &bytes)?;
         listener.metric(&line, self.progress.itop_rate);
         self.clock = Instant::now();
         self.window = Instant::now();
@@ -505,7 +599,7 @@ impl<'a> Trainer<'a> {
     /// Tests the best epoch and writes the summary.
     pub async fn finish(&mut self, folder: &RunFolder) -> Result<Summary, TrainError> {
         let done = self.progress.clone();
-        self.restore(&folder.path().join("best.safetensors"))?;
+        self.restore(&folder.path().join(BEST))?;
         let test = self.evaluate(&self.problem.test_images(self.dataset)).await?;
         let (problem, config) = (self.problem, &self.problem.config);
         let adapter = &self.machine.gpu.summary;

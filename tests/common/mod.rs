@@ -9,18 +9,24 @@ use std::sync::OnceLock;
 use itop::gpu::{BufferPlan, Gpu, GpuOptions, LimitChoice, Machine, Pass, Slice};
 use itop::ops::{StepParams, Tuning};
 
+/// A device of its own.
+pub fn open() -> Gpu {
+    let var = |name| std::env::var(name).unwrap_or_default();
+    let adapter = Some(var("ITOP_TEST_ADAPTER")).filter(|name| !name.is_empty()).unwrap_or("auto".into());
+    let limits = if var("ITOP_TEST_LIMITS") == "webgpu" { LimitChoice::WebGpu } else { LimitChoice::Adapter };
+    let options = GpuOptions { adapter, limits, checked_shaders: var("ITOP_TEST_SHADERS") == "checked" };
+    pollster::block_on(Gpu::open(&options)).expect("the tests need an adapter: see `make setup`")
+}
+
+/// The device that all tests share.
 pub fn gpu() -> Gpu {
     static GPU: OnceLock<Gpu> = OnceLock::new();
-    let open = || {
-        let var = |name| std::env::var(name).unwrap_or_default();
-        let adapter = Some(var("ITOP_TEST_ADAPTER")).filter(|name| !name.is_empty()).unwrap_or("auto".into());
-        let limits = if var("ITOP_TEST_LIMITS") == "webgpu" { LimitChoice::WebGpu } else { LimitChoice::Adapter };
-        let options = GpuOptions { adapter, limits, checked_shaders: var("ITOP_TEST_SHADERS") == "checked" };
-        let gpu = pollster::block_on(Gpu::open(&options)).expect("the tests need an adapter: see `make setup`");
+    let shared = || {
+        let gpu = open();
         eprintln!("tests run on {}, tier {}", gpu.summary, gpu.tier());
         gpu
     };
-    GPU.get_or_init(open).clone()
+    GPU.get_or_init(shared).clone()
 }
 
 pub fn tuning() -> Tuning {

@@ -1,0 +1,87 @@
+//! Numbers that go bad: where they did, and losses that only look like it.
+
+use std::collections::VecDeque;
+
+use super::checkpoint;
+use super::run_folder::RunFolder;
+use super::trainer::{TrainError, Trainer};
+use crate::gpu::{Findings, Pass, Program};
+
+impl Trainer<'_> {
+    /// Says in `error`, of a run that diverged, which pass of which step first wrote a number that is not finite: a replay
+    /// from the last checkpoint gives the same bits, and looks at all of them. The trainer is of no use afterwards.
+    pub(super) async fn explain(&mut self, error: TrainError, folder: &RunFolder) -> Result<TrainError, TrainError> {
+        match error {
+            TrainError::Diverged { step, what, .. } if self.problem.config.finite_check => {
+                let found = self.first_bad(folder, step).await?;
+                let cause = found.unwrap_or_else(|| {
+                    "; a replay from the last checkpoint found every number finite: suspect the driver or the hardware".into()
+                });
+                Ok(TrainError::Diverged { step, what, cause })
+            }
+            other => Ok(other),
+        }
+    }
+
+    async fn first_bad(&mut self, folder: &RunFolder, until: usize) -> Result<Option<String>, TrainError> {
+        self.return_to_last(folder)?;
+        if let Some(name) = checkpoint::first_bad(&self.capture().await?) {
+            let step = self.progress.step;
+            return Ok(Some(format!("; `{name}` was bad already when the run went on at step {step}")));
+        }
+        let plan = &self.problem.plan;
+        let mut look_at = |passes: &[Pass]| self.machine.prepare_checked(&plan.step(passes));
+        let (train, train_findings): (Program, Findings) = look_at(&plan.train)?;
+        let (update, update_findings) = look_at(&plan.update)?;
+        (self.train, self.update) = (train, update);
+        while self.progress.step < until {
+            let updates = self.problem.updates_after(self.progress.step + 1);
+            self.step();
+            self.forget_losses();
+            let findings = if updates { &update_findings } else { &train_findings };
+            if let Some(pass) = self.machine.first_bad(findings).await? {
+                let step = self.progress.step;
+                return Ok(Some(format!("; the first number to go bad is in `{pass}` of step {step}")));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Steps that the running median of the loss is over, and how many there must be.
+const WINDOW: usize = 101;
+const LEAST: usize = 20;
+/// A loss so many times the median is a spike.
+const SPIKE: f64 = 4.0;
+
+/// The losses of the last steps.
+#[derive(Default)]
+pub(super) struct Losses(VecDeque<f64>);
+
+impl Losses {
+    /// The median of the losses before, if `loss` is a spike over it.
+    pub fn spike(&mut self, loss: f64) -> Option<f64> {
+        let mut sorted: Vec<f64> = self.0.iter().copied().collect();
+        sorted.sort_by(f64::total_cmp);
+        let median = sorted.get(sorted.len() / 2).copied().filter(|_| sorted.len() >= LEAST);
+        self.0.push_back(loss);
+        if self.0.len() > WINDOW {
+            self.0.pop_front();
+        }
+        median.filter(|median| loss > SPIKE * median)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spike_stands_out_of_the_median() {
+        let mut losses = Losses::default();
+        assert_eq!(losses.spike(100.0), None, "nothing to compare with yet");
+        assert!((0..150).all(|i| losses.spike(2.0 + f64::from(i % 3)).is_none()));
+        assert_eq!(losses.spike(12.1), Some(3.0));
+        assert_eq!(losses.spike(11.9), None);
+    }
+}

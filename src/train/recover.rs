@@ -1,0 +1,53 @@
+//! Runs that outlive their device: drivers are reset, laptops sleep.
+
+use super::checkpoint::CheckpointError;
+use super::run_folder::RunFolder;
+use super::trainer::{End, Listener, TrainError, Trainer};
+use crate::gpu::{Gpu, GpuError};
+
+/// How often a run goes on from one and the same checkpoint on a new device.
+pub const RETRIES: usize = 3;
+
+impl Trainer<'_> {
+    /// [`Trainer::run`], that goes on from the last checkpoint on a device from `open` when the device is lost: at most
+    /// [`RETRIES`] times without a new checkpoint.
+    pub async fn run_on(
+        &mut self,
+        open: impl AsyncFn() -> Result<Gpu, GpuError>,
+        folder: &mut RunFolder,
+        listener: &mut dyn Listener,
+    ) -> Result<End, TrainError> {
+        let (mut from, mut retries) = (self.progress.step, 0);
+        loop {
+            let error = match self.run(folder, listener).await {
+                Err(error) if self.lost_behind(&error) => error,
+                done => return done,
+            };
+            let gpu = open().await?;
+            if !gpu.is_like(&self.machine.gpu) {
+                return Err(GpuError::Lost { message: format!("{error}, and it came back as {}", gpu.summary) }.into());
+            }
+            *self = Self::new(gpu, self.problem, self.dataset, listener).await?;
+            self.resume(folder)?;
+            let step = self.progress.step;
+            retries = if step == from { retries + 1 } else { 1 };
+            from = step;
+            if retries > RETRIES {
+                return Err(error);
+            }
+            listener.warning(&format!("{error}; the run goes on from step {step} on a new device"));
+        }
+    }
+
+    /// Whether an error comes of a lost device: some calls say so, others only fail.
+    fn lost_behind(&self, error: &TrainError) -> bool {
+        match error {
+            TrainError::Gpu(GpuError::Lost { .. })
+            | TrainError::Checkpoint(CheckpointError::Gpu(GpuError::Lost { .. })) => true,
+            TrainError::Gpu(_) | TrainError::Checkpoint(CheckpointError::Gpu(_)) | TrainError::Diverged { .. } => {
+                self.machine.gpu.lost().is_some()
+            }
+            TrainError::Problem(_) | TrainError::Folder(_) | TrainError::Checkpoint(_) => false,
+        }
+    }
+}

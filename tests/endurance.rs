@@ -1,0 +1,81 @@
+//! A run on devices that go away: what it computes does not change.
+
+mod common;
+#[path = "common/toy.rs"]
+mod toy;
+
+use std::cell::RefCell;
+
+use itop::gpu::{Gpu, GpuError};
+use itop::train::run_folder::{MetricLine, RunFolder};
+use itop::train::{Config, End, Listener, Method, Problem, Trainer};
+
+/// Five steps an epoch.
+fn config(epochs: usize) -> Config {
+    Config { model: "resnet8".into(), batch_size: 5, delta_t: 2, epochs, ..Config::default() }
+}
+
+/// Does something after some steps.
+struct After<F: FnMut(usize)>(usize, F);
+
+impl<F: FnMut(usize)> Listener for After<F> {
+    fn metric(&mut self, line: &MetricLine, _itop_rate: f64) {
+        if let MetricLine::Step { step, .. } = line {
+            self.0 = *step;
+        }
+    }
+
+    fn interrupted(&mut self) -> bool {
+        (self.1)(self.0);
+        false
+    }
+}
+
+/// The end of a run whose device is destroyed after each of `losses` (in steps), and how many devices it took.
+fn run(config: Config, losses: &[usize]) -> (Result<End, String>, Vec<u8>, usize) {
+    let dataset = toy::in_memory(25);
+    let first = common::open();
+    let problem = Problem::new(config, &dataset, &first).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut folder = RunFolder::create(&folder.path().join("run"), "", &problem.tuning.measured).unwrap();
+    let (now, opened) = (RefCell::new(first.clone()), RefCell::new(1));
+    let reopen = async || -> Result<Gpu, GpuError> {
+        *opened.borrow_mut() += 1;
+        *now.borrow_mut() = common::open();
+        Ok(now.borrow().clone())
+    };
+    let mut destroyed = 0;
+    let mut listener = After(0, |step| {
+        // Each device at most once.
+        if destroyed < *opened.borrow() && losses.get(destroyed).is_some_and(|&at| step >= at) {
+            destroyed += 1;
+            now.borrow().device.destroy();
+        }
+    });
+    let mut trainer = pollster::block_on(Trainer::new(first, &problem, &dataset, &mut listener)).unwrap();
+    trainer.initialise();
+    let end = pollster::block_on(trainer.run_on(reopen, &mut folder, &mut listener)).map_err(|error| error.to_string());
+    let state = std::fs::read(folder.path().join("last.safetensors")).unwrap_or_default();
+    let header = if state.is_empty() { 0 } else { 8 + toy::header(&state) };
+    let devices = *opened.borrow();
+    (end, state[header..].to_vec(), devices)
+}
+
+#[test]
+fn a_lost_device_costs_nothing_but_time() {
+    let (end, undisturbed, _) = run(config(4), &[]);
+    assert_eq!(end, Ok(End::Finished));
+    // In the first epoch, and later.
+    let (end, state, devices) = run(config(4), &[3, 12]);
+    assert_eq!((end, devices), (Ok(End::Finished), 3));
+    assert!(state == undisturbed, "the run came out differently");
+}
+
+#[test]
+fn a_device_that_always_dies_ends_the_run() {
+    // Few kernels to compile.
+    let config = Config { model: "mlp_cifar10".into(), method: Method::Static, ..config(4) };
+    let (end, _, devices) = run(config, &[0; 6]);
+    assert!(end.as_ref().is_err_and(|error| error.contains("the GPU was lost")), "{end:?}");
+    assert_eq!(devices, 5, "{end:?}");
+}

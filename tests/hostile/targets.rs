@@ -1,0 +1,139 @@
+//! What hostile bytes are given to: the same functions for `tests/hostile.rs` and for `cargo fuzz` (`fuzz/`). They must return;
+//! what they return is checked for what the rest of the program relies on.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use itop::data;
+use itop::gpu::Slice;
+use itop::train::autotune::TuningCache;
+use itop::train::checkpoint::{self, Bits, Entry};
+use itop::train::config::Layers;
+use itop::train::run_folder;
+use safetensors::Dtype;
+
+/// A target's name and body.
+pub type Target = (&'static str, fn(&[u8]));
+
+pub const TARGETS: [Target; 7] = [
+    ("cifar", cifar),
+    ("archive", archive),
+    ("image", image),
+    ("checkpoint", checkpoint),
+    ("config", config),
+    ("tuning", tuning),
+    ("logs", logs),
+];
+
+/// The files of a CIFAR folder: byte 0 says which there are, byte 1 where the train file ends, the last line is the names'.
+pub fn cifar(bytes: &[u8]) {
+    let [which, cut, rest @ ..] = bytes else { return };
+    let (rest, names) = match rest.iter().rposition(|&byte| byte == b'|') {
+        Some(at) => (&rest[..at], Some(rest[at + 1..].to_vec())),
+        None => (rest, None),
+    };
+    let record = if which & 1 == 0 { 3073 } else { 3074 };
+    let (train, test) = rest.split_at((usize::from(*cut) * record / 4).min(rest.len()));
+    let names_of =
+        [["data_batch_1.bin", "test_batch.bin", "batches.meta.txt"], ["train.bin", "test.bin", "fine_label_names.txt"]];
+    let [train_name, test_name, list] = names_of[usize::from(which & 1)];
+    let mut files = BTreeMap::from([(train_name.to_string(), train.to_vec()), (test_name.to_string(), test.to_vec())]);
+    files.extend(names.map(|names| (list.to_string(), names)));
+    if which & 6 == 6 {
+        files.remove(if which & 8 == 0 { train_name } else { test_name });
+    }
+    if let Ok(set) = data::from_files(Path::new("folder"), files) {
+        consistent(&set);
+    }
+}
+
+/// A `.tar.gz`.
+pub fn archive(bytes: &[u8]) {
+    if let Ok(set) = data::from_archive(bytes, Path::new("a.tar.gz")) {
+        consistent(&set);
+    }
+}
+
+fn consistent(set: &data::Dataset) {
+    for part in [&set.train, &set.test] {
+        assert_eq!(part.pixels.len(), part.len() * part.channels * part.height * part.width);
+        assert!(part.labels.iter().all(|&label| (label as usize) < set.classes.len()));
+        assert!(!part.is_empty());
+    }
+    assert!(set.std.iter().all(|&std| std > 0.0) && set.mean.iter().all(|mean| mean.is_finite()));
+    data::describe(set);
+}
+
+/// A PNG or JPEG file.
+pub fn image(bytes: &[u8]) {
+    if let Ok(image) = data::decode_image(bytes, Path::new("a.png")) {
+        assert_eq!(image.as_raw().len(), 3 * image.width() as usize * image.height() as usize);
+    }
+}
+
+/// What the small checkpoint of the corpus holds.
+pub fn entries() -> Vec<Entry> {
+    let slice = |bytes| Slice { buffer: 0, offset: 0, bytes };
+    let entry = |name: &str, dtype, bytes, bits| Entry { name: name.into(), dtype, slice: slice(bytes), bits };
+    vec![
+        entry("value.fc.weight", Dtype::F32, 24, None),
+        entry("momentum.fc.weight", Dtype::F32, 24, None),
+        entry("active.fc.weight", Dtype::U32, 8, Some(Bits { of: 40, set: Some(6) })),
+        entry("explored.fc.weight", Dtype::U32, 8, Some(Bits { of: 40, set: None })),
+        entry("ages.fc.weight", Dtype::U32, 8, None),
+    ]
+}
+
+/// A checkpoint.
+pub fn checkpoint(bytes: &[u8]) {
+    let entries = entries();
+    if let Ok((_, found)) = checkpoint::parse(bytes, &entries) {
+        assert!(found.iter().zip(&entries).all(|(data, entry)| data.len() as u64 == entry.slice.bytes));
+        let words: Vec<u32> = found[2].chunks(4).map(|word| u32::from_le_bytes(word.try_into().unwrap())).collect();
+        assert_eq!((words[0].count_ones() + words[1].count_ones(), words[1] >> 8), (6, 0));
+    }
+    checkpoint::first_bad(bytes);
+}
+
+/// A `config.toml`, and `--set` with the same.
+pub fn config(bytes: &[u8]) {
+    // Anything longer is not even read.
+    let Some(text) = std::str::from_utf8(bytes).ok().filter(|text| text.len() as u64 <= run_folder::MOST_CONFIG) else {
+        return;
+    };
+    let mut layers = Layers::default();
+    if layers.text("config.toml", text).is_ok()
+        && let Ok(config) = layers.finish()
+    {
+        let length = config.length(1_000_000_000);
+        for step in [0, 1, 1000, length.total_steps()] {
+            config.lr_schedule.at(config.lr, step, length);
+            config.death_rate.at(step, length.total_steps());
+            config.death_rate.updates_after(step, config.delta_t, length.total_steps());
+        }
+        assert!(!config.run_name().contains("..") || config.data.contains("..") || config.model.contains(".."));
+        let mut again = Layers::default();
+        again.text("again", &config.to_toml()).unwrap();
+        assert_eq!(again.finish().unwrap(), config);
+    }
+    let mut layers = Layers::default();
+    if layers.assign(text).is_ok() {
+        layers.finish().ok();
+    }
+}
+
+/// A `tuning.json`, and the cache of them.
+pub fn tuning(bytes: &[u8]) {
+    let text = &bytes[..bytes.len().min(run_folder::MOST_TUNING as usize)];
+    run_folder::parse_tuning(text).ok();
+    TuningCache::parse(text).ok();
+}
+
+/// The logs of a run that is resumed.
+pub fn logs(bytes: &[u8]) {
+    for step in [0, 3, usize::MAX] {
+        let kept = run_folder::rewound(bytes, step);
+        assert!(kept.is_empty() || kept.ends_with(b"\n"));
+        assert_eq!(run_folder::rewound(&kept, step), kept);
+    }
+}
