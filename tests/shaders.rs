@@ -86,6 +86,7 @@ fn every_permutation_validates() {
             };
             let has = |flag: &str| defines.iter().any(|(define, _)| *define == flag);
             let mut capabilities = Capabilities::empty();
+            capabilities.set(Capabilities::SHADER_FLOAT16_IN_FLOAT32, has("HALF"));
             capabilities.set(Capabilities::SHADER_INT64, has("WIDE"));
             let lanes = has("SHUFFLE") || has("SUBGROUP");
             capabilities.set(Capabilities::SUBGROUP, lanes);

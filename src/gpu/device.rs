@@ -44,6 +44,8 @@ pub struct Gpu {
     pub shuffle_lanes: u32,
     /// Whether shaders have 64-bit integers.
     pub int64: bool,
+    /// Whether shaders convert to and from 16-bit floats.
+    pub f16: bool,
     tier: &'static str,
     failure: Arc<Mutex<Option<GpuError>>>,
     lost: Arc<OnceLock<String>>,
@@ -62,6 +64,7 @@ impl Gpu {
         } else {
             adapter.features() & (wgpu::Features::SUBGROUP | wgpu::Features::SHADER_INT64)
         };
+        let f16 = adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::SHADER_F16_IN_F32);
         let int64 = better.contains(wgpu::Features::SHADER_INT64);
         let shuffle_lanes = if better.contains(wgpu::Features::SUBGROUP) {
             prev_power_of_two(adapter.get_info().subgroup_min_size.min(32))
@@ -119,6 +122,7 @@ impl Gpu {
             timestamp_period,
             shuffle_lanes,
             int64,
+            f16,
             tier,
             failure,
             lost,

@@ -8,7 +8,7 @@ use crate::gpu::Gpu;
 use crate::model::cost::{self, DenseGradient};
 use crate::model::{self, Graph, ModelError, ParamKind, Shape};
 use crate::ops::augment::PAD;
-use crate::ops::{Tuning, philox};
+use crate::ops::{Storage, Tuning, philox};
 use crate::plan::{Plan, PlanError, PlanInput};
 use crate::sparsity::{DistributionError, exact_nnz, expected};
 use philox::Purpose;
@@ -32,6 +32,8 @@ pub enum ProblemError {
         "images of {height}×{width} are too small to be mirrored by {PAD} pixels; use `augment = \"zero\"` or `\"none\"`"
     )]
     Reflect { height: usize, width: usize },
+    #[error("`storage` = f16 needs conversions that adapter `{adapter}` does not have; use bf16")]
+    Storage { adapter: String },
     #[error("the training split is empty: {images} images, {validation} of them held out; lower `validation`")]
     NoImages { images: usize, validation: f64 },
 }
@@ -84,6 +86,9 @@ impl Problem {
             targets.iter().zip(&numels).map(|(&density, &numel)| exact_nnz(density, numel)).collect();
         let densities: Vec<f64> = active.iter().zip(&numels).map(|(&a, &n)| a as f64 / n as f64).collect();
         let batch = config.batch_size.min(images.len().max(dataset.test.len()));
+        if config.storage == Storage::F16 && !gpu.f16 {
+            return Err(ProblemError::Storage { adapter: gpu.summary.name.clone() });
+        }
         let input = PlanInput {
             graph: &graph,
             batch,
