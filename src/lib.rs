@@ -6,6 +6,7 @@
 //! The rooms of the house, from the top; arrows point only down this list:
 //!
 //! - `cli` (native only): one file per subcommand; turns arguments into calls and prints
+//! - [`report`]: what people look at after a run
 //! - [`train`]: one run: configuration, trainer, schedules, checkpoints, run folder
 //! - [`plan`]: graph × batch × densities to every buffer and every dispatch of a step
 //! - [`sparsity`]: how many weights a layer gets, which, and how the set moves
@@ -24,5 +25,6 @@ pub mod gpu;
 pub mod model;
 pub mod ops;
 pub mod plan;
+pub mod report;
 pub mod sparsity;
 pub mod train;

@@ -8,6 +8,7 @@ mod eval;
 mod explore;
 mod failure;
 mod progress;
+mod report;
 mod text;
 mod train;
 mod tuning;
@@ -40,6 +41,8 @@ enum Command {
     Data(data::DataArgs),
     /// Plan how much a run will explore
     Explore(explore::ExploreArgs),
+    /// Draw what runs did
+    Report(report::ReportArgs),
     /// Measure speed
     Bench(bench::BenchArgs),
 }
@@ -97,6 +100,7 @@ pub fn main() -> ExitCode {
         Command::Data(args) => data::run(&args),
         Command::Explore(args) => explore::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Report(args) => report::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -63,6 +63,9 @@ pub struct TrainArgs {
     /// When the loss goes bad, stop without looking for the layer where that began
     #[arg(long)]
     no_finite_check: bool,
+    /// Do not write report.html at the end
+    #[arg(long)]
+    no_report: bool,
     /// Print what the run would be, and stop
     #[arg(long)]
     dry_run: bool,
@@ -213,6 +216,13 @@ pub fn run(args: &TrainArgs) -> Result<(), Failure> {
                 summary.seconds_training
             );
             println!("summary: {}", folder.path().join("summary.json").display());
+            if !args.no_report {
+                // The run is done and kept, whatever becomes of its picture.
+                match super::report::write(&[crate::report::read(folder.path())], folder.path()) {
+                    Ok(path) => println!("report: {}", path.display()),
+                    Err(error) => eprintln!("warning: no report: {error}"),
+                }
+            }
             Ok(())
         }
     }

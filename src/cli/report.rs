@@ -1,0 +1,54 @@
+//! `itop report`: the page, or the terminal's summary, of one or more runs.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::anyhow;
+use clap::Args;
+
+use super::Failure;
+use crate::report::{self, Run};
+use crate::train::run_folder::write_whole;
+
+#[derive(Args)]
+pub struct ReportArgs {
+    /// Run folders
+    #[arg(required = true)]
+    runs: Vec<PathBuf>,
+    /// Where the page goes, and the maps as PNG [default: the folder of the first run]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Print a summary here, and write nothing
+    #[arg(long)]
+    text: bool,
+}
+
+pub fn run(args: &ReportArgs) -> Result<(), Failure> {
+    for folder in &args.runs {
+        if !folder.is_dir() {
+            return Err(Failure::input(anyhow!("`{}` is no folder; give the folders of runs", folder.display())));
+        }
+    }
+    let runs: Vec<Run> = args.runs.iter().map(|folder| report::read(folder)).collect();
+    if runs.iter().all(Run::is_empty) {
+        let notes = runs.iter().flat_map(|run| &run.notes).cloned().collect::<Vec<_>>().join("; ");
+        return Err(Failure::input(anyhow!("there is nothing to report: {notes}")));
+    }
+    if args.text {
+        runs.iter().for_each(|run| print!("{}", report::text(run)));
+        return Ok(());
+    }
+    for run in &runs {
+        run.notes.iter().for_each(|note| eprintln!("warning: {}: {note}", run.name));
+    }
+    let out = args.out.as_ref().unwrap_or(&args.runs[0]);
+    println!("report: {}", write(&runs, out).map_err(Failure::run)?.display());
+    Ok(())
+}
+
+/// Writes `report.html` into `folder`, which is made if it is not there.
+pub fn write(runs: &[Run], folder: &Path) -> anyhow::Result<PathBuf> {
+    std::fs::create_dir_all(folder).map_err(|error| anyhow!("cannot create `{}`: {error}", folder.display()))?;
+    let path = folder.join("report.html");
+    write_whole(&path, report::page(runs).as_bytes())?;
+    Ok(path)
+}

@@ -1,0 +1,137 @@
+//! A run folder as a report sees it: what can be read is kept, what cannot is named.
+
+use std::fs;
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+
+use super::maps::{LayerMap, layer_maps};
+use crate::train::Config;
+use crate::train::config::Layers;
+use crate::train::run_folder::{ExplorationLine, MetricLine, SCHEMA, Summary, read_config};
+
+/// One run.
+pub struct Run {
+    /// The folder's name.
+    pub name: String,
+    pub config: Option<Config>,
+    pub summary: Option<Summary>,
+    pub epochs: Vec<Epoch>,
+    pub updates: Vec<ExplorationLine>,
+    /// Of the last checkpoint.
+    pub maps: Vec<LayerMap>,
+    /// What could not be read, and why.
+    pub notes: Vec<String>,
+}
+
+/// An epoch's line of `metrics.jsonl`.
+pub struct Epoch {
+    pub epoch: usize,
+    pub step: usize,
+    pub loss: f64,
+    pub accuracy: f64,
+    pub val_loss: Option<f64>,
+    pub val_accuracy: Option<f64>,
+    pub itop_rate: f64,
+    pub expected_itop_rate: f64,
+}
+
+impl Run {
+    /// Whether there is anything to draw.
+    pub fn is_empty(&self) -> bool {
+        self.epochs.is_empty() && self.updates.is_empty() && self.summary.is_none()
+    }
+}
+
+/// Reads the run in `folder`.
+pub fn read(folder: &Path) -> Run {
+    let mut notes = Vec::new();
+    let name = folder.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+    let name = name.unwrap_or_else(|| folder.display().to_string());
+    let config = config(folder, &mut notes);
+    let metrics: Vec<MetricLine> = lines(folder, "metrics.jsonl", &mut notes);
+    let updates: Vec<ExplorationLine> = lines(folder, "exploration.jsonl", &mut notes);
+    let epochs = metrics.into_iter().filter_map(|line| match line {
+        MetricLine::Step { .. } => None,
+        MetricLine::Epoch {
+            step,
+            epoch,
+            loss,
+            accuracy,
+            val_loss,
+            val_accuracy,
+            itop_rate,
+            expected_itop_rate,
+            ..
+        } => Some(Epoch { epoch, step, loss, accuracy, val_loss, val_accuracy, itop_rate, expected_itop_rate }),
+    });
+    let maps = match &config {
+        Some(config) => layer_maps(folder, &config.model, &mut notes),
+        None => Vec::new(),
+    };
+    Run { name, config, summary: summary(folder, &mut notes), epochs: epochs.collect(), updates, maps, notes }
+}
+
+fn config(folder: &Path, notes: &mut Vec<String>) -> Option<Config> {
+    let path = folder.join("config.toml");
+    let parse = |text: String| {
+        let mut layers = Layers::default();
+        layers.text("config.toml", &text).and_then(|()| layers.finish()).map_err(|error| error.to_string())
+    };
+    let config = read_config(&path).map_err(|error| format!("config.toml: {error}")).and_then(parse);
+    config.map_err(|why| notes.push(why)).ok()
+}
+
+fn summary(folder: &Path, notes: &mut Vec<String>) -> Option<Summary> {
+    let text = match fs::read_to_string(folder.join("summary.json")) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            notes.push("summary.json is not there: the run has not ended".into());
+            return None;
+        }
+        Err(error) => {
+            notes.push(format!("summary.json: {error}"));
+            return None;
+        }
+    };
+    #[derive(serde::Deserialize)]
+    struct Version {
+        schema: u32,
+    }
+    match serde_json::from_str::<Version>(&text) {
+        Ok(version) if version.schema != SCHEMA => {
+            notes.push(format!("summary.json has schema {}, this report reads {SCHEMA}", version.schema));
+            return None;
+        }
+        _ => {}
+    }
+    serde_json::from_str(&text).map_err(|error| notes.push(format!("summary.json: {error}"))).ok()
+}
+
+/// The lines of a log that are what they should be.
+fn lines<T: DeserializeOwned>(folder: &Path, name: &str, notes: &mut Vec<String>) -> Vec<T> {
+    let bytes = match fs::read(folder.join(name)) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            notes.push(format!("{name}: {error}"));
+            return Vec::new();
+        }
+    };
+    let mut parsed = Vec::new();
+    let mut bad = Vec::new();
+    for (number, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
+        match serde_json::from_slice(line) {
+            Ok(line) => parsed.push(line),
+            Err(_) => bad.push(number + 1),
+        }
+    }
+    if let Some(first) = bad.first() {
+        let half = if bytes.ends_with(b"\n") { "" } else { " (half written)" };
+        notes.push(format!("{name}: {} left out, the first is line {first}{half}", count_lines(bad.len())));
+    }
+    parsed
+}
+
+fn count_lines(count: usize) -> String {
+    if count == 1 { "1 line is".into() } else { format!("{count} lines are") }
+}
