@@ -32,9 +32,19 @@ pub struct Series {
     pub dashed: bool,
 }
 
-/// A figure with lines over `x`; nothing if there is nothing to draw. `share`: y is a percentage from 0.
-pub fn lines(title: &str, x: &str, series: &[Series], share: bool) -> String {
-    let scale = if share { 100.0 } else { 1.0 };
+/// What the vertical axis counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Y {
+    /// Percent, from 0.
+    Share,
+    /// Whole numbers, from 0.
+    Count,
+    Value,
+}
+
+/// A figure with lines over `x`; nothing if there is nothing to draw.
+pub fn lines(title: &str, x: &str, series: &[Series], y: Y) -> String {
+    let scale = if y == Y::Share { 100.0 } else { 1.0 };
     let drawn: Vec<(usize, Vec<(f64, f64)>)> = series
         .iter()
         .enumerate()
@@ -46,8 +56,12 @@ pub fn lines(title: &str, x: &str, series: &[Series], share: bool) -> String {
         .collect();
     let all = || drawn.iter().flat_map(|(_, points)| points);
     let Some(((left, right), (low, high))) = bounds(all()) else { return String::new() };
-    let low = if share { 0.0 } else { low };
-    let svg = draw((left..right, low..high), x, share, |chart| {
+    let (low, high) = match y {
+        Y::Share => (0.0, high),
+        Y::Count => (0.0, high.max(1.0)),
+        Y::Value => (low, high),
+    };
+    let svg = draw((left..right, low..high), x, y, |chart| {
         for (i, points) in &drawn {
             let one = &series[*i];
             let style = one.colour.stroke_width(2);
@@ -70,7 +84,7 @@ pub fn lines(title: &str, x: &str, series: &[Series], share: bool) -> String {
 pub fn bands(title: &str, x: &str, labels: &[&str], at: &[f64], shares: &[Vec<f64>]) -> String {
     let (Some(&left), Some(&right)) = (at.first(), at.last()) else { return String::new() };
     let right = if right > left { right } else { left + 1.0 };
-    let svg = draw((left..right, 0.0..100.0), x, true, |chart| {
+    let svg = draw((left..right, 0.0..100.0), x, Y::Share, |chart| {
         let mut top: Vec<f64> = (0..at.len()).map(|i| shares.iter().map(|band| band[i]).sum()).collect();
         // From the whole stack down: each band covers the lower part of the one before.
         for (number, band) in shares.iter().enumerate().rev() {
@@ -101,7 +115,7 @@ type Drawn = Result<(), Box<dyn std::error::Error>>;
 fn draw(
     (x, y): (std::ops::Range<f64>, std::ops::Range<f64>),
     x_label: &str,
-    share: bool,
+    what: Y,
     content: impl for<'a, 'b> Fn(&mut Plot<'a, 'b>) -> Drawn,
 ) -> Option<String> {
     let mut svg = String::new();
@@ -113,7 +127,11 @@ fn draw(
             .x_label_area_size(38)
             .y_label_area_size(52)
             .build_cartesian_2d(x, y)?;
-        let percent = |value: &f64| if share { format!("{value:.0} %") } else { short(*value) };
+        let number = |value: &f64| match what {
+            Y::Share => format!("{value:.0} %"),
+            Y::Count if value.fract() != 0.0 => String::new(),
+            _ => short(*value),
+        };
         chart
             .configure_mesh()
             .disable_x_mesh()
@@ -125,7 +143,7 @@ fn draw(
             .x_labels(8)
             .y_labels(6)
             .x_label_formatter(&|value| short(*value))
-            .y_label_formatter(&percent)
+            .y_label_formatter(&number)
             .draw()?;
         content(&mut chart)?;
         root.present()?;

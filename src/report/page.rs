@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use base64::Engine as _;
 
-use super::chart::{Series, bands, colour, lines};
+use super::chart::{Series, Y, bands, colour, lines};
 use super::read::{Epoch, Run};
 use crate::ops::topology::AGE_BINS;
 use crate::train::run_folder::{ExplorationLine, LayerExploration};
@@ -145,12 +145,12 @@ fn curves(runs: &[Run]) -> String {
     );
     let churn = updates("moved by the update", 0, &|line| mean(line, |layer| Some(layer.churn)));
     let drift = updates("away from the first set", 0, &|line| mean(line, |layer| Some(layer.drift)));
-    lines("Loss", "epoch", &loss, false)
-        + &lines("Accuracy", "epoch", &accuracy, true)
-        + &lines("Weights that were ever active, and what random growth would reach", "epoch", &explored, true)
-        + &lines("Explored, and reliably explored", "step", &reliable, true)
-        + &lines("Share of the active set that an update replaces", "step", &churn, true)
-        + &lines("Distance of the active set from the first", "step", &drift, true)
+    lines("Loss", "epoch", &loss, Y::Value)
+        + &lines("Accuracy", "epoch", &accuracy, Y::Share)
+        + &lines("Weights that were ever active, and what random growth would reach", "epoch", &explored, Y::Share)
+        + &lines("Explored, and reliably explored", "step", &reliable, Y::Share)
+        + &lines("Share of the active set that an update replaces", "step", &churn, Y::Share)
+        + &lines("Distance of the active set from the first", "step", &drift, Y::Share)
 }
 
 /// Over the layers that have zeros, by their active weights.
@@ -187,18 +187,18 @@ fn layers(run: &Run, named: bool) -> String {
     text += "<div class=\"charts\">\n";
     text += &ages(run);
     let explored = per_layer(&|layer| Some(layer.explored as f64 / layer.maskable.max(1) as f64));
-    text += &lines("Ever active, by layer", "step", &explored, true);
-    text += &lines("Churn, by layer", "step", &per_layer(&|layer| Some(layer.churn)), true);
+    text += &lines("Ever active, by layer", "step", &explored, Y::Share);
+    text += &lines("Churn, by layer", "step", &per_layer(&|layer| Some(layer.churn)), Y::Share);
     let threshold = per_layer(&|layer| layer.threshold.map(f64::from));
-    text += &lines("Least magnitude kept, by layer", "step", &threshold, false);
+    text += &lines("Least magnitude kept, by layer", "step", &threshold, Y::Value);
     text += &lines(
         "Grown weights that the next prune kept, by layer",
         "step",
         &per_layer(&|layer| layer.growth_kept),
-        true,
+        Y::Share,
     );
     let dead = per_layer(&|layer| Some(layer.dead_outputs as f64));
-    text += &lines("Output channels without a weight, by layer", "step", &dead, false);
+    text += &lines("Output channels without a weight, by layer", "step", &dead, Y::Count);
     text += "</div>\n";
     text += &maps(run);
     text += &table(last);
