@@ -60,6 +60,31 @@ fn a_page_holds_everything_itself() {
 }
 
 #[test]
+fn maps_show_what_was_active() {
+    use safetensors::tensor::{Dtype, TensorView};
+    let place = tempfile::tempdir().unwrap();
+    let folder = run(place.path(), "run", "resnet8");
+    // 16 × 16 channels of 9 taps: now all taps of the first pair, ever those of the first two.
+    let bits = |set: usize| {
+        let mut bytes = vec![0u8; 288];
+        (0..set).for_each(|i| bytes[i / 8] |= 1 << (i % 8));
+        bytes
+    };
+    let (now, ever) = (bits(9), bits(18));
+    let view = |bytes| TensorView::new(Dtype::U32, vec![72], bytes).unwrap();
+    let tensors = [("active.layer1.0.conv1.weight", view(&now)), ("explored.layer1.0.conv1.weight", view(&ever))];
+    fs::write(folder.join("last.safetensors"), safetensors::serialize(tensors, None).unwrap()).unwrap();
+    let output = itop(&["report", path(&folder), "--png"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let picture = image::open(folder.join("run-layer1.0.conv1.weight.png")).unwrap().to_rgb8();
+    assert_eq!(picture.dimensions(), (640, 640));
+    let [now, once, never] = [20, 60, 100].map(|x| picture.get_pixel(x, 20).0);
+    assert!(now[0] > 200 && now[1] > 180 && once[2] > 150 && once[0] < 100 && never.iter().all(|&part| part < 40));
+    assert_eq!(picture.get_pixel(20, 60).0, never, "rows are out channels");
+    assert!(fs::read_to_string(folder.join("report.html")).unwrap().contains("16 × 16 channels"));
+}
+
+#[test]
 fn runs_stand_side_by_side() {
     let place = tempfile::tempdir().unwrap();
     let folders = [run(place.path(), "one", "resnet8"), run(place.path(), "two", "resnet20")];

@@ -14,11 +14,14 @@ pub struct ReportArgs {
     /// Run folders
     #[arg(required = true)]
     runs: Vec<PathBuf>,
-    /// Where the page goes, and the maps as PNG [default: the folder of the first run]
+    /// Where the page goes [default: the folder of the first run]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Print a summary here, and write nothing
+    /// Write the maps as pictures too, RUN-LAYER.png
     #[arg(long)]
+    png: bool,
+    /// Print a summary here, and write nothing
+    #[arg(long, conflicts_with = "png")]
     text: bool,
 }
 
@@ -42,6 +45,13 @@ pub fn run(args: &ReportArgs) -> Result<(), Failure> {
     }
     let out = args.out.as_ref().unwrap_or(&args.runs[0]);
     println!("report: {}", write(&runs, out).map_err(Failure::run)?.display());
+    for run in runs.iter().filter(|_| args.png) {
+        for (layer, picture) in report::pictures(run) {
+            let path = out.join(format!("{}-{layer}.png", run.name));
+            write_whole(&path, &picture).map_err(Failure::run)?;
+            println!("picture: {}", path.display());
+        }
+    }
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use safetensors::SafeTensors;
 
+use super::read::Run;
 use crate::model::{self, Shape};
 
 /// Most cells a side; larger layers are pooled.
@@ -70,6 +71,12 @@ fn pooled(name: &str, [outputs, inputs, taps]: [usize; 3], active: &[u8], explor
         set.iter().zip(&all).map(|(&set, &all)| set as f32 / all.max(1) as f32).collect()
     };
     LayerMap { name: name.into(), rows, columns, outputs, inputs, active: shares(active), explored: shares(explored) }
+}
+
+/// Every map of a run as a PNG of some hundred pixels, with the layer's name.
+pub fn pictures(run: &Run) -> Vec<(String, Vec<u8>)> {
+    let picture = |map: &LayerMap| Some((map.name.clone(), map.png((640 / map.rows.max(map.columns)).max(1) as u32)?));
+    run.maps.iter().filter_map(picture).collect()
 }
 
 impl LayerMap {
