@@ -99,7 +99,7 @@ part() { # NAME SECONDS COMMAND...: its output to the screen and to NAME.txt
     fi
 }
 
-part step 150 "$itop" bench step --model "$model" --sparsity "$sparsity" --batch-size "$batch" --adapter "$index" \
+part step 150 "$itop" bench step --model "$model" --sparsity "$sparsity" --storage f32,bf16 --batch-size "$batch" --adapter "$index" \
     --json "$out/step.json"
 
 torch=
