@@ -15,6 +15,7 @@ pub(super) struct Known {
     pub(super) folder: &'static str,
     pub(super) archive: &'static str,
     /// Of the archive, as published.
+    #[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "nothing is fetched in a browser"))]
     pub(super) md5: &'static str,
     /// Train and test images.
     images: (usize, usize),
