@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Opens reports of real runs in headless Chromium: no error on the console, all charts with axes and legends, pictures that
 # are not blank. Usage: test-report.sh ITOP [FOLDER for the screenshots]. Left out, and said so, where there is no Chromium.
-set -euo pipefail
+set -Eeuo pipefail
 cd "$(dirname "$0")/.."
 itop=${1:-${CARGO_TARGET_DIR:-target}/release/itop}
 chromium=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)
@@ -13,6 +13,11 @@ if [ -z "$chromium" ]; then
     echo "== no chromium, and none can be installed: the pictures of reports are not looked at"
     exit 0
 fi
+if ! timeout 60 "$chromium" --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --dump-dom about:blank >/dev/null 2>&1; then
+    echo "== $chromium does not start here: the pictures of reports are not looked at"
+    exit 0
+fi
+trap 'echo "error: line $LINENO failed: $BASH_COMMAND" >&2' ERR
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 shots=${2:-$place/shots}
@@ -27,7 +32,7 @@ train rigl && train set && train static
 
 # name, page, window, color scheme
 shot() {
-    local flags=(--headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$place/profile" --window-size="$3")
+    local flags=(--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --hide-scrollbars --user-data-dir="$place/profile" --window-size="$3")
     [ "$4" = dark ] && flags+=(--blink-settings=preferredColorScheme=0)
     "$chromium" "${flags[@]}" --enable-logging=stderr --screenshot="$shots/$1.png" "file://$2" 2>"$place/log" >/dev/null
     if grep -E "CONSOLE.*(error|Error|Uncaught|Refused)" "$place/log"; then
