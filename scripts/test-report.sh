@@ -32,14 +32,15 @@ train rigl && train set && train static
 
 # name, page, window, color scheme
 shot() {
-    local flags=(--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --hide-scrollbars --user-data-dir="$place/profile" --window-size="$3")
+    # A profile of its own for every start: one that has just ended may still hold the last.
+    local flags=(--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --hide-scrollbars --window-size="$3")
     [ "$4" = dark ] && flags+=(--blink-settings=preferredColorScheme=0)
-    "$chromium" "${flags[@]}" --enable-logging=stderr --screenshot="$shots/$1.png" "file://$2" 2>"$place/log" >/dev/null
+    "$chromium" "${flags[@]}" --user-data-dir="$(mktemp -d "$place/profile.XXXXXX")" --enable-logging=stderr --screenshot="$shots/$1.png" "file://$2" 2>"$place/log" >/dev/null
     if grep -E "CONSOLE.*(error|Error|Uncaught|Refused)" "$place/log"; then
         echo "error: $1 has errors on the console" >&2
         exit 1
     fi
-    "$chromium" "${flags[@]}" --dump-dom "file://$2" 2>/dev/null >"$place/dom"
+    "$chromium" "${flags[@]}" --user-data-dir="$(mktemp -d "$place/profile.XXXXXX")" --dump-dom "file://$2" 2>/dev/null >"$place/dom"
     python3 scripts/check-report.py "$place/dom" "$shots/$1.png"
 }
 shot light "$place/rigl/report.html" 1280,2400 light

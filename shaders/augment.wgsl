@@ -19,17 +19,13 @@
 #endif
 
 #import vector
+#import outputs
 
-override LANES: u32;
 override CHANNELS: u32;
 override HEIGHT: u32;
 override WIDTH: u32;
 override PAD: u32;
 override CHUNK: u32;
-override OUT_ORIGIN: u32;
-override OUT_BLOCK: u32;
-override OUT_PLANE: u32;
-override OUT_ROW: u32;
 
 #ifdef AUGMENT
 #import philox

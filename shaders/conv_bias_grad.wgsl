@@ -3,17 +3,13 @@
 @group(0) @binding(0) var<storage, read> output_grad: array<Vector>;
 @group(0) @binding(1) var<storage, read_write> bias_grad: array<f32>;
 
-override LANES: u32;
 override BLOCKS: u32;
 override PIXELS: u32;
 override OUT_W: u32;
-override OUT_ORIGIN: u32;
-override OUT_BLOCK: u32;
-override OUT_PLANE: u32;
-override OUT_ROW: u32;
 
 #import reduce
 #import vector
+#import outputs
 
 @compute @workgroup_size($WG)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {

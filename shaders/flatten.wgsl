@@ -4,19 +4,12 @@
 @group(0) @binding(1) var<storage, read_write> output: array<Vector>;
 
 #import vector
+#import inputs
+#import outputs
 
-override LANES: u32;
 override COUNT: u32;
 override HEIGHT: u32;
 override WIDTH: u32;
-override IN_ORIGIN: u32;
-override IN_BLOCK: u32;
-override IN_PLANE: u32;
-override IN_ROW: u32;
-override OUT_ORIGIN: u32;
-override OUT_BLOCK: u32;
-override OUT_PLANE: u32;
-override OUT_ROW: u32;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {

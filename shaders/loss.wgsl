@@ -2,6 +2,7 @@
 // and whether the top class is right (ties: the lowest). One invocation a vector of images; padding gets gradient 0.
 
 #import vector
+#import inputs
 
 @group(0) @binding(0) var<storage, read> logits: array<Vector>;
 @group(0) @binding(1) var<storage, read> labels: array<u32>;
@@ -13,13 +14,8 @@
 @group(0) @binding(4) var<storage, read_write> logits_grad: array<Vector>;
 #endif
 
-override LANES: u32;
 override BLOCKS: u32;
 override CLASSES: u32;
-override IN_ORIGIN: u32;
-override IN_BLOCK: u32;
-override IN_PLANE: u32;
-override IN_ROW: u32;
 
 @compute @workgroup_size(32)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {

@@ -9,21 +9,14 @@
 @group(0) @binding(4) var<storage, read> output: array<Vector>;
 #endif
 
-override LANES: u32;
 override BLOCKS: u32;
 override PIXELS: u32;
 override WIDTH: u32;
-override IN_ORIGIN: u32;
-override IN_BLOCK: u32;
-override IN_PLANE: u32;
-override IN_ROW: u32;
-override OUT_ORIGIN: u32;
-override OUT_BLOCK: u32;
-override OUT_PLANE: u32;
-override OUT_ROW: u32;
 
 #import reduce
 #import vector
+#import inputs
+#import outputs
 
 @compute @workgroup_size($WG)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {

@@ -6,17 +6,13 @@
 #import step
 @group(0) @binding(2) var<uniform> run: StepParams;
 
-override LANES: u32;
 override BLOCKS: u32;
 override PIXELS: u32;
 override WIDTH: u32;
-override IN_ORIGIN: u32;
-override IN_BLOCK: u32;
-override IN_PLANE: u32;
-override IN_ROW: u32;
 
 #import reduce
 #import vector
+#import inputs
 
 // 1 for the images of a vector that count.
 fn mask(valid: u32, n: u32) -> Values {

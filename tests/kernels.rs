@@ -480,6 +480,23 @@ fn one_active_weight_in_a_thousand() {
 }
 
 #[test]
+fn a_number_that_is_not_finite_is_found_in_every_storage() {
+    for storage in Storage::ALL {
+        let (map, flat) = (Layout::new(2, 2, 2, 0, 8).stored(storage), Layout::new(8, 1, 1, 0, 8).stored(storage));
+        // Both halves of a word, and none.
+        for (bad, value) in [(None, 0.0), (Some(0), f32::NAN), (Some(8), f32::INFINITY), (Some(63), f32::NEG_INFINITY)]
+        {
+            let mut x = noise(1, 64);
+            bad.into_iter().for_each(|at| x[at] = value);
+            let mut bench = Bench::default();
+            let (xs, ys) = (bench.upload("x", &map.pack(&x)), bench.empty("y", flat.bytes()));
+            let found = bench.first_bad(&[flatten::forward("flatten", &map, &flat, xs, ys)]);
+            assert_eq!(found.as_deref(), bad.map(|_| "flatten: forward"), "{storage:?}, {bad:?}");
+        }
+    }
+}
+
+#[test]
 fn input_images() {
     let (h, w, images, batch, valid, cursor, epoch, seed) = (9, 6, 23, 7, 5, 11u32, 3, 99u64);
     let size = 3 * h * w;

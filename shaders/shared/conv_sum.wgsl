@@ -1,19 +1,12 @@
-// Where a weight gradient reads x and dy, in vectors: `Conv::weight_constants`.
+// A weight gradient's sums over x and dy: `Conv::weight_constants`.
 #import vector
+#import inputs
+#import outputs
 #import fold
 #import team
 
-override LANES: u32;
 override BLOCKS: u32;
-override OUT_H: u32;
-override OUT_W: u32;
-override IN_ORIGIN: u32;
-override IN_BLOCK: u32;
-override IN_PLANE: u32;
-override IN_ROW: u32;
 override IN_STEP_Y: u32;
 override IN_STEP_X: u32;
-override OUT_ORIGIN: u32;
-override OUT_BLOCK: u32;
-override OUT_PLANE: u32;
-override OUT_ROW: u32;
+override OUT_H: u32;
+override OUT_W: u32;

@@ -1,17 +1,10 @@
 // Where a pointwise node's vectors lie: `ops::pointwise`.
 #import vector
+#import inputs
+#import outputs
 
-override LANES: u32;
 override PIXELS: u32;
 override WIDTH: u32;
-override IN_ORIGIN: u32;
-override IN_BLOCK: u32;
-override IN_PLANE: u32;
-override IN_ROW: u32;
-override OUT_ORIGIN: u32;
-override OUT_BLOCK: u32;
-override OUT_PLANE: u32;
-override OUT_ROW: u32;
 override RES_ORIGIN: u32;
 override RES_BLOCK: u32;
 override RES_PLANE: u32;

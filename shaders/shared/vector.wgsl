@@ -1,5 +1,10 @@
 // What an invocation loads of an activation at once: $QUADS times four images, in 32-bit or (WIDE) 64-bit words, which some
 // drivers load faster; a word holds one or two `f32`, or two or four numbers of 16 bits (F16, BF16), the first image lowest.
+// Host: `Vectors::declare`.
+
+// vectors a pixel
+override LANES: u32;
+
 // Image $QUADS·i + j of a vector is component i of v$j.
 struct Values {
 #for j in 0..$QUADS

@@ -81,14 +81,14 @@ impl Plan {
     /// The fewest epochs that reach `target` with `delta_t`.
     fn epochs(&self, target: f64, delta_t: usize) -> Option<usize> {
         let reaches = |epochs: &usize| self.rate(delta_t, *epochs).total >= target;
-        let mut high = 1;
+        let most = EPOCHS_MOST.min(delta_t.saturating_mul(UPDATES_MOST) / self.steps_per_epoch).max(1);
+        let (mut low, mut high) = (1, 1);
         while !reaches(&high) {
-            high *= 2;
-            if high > EPOCHS_MOST || self.steps_per_epoch * high / delta_t > UPDATES_MOST {
+            if high == most {
                 return None;
             }
+            (low, high) = (high + 1, (2 * high).min(most));
         }
-        let mut low = high / 2 + 1;
         while low < high {
             let middle = (low + high) / 2;
             if reaches(&middle) { high = middle } else { low = middle + 1 }

@@ -48,9 +48,9 @@ pub struct TrainArgs {
     batch_size: Option<usize>,
     #[arg(long)]
     seed: Option<u64>,
-    /// How activations are kept in GPU memory; 16 bits halve memory and traffic, arithmetic stays f32
-    #[arg(long, value_parser = Storage::NAMES)]
-    storage: Option<String>,
+    /// How activations are kept in GPU memory: f32, f16 or bf16; 16 bits halve memory and traffic, arithmetic stays f32
+    #[arg(long)]
+    storage: Option<Storage>,
     /// Folder of the run [default: runs/NAME, numbered if taken]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -97,12 +97,14 @@ impl TrainArgs {
         for assignment in &self.assignments {
             layers.assign(assignment).map_err(Failure::input)?;
         }
-        let strings =
-            [("model", &self.model), ("data", &self.data), ("method", &self.method), ("storage", &self.storage)];
+        let strings = [("model", &self.model), ("data", &self.data), ("method", &self.method)];
         for (key, value) in strings {
             if let Some(value) = value {
                 layers.set(key, value.clone());
             }
+        }
+        if let Some(storage) = self.storage {
+            layers.set("storage", storage.name());
         }
         if let Some(sparsity) = self.sparsity {
             layers.set("sparsity", sparsity);

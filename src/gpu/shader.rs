@@ -66,6 +66,8 @@ pub const SHARED: &[(&str, &str)] = sources![
     "shared/conv_sum",
     "shared/counters",
     "shared/fold",
+    "shared/inputs",
+    "shared/outputs",
     "shared/philox",
     "shared/pointwise",
     "shared/reduce",

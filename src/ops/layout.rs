@@ -28,13 +28,13 @@ impl std::str::FromStr for Storage {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        let known = [Storage::F32, Storage::F16, Storage::Bf16].into_iter().find(|storage| storage.name() == name);
-        known.ok_or_else(|| format!("use one of {}", Self::NAMES.join(", ")))
+        let known = Self::ALL.into_iter().find(|storage| storage.name() == name);
+        known.ok_or_else(|| format!("use one of {}", Self::ALL.map(Self::name).join(", ")))
     }
 }
 
 impl Storage {
-    pub const NAMES: [&str; 3] = ["f32", "f16", "bf16"];
+    pub const ALL: [Self; 3] = [Self::F32, Self::F16, Self::Bf16];
 
     pub fn name(self) -> &'static str {
         match self {

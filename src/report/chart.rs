@@ -3,8 +3,6 @@
 
 use plotters::prelude::*;
 
-use super::page::escape;
-
 /// Colours that stay apart for the colour-blind (Okabe and Ito).
 const PALETTE: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
@@ -30,6 +28,11 @@ pub struct Series {
     pub colour: RGBColor,
     /// An expectation, or another kind of the same thing.
     pub dashed: bool,
+}
+
+/// Text as HTML.
+pub fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }
 
 /// What the vertical axis counts.

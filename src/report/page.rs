@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use base64::Engine as _;
 
-use super::chart::{Series, Y, bands, colour, lines};
+use super::chart::{Series, Y, bands, colour, escape, lines};
 use super::read::{Epoch, Run};
 use crate::ops::topology::AGE_BINS;
 use crate::train::run_folder::{ExplorationLine, LayerExploration};
@@ -12,15 +12,10 @@ use crate::train::run_folder::{ExplorationLine, LayerExploration};
 const STYLE: &str = include_str!("../../assets/report/style.css");
 
 /// Updates survived, by bin of the age histogram.
-pub const AGE_LABELS: [&str; AGE_BINS] = ["0", "1", "2–3", "4–7", "8–15", "16–31", "32–63", "64 and more"];
+const AGE_LABELS: [&str; AGE_BINS] = ["0", "1", "2–3", "4–7", "8–15", "16–31", "32–63", "64 and more"];
 
 /// Layers whose curves are drawn; of more, those spread evenly over the depth.
 const CURVES: usize = 6;
-
-/// Text as HTML.
-pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
-}
 
 /// The page for `runs`.
 pub fn page(runs: &[Run]) -> String {

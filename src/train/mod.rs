@@ -4,12 +4,15 @@ pub mod autotune;
 mod bad_numbers;
 pub mod checkpoint;
 pub mod config;
+mod exploration;
 pub mod lr;
 pub mod presets;
 mod problem;
 pub mod recover;
 pub mod run_folder;
+mod state;
 pub mod tensorboard;
+mod timing;
 mod trainer;
 
 pub use config::{Augment, Config, ConfigError, Method};

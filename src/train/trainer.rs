@@ -1,28 +1,26 @@
 //! One run, from the first step to the summary.
 
 use std::collections::VecDeque;
-use std::path::Path;
 
 use thiserror::Error;
 use web_time::Instant;
 
 use super::bad_numbers::Losses;
 use super::checkpoint::{self, CheckpointError, Progress};
-use super::run_folder::{
-    ExplorationLine, FolderError, LayerExploration, MetricLine, RunFolder, SCHEMA, Summary, SummaryAdapter,
-};
+use super::exploration;
+use super::run_folder::{ExplorationLine, FolderError, MetricLine, RunFolder, SCHEMA, Summary, SummaryAdapter};
 use super::{Problem, ProblemError};
 use crate::data::{Dataset, epoch_order};
 use crate::gpu::{Gpu, GpuError, Machine, Pass, Program, ReadBack, Slice};
 use crate::ops::StepParams;
 use crate::ops::philox;
-use crate::ops::topology::{Counters, Wanted, age_bin};
+use crate::ops::topology::{Counters, Wanted};
 use crate::plan::METRIC_SLOTS;
 use crate::sparsity::prune_count;
 
 /// The checkpoints of a run folder.
-const LAST: &str = "last.safetensors";
-const BEST: &str = "best.safetensors";
+pub(super) const LAST: &str = "last.safetensors";
+pub(super) const BEST: &str = "best.safetensors";
 
 /// What can end a run.
 #[derive(Debug, Error)]
@@ -88,7 +86,7 @@ pub struct Trainer<'a> {
     pub(super) train: Program,
     pub(super) update: Program,
     eval: Program,
-    index: Program,
+    pub(super) index: Program,
     /// The epoch whose order is on the GPU.
     order_of: Option<usize>,
     waiting: VecDeque<Waiting>,
@@ -170,66 +168,8 @@ impl<'a> Trainer<'a> {
         self.machine.write(plan.normal, &normal);
     }
 
-    /// Puts the initial weights and sets on the GPU.
-    pub fn initialise(&mut self) {
-        self.forget();
-        let plan = &self.problem.plan;
-        for entry in checkpoint::entries(plan, &self.problem.graph) {
-            self.machine.write(entry.slice, &vec![0u8; entry.slice.bytes as usize]);
-        }
-        let initial = self.problem.initial();
-        for (slot, values) in plan.params.iter().zip(&initial.values) {
-            self.machine.write(slot.value, values);
-        }
-        for (layer, bits) in plan.layers.iter().zip(&initial.active) {
-            if let Some(sparse) = &layer.sparse {
-                self.machine.write(sparse.active, bits);
-                self.machine.write(sparse.explored, bits);
-                self.machine.write(sparse.initial, bits);
-            }
-        }
-        for running in &plan.running {
-            let channels = running.bytes as usize / 8;
-            self.machine.write(*running, &[vec![0.0f32; channels], vec![1.0; channels]].concat());
-        }
-        self.machine.submit(&self.index);
-        let start = self.problem.active() as f64 / self.problem.maskable() as f64;
-        self.progress = Progress {
-            schema: SCHEMA,
-            itop_rate: start,
-            reliable_itop_rate: self.problem.reliable_without_updates(),
-            ..Progress::default()
-        };
-    }
-
-    /// Goes on with the run in `folder`: at its last checkpoint (true), or at the start if it was stopped before its first.
-    pub fn resume(&mut self, folder: &mut RunFolder) -> Result<bool, TrainError> {
-        let kept = self.return_to_last(folder)?;
-        let epochs = folder.epochs_logged()?;
-        // The first checkpoint follows the first epoch's line: with more of them it was there, and has been taken away.
-        if !kept && epochs > 1 {
-            let message =
-                format!("it is missing, and {epochs} epochs were done; copy {BEST} there to go on from the best");
-            return Err(CheckpointError::Read { path: folder.path().join(LAST), message }.into());
-        }
-        folder.rewind(self.progress.step)?;
-        Ok(kept)
-    }
-
-    /// Puts the state of the last checkpoint on the GPU, or the first state if there is none (false).
-    pub(super) fn return_to_last(&mut self, folder: &RunFolder) -> Result<bool, TrainError> {
-        let last = folder.path().join(LAST);
-        let kept = last.exists();
-        if kept {
-            self.restore(&last)?;
-        } else {
-            self.initialise();
-        }
-        Ok(kept)
-    }
-
     /// Drops what is under way.
-    fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         self.forget_losses();
         self.order_of = None;
     }
@@ -238,38 +178,6 @@ impl<'a> Trainer<'a> {
     pub(super) fn forget_losses(&mut self) {
         self.waiting.clear();
         self.unread.clear();
-    }
-
-    /// Puts a checkpoint's state on the GPU.
-    pub fn restore(&mut self, path: &Path) -> Result<(), TrainError> {
-        self.forget();
-        self.progress = checkpoint::restore(&self.machine, &self.problem.plan, &self.problem.graph, path)?;
-        let (step, steps) = (self.progress.step, self.problem.total_steps());
-        if step > steps {
-            let message = format!("it stands at step {step}, and the run has {steps}");
-            return Err(CheckpointError::Mismatch { path: path.into(), message }.into());
-        }
-        self.machine.submit(&self.index);
-        Ok(())
-    }
-
-    /// The whole state as a checkpoint's bytes.
-    pub async fn capture(&self) -> Result<Vec<u8>, TrainError> {
-        let (plan, graph) = (&self.problem.plan, &self.problem.graph);
-        Ok(checkpoint::capture(&self.machine, plan, graph, &self.progress).await?)
-    }
-
-    /// The same, unless a number in it is not finite (a ReLU can hide that from the loss).
-    async fn capture_good(&self) -> Result<Vec<u8>, TrainError> {
-        let bytes = self.capture().await?;
-        match checkpoint::first_bad(&bytes).filter(|_| self.problem.config.finite_check) {
-            None => Ok(bytes),
-            Some(name) => {
-                let step = self.progress.step;
-                let what = format!("`{name}` has a number that is not finite after step {step}");
-                Err(TrainError::Diverged { step, what, cause: String::new() })
-            }
-        }
     }
 
     /// Trains until the run's end or an interruption, keeping `last.safetensors` after every epoch and `best.safetensors`
@@ -359,7 +267,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// How many weights of each layer the update that ends `step` keeps and grows.
-    fn write_wanted(&self, step: usize) {
+    pub(super) fn write_wanted(&self, step: usize) {
         let plan = &self.problem.plan;
         let death_rate = self.problem.death_rate(step);
         let wanted = plan
@@ -438,7 +346,7 @@ impl<'a> Trainer<'a> {
             }
             Some(Waiting::Counters { read, update, step, epoch, death_rate }) => {
                 let counters: Vec<Counters> = bytemuck::pod_collect_to_vec(&self.machine.finish(read).await?);
-                let line = self.exploration_line((update, step, epoch), death_rate, &counters);
+                let line = exploration::line(self.problem, (update, step, epoch), death_rate, &counters);
                 self.progress.itop_rate = line.itop_rate;
                 self.progress.reliable_itop_rate = line.reliable_itop_rate;
                 folder.exploration(&line)?;
@@ -446,64 +354,6 @@ impl<'a> Trainer<'a> {
                 Ok(())
             }
         }
-    }
-
-    /// The line of update number `update` (from 1).
-    fn exploration_line(
-        &self,
-        (update, step, epoch): (usize, usize, usize),
-        death_rate: f64,
-        counters: &[Counters],
-    ) -> ExplorationLine {
-        let layers: Vec<LayerExploration> = self
-            .problem
-            .plan
-            .layers
-            .iter()
-            .zip(counters)
-            .map(|(layer, c)| {
-                let distance = |common: u32| {
-                    let (active, common) = (layer.active as f64, f64::from(common));
-                    1.0 - common / (2.0 * active - common)
-                };
-                // At the first update the young are the first set, which nothing had grown.
-                let young = if update == 1 { 0.0 } else { f64::from(c.young) };
-                let of_young = |value: f64| (young > 0.0).then(|| value / young);
-                let mut line = LayerExploration {
-                    name: layer.name.clone(),
-                    active: layer.active,
-                    maskable: layer.numel,
-                    pruned: c.pruned as usize,
-                    grown: c.grown as usize,
-                    regrown: c.regrown as usize,
-                    newly_explored: c.newly_explored as usize,
-                    explored: c.explored as usize,
-                    reliably_explored: c.reliable as usize,
-                    threshold: Some(f32::from_bits(c.threshold)),
-                    dead_outputs: c.dead_outputs as usize,
-                    dead_inputs: c.dead_inputs as usize,
-                    ages: c.ages,
-                    churn: distance(c.active + c.regrown - c.pruned),
-                    drift: distance(c.initial_kept),
-                    growth_kept: of_young(f64::from(c.young_kept)),
-                    growth_magnitude: of_young(f64::from(f32::from_bits(c.young_magnitude))),
-                };
-                if layer.sparse.is_none() {
-                    // Without zeros, what is pruned is all that can grow: the rule regrows it, and nothing moves.
-                    let pruned = prune_count(death_rate, layer.active);
-                    (line.pruned, line.grown, line.regrown) = (pruned, pruned, pruned);
-                    (line.explored, line.reliably_explored, line.threshold) = (layer.numel, layer.numel, None);
-                    (line.churn, line.drift) = (0.0, 0.0);
-                    line.ages[age_bin(update)] = layer.active as u32;
-                }
-                line
-            })
-            .collect();
-        let maskable = self.problem.maskable() as f64;
-        let rate = |of: fn(&LayerExploration) -> usize| layers.iter().map(of).sum::<usize>() as f64 / maskable;
-        let itop_rate = rate(|layer| layer.explored);
-        let reliable_itop_rate = rate(|layer| layer.reliably_explored);
-        ExplorationLine { step, epoch, death_rate, layers, itop_rate, reliable_itop_rate }
     }
 
     async fn drain(&mut self, folder: &mut RunFolder, listener: &mut dyn Listener) -> Result<(), TrainError> {
@@ -641,44 +491,5 @@ impl<'a> Trainer<'a> {
         };
         folder.summary(&summary)?;
         Ok(summary)
-    }
-
-    /// Runs `count` steps (from 1 to [`METRIC_SLOTS`]) and waits for them; seconds a step, and of them the host's.
-    pub fn time_steps(&mut self, count: usize) -> Result<(f64, f64), TrainError> {
-        let host = self.progress.seconds_host;
-        let start = Instant::now();
-        let count = count.clamp(1, METRIC_SLOTS);
-        for _ in 0..count {
-            self.step();
-        }
-        self.machine.wait(None)?;
-        self.unread.clear();
-        let seconds = start.elapsed().as_secs_f64();
-        Ok((seconds / count as f64, (self.progress.seconds_host - host) / count as f64))
-    }
-
-    /// Runs a step that ends with a topology update; seconds until its counters are here.
-    pub async fn time_update(&mut self) -> Result<f64, TrainError> {
-        let start = Instant::now();
-        self.write_wanted(self.progress.step.max(1));
-        self.machine.submit(&self.update);
-        self.machine.read::<u8>(self.problem.plan.counters).await?;
-        Ok(start.elapsed().as_secs_f64())
-    }
-
-    /// The training step with every pass timed, in milliseconds; true: by GPU timestamps.
-    pub async fn profile(&mut self) -> Result<(Vec<(String, f64)>, bool), TrainError> {
-        Ok(self.machine.profile(&self.train).await?)
-    }
-
-    /// A step that ends with a topology update, every pass timed; empty without growth.
-    pub async fn profile_update(&mut self) -> Result<(Vec<(String, f64)>, bool), TrainError> {
-        self.write_wanted(self.progress.step.max(1));
-        Ok(self.machine.profile(&self.update).await?)
-    }
-
-    /// Passes a training step has.
-    pub fn passes(&self) -> usize {
-        self.train.len()
     }
 }

@@ -58,12 +58,25 @@ impl Bench {
         slice
     }
 
-    /// Runs `passes` once.
-    pub fn run(self, passes: &[Pass]) -> Ran {
-        let mut machine = pollster::block_on(Machine::new(gpu(), &self.buffers)).unwrap();
+    fn machine(&self) -> Machine {
+        let machine = pollster::block_on(Machine::new(gpu(), &self.buffers)).unwrap();
         for (slice, bytes) in &self.uploads {
             machine.write(*slice, bytes);
         }
+        machine
+    }
+
+    /// The first of `passes` that writes a number that is not finite.
+    pub fn first_bad(self, passes: &[Pass]) -> Option<String> {
+        let mut machine = self.machine();
+        let (program, findings) = machine.prepare_checked(passes).unwrap_or_else(|error| panic!("{error}"));
+        machine.submit(&program);
+        pollster::block_on(machine.first_bad(&findings)).unwrap()
+    }
+
+    /// Runs `passes` once.
+    pub fn run(self, passes: &[Pass]) -> Ran {
+        let mut machine = self.machine();
         let program = machine.prepare(passes, |_| ()).unwrap_or_else(|error| panic!("{error}"));
         machine.submit(&program);
         Ran { machine }

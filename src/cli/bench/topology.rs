@@ -11,6 +11,7 @@ use crate::cli::tuning::TuningArgs;
 use crate::cli::{Failure, GpuArgs};
 use crate::data;
 use crate::ops::Storage;
+use crate::plan::Growth;
 use crate::train::Trainer;
 
 #[derive(Args)]
@@ -92,7 +93,10 @@ pub fn run(args: &TopologyArgs) -> Result<(), Failure> {
             let ms = |passes: &serde_json::Map<String, serde_json::Value>, name: &str| {
                 passes.get(name).and_then(serde_json::Value::as_f64).unwrap_or_default()
             };
-            let gradient: f64 = GRADIENT.iter().map(|name| ms(&update, name) - ms(&plain, name)).sum();
+            let gradient: f64 = match problem.config.method.growth() {
+                Some(Growth::Gradient) => GRADIENT.iter().map(|name| ms(&update, name) - ms(&plain, name)).sum(),
+                _ => 0.0,
+            };
             let between = args.delta_t.max(1) as f64 * step_ms;
             let extra = update_step_ms - step_ms;
             rows.push(Row {

@@ -1,0 +1,63 @@
+//! From a topology update's counters to its line in the run folder.
+
+use super::problem::Problem;
+use super::run_folder::{ExplorationLine, LayerExploration};
+use crate::ops::topology::{Counters, age_bin};
+use crate::sparsity::prune_count;
+
+/// The line of `exploration.jsonl` about update number `update` (from 1), from what the GPU counted in each layer.
+pub(super) fn line(
+    problem: &Problem,
+    (update, step, epoch): (usize, usize, usize),
+    death_rate: f64,
+    counters: &[Counters],
+) -> ExplorationLine {
+    let layers: Vec<LayerExploration> = problem
+        .plan
+        .layers
+        .iter()
+        .zip(counters)
+        .map(|(layer, c)| {
+            let distance = |common: u32| {
+                let (active, common) = (layer.active as f64, f64::from(common));
+                1.0 - common / (2.0 * active - common)
+            };
+            // At the first update the young are the first set, which nothing had grown.
+            let young = if update == 1 { 0.0 } else { f64::from(c.young) };
+            let of_young = |value: f64| (young > 0.0).then(|| value / young);
+            let mut line = LayerExploration {
+                name: layer.name.clone(),
+                active: layer.active,
+                maskable: layer.numel,
+                pruned: c.pruned as usize,
+                grown: c.grown as usize,
+                regrown: c.regrown as usize,
+                newly_explored: c.newly_explored as usize,
+                explored: c.explored as usize,
+                reliably_explored: c.reliable as usize,
+                threshold: Some(f32::from_bits(c.threshold)),
+                dead_outputs: c.dead_outputs as usize,
+                dead_inputs: c.dead_inputs as usize,
+                ages: c.ages,
+                churn: distance(c.active + c.regrown - c.pruned),
+                drift: distance(c.initial_kept),
+                growth_kept: of_young(f64::from(c.young_kept)),
+                growth_magnitude: of_young(f64::from(f32::from_bits(c.young_magnitude))),
+            };
+            if layer.sparse.is_none() {
+                // Without zeros, what is pruned is all that can grow: the rule regrows it, and nothing moves.
+                let pruned = prune_count(death_rate, layer.active);
+                (line.pruned, line.grown, line.regrown) = (pruned, pruned, pruned);
+                (line.explored, line.reliably_explored, line.threshold) = (layer.numel, layer.numel, None);
+                (line.churn, line.drift) = (0.0, 0.0);
+                line.ages[age_bin(update)] = layer.active as u32;
+            }
+            line
+        })
+        .collect();
+    let maskable = problem.maskable() as f64;
+    let rate = |of: fn(&LayerExploration) -> usize| layers.iter().map(of).sum::<usize>() as f64 / maskable;
+    let itop_rate = rate(|layer| layer.explored);
+    let reliable_itop_rate = rate(|layer| layer.reliably_explored);
+    ExplorationLine { step, epoch, death_rate, layers, itop_rate, reliable_itop_rate }
+}

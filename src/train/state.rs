@@ -1,0 +1,99 @@
+//! A run's state on the GPU: its start, its checkpoints, going on.
+
+use std::path::Path;
+
+use super::checkpoint::{self, CheckpointError, Progress};
+use super::run_folder::{RunFolder, SCHEMA};
+use super::trainer::{BEST, LAST, TrainError, Trainer};
+
+impl Trainer<'_> {
+    /// Puts the initial weights and sets on the GPU.
+    pub fn initialise(&mut self) {
+        self.forget();
+        let plan = &self.problem.plan;
+        for entry in checkpoint::entries(plan, &self.problem.graph) {
+            self.machine.write(entry.slice, &vec![0u8; entry.slice.bytes as usize]);
+        }
+        let initial = self.problem.initial();
+        for (slot, values) in plan.params.iter().zip(&initial.values) {
+            self.machine.write(slot.value, values);
+        }
+        for (layer, bits) in plan.layers.iter().zip(&initial.active) {
+            if let Some(sparse) = &layer.sparse {
+                self.machine.write(sparse.active, bits);
+                self.machine.write(sparse.explored, bits);
+                self.machine.write(sparse.initial, bits);
+            }
+        }
+        for running in &plan.running {
+            let channels = running.bytes as usize / 8;
+            self.machine.write(*running, &[vec![0.0f32; channels], vec![1.0; channels]].concat());
+        }
+        self.machine.submit(&self.index);
+        let start = self.problem.active() as f64 / self.problem.maskable() as f64;
+        self.progress = Progress {
+            schema: SCHEMA,
+            itop_rate: start,
+            reliable_itop_rate: self.problem.reliable_without_updates(),
+            ..Progress::default()
+        };
+    }
+
+    /// Goes on with the run in `folder`: at its last checkpoint (true), or at the start if it was stopped before its first.
+    pub fn resume(&mut self, folder: &mut RunFolder) -> Result<bool, TrainError> {
+        let kept = self.return_to_last(folder)?;
+        let epochs = folder.epochs_logged()?;
+        // The first checkpoint follows the first epoch's line: with more of them it was there, and has been taken away.
+        if !kept && epochs > 1 {
+            let message =
+                format!("it is missing, and {epochs} epochs were done; copy {BEST} there to go on from the best");
+            return Err(CheckpointError::Read { path: folder.path().join(LAST), message }.into());
+        }
+        folder.rewind(self.progress.step)?;
+        Ok(kept)
+    }
+
+    /// Puts the state of the last checkpoint on the GPU, or the first state if there is none (false).
+    pub(super) fn return_to_last(&mut self, folder: &RunFolder) -> Result<bool, TrainError> {
+        let last = folder.path().join(LAST);
+        let kept = last.exists();
+        if kept {
+            self.restore(&last)?;
+        } else {
+            self.initialise();
+        }
+        Ok(kept)
+    }
+
+    /// Puts a checkpoint's state on the GPU.
+    pub fn restore(&mut self, path: &Path) -> Result<(), TrainError> {
+        self.forget();
+        self.progress = checkpoint::restore(&self.machine, &self.problem.plan, &self.problem.graph, path)?;
+        let (step, steps) = (self.progress.step, self.problem.total_steps());
+        if step > steps {
+            let message = format!("it stands at step {step}, and the run has {steps}");
+            return Err(CheckpointError::Mismatch { path: path.into(), message }.into());
+        }
+        self.machine.submit(&self.index);
+        Ok(())
+    }
+
+    /// The whole state as a checkpoint's bytes.
+    pub async fn capture(&self) -> Result<Vec<u8>, TrainError> {
+        let (plan, graph) = (&self.problem.plan, &self.problem.graph);
+        Ok(checkpoint::capture(&self.machine, plan, graph, &self.progress).await?)
+    }
+
+    /// The same, unless a number in it is not finite (a ReLU can hide that from the loss).
+    pub(super) async fn capture_good(&self) -> Result<Vec<u8>, TrainError> {
+        let bytes = self.capture().await?;
+        match checkpoint::first_bad(&bytes).filter(|_| self.problem.config.finite_check) {
+            None => Ok(bytes),
+            Some(name) => {
+                let step = self.progress.step;
+                let what = format!("`{name}` has a number that is not finite after step {step}");
+                Err(TrainError::Diverged { step, what, cause: String::new() })
+            }
+        }
+    }
+}
