@@ -6,9 +6,9 @@ mod toy;
 
 use std::cell::RefCell;
 
-use itop::gpu::{Gpu, GpuError};
+use itop::gpu::{Gpu, GpuError, GpuOptions};
 use itop::train::run_folder::{MetricLine, RunFolder};
-use itop::train::{Config, End, Listener, Method, Problem, Trainer};
+use itop::train::{Config, End, Listener, Method, Problem, TrainError, Trainer};
 
 /// Five steps an epoch.
 fn config(epochs: usize) -> Config {
@@ -69,6 +69,25 @@ fn a_lost_device_costs_nothing_but_time() {
     let (end, state, devices) = run(config(4), &[3, 12]);
     assert_eq!((end, devices), (Ok(End::Finished), 3));
     assert!(state == undisturbed, "the run came out differently");
+}
+
+/// Only where the driver says how much memory there is.
+#[test]
+fn without_room_the_batch_that_fits_is_named() {
+    let gpu = common::open_with(GpuOptions { memory_percent: 1, ..GpuOptions::default() });
+    if gpu.summary.backend != "vulkan" {
+        return;
+    }
+    let dataset = toy::in_memory(600);
+    let config = Config { model: "resnet18".into(), batch_size: 384, ..Config::default() };
+    let start = |batch_size: usize| {
+        let config = Config { batch_size, ..config.clone() };
+        let problem = Problem::new(config, &dataset, &gpu).unwrap();
+        pollster::block_on(Trainer::new(gpu.clone(), &problem, &dataset, &mut ())).map(|_| ())
+    };
+    let Err(TrainError::NoRoom { fits, total, .. }) = start(384) else { panic!("a hundredth was enough") };
+    assert!(fits > 0 && fits < 384 && total > 1 << 30, "{fits} of 384, {total} bytes");
+    start(fits).unwrap();
 }
 
 #[test]

@@ -46,7 +46,9 @@ impl Failure {
         match error {
             TrainError::Problem(_) | TrainError::Folder(_) | TrainError::Checkpoint(_) => Self::input(error),
             // Too large for the adapter: nothing has been written yet.
-            TrainError::Gpu(GpuError::OutOfMemory { .. } | GpuError::Limit { .. }) => Self::input(error),
+            TrainError::NoRoom { .. } | TrainError::Gpu(GpuError::OutOfMemory { .. } | GpuError::Limit { .. }) => {
+                Self::input(error)
+            }
             TrainError::Gpu(_) | TrainError::Diverged { .. } => Self::run(error),
         }
     }

@@ -56,6 +56,9 @@ struct GpuArgs {
     /// Buffer limits: the adapter's own, or what every WebGPU implementation offers
     #[arg(long, value_enum, default_value = "adapter")]
     limits: Limits,
+    /// The most of the adapter's free memory to take, in percent, where the driver says how much there is
+    #[arg(long, value_name = "PERCENT", default_value = "95", value_parser = clap::value_parser!(u8).range(1..=100))]
+    gpu_memory: u8,
     /// Keep the bounds checks in shaders that are else left out
     #[arg(long, hide = true)]
     checked_shaders: bool,
@@ -74,7 +77,12 @@ impl GpuArgs {
             Limits::Adapter => LimitChoice::Adapter,
             Limits::Webgpu => LimitChoice::WebGpu,
         };
-        GpuOptions { adapter: self.adapter.clone(), limits, checked_shaders: self.checked_shaders }
+        GpuOptions {
+            adapter: self.adapter.clone(),
+            limits,
+            checked_shaders: self.checked_shaders,
+            memory_percent: self.gpu_memory,
+        }
     }
 
     /// Opens the adapter and says so in line 1.

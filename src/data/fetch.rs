@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use md5::{Digest, Md5};
+use sha2::Sha256;
 use thiserror::Error;
 
 use super::known::{self, Known};
@@ -28,11 +29,14 @@ pub enum FetchError {
     Unknown(String),
     #[error(
         "cannot fetch {url}: {message}. What came so far is kept, and the same command goes on with it. By hand: download \
-         the file elsewhere, check that its MD5 is {md5}, and put it, packed or unpacked, into `{}`", .root.display()
+         the file elsewhere, check that its SHA-256 is {sha256} (MD5, as published: {md5}), and put it, packed or unpacked, \
+         into `{}`", .root.display()
     )]
-    Failed { url: String, message: String, md5: &'static str, root: PathBuf },
-    #[error("{url} gave a file with the MD5 {found} instead of {wanted}; it was dropped. Try again, or another --from")]
-    Checksum { url: String, found: String, wanted: &'static str },
+    Failed { url: String, message: String, md5: &'static str, sha256: &'static str, root: PathBuf },
+    #[error(
+        "{url} gave a file with the {hash} {found} instead of {wanted}; it was dropped. Try again, or another --from"
+    )]
+    Checksum { url: String, hash: &'static str, found: String, wanted: &'static str },
     #[error("cannot {action} `{}`: {source}", .path.display())]
     Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error(transparent)]
@@ -71,16 +75,21 @@ fn fetch_into(known: &Known, base: &str, root: &Path, silence: Duration, heard: 
         .timeout_recv_response(Some(silence))
         .timeout_per_read(Some(silence));
     let agent = secured(config).build().into();
-    let failed = |message| FetchError::Failed { url: url.clone(), message, md5: known.md5, root: root.to_path_buf() };
+    let failed = |message| {
+        let Known { md5, sha256, .. } = *known;
+        FetchError::Failed { url: url.clone(), message, md5, sha256, root: root.to_path_buf() }
+    };
     download(&agent, &url, &part, heard).map_err(|stop| match stop {
         Stop::Final(message) | Stop::Retry(message) => failed(message),
         Stop::Disk(source) => io_error("write", &part)(source),
     })?;
 
-    let found = md5_of(&part).map_err(io_error("read", &part))?;
-    if found != known.md5 {
-        fs::remove_file(&part).map_err(io_error("remove", &part))?;
-        return Err(FetchError::Checksum { url, found, wanted: known.md5 });
+    let [md5, sha256] = hashes(&part).map_err(io_error("read", &part))?;
+    for (hash, found, wanted) in [("MD5", md5, known.md5), ("SHA-256", sha256, known.sha256)] {
+        if found != wanted {
+            fs::remove_file(&part).map_err(io_error("remove", &part))?;
+            return Err(FetchError::Checksum { url, hash, found, wanted });
+        }
     }
     unpack(&part, &folder)?;
     fs::remove_file(&part).map_err(io_error("remove", &part))?;
@@ -181,14 +190,22 @@ fn range_start<B>(response: &ureq::http::Response<B>) -> Option<u64> {
     range.strip_prefix("bytes ")?.split('-').next()?.parse().ok()
 }
 
-fn md5_of(path: &Path) -> io::Result<String> {
-    let (mut file, mut hash, mut buffer) = (File::open(path)?, Md5::new(), vec![0; 64 << 10]);
+/// MD5 (what is published) and SHA-256 (what nobody forges) of a file.
+fn hashes(path: &Path) -> io::Result<[String; 2]> {
+    let (mut file, mut md5, mut sha256, mut buffer) = (File::open(path)?, Md5::new(), Sha256::new(), vec![0; 64 << 10]);
     loop {
         match file.read(&mut buffer)? {
-            0 => return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
-            count => hash.update(&buffer[..count]),
+            0 => return Ok([hex(&md5.finalize()), hex(&sha256.finalize())]),
+            count => {
+                md5.update(&buffer[..count]);
+                sha256.update(&buffer[..count]);
+            }
         }
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Writes the files of the archive into a new folder, which gets its name when all of them are there and can be read.

@@ -90,20 +90,28 @@ fn serve(bytes: Vec<u8>, answers: Vec<Answer>) -> (String, JoinHandle<Vec<String
     (base, server)
 }
 
+/// A data set whose archive is [`packed`].
+fn known_as_packed() -> Known {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), packed()).unwrap();
+    let [md5, sha256] = hashes(file.path()).unwrap().map(|hash| &*hash.leak());
+    let mut known = *known::named("cifar100").unwrap();
+    (known.md5, known.sha256) = (md5, sha256);
+    known
+}
+
 /// Fetches from a server that answers so, into `root`.
 fn try_fetch(root: &Path, answers: Vec<Answer>) -> (Result<PathBuf, FetchError>, Vec<String>) {
-    let bytes = packed();
-    let mut hash = Md5::new();
-    hash.update(&bytes);
-    let md5: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut known = *known::named("cifar100").unwrap();
-    known.md5 = md5.leak();
+    try_fetch_as(&known_as_packed(), root, answers)
+}
+
+fn try_fetch_as(known: &Known, root: &Path, answers: Vec<Answer>) -> (Result<PathBuf, FetchError>, Vec<String>) {
     // Only a server that falls silent is given up soon: a busy machine is slow too.
     let stalls = answers.iter().any(|answer| matches!(answer, Answer::Stall(_)));
     let silence = if stalls { Duration::from_millis(300) } else { SILENCE };
-    let (base, server) = serve(bytes, answers);
+    let (base, server) = serve(packed(), answers);
     let mut last = (0, None);
-    let done = fetch_into(&known, &base, root, silence, &mut |at, total| last = (at, total));
+    let done = fetch_into(known, &base, root, silence, &mut |at, total| last = (at, total));
     if done.is_ok() && last.0 > 0 {
         assert_eq!(Some(last.0), last.1, "the progress ends at the end");
     }
@@ -153,6 +161,23 @@ fn a_corrupt_file_is_dropped_and_fetched_anew() {
     assert!(try_fetch(place.path(), vec![]).0.is_ok_and(|folder| folder.exists()));
 }
 
+/// MD5 can be forged: a file that only has that is not taken.
+#[test]
+fn both_hashes_count() {
+    let place = tempfile::tempdir().unwrap();
+    let mut known = known_as_packed();
+    known.sha256 = known::named("cifar10").unwrap().sha256;
+    let (done, _) = try_fetch_as(&known, place.path(), vec![Answer::Whole]);
+    let message = done.unwrap_err().to_string();
+    assert!(message.contains("SHA-256") && message.contains(known.sha256), "{message}");
+    assert!(names(place.path()).is_empty());
+    // "abc", FIPS 180-4 and RFC 1321.
+    let file = place.path().join("abc");
+    fs::write(&file, "abc").unwrap();
+    let abc = hashes(&file).unwrap();
+    assert!(abc[0].starts_with("900150983cd24fb0") && abc[1].starts_with("ba7816bf8f01cfea"), "{abc:?}");
+}
+
 #[test]
 fn an_interrupted_download_is_gone_on_with() {
     let place = tempfile::tempdir().unwrap();
@@ -173,7 +198,7 @@ fn without_a_network_the_way_by_hand_is_told() {
     let known = known::named("cifar10").unwrap();
     let base = format!("http://127.0.0.1:{port}");
     let message = fetch_into(known, &base, place.path(), SILENCE, &mut |_, _| ()).unwrap_err().to_string();
-    for words in ["cifar-10-binary.tar.gz", "By hand", known.md5] {
+    for words in ["cifar-10-binary.tar.gz", "By hand", known.md5, known.sha256] {
         assert!(message.contains(words), "{message}");
     }
     assert!(matches!(fetch("sample", HOME, &mut |_, _| ()), Err(FetchError::Unknown(_))));

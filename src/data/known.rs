@@ -17,6 +17,9 @@ pub(super) struct Known {
     /// Of the archive, as published.
     #[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "nothing is fetched in a browser"))]
     pub(super) md5: &'static str,
+    /// Of the same file, as those who pin it have found it.
+    #[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "nothing is fetched in a browser"))]
+    pub(super) sha256: &'static str,
     /// Train and test images.
     images: (usize, usize),
     mean: [f32; 3],
@@ -31,6 +34,7 @@ const KNOWN: [Known; 2] = [
         folder: "cifar-10-batches-bin",
         archive: "cifar-10-binary.tar.gz",
         md5: "c32a1d4ab5d03f1284b67883e8d87530",
+        sha256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
         images: (50_000, 10_000),
         mean: [0.4914, 0.4822, 0.4465],
         std: [0.2023, 0.1994, 0.2010],
@@ -41,6 +45,7 @@ const KNOWN: [Known; 2] = [
         folder: "cifar-100-binary",
         archive: "cifar-100-binary.tar.gz",
         md5: "03b5dce01913d631647c71ecec9e9cb8",
+        sha256: "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
         images: (50_000, 10_000),
         mean: [0.50708, 0.48655, 0.44092],
         std: [0.26733, 0.25644, 0.27615],

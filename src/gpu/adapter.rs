@@ -1,6 +1,6 @@
 //! Which GPUs there are, and which one a run uses.
 
-use super::GpuError;
+use super::{GpuError, GpuOptions, LimitChoice};
 
 /// One way to reach one GPU: the same card through Vulkan and through GL is two adapters.
 #[derive(Clone, Debug)]
@@ -76,16 +76,17 @@ fn rank(summary: &AdapterSummary) -> (u8, u8) {
     (kind, u8::from(summary.backend == "gl"))
 }
 
-fn instance(strict: bool) -> wgpu::Instance {
+fn instance(options: &GpuOptions) -> wgpu::Instance {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
-    if strict {
+    descriptor.memory_budget_thresholds.for_resource_creation = Some(options.memory_percent);
+    if options.limits == LimitChoice::WebGpu {
         descriptor.flags |= wgpu::InstanceFlags::STRICT_WEBGPU_COMPLIANCE;
     }
     wgpu::Instance::new(descriptor)
 }
 
-async fn adapters(strict: bool) -> Vec<(AdapterSummary, wgpu::Adapter)> {
-    let all = instance(strict).enumerate_adapters(wgpu::Backends::all()).await;
+async fn adapters(options: &GpuOptions) -> Vec<(AdapterSummary, wgpu::Adapter)> {
+    let all = instance(options).enumerate_adapters(wgpu::Backends::all()).await;
     let mut found: Vec<_> = all
         .into_iter()
         .filter(|adapter| {
@@ -103,12 +104,13 @@ async fn adapters(strict: bool) -> Vec<(AdapterSummary, wgpu::Adapter)> {
 
 /// Every adapter that can run compute shaders, the one that `auto` takes first.
 pub async fn list() -> Vec<AdapterSummary> {
-    adapters(false).await.into_iter().map(|(summary, _)| summary).collect()
+    adapters(&GpuOptions::default()).await.into_iter().map(|(summary, _)| summary).collect()
 }
 
-/// The adapter that `wanted` names: `auto`, a backend, an index of [`list`], or part of a name (case ignored).
-pub(super) async fn choose(wanted: &str, strict: bool) -> Result<(AdapterSummary, wgpu::Adapter), GpuError> {
-    let mut found = adapters(strict).await;
+/// The adapter that the options name: `auto`, a backend, an index of [`list`], or part of a name (case ignored).
+pub(super) async fn choose(options: &GpuOptions) -> Result<(AdapterSummary, wgpu::Adapter), GpuError> {
+    let wanted = &options.adapter;
+    let mut found = adapters(options).await;
     if found.is_empty() {
         return Err(GpuError::NoAdapter);
     }

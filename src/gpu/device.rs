@@ -22,11 +22,14 @@ pub struct GpuOptions {
     pub limits: LimitChoice,
     /// Keep the bounds, loop and division checks in shaders that release builds leave out.
     pub checked_shaders: bool,
+    /// The most of the adapter's free memory that may be taken, in percent, where the driver says how much there is
+    /// (Vulkan with `VK_EXT_memory_budget`, DX12): beyond it a driver moves buffers to slow memory without a word.
+    pub memory_percent: u8,
 }
 
 impl Default for GpuOptions {
     fn default() -> Self {
-        Self { adapter: "auto".into(), limits: LimitChoice::Adapter, checked_shaders: false }
+        Self { adapter: "auto".into(), limits: LimitChoice::Adapter, checked_shaders: false, memory_percent: 95 }
     }
 }
 
@@ -55,7 +58,7 @@ impl Gpu {
     /// Opens the adapter that `options` name, with exactly the limits and features the kernels use.
     pub async fn open(options: &GpuOptions) -> Result<Self, GpuError> {
         let strict = options.limits == LimitChoice::WebGpu;
-        let (summary, adapter) = adapter::choose(&options.adapter, strict).await?;
+        let (summary, adapter) = adapter::choose(options).await?;
         let limits = required_limits(&summary, &adapter.limits(), options.limits)?;
         let timestamps = adapter.features() & wgpu::Features::TIMESTAMP_QUERY;
         // Nothing beyond WebGPU where a browser's limits are wanted.

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::{Augment, Config, ConfigError, Method};
 use crate::data::{Dataset, Split};
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, Machine};
 use crate::model::cost::{self, DenseGradient};
 use crate::model::{self, Graph, ModelError, ParamKind, Shape};
 use crate::ops::augment::PAD;
@@ -107,6 +107,22 @@ impl Problem {
             None => error.into(),
         })?;
         Ok(Self { config, graph, split, densities, tuning, plan })
+    }
+
+    /// The largest batch, below the configured one, for which the GPU has room right now: found by trying.
+    pub async fn batch_with_room(&self, dataset: &Dataset, gpu: &Gpu) -> Option<usize> {
+        let mut search = Batches::below(self.config.batch_size);
+        while let Some(batch) = search.next() {
+            let config = Config { batch_size: batch, ..self.config.clone() };
+            let fits = match Self::with_tuning(config, dataset, gpu, self.tuning.clone()) {
+                Ok(problem) => Machine::new(gpu.clone(), &problem.plan.buffers).await.is_ok(),
+                Err(_) => false,
+            };
+            search.tried(batch, fits);
+            // What was tried is gone when the device has noticed.
+            gpu.device.poll(wgpu::PollType::Wait { submission_index: None, timeout: None }).ok();
+        }
+        search.found()
     }
 
     /// Steps of an epoch; the last may be short.
@@ -263,15 +279,38 @@ impl Problem {
     }
 }
 
+/// The search for the largest batch that fits.
+struct Batches {
+    most: usize,
+    too_many: usize,
+}
+
+impl Batches {
+    fn below(too_many: usize) -> Self {
+        Self { most: 0, too_many }
+    }
+
+    /// The next to try.
+    fn next(&self) -> Option<usize> {
+        (self.too_many - self.most > 1).then(|| self.most + (self.too_many - self.most) / 2)
+    }
+
+    fn tried(&mut self, batch: usize, fits: bool) {
+        *(if fits { &mut self.most } else { &mut self.too_many }) = batch;
+    }
+
+    fn found(&self) -> Option<usize> {
+        (self.most > 0).then_some(self.most)
+    }
+}
+
 /// The largest batch, below the one that `input` has, that can be planned.
 fn batch_that_fits(input: &PlanInput) -> Option<usize> {
-    let fits = |batch: usize| Plan::compile(&PlanInput { batch, ..input.clone() }).is_ok();
-    let (mut most, mut too_many) = (0, input.batch);
-    while too_many - most > 1 {
-        let between = most + (too_many - most) / 2;
-        *(if fits(between) { &mut most } else { &mut too_many }) = between;
+    let mut search = Batches::below(input.batch);
+    while let Some(batch) = search.next() {
+        search.tried(batch, Plan::compile(&PlanInput { batch, ..input.clone() }).is_ok());
     }
-    (most > 0).then_some(most)
+    search.found()
 }
 
 /// The `active` of `numel` positions with the largest random keys (of equals the lower first), as a bitset.

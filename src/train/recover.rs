@@ -47,7 +47,9 @@ impl Trainer<'_> {
             TrainError::Gpu(_) | TrainError::Checkpoint(CheckpointError::Gpu(_)) | TrainError::Diverged { .. } => {
                 self.machine.gpu.lost().is_some()
             }
-            TrainError::Problem(_) | TrainError::Folder(_) | TrainError::Checkpoint(_) => false,
+            TrainError::NoRoom { .. } | TrainError::Problem(_) | TrainError::Folder(_) | TrainError::Checkpoint(_) => {
+                false
+            }
         }
     }
 }

@@ -33,6 +33,8 @@ pub enum TrainError {
     Folder(#[from] FolderError),
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    #[error("out of GPU memory at {what}, of {total} in all: --batch-size {fits} is the largest that fits now")]
+    NoRoom { what: String, total: u64, fits: usize },
     #[error("{what}{cause}: lower `lr`, or look at the last steps in metrics.jsonl")]
     Diverged {
         step: usize,
@@ -120,7 +122,13 @@ impl<'a> Trainer<'a> {
         listener: &mut dyn Listener,
     ) -> Result<Self, TrainError> {
         let plan = &problem.plan;
-        let mut machine = Machine::new(gpu, &plan.buffers).await?;
+        let mut machine = match Machine::new(gpu.clone(), &plan.buffers).await {
+            Err(GpuError::OutOfMemory { what }) => match problem.batch_with_room(dataset, &gpu).await {
+                Some(fits) => return Err(TrainError::NoRoom { what, total: plan.buffers.total_bytes(), fits }),
+                None => return Err(GpuError::OutOfMemory { what }.into()),
+            },
+            machine => machine?,
+        };
         let (train, update) = (plan.step(&plan.train), plan.step(&plan.update));
         let eval = [std::slice::from_ref(&plan.fetch_eval), &plan.eval].concat();
         let total = train.len() + update.len() + eval.len() + plan.index.len();

@@ -11,10 +11,15 @@ use itop::ops::{StepParams, Tuning};
 
 /// A device of its own.
 pub fn open() -> Gpu {
+    open_with(GpuOptions::default())
+}
+
+/// The same with more to say.
+pub fn open_with(options: GpuOptions) -> Gpu {
     let var = |name| std::env::var(name).unwrap_or_default();
     let adapter = Some(var("ITOP_TEST_ADAPTER")).filter(|name| !name.is_empty()).unwrap_or("auto".into());
     let limits = if var("ITOP_TEST_LIMITS") == "webgpu" { LimitChoice::WebGpu } else { LimitChoice::Adapter };
-    let options = GpuOptions { adapter, limits, checked_shaders: var("ITOP_TEST_SHADERS") == "checked" };
+    let options = GpuOptions { adapter, limits, checked_shaders: var("ITOP_TEST_SHADERS") == "checked", ..options };
     pollster::block_on(Gpu::open(&options)).expect("the tests need an adapter: see `make setup`")
 }
 
