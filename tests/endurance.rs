@@ -71,23 +71,27 @@ fn a_lost_device_costs_nothing_but_time() {
     assert!(state == undisturbed, "the run came out differently");
 }
 
-/// Only where the driver says how much memory there is.
+/// Where the buffers do not fit, a batch is named whose buffers do.
 #[test]
 fn without_room_the_batch_that_fits_is_named() {
-    let gpu = common::open_with(GpuOptions { memory_percent: 1, ..GpuOptions::default() });
-    if gpu.summary.backend != "vulkan" {
-        return;
-    }
-    let dataset = toy::in_memory(600);
-    let config = Config { model: "resnet18".into(), batch_size: 384, ..Config::default() };
-    let start = |batch_size: usize| {
-        let config = Config { batch_size, ..config.clone() };
-        let problem = Problem::new(config, &dataset, &gpu).unwrap();
-        pollster::block_on(Trainer::new(gpu.clone(), &problem, &dataset, &mut ())).map(|_| ())
+    let dataset = toy::in_memory(100);
+    let gpu = common::open_with(GpuOptions { memory: Some(20 << 20), ..GpuOptions::default() });
+    let problem = |batch_size: usize| {
+        let config = Config { model: "resnet8".into(), batch_size, ..Config::default() };
+        Problem::new(config, &dataset, &gpu).unwrap()
     };
-    let Err(TrainError::NoRoom { fits, total, .. }) = start(384) else { panic!("a hundredth was enough") };
-    assert!(fits > 0 && fits < 384 && total > 1 << 30, "{fits} of 384, {total} bytes");
+    let bytes = |batch: usize| problem(batch).plan.buffers.total_bytes();
+    let start =
+        |batch: usize| pollster::block_on(Trainer::new(gpu.clone(), &problem(batch), &dataset, &mut ())).map(drop);
+    let Err(TrainError::NoRoom { fits, total, .. }) = start(100) else { panic!("{} bytes had room", bytes(100)) };
+    assert_eq!(total, bytes(100));
+    assert!(bytes(fits) <= 20 << 20 && bytes(fits + 1) > 20 << 20, "{fits}");
     start(fits).unwrap();
+    // Not even one image.
+    let mut small = gpu.clone();
+    small.memory = Some(1 << 20);
+    let error = pollster::block_on(Trainer::new(small, &problem(100), &dataset, &mut ())).map(drop).unwrap_err();
+    assert!(matches!(error, TrainError::Gpu(GpuError::OutOfMemory { .. })), "{error}");
 }
 
 #[test]

@@ -56,9 +56,9 @@ struct GpuArgs {
     /// Buffer limits: the adapter's own, or what every WebGPU implementation offers
     #[arg(long, value_enum, default_value = "adapter")]
     limits: Limits,
-    /// The most of the adapter's free memory to take, in percent, where the driver says how much there is
-    #[arg(long, value_name = "PERCENT", default_value = "95", value_parser = clap::value_parser!(u8).range(1..=100))]
-    gpu_memory: u8,
+    /// The most GPU memory to take, in MiB; what does not fit is refused, with the largest batch that does
+    #[arg(long, value_name = "MIB")]
+    gpu_memory: Option<u32>,
     /// Keep the bounds checks in shaders that are else left out
     #[arg(long, hide = true)]
     checked_shaders: bool,
@@ -81,7 +81,7 @@ impl GpuArgs {
             adapter: self.adapter.clone(),
             limits,
             checked_shaders: self.checked_shaders,
-            memory_percent: self.gpu_memory,
+            memory: self.gpu_memory.map(|mib| u64::from(mib) << 20),
         }
     }
 

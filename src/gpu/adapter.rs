@@ -1,6 +1,6 @@
 //! Which GPUs there are, and which one a run uses.
 
-use super::{GpuError, GpuOptions, LimitChoice};
+use super::GpuError;
 
 /// One way to reach one GPU: the same card through Vulkan and through GL is two adapters.
 #[derive(Clone, Debug)]
@@ -76,17 +76,18 @@ fn rank(summary: &AdapterSummary) -> (u8, u8) {
     (kind, u8::from(summary.backend == "gl"))
 }
 
-fn instance(options: &GpuOptions) -> wgpu::Instance {
+fn instance(strict: bool) -> wgpu::Instance {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
-    descriptor.memory_budget_thresholds.for_resource_creation = Some(options.memory_percent);
-    if options.limits == LimitChoice::WebGpu {
+    // Beyond its budget a driver moves buffers to slow memory without a word (known of Vulkan and DX12).
+    descriptor.memory_budget_thresholds.for_resource_creation = Some(95);
+    if strict {
         descriptor.flags |= wgpu::InstanceFlags::STRICT_WEBGPU_COMPLIANCE;
     }
     wgpu::Instance::new(descriptor)
 }
 
-async fn adapters(options: &GpuOptions) -> Vec<(AdapterSummary, wgpu::Adapter)> {
-    let all = instance(options).enumerate_adapters(wgpu::Backends::all()).await;
+async fn adapters(strict: bool) -> Vec<(AdapterSummary, wgpu::Adapter)> {
+    let all = instance(strict).enumerate_adapters(wgpu::Backends::all()).await;
     let mut found: Vec<_> = all
         .into_iter()
         .filter(|adapter| {
@@ -104,13 +105,12 @@ async fn adapters(options: &GpuOptions) -> Vec<(AdapterSummary, wgpu::Adapter)> 
 
 /// Every adapter that can run compute shaders, the one that `auto` takes first.
 pub async fn list() -> Vec<AdapterSummary> {
-    adapters(&GpuOptions::default()).await.into_iter().map(|(summary, _)| summary).collect()
+    adapters(false).await.into_iter().map(|(summary, _)| summary).collect()
 }
 
-/// The adapter that the options name: `auto`, a backend, an index of [`list`], or part of a name (case ignored).
-pub(super) async fn choose(options: &GpuOptions) -> Result<(AdapterSummary, wgpu::Adapter), GpuError> {
-    let wanted = &options.adapter;
-    let mut found = adapters(options).await;
+/// The adapter that `wanted` names: `auto`, a backend, an index of [`list`], or part of a name (case ignored).
+pub(super) async fn choose(wanted: &str, strict: bool) -> Result<(AdapterSummary, wgpu::Adapter), GpuError> {
+    let mut found = adapters(strict).await;
     if found.is_empty() {
         return Err(GpuError::NoAdapter);
     }

@@ -22,14 +22,13 @@ pub struct GpuOptions {
     pub limits: LimitChoice,
     /// Keep the bounds, loop and division checks in shaders that release builds leave out.
     pub checked_shaders: bool,
-    /// The most of the adapter's free memory that may be taken, in percent, where the driver says how much there is
-    /// (Vulkan with `VK_EXT_memory_budget`, DX12): beyond it a driver moves buffers to slow memory without a word.
-    pub memory_percent: u8,
+    /// The most bytes of buffers that a plan may take; as many as there are if nothing is said.
+    pub memory: Option<u64>,
 }
 
 impl Default for GpuOptions {
     fn default() -> Self {
-        Self { adapter: "auto".into(), limits: LimitChoice::Adapter, checked_shaders: false, memory_percent: 95 }
+        Self { adapter: "auto".into(), limits: LimitChoice::Adapter, checked_shaders: false, memory: None }
     }
 }
 
@@ -41,6 +40,8 @@ pub struct Gpu {
     pub queue: wgpu::Queue,
     pub limits: wgpu::Limits,
     pub checked_shaders: bool,
+    /// The most bytes of buffers that a plan may take.
+    pub memory: Option<u64>,
     /// Nanoseconds a timestamp tick, where passes can be timed on the GPU.
     pub timestamp_period: Option<f32>,
     /// How many neighbouring lanes can always hand values round (a power of two); 0 without subgroups.
@@ -58,7 +59,7 @@ impl Gpu {
     /// Opens the adapter that `options` name, with exactly the limits and features the kernels use.
     pub async fn open(options: &GpuOptions) -> Result<Self, GpuError> {
         let strict = options.limits == LimitChoice::WebGpu;
-        let (summary, adapter) = adapter::choose(options).await?;
+        let (summary, adapter) = adapter::choose(&options.adapter, strict).await?;
         let limits = required_limits(&summary, &adapter.limits(), options.limits)?;
         let timestamps = adapter.features() & wgpu::Features::TIMESTAMP_QUERY;
         // Nothing beyond WebGPU where a browser's limits are wanted.
@@ -122,6 +123,7 @@ impl Gpu {
             queue,
             limits,
             checked_shaders: options.checked_shaders,
+            memory: options.memory,
             timestamp_period,
             shuffle_lanes,
             int64,

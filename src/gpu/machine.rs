@@ -45,6 +45,7 @@ impl Machine {
     /// Allocates every buffer of `plan`; they start as zeros.
     pub async fn new(gpu: Gpu, plan: &BufferPlan) -> Result<Self, GpuError> {
         let mut buffers = Vec::with_capacity(plan.buffers.len());
+        let mut left = gpu.memory.unwrap_or(u64::MAX);
         for spec in &plan.buffers {
             if spec.bytes > gpu.limits.max_buffer_size {
                 return Err(GpuError::Limit {
@@ -54,10 +55,12 @@ impl Machine {
                     offered: gpu.limits.max_buffer_size,
                 });
             }
+            let full = || GpuError::OutOfMemory { what: format!("buffer `{}` ({} bytes)", spec.label, spec.bytes) };
+            left = left.checked_sub(spec.bytes).ok_or_else(full)?;
             let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
             buffers.push(create(&gpu, spec));
             if scope.pop().await.is_some() {
-                return Err(GpuError::OutOfMemory { what: format!("buffer `{}` ({} bytes)", spec.label, spec.bytes) });
+                return Err(full());
             }
         }
         let labels = plan.buffers.iter().map(|spec| spec.label.clone()).collect();
