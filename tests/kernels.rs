@@ -66,6 +66,8 @@ struct ConvCase {
     density: f32,
     accumulate: bool,
     storage: Storage,
+    /// Whether a dispatch does as little as can be.
+    parts: bool,
 }
 
 fn conv_case() -> impl Strategy<Value = ConvCase> {
@@ -73,8 +75,8 @@ fn conv_case() -> impl Strategy<Value = ConvCase> {
     let shape = (1usize..12, 1usize..20, 3usize..10, 3usize..10);
     let kind = prop_oneof![Just((3, 1)), Just((3, 0)), Just((1, 0)), Just((1, 1))];
     let density = prop_oneof![Just(0.0f32), Just(0.005), 0.02f32..0.5, Just(1.0)];
-    (images, shape, kind, 1usize..3, density, any::<bool>(), storage()).prop_map(
-        |(images, (c, k, h, w), (kernel, padding), stride, density, accumulate, storage)| ConvCase {
+    (images, shape, kind, 1usize..3, density, any::<(bool, bool)>(), storage()).prop_map(
+        |(images, (c, k, h, w), (kernel, padding), stride, density, (accumulate, parts), storage)| ConvCase {
             images,
             c,
             k,
@@ -86,13 +88,14 @@ fn conv_case() -> impl Strategy<Value = ConvCase> {
             density,
             accumulate,
             storage,
+            parts,
         },
     )
 }
 
-/// Checks the candidates of a convolution: all of them, or the one of each kind that `pick` says.
-fn check_conv(case: &ConvCase, pick: Option<usize>) {
-    let &ConvCase { images, c, k, h, w, kernel, stride, padding, density, accumulate, storage } = case;
+/// Checks the candidates of a convolution: all of them, or the one of each kind that `pick` says. How many passes it took.
+fn check_conv(case: &ConvCase, pick: Option<usize>) -> usize {
+    let &ConvCase { images, c, k, h, w, kernel, stride, padding, density, accumulate, storage, parts } = case;
     let twin = reference::conv::Conv { n: images, c, h, w, k, kernel, stride, padding };
     let (out_h, out_w) = (twin.out_h(), twin.out_w());
     let halo =
@@ -116,7 +119,10 @@ fn check_conv(case: &ConvCase, pick: Option<usize>) {
     let bias = noise(5, k);
     let before = stored_noise(storage, 6, x.len());
 
-    let (tuning, mut bench) = (tuning(), Bench::default());
+    let (mut tuning, mut bench) = (tuning(), Bench::default());
+    if parts {
+        tuning.dispatch_flops = 1;
+    }
     let (input, output) = (conv.input, conv.output);
     let xs = bench.upload("x", &input.pack(&x));
     let dys = bench.upload("dy", &output.pack(&dy));
@@ -210,6 +216,20 @@ fn check_conv(case: &ConvCase, pick: Option<usize>) {
     }
     let wanted = reference::conv::grad_bias(&twin, &f64s(&dy));
     close("grad_bias", &ran.read::<f32>(bias_grad)[..k], &wanted, 1e-5);
+    passes.len()
+}
+
+/// Long passes are several dispatches: over blocks of images, output channels, groups of active weights.
+#[test]
+fn passes_in_parts() {
+    let case = |parts| {
+        let ((kernel, stride, padding), (c, k, h, w)) = ((3, 1, 1), (16, 32, 8, 8));
+        let (images, density, accumulate, storage) = (65, 0.6, true, Storage::F32);
+        ConvCase { images, c, k, h, w, kernel, stride, padding, density, accumulate, storage, parts }
+    };
+    // Of both kinds of layer two gathers of 3 blocks instead of one, and two or more parts of each weight gradient.
+    let (whole, parts) = (check_conv(&case(false), Some(0)), check_conv(&case(true), Some(0)));
+    assert!(parts >= whole + 2 * 2 * 2 + 2, "{parts} passes instead of {whole}");
 }
 
 proptest! {
@@ -444,7 +464,8 @@ fn shapes_of_the_models() {
         (32, 32, 8, 1, 1, 1, 0.1),
     ] {
         let (accumulate, storage) = (false, Storage::F32);
-        let case = ConvCase { images: 5, c, k, h, w: h, kernel, stride, padding, density, accumulate, storage };
+        let case =
+            ConvCase { images: 5, c, k, h, w: h, kernel, stride, padding, density, accumulate, storage, parts: false };
         check_conv(&case, Some(c));
     }
 }
@@ -456,7 +477,8 @@ fn every_candidate() {
     {
         let (c, k, h, w, accumulate) = (6, 12, 8, 8, true);
         let images = if storage == Storage::F32 { 8 } else { 16 };
-        let case = ConvCase { images, c, k, h, w, kernel, stride, padding, density: 0.2, accumulate, storage };
+        let case =
+            ConvCase { images, c, k, h, w, kernel, stride, padding, density: 0.2, accumulate, storage, parts: false };
         check_conv(&case, None);
     }
 }
@@ -475,6 +497,7 @@ fn one_active_weight_in_a_thousand() {
         density: 0.001,
         accumulate: false,
         storage: Storage::F32,
+        parts: false,
     };
     check_conv(&case, Some(0));
 }

@@ -143,24 +143,34 @@ impl Machine {
 
     /// Runs `program` once, after everything submitted before. Does not wait.
     pub fn submit(&self, program: &Program) -> wgpu::SubmissionIndex {
-        self.gpu.queue.submit([self.record(program)])
+        self.gpu.queue.submit(self.record(program, 1))
     }
 
-    /// The commands of `program`, to be submitted once.
-    pub fn record(&self, program: &Program) -> wgpu::CommandBuffer {
+    /// Submits what [`Machine::record`] gave, part by part: others may use the device in between.
+    pub fn submit_parts(&self, parts: Vec<wgpu::CommandBuffer>) -> Option<wgpu::SubmissionIndex> {
+        parts.into_iter().map(|part| self.gpu.queue.submit([part])).last()
+    }
+
+    /// The commands of `program` in at most `parts` parts, to be submitted once and in order.
+    pub fn record(&self, program: &Program, parts: usize) -> Vec<wgpu::CommandBuffer> {
+        let most = program.steps.len().div_ceil(parts.max(1)).max(1);
+        program.steps.chunks(most).map(|steps| self.record_steps(steps)).collect()
+    }
+
+    fn record_steps(&self, steps: &[Step]) -> wgpu::CommandBuffer {
         let mut encoder = self.encoder();
         let mut at = 0;
-        while at < program.steps.len() {
-            if let Step::Dispatch { .. } = program.steps[at] {
+        while at < steps.len() {
+            if let Step::Dispatch { .. } = steps[at] {
                 let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-                while let Some(Step::Dispatch { pipeline, group, workgroups, .. }) = program.steps.get(at) {
+                while let Some(Step::Dispatch { pipeline, group, workgroups, .. }) = steps.get(at) {
                     pass.set_pipeline(pipeline);
                     pass.set_bind_group(0, group, &[]);
                     pass.dispatch_workgroups(workgroups[0], workgroups[1], workgroups[2]);
                     at += 1;
                 }
             } else {
-                self.record_transfer(&mut encoder, &program.steps[at]);
+                self.record_transfer(&mut encoder, &steps[at]);
                 at += 1;
             }
         }

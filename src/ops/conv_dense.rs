@@ -1,12 +1,15 @@
 //! Dense convolution: for `--method dense`, for layers that have no zeros, and for the scores of gradient growth.
 //! The weight is `[out, in, kernel, kernel]`. Shaders: `conv_dense_*.wgsl`; twin: [`super::reference::conv`].
 
+use std::ops::Range;
+
+use super::conv_layer::aligned;
 use super::tuning::Tile;
 use super::{ConvLayer, WeightSum};
 use crate::gpu::{Kernel, Pass, Slice};
 
 impl ConvLayer<'_> {
-    pub(super) fn dense_forward(&self, tile: Tile, [x, weight, y]: [Slice; 3], bias: Option<Slice>) -> Pass {
+    pub(super) fn dense_forward(&self, tile: Tile, [x, weight, y]: [Slice; 3], bias: Option<Slice>) -> Vec<Pass> {
         let conv = self.conv;
         let channels = conv.output.channels;
         let (kernel, grid) = self.tiled(tile, channels, false);
@@ -19,10 +22,10 @@ impl ConvLayer<'_> {
         let mut bindings = vec![x, weight, y];
         bindings.extend(bias);
         let kernel = conv.forward_constants(kernel, tile.wide);
-        Pass::dispatch(format!("{}: forward", self.label), kernel, &bindings, grid)
+        self.gather_blocks("forward", (kernel, conv.numel()), (&bindings, 2), [&conv.input, &conv.output], grid)
     }
 
-    pub(super) fn dense_grad_input(&self, tile: Tile, [dy, weight, dx]: [Slice; 3], accumulate: bool) -> Pass {
+    pub(super) fn dense_grad_input(&self, tile: Tile, [dy, weight, dx]: [Slice; 3], accumulate: bool) -> Vec<Pass> {
         let conv = self.conv;
         let channels = conv.input.channels;
         let (kernel, grid) = self.tiled(tile, channels, true);
@@ -34,28 +37,38 @@ impl ConvLayer<'_> {
             .set("CHANNEL_STEP", conv.kernel * conv.kernel)
             .set("TERM_STEP", conv.row_length());
         let kernel = conv.backward_constants(kernel, tile.wide);
-        Pass::dispatch(format!("{}: grad_input", self.label), kernel, &[dy, weight, dx], grid)
+        let bindings = [dy, weight, dx];
+        self.gather_blocks("grad_input", (kernel, conv.numel()), (&bindings, 2), [&conv.output, &conv.input], grid)
     }
 
     /// Gradient of every position of the weight.
-    pub(super) fn dense_grad_weight(&self, how: WeightSum, [x, dy, weight_grad]: [Slice; 3]) -> Pass {
+    pub(super) fn dense_grad_weight(&self, how: WeightSum, [x, dy, weight_grad]: [Slice; 3]) -> Vec<Pass> {
         let conv = self.conv;
         let (tile, team, wide) = match how {
             WeightSum::Dense { tile, team, wide } => (tile, team, wide),
             WeightSum::Sparse { team, wide } => (1, team, wide),
         };
         let taps = (conv.kernel * conv.kernel) as u32;
-        let tiles = conv.input.channels * conv.output.channels.div_ceil(tile as usize);
-        let sums = (tiles, tile * taps);
-        let (kernel, grid) = conv.weight_kernel(self.tuning, (team, wide), "conv_dense_grad_weight", sums);
-        let kernel = kernel
-            .define("TILE", tile)
-            .define("TAPS", taps)
-            .define("KERNEL", conv.kernel as u32)
-            .set("TILES", tiles)
-            .set("IN_CHANNELS", conv.input.channels)
-            .set("OUT_CHANNELS", conv.output.channels);
-        Pass::dispatch(format!("{}: grad_weight", self.label), kernel, &[x, dy, weight_grad], grid)
+        // Of each output channel: its plane in the first block, its row of the weight.
+        let (plane, row) = (conv.output.plane_bytes(), 4 * conv.row_length() as u64);
+        let part = |channels: Range<usize>| {
+            let tiles = conv.input.channels * channels.len().div_ceil(tile as usize);
+            let sums = (tiles, tile * taps);
+            let (kernel, grid) = conv.weight_kernel(self.tuning, (team, wide), "conv_dense_grad_weight", sums);
+            let kernel = kernel
+                .define("TILE", tile)
+                .define("TAPS", taps)
+                .define("KERNEL", conv.kernel as u32)
+                .set("TILES", tiles)
+                .set("IN_CHANNELS", conv.input.channels)
+                .set("OUT_CHANNELS", channels.len());
+            let before = plane * channels.start as u64;
+            let dy = dy.part(before, dy.bytes - before);
+            let weight_grad = weight_grad.part(row * channels.start as u64, row * channels.len() as u64);
+            Pass::dispatch(format!("{}: grad_weight", self.label), kernel, &[x, dy, weight_grad], grid)
+        };
+        let unit = aligned(plane).max(aligned(row)).next_multiple_of(tile as usize);
+        self.parts(conv.numel(), conv.output.channels, unit).map(part).collect()
     }
 
     /// Gradient of a bias: the sum of dy. For sparse and dense layers alike.

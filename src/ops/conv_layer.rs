@@ -1,8 +1,10 @@
 //! A layer's convolution, whatever its weight: the three passes by any candidate.
 
+use std::ops::Range;
+
 use super::conv_sparse::SparseWeight;
-use super::{Conv, Gather, Tuning, WeightSum};
-use crate::gpu::{Pass, Slice};
+use super::{Conv, Gather, Layout, Tuning, WeightSum};
+use crate::gpu::{ALIGNMENT, Kernel, Pass, Slice};
 
 /// A convolution of a plan.
 #[derive(Clone, Copy, Debug)]
@@ -19,13 +21,13 @@ impl ConvLayer<'_> {
     pub fn forward(&self, how: Gather, [x, weight, y]: [Slice; 3], bias: Option<Slice>) -> Vec<Pass> {
         match (how, self.sparse) {
             (Gather::Sparse { chunk, wide }, Some(sparse)) => {
-                vec![self.sparse_forward(&sparse, (chunk, wide), [x, weight, y], bias)]
+                self.sparse_forward(&sparse, (chunk, wide), [x, weight, y], bias)
             }
             (_, Some(sparse)) => {
                 let dense = self.dense_forward(how.tile(), [x, sparse.dense(self.conv), y], bias);
-                vec![self.spread(&sparse, weight), dense]
+                [vec![self.spread(&sparse, weight)], dense].concat()
             }
-            (_, None) => vec![self.dense_forward(how.tile(), [x, weight, y], bias)],
+            (_, None) => self.dense_forward(how.tile(), [x, weight, y], bias),
         }
     }
 
@@ -33,13 +35,13 @@ impl ConvLayer<'_> {
     pub fn grad_input(&self, how: Gather, [dy, weight, dx]: [Slice; 3], accumulate: bool) -> Vec<Pass> {
         match (how, self.sparse) {
             (Gather::Sparse { chunk, wide }, Some(sparse)) => {
-                vec![self.sparse_grad_input(&sparse, (chunk, wide), [dy, weight, dx], accumulate)]
+                self.sparse_grad_input(&sparse, (chunk, wide), [dy, weight, dx], accumulate)
             }
             (_, Some(sparse)) => {
                 let dense = self.dense_grad_input(how.tile(), [dy, sparse.dense(self.conv), dx], accumulate);
-                vec![self.spread(&sparse, weight), dense]
+                [vec![self.spread(&sparse, weight)], dense].concat()
             }
-            (_, None) => vec![self.dense_grad_input(how.tile(), [dy, weight, dx], accumulate)],
+            (_, None) => self.dense_grad_input(how.tile(), [dy, weight, dx], accumulate),
         }
     }
 
@@ -47,13 +49,52 @@ impl ConvLayer<'_> {
     pub fn grad_weight(&self, how: WeightSum, [x, dy, weight_grad]: [Slice; 3]) -> Vec<Pass> {
         match (how, self.sparse) {
             (WeightSum::Sparse { team, wide }, Some(sparse)) => {
-                vec![self.sparse_grad_weight(&sparse, (team, wide), [x, dy, weight_grad])]
+                self.sparse_grad_weight(&sparse, (team, wide), [x, dy, weight_grad])
             }
             (_, Some(sparse)) => {
                 let dense = self.dense_grad_weight(how, [x, dy, sparse.dense(self.conv)]);
-                vec![dense, self.collect(&sparse, weight_grad)]
+                [dense, vec![self.collect(&sparse, weight_grad)]].concat()
             }
-            (_, None) => vec![self.dense_grad_weight(how, [x, dy, weight_grad])],
+            (_, None) => self.dense_grad_weight(how, [x, dy, weight_grad]),
         }
     }
+
+    /// `0..count` in equal parts, multiples of `unit`, such that a part of a pass that multiplies by `weights` weights
+    /// stays below [`Tuning::dispatch_flops`].
+    pub(super) fn parts(&self, weights: usize, count: usize, unit: usize) -> impl Iterator<Item = Range<usize>> {
+        let flops = 2 * weights as u64 * (self.conv.output.pixels() * self.conv.output.images) as u64;
+        let parts = flops.div_ceil(self.tuning.dispatch_flops).max(1) as usize;
+        let part = count.div_ceil(parts).next_multiple_of(unit);
+        (0..count).step_by(part).map(move |begin| begin..count.min(begin + part))
+    }
+
+    /// A gather that multiplies by `weights` weights, in dispatches over blocks of images: it reads its first binding and
+    /// writes number `written`.
+    pub(super) fn gather_blocks(
+        &self,
+        label: &str,
+        (kernel, weights): (Kernel, usize),
+        (bindings, written): (&[Slice], usize),
+        [read, write]: [&Layout; 2],
+        [rows, groups, blocks]: [u32; 3],
+    ) -> Vec<Pass> {
+        let unit = aligned(read.block_bytes()).max(aligned(write.block_bytes()));
+        let part = |range: Range<usize>| {
+            let of = |slice: Slice, layout: &Layout| {
+                let bytes = layout.block_bytes();
+                slice.part(range.start as u64 * bytes, range.len() as u64 * bytes)
+            };
+            let mut bindings = bindings.to_vec();
+            bindings[0] = of(bindings[0], read);
+            bindings[written] = of(bindings[written], write);
+            let grid = [rows, groups, range.len() as u32];
+            Pass::dispatch(format!("{}: {label}", self.label), kernel.clone(), &bindings, grid)
+        };
+        self.parts(weights, blocks as usize, unit).map(part).collect()
+    }
+}
+
+/// How many pieces of `bytes` make a whole number of binding offsets.
+pub(super) fn aligned(bytes: u64) -> usize {
+    (ALIGNMENT >> bytes.trailing_zeros().min(ALIGNMENT.ilog2())) as usize
 }

@@ -3,6 +3,9 @@
 //! A weight's active values lie sorted by (out channel, in channel, tap); [`SparseIndex`] says where they point, in that
 //! order and transposed. Shaders: `conv_sparse_*.wgsl`; twin: [`super::reference::conv`] with a masked weight.
 
+use std::ops::Range;
+
+use super::conv_layer::aligned;
 use super::{Conv, ConvLayer, Team, Tuning};
 use crate::gpu::{Kernel, Pass, Slice, fold};
 
@@ -40,6 +43,9 @@ impl SparseIndex {
     }
 }
 
+/// Of the table of groups: `(row, first entry)`.
+const GROUP_BYTES: u64 = 8;
+
 /// Most groups there can be: every row may end with a short one.
 pub(super) fn groups_most(conv: &Conv, entries: usize, tuning: &Tuning) -> usize {
     (entries / tuning.weight_group as usize + conv.output.channels).min(entries)
@@ -69,14 +75,14 @@ impl ConvLayer<'_> {
         (chunk, wide): (u32, bool),
         [x, weight, y]: [Slice; 3],
         bias: Option<Slice>,
-    ) -> Pass {
+    ) -> Vec<Pass> {
         let index = &sparse.index;
         let kernel = Kernel::new("conv_sparse_gather").define_if(bias.is_some(), "BIAS");
         let (kernel, grid) = self.gather(kernel, self.conv.output.channels, (chunk, wide), false);
         let mut bindings = vec![x, index.row_start, index.shift, weight, y];
         bindings.extend(bias);
-        let kernel = self.conv.forward_constants(kernel, wide);
-        Pass::dispatch(format!("{}: forward", self.label), kernel, &bindings, grid)
+        let kernel = (self.conv.forward_constants(kernel, wide), index.entries);
+        self.gather_blocks("forward", kernel, (&bindings, 4), [&self.conv.input, &self.conv.output], grid)
     }
 
     pub(super) fn sparse_grad_input(
@@ -85,13 +91,13 @@ impl ConvLayer<'_> {
         (chunk, wide): (u32, bool),
         [dy, weight, dx]: [Slice; 3],
         accumulate: bool,
-    ) -> Pass {
+    ) -> Vec<Pass> {
         let index = &sparse.index;
         let kernel = Kernel::new("conv_sparse_gather").define("TRANSPOSED", 1).define_if(accumulate, "ACCUMULATE");
         let (kernel, grid) = self.gather(kernel, self.conv.columns(), (chunk, wide), true);
-        let kernel = self.conv.backward_constants(kernel, wide);
+        let kernel = (self.conv.backward_constants(kernel, wide), index.entries);
         let bindings = [dy, index.column_start, index.column_shift, weight, dx, index.column_entry];
-        Pass::dispatch(format!("{}: grad_input", self.label), kernel, &bindings, grid)
+        self.gather_blocks("grad_input", kernel, (&bindings, 4), [&self.conv.output, &self.conv.input], grid)
     }
 
     pub(super) fn sparse_grad_weight(
@@ -99,14 +105,18 @@ impl ConvLayer<'_> {
         sparse: &SparseWeight,
         (team, wide): (Team, bool),
         [x, dy, weight_grad]: [Slice; 3],
-    ) -> Pass {
+    ) -> Vec<Pass> {
         let (index, tuning) = (&sparse.index, self.tuning);
+        let part = |groups: Range<usize>| {
+            let sums = (groups.len(), tuning.weight_group);
+            let (kernel, grid) = self.conv.weight_kernel(tuning, (team, wide), "conv_sparse_grad_weight", sums);
+            let kernel = kernel.define("GROUP", tuning.weight_group).set("GROUP_MOST", groups.len());
+            let table = index.groups.part(GROUP_BYTES * groups.start as u64, GROUP_BYTES * groups.len() as u64);
+            let bindings = [x, dy, index.row_start, index.shift, table, weight_grad];
+            Pass::dispatch(format!("{}: grad_weight", self.label), kernel, &bindings, grid)
+        };
         let groups = groups_most(self.conv, index.entries, tuning);
-        let sums = (groups, tuning.weight_group);
-        let (kernel, grid) = self.conv.weight_kernel(tuning, (team, wide), "conv_sparse_grad_weight", sums);
-        let kernel = kernel.define("GROUP", tuning.weight_group).set("GROUP_MOST", groups);
-        let bindings = [x, dy, index.row_start, index.shift, index.groups, weight_grad];
-        Pass::dispatch(format!("{}: grad_weight", self.label), kernel, &bindings, grid)
+        self.parts(index.entries, groups, aligned(GROUP_BYTES)).map(part).collect()
     }
 
     fn gather(&self, kernel: Kernel, rows: usize, (chunk, wide): (u32, bool), backward: bool) -> (Kernel, [u32; 3]) {

@@ -158,7 +158,17 @@ impl Layout {
 
     /// Size of the whole tensor.
     pub fn bytes(&self) -> u64 {
-        (self.blocks() * self.block() * 4 * self.storage.bytes()) as u64
+        self.blocks() as u64 * self.block_bytes()
+    }
+
+    /// Size of a block of images.
+    pub(super) fn block_bytes(&self) -> u64 {
+        (self.block() * 4 * self.storage.bytes()) as u64
+    }
+
+    /// Size of a channel of a block of images.
+    pub(super) fn plane_bytes(&self) -> u64 {
+        (self.plane() * 4 * self.storage.bytes()) as u64
     }
 
     /// Index of an element among the stored numbers.

@@ -159,6 +159,9 @@ pub struct Tuning {
     /// Whether there are 64-bit integers, and whether loads by them are the default.
     pub wide: bool,
     pub prefer_wide: bool,
+    /// The most FLOPs of a convolution that one dispatch does. Drivers take a device that is at one for seconds for hung,
+    /// and the desktop stands still meanwhile.
+    pub dispatch_flops: u64,
     /// Measured choices, by [`Tuning::key`].
     pub measured: Arc<BTreeMap<String, Choice>>,
 }
@@ -181,6 +184,8 @@ impl Tuning {
             lanes: gpu.shuffle_lanes,
             wide: gpu.int64,
             prefer_wide: software,
+            // A tenth of a second at 25 GFLOP/s.
+            dispatch_flops: 2_500_000_000,
             measured: Arc::default(),
         }
     }
@@ -344,6 +349,7 @@ mod tests {
             lanes: 8,
             wide: true,
             prefer_wide: true,
+            dispatch_flops: 1 << 40,
             measured: Arc::default(),
         }
     }

@@ -95,6 +95,8 @@ pub struct Trainer<'a> {
     /// Steps whose losses nobody has asked for yet.
     unread: Vec<Step>,
     losses: Losses,
+    /// Seconds a step took in the last window of steps.
+    pace: Option<f64>,
     window: Instant,
     clock: Instant,
 }
@@ -153,6 +155,7 @@ impl<'a> Trainer<'a> {
             waiting: VecDeque::new(),
             unread: Vec::new(),
             losses: Losses::default(),
+            pace: None,
             window: Instant::now(),
             clock: Instant::now(),
         };
@@ -259,11 +262,11 @@ impl<'a> Trainer<'a> {
         if updates {
             self.write_wanted(step);
         }
-        let commands = self.machine.record(if updates { &self.update } else { &self.train });
+        let commands = self.machine.record(if updates { &self.update } else { &self.train }, self.submissions());
         // A software adapter computes within the call that submits: there the host's work ends before it.
         let software = self.machine.gpu.summary.is_software();
         let before = host.elapsed();
-        self.machine.gpu.queue.submit([commands]);
+        self.machine.submit_parts(commands);
         self.progress.seconds_host += if software { before } else { host.elapsed() }.as_secs_f64();
         if updates {
             self.progress.updates += 1;
@@ -302,8 +305,13 @@ impl<'a> Trainer<'a> {
 
     /// Steps between two read-backs of losses: about half a second of them.
     fn interval(&self) -> usize {
-        let seconds = self.clock.elapsed().as_secs_f64() / self.progress.step.max(1) as f64;
-        ((0.5 / seconds.max(1e-4)) as usize).clamp(1, METRIC_SLOTS)
+        self.pace.map_or(1, |seconds| ((0.5 / seconds.max(1e-4)) as usize).clamp(1, METRIC_SLOTS))
+    }
+
+    /// In how many parts a step is submitted: each about a tenth of a second, so that a slow device is not taken for hung
+    /// and others can use it in between. Small parts while nothing is known.
+    fn submissions(&self) -> usize {
+        self.pace.map_or(self.train.len() / 8, |seconds| (seconds / 0.1).ceil() as usize)
     }
 
     fn ask_losses(&mut self) {
@@ -323,6 +331,7 @@ impl<'a> Trainer<'a> {
                 let images: f64 = slots.iter().map(|slot| f64::from(slot[2])).sum();
                 let seconds = self.window.elapsed().as_secs_f64();
                 self.window = Instant::now();
+                self.pace = Some(seconds / steps.len().max(1) as f64);
                 self.progress.epoch_seconds += seconds;
                 for (step, slot) in steps.iter().zip(slots) {
                     let [loss, correct, count, _] = slot.map(f64::from);
@@ -442,8 +451,8 @@ impl<'a> Trainer<'a> {
             };
             self.machine.write(plan.run, &[params]);
             // Two batches at a time: the host does not run ahead of a slow adapter.
-            let index = self.machine.submit(&self.eval);
-            if let Some(before) = last.replace(index) {
+            let index = self.machine.submit_parts(self.machine.record(&self.eval, self.submissions()));
+            if let Some(before) = std::mem::replace(&mut last, index) {
                 self.machine.wait(Some(before))?;
             }
         }
