@@ -7,6 +7,7 @@
 //!
 //! - `cli` (native only): one file per subcommand; turns arguments into calls and prints
 //! - [`report`]: what people look at after a run
+//! - [`verify`]: whether an adapter computes what the CPU twins compute
 //! - [`train`]: one run: configuration, trainer, schedules, checkpoints, run folder
 //! - [`plan`]: graph × batch × densities to every buffer and every dispatch of a step
 //! - [`sparsity`]: how many weights a layer gets, which, and how the set moves
@@ -28,3 +29,4 @@ pub mod plan;
 pub mod report;
 pub mod sparsity;
 pub mod train;
+pub mod verify;

@@ -12,6 +12,7 @@ mod report;
 mod text;
 mod train;
 mod tuning;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -41,6 +42,8 @@ enum Command {
     Data(data::DataArgs),
     /// Plan how much a run will explore
     Explore(explore::ExploreArgs),
+    /// Check that a GPU computes what it should
+    Verify(verify::VerifyArgs),
     /// Draw what runs did
     Report(report::ReportArgs),
     /// Measure speed
@@ -77,9 +80,14 @@ impl GpuArgs {
         GpuOptions { adapter: self.adapter.clone(), limits, checked_shaders: self.checked_shaders }
     }
 
+    /// Opens the adapter.
+    fn open_quietly(&self) -> Result<Gpu, Failure> {
+        pollster::block_on(Gpu::open(&self.options())).map_err(Failure::adapter)
+    }
+
     /// Opens the adapter and says so in line 1.
     fn open(&self) -> Result<Gpu, Failure> {
-        let gpu = pollster::block_on(Gpu::open(&self.options())).map_err(Failure::adapter)?;
+        let gpu = self.open_quietly()?;
         println!("adapter: {}, tier {}", gpu.summary, gpu.tier());
         if gpu.summary.is_software() {
             eprintln!(
@@ -100,6 +108,7 @@ pub fn main() -> ExitCode {
         Command::Data(args) => data::run(&args),
         Command::Explore(args) => explore::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::Report(args) => report::run(&args),
     };
     match done {

@@ -41,7 +41,36 @@ impl Kernel {
     pub fn wgsl(&self) -> Result<String, GpuError> {
         let fail = |message: String| GpuError::Kernel { kernel: self.shader.into(), message };
         let text = shader::source(self.shader).ok_or_else(|| fail("no such shader".into()))?;
-        shader::preprocess(text, &self.defines).map_err(|error| fail(error.to_string()))
+        let wgsl = shader::preprocess(text, &self.defines).map_err(|error| fail(error.to_string()))?;
+        #[cfg(test)]
+        let wgsl = broken::edit(self.shader, wgsl);
+        Ok(wgsl)
+    }
+}
+
+/// Kernels that compute something else, for tests of what should notice.
+#[cfg(test)]
+pub mod broken {
+    use std::cell::Cell;
+
+    thread_local! {
+        static EDIT: Cell<Option<(&'static str, &'static str, &'static str)>> = const { Cell::new(None) };
+    }
+
+    /// From now on the first `from` in `shader` is `to`, on this thread.
+    pub fn set(edit: Option<(&'static str, &'static str, &'static str)>) {
+        EDIT.set(edit);
+    }
+
+    pub(super) fn edit(name: &str, wgsl: String) -> String {
+        match EDIT.get() {
+            Some((shader, from, to)) if shader == name => {
+                let written = super::shader::source(shader).is_some_and(|text| text.contains(from));
+                assert!(written, "`{from}` is not in {shader}");
+                wgsl.replacen(from, to, 1)
+            }
+            _ => wgsl,
+        }
     }
 }
 

@@ -13,6 +13,8 @@ pub use adapter::{AdapterSummary, list};
 pub use device::{Gpu, GpuOptions, LimitChoice};
 pub use error::GpuError;
 pub use finite::Findings;
+#[cfg(test)]
+pub(crate) use kernel::broken;
 pub use kernel::{Kernel, KernelCache};
 pub use machine::{Machine, Program, ReadBack};
 pub use pass::{ALIGNMENT, BufferId, BufferPlan, BufferSpec, Pass, Slice, fold};
