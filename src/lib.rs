@@ -6,6 +6,7 @@
 //! The rooms of the house, from the top; arrows point only down this list:
 //!
 //! - `cli` (native only): one file per subcommand; turns arguments into calls and prints
+//! - [`compare`]: the same steps on many adapters
 //! - [`report`]: what people look at after a run
 //! - [`verify`]: whether an adapter computes what the CPU twins compute
 //! - [`train`]: one run: configuration, trainer, schedules, checkpoints, run folder
@@ -21,6 +22,7 @@
 
 #[cfg(not(target_arch = "wasm32"))]
 pub mod cli;
+pub mod compare;
 pub mod data;
 pub mod gpu;
 pub mod model;

@@ -2,6 +2,7 @@
 
 mod adapters;
 mod bench;
+mod compare;
 mod data;
 mod dry_run;
 mod eval;
@@ -9,6 +10,7 @@ mod explore;
 mod failure;
 mod progress;
 mod report;
+mod shaders;
 mod text;
 mod train;
 mod tuning;
@@ -42,10 +44,14 @@ enum Command {
     Data(data::DataArgs),
     /// Plan how much a run will explore
     Explore(explore::ExploreArgs),
+    /// Run the same steps on several adapters: which is faster, and do they compute the same
+    Compare(compare::CompareArgs),
     /// Check that a GPU computes what it should
     Verify(verify::VerifyArgs),
     /// Draw what runs did
     Report(report::ReportArgs),
+    /// Write every kernel as WGSL or in a driver's language
+    Shaders(shaders::ShadersArgs),
     /// Measure speed
     Bench(bench::BenchArgs),
 }
@@ -108,6 +114,8 @@ pub fn main() -> ExitCode {
         Command::Data(args) => data::run(&args),
         Command::Explore(args) => explore::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Compare(args) => compare::run(&args),
+        Command::Shaders(args) => shaders::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Report(args) => report::run(&args),
     };

@@ -8,6 +8,7 @@ mod kernel;
 mod machine;
 mod pass;
 pub mod shader;
+mod translate;
 
 pub use adapter::{AdapterSummary, list};
 pub use device::{Gpu, GpuOptions, LimitChoice};
@@ -15,6 +16,8 @@ pub use error::GpuError;
 pub use finite::Findings;
 #[cfg(test)]
 pub(crate) use kernel::broken;
-pub use kernel::{Kernel, KernelCache};
+pub use kernel::Kernel;
+use kernel::KernelCache;
 pub use machine::{Machine, Program, ReadBack};
+pub use translate::{Target, Tier};
 pub use pass::{ALIGNMENT, BufferId, BufferPlan, BufferSpec, Pass, Slice, fold};

@@ -129,6 +129,14 @@ impl ConvCase {
         let dense = reference::conv::grad_weight(&twin, &f64s(&x), &f64s(&dy));
         let of_active: Vec<f64> = dense.iter().zip(&mask).filter(|(_, keep)| **keep).map(|(&g, _)| g).collect();
         let mut comparisons = Vec::new();
+        let positions = (0..numel).filter(|&at| mask[at]).map(|at| at % conv.row_length());
+        let shifts = positions.map(|at| {
+            let (channel, tap) = (at / (kernel * kernel), at % (kernel * kernel));
+            (channel * input.plane() + tap / kernel * input.row() + tap % kernel * input.lanes()) as u32
+        });
+        let got = ran.read::<u32>(shift).await?;
+        let wanted: Vec<u32> = shifts.collect();
+        comparisons.push(Comparison::exact(&["index_entries"], "shifts", &got[..entries], &wanted));
         let mut first: [Option<Vec<u32>>; 2] = [None, None];
         for (is_sparse, candidate, slice, kernels) in results {
             let kind = if is_sparse { "sparse layer" } else { "dense layer" };
