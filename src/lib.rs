@@ -6,7 +6,9 @@
 //! The rooms of the house, from the top; arrows point only down this list:
 //!
 //! - `cli` (native only): one file per subcommand; turns arguments into calls and prints
+//! - [`compare`]: the same steps on many adapters
 //! - [`report`]: what people look at after a run
+//! - [`verify`]: whether an adapter computes what the CPU twins compute
 //! - [`train`]: one run: configuration, trainer, schedules, checkpoints, run folder
 //! - [`plan`]: graph × batch × densities to every buffer and every dispatch of a step
 //! - [`sparsity`]: how many weights a layer gets, which, and how the set moves
@@ -20,6 +22,7 @@
 
 #[cfg(not(target_arch = "wasm32"))]
 pub mod cli;
+pub mod compare;
 pub mod data;
 pub mod gpu;
 pub mod model;
@@ -28,3 +31,4 @@ pub mod plan;
 pub mod report;
 pub mod sparsity;
 pub mod train;
+pub mod verify;

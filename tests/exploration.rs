@@ -3,12 +3,13 @@
 
 mod common;
 
-use common::{gpu, topology::to_mask};
+use common::gpu;
 use itop::data;
 use itop::ops::reference::topology::prune;
 use itop::ops::topology::{AGE_BINS, Counters, age_bin};
 use itop::sparsity::prune_count;
 use itop::train::{Config, Method, Problem, Trainer};
+use itop::verify::to_mask;
 
 /// What a person would keep of a layer, position by position.
 #[derive(Clone)]

@@ -2,57 +2,24 @@
 
 mod common;
 
-use common::topology::Before;
-use itop::ops::philox::{Purpose, unit, word};
+use common::on_gpu;
+use itop::verify::{Before, TopologyCase, noise};
 use proptest::prelude::*;
-
-fn noise(stream: u32, count: usize) -> Vec<f32> {
-    (0..count).map(|i| 2.0 * unit(word(5, Purpose::Split, stream, 1, i)) - 1.0).collect()
-}
-
-fn before(shape: [usize; 3], stride: usize, density: f32, rate: f64, coarse: bool, random: bool, seed: u64) -> Before {
-    let numel = shape[0] * shape[1] * shape[2] * shape[2];
-    let stream = seed as u32;
-    let mut active: Vec<bool> = noise(stream, numel).iter().map(|v| (v + 1.0) / 2.0 < density).collect();
-    if !active.contains(&true) {
-        active[numel - 1] = true;
-    }
-    // Coarse values are full of ties and zeros.
-    let round = |v: f32| if coarse { (v * 3.0).round() / 3.0 } else { v };
-    let values = |stream| noise(stream, numel).into_iter().map(round).collect::<Vec<f32>>();
-    let weight: Vec<f32> = values(stream + 1).iter().zip(&active).map(|(&w, &a)| if a { w } else { 0.0 }).collect();
-    let explored = noise(stream + 2, numel).iter().zip(&active).map(|(&v, &a)| a || v > 0.5).collect();
-    let reliable = noise(stream + 3, numel).iter().map(|&v| v > 0.8).collect();
-    let entries = active.iter().filter(|&&a| a).count();
-    // Many of age 0, some at the end of what a byte holds.
-    let age = |v: f32| if v < -0.4 { 0 } else { ((v + 0.4) * 200.0).min(255.0) as u8 };
-    let ages = noise(stream + 7, numel).iter().zip(&active).map(|(&v, &a)| if a { age(v) } else { 0 }).collect();
-    Before {
-        shape,
-        stride,
-        momentum: values(stream + 4),
-        prune: itop::sparsity::prune_count(rate, entries),
-        score: (!random).then(|| values(stream + 5)),
-        weight,
-        active,
-        explored,
-        reliable,
-        initial: noise(stream + 6, numel).iter().map(|&v| v > 0.3).collect(),
-        ages,
-        seed,
-        update: stream % 7,
-    }
-}
 
 #[track_caller]
 fn check(before: &Before) {
-    let (mut device, twin) = (before.update(), before.twin());
+    let (mut device, twin) = (on_gpu(before), before.twin());
     // The one number that is not an integer: a sum in another order.
     let [sum, wanted] = [device.counters, twin.counters].map(|counters| f32::from_bits(counters.young_magnitude));
     assert!((sum - wanted).abs() <= 1e-5 * wanted.abs(), "{sum} for {wanted}");
     device.counters.young_magnitude = twin.counters.young_magnitude;
     assert_eq!(device.counters, twin.counters);
     assert!(device == twin, "the update differs from its twin");
+}
+
+/// By scores, with a third of the active weights pruned.
+fn case(shape: [usize; 3], stride: usize, density: f32) -> TopologyCase {
+    TopologyCase { shape, stride, density, rate: 0.3, coarse: false, random: false, seed: 1 }
 }
 
 proptest! {
@@ -69,14 +36,15 @@ proptest! {
         random: bool,
         seed in 0u64..1000,
     ) {
-        check(&before([k, c, kernel], stride, density, rate, coarse, random, seed));
+        let case = TopologyCase { shape: [k, c, kernel], stride, density, rate, coarse, random, seed };
+        check(&Before::random(&case));
     }
 }
 
 #[test]
 fn many_blocks_of_ties() {
     // 147,456 positions: several workgroups of words, one value everywhere, so that only the index decides.
-    let mut case = before([128, 128, 3], 1, 0.3, 0.5, false, false, 1);
+    let mut case = Before::random(&TopologyCase { rate: 0.5, ..case([128, 128, 3], 1, 0.3) });
     case.weight.iter_mut().for_each(|w| *w = w.signum() * 0.25);
     case.score = Some(vec![-1.5; case.active.len()]);
     check(&case);
@@ -85,19 +53,19 @@ fn many_blocks_of_ties() {
 #[test]
 fn one_position() {
     for random in [false, true] {
-        check(&before([1, 1, 1], 1, 1.0, 0.5, false, random, 3));
+        check(&Before::random(&TopologyCase { rate: 0.5, random, seed: 3, ..case([1, 1, 1], 1, 1.0) }));
     }
 }
 
 #[test]
 fn large_layer_at_extreme_sparsity() {
-    check(&before([256, 512, 3], 2, 0.001, 0.3, false, true, 9));
+    check(&Before::random(&TopologyCase { random: true, seed: 9, ..case([256, 512, 3], 2, 0.001) }));
 }
 
 /// Realised exploration of random growth lies within 3 σ of the closed form, layer by layer.
 #[test]
 fn random_growth_explores_as_the_closed_form_says() {
-    let mut case = before([40, 40, 3], 1, 0.05, 0.3, false, true, 4);
+    let mut case = Before::random(&TopologyCase { random: true, seed: 4, ..case([40, 40, 3], 1, 0.05) });
     case.explored = case.active.clone();
     case.reliable = vec![false; case.active.len()];
     case.ages = vec![0; case.active.len()];
@@ -106,7 +74,7 @@ fn random_growth_explores_as_the_closed_form_says() {
     let mut unexplored = 1.0 - entries / numel;
     for update in 0..12 {
         case.update = update;
-        let after = case.update();
+        let after = on_gpu(&case);
         let pruned = case.prune as f64;
         unexplored *= 1.0 - pruned / (numel - entries + pruned);
         // Weights of the next round: fresh noise, so that other ones go.

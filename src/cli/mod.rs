@@ -2,6 +2,7 @@
 
 mod adapters;
 mod bench;
+mod compare;
 mod data;
 mod dry_run;
 mod eval;
@@ -9,9 +10,11 @@ mod explore;
 mod failure;
 mod progress;
 mod report;
+mod shaders;
 mod text;
 mod train;
 mod tuning;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -41,8 +44,14 @@ enum Command {
     Data(data::DataArgs),
     /// Plan how much a run will explore
     Explore(explore::ExploreArgs),
+    /// Run the same steps on several adapters: which is faster, and do they compute the same
+    Compare(compare::CompareArgs),
+    /// Check that a GPU computes what it should
+    Verify(verify::VerifyArgs),
     /// Draw what runs did
     Report(report::ReportArgs),
+    /// Write every kernel as WGSL or in a driver's language
+    Shaders(shaders::ShadersArgs),
     /// Measure speed
     Bench(bench::BenchArgs),
 }
@@ -85,9 +94,14 @@ impl GpuArgs {
         }
     }
 
+    /// Opens the adapter.
+    fn open_quietly(&self) -> Result<Gpu, Failure> {
+        pollster::block_on(Gpu::open(&self.options())).map_err(Failure::adapter)
+    }
+
     /// Opens the adapter and says so in line 1.
     fn open(&self) -> Result<Gpu, Failure> {
-        let gpu = pollster::block_on(Gpu::open(&self.options())).map_err(Failure::adapter)?;
+        let gpu = self.open_quietly()?;
         println!("adapter: {}, tier {}", gpu.summary, gpu.tier());
         if gpu.summary.is_software() {
             eprintln!(
@@ -108,6 +122,9 @@ pub fn main() -> ExitCode {
         Command::Data(args) => data::run(&args),
         Command::Explore(args) => explore::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Compare(args) => compare::run(&args),
+        Command::Shaders(args) => shaders::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::Report(args) => report::run(&args),
     };
     match done {

@@ -22,6 +22,15 @@ impl AdapterSummary {
         self.kind == "software"
     }
 
+    /// Whether `wanted` names it: a backend, an index of [`list`], or part of a name (case ignored).
+    pub fn answers_to(&self, wanted: &str) -> bool {
+        let word = wanted.to_lowercase();
+        match word.parse::<usize>() {
+            Ok(index) => self.index == index,
+            Err(_) => self.backend == word || self.name.to_lowercase().contains(&word),
+        }
+    }
+
     fn new(index: usize, info: &wgpu::AdapterInfo) -> Self {
         let driver = [info.driver.trim(), info.driver_info.trim()].into_iter().filter(|part| !part.is_empty());
         Self {
@@ -114,13 +123,8 @@ pub(super) async fn choose(wanted: &str, strict: bool) -> Result<(AdapterSummary
     if found.is_empty() {
         return Err(GpuError::NoAdapter);
     }
-    let lower = wanted.to_lowercase();
-    let by_index = wanted.parse::<usize>().ok();
-    let position = found.iter().position(|(summary, _)| match (lower.as_str(), by_index) {
-        ("auto", _) => true,
-        (_, Some(index)) => summary.index == index,
-        (word, None) => summary.backend == word || summary.name.to_lowercase().contains(word),
-    });
+    let position =
+        found.iter().position(|(summary, _)| wanted.eq_ignore_ascii_case("auto") || summary.answers_to(wanted));
     match position {
         Some(position) => Ok(found.swap_remove(position)),
         None => Err(GpuError::NoSuchAdapter {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, OnceLock};
 
-use super::{AdapterSummary, GpuError, adapter};
+use super::{AdapterSummary, GpuError, KernelCache, adapter};
 
 /// Which limits to ask the adapter for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,6 +50,7 @@ pub struct Gpu {
     pub int64: bool,
     /// Whether shaders convert to and from 16-bit floats.
     pub f16: bool,
+    pub(super) kernels: Arc<KernelCache>,
     tier: &'static str,
     failure: Arc<Mutex<Option<GpuError>>>,
     lost: Arc<OnceLock<String>>,
@@ -128,6 +129,7 @@ impl Gpu {
             shuffle_lanes,
             int64,
             f16,
+            kernels: Arc::default(),
             tier,
             failure,
             lost,

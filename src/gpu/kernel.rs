@@ -1,6 +1,7 @@
 //! From a kernel's description to a compiled pipeline.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
 use super::{Gpu, GpuError, shader};
 
@@ -41,7 +42,36 @@ impl Kernel {
     pub fn wgsl(&self) -> Result<String, GpuError> {
         let fail = |message: String| GpuError::Kernel { kernel: self.shader.into(), message };
         let text = shader::source(self.shader).ok_or_else(|| fail("no such shader".into()))?;
-        shader::preprocess(text, &self.defines).map_err(|error| fail(error.to_string()))
+        let wgsl = shader::preprocess(text, &self.defines).map_err(|error| fail(error.to_string()))?;
+        #[cfg(test)]
+        let wgsl = broken::edit(self.shader, wgsl);
+        Ok(wgsl)
+    }
+}
+
+/// Kernels that compute something else, for tests of what should notice.
+#[cfg(test)]
+pub mod broken {
+    use std::cell::Cell;
+
+    thread_local! {
+        static EDIT: Cell<Option<(&'static str, &'static str, &'static str)>> = const { Cell::new(None) };
+    }
+
+    /// From now on the first `from` in `shader` is `to`, on this thread.
+    pub fn set(edit: Option<(&'static str, &'static str, &'static str)>) {
+        EDIT.set(edit);
+    }
+
+    pub(super) fn edit(name: &str, wgsl: String) -> String {
+        match EDIT.get() {
+            Some((shader, from, to)) if shader == name => {
+                let written = super::shader::source(shader).is_some_and(|text| text.contains(from));
+                assert!(written, "`{from}` is not in {shader}");
+                wgsl.replacen(from, to, 1)
+            }
+            _ => wgsl,
+        }
     }
 }
 
@@ -55,30 +85,24 @@ pub struct Compiled {
     pub number_outputs: Vec<(usize, bool)>,
 }
 
-/// Every pipeline compiled so far.
+/// Every pipeline that a device has compiled so far.
 #[derive(Default)]
-pub struct KernelCache {
-    compiled: HashMap<Kernel, Compiled>,
+pub(super) struct KernelCache {
+    compiled: Mutex<HashMap<Kernel, Arc<Compiled>>>,
 }
 
 impl KernelCache {
     /// The pipeline for `kernel`, compiled at first use.
-    pub fn get(&mut self, gpu: &Gpu, kernel: &Kernel) -> Result<&Compiled, GpuError> {
-        if !self.compiled.contains_key(kernel) {
-            let compiled = compile(gpu, kernel)?;
-            self.compiled.insert(kernel.clone(), compiled);
+    pub fn get(&self, gpu: &Gpu, kernel: &Kernel) -> Result<Arc<Compiled>, GpuError> {
+        if let Some(compiled) = self.compiled.lock().ok().and_then(|known| known.get(kernel).cloned()) {
+            return Ok(compiled);
         }
-        Ok(&self.compiled[kernel])
-    }
-
-    /// Number of pipelines.
-    pub fn len(&self) -> usize {
-        self.compiled.len()
-    }
-
-    /// True before the first [`KernelCache::get`].
-    pub fn is_empty(&self) -> bool {
-        self.compiled.is_empty()
+        // Not under the lock: another thread may compile another kernel meanwhile.
+        let compiled = Arc::new(compile(gpu, kernel)?);
+        if let Ok(mut known) = self.compiled.lock() {
+            known.insert(kernel.clone(), compiled.clone());
+        }
+        Ok(compiled)
     }
 }
 

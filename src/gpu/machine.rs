@@ -1,6 +1,6 @@
 //! The machine that carries a plan out: its buffers, its pipelines, its programs.
 
-use super::{BufferPlan, BufferSpec, Gpu, GpuError, Kernel, KernelCache, Pass, Slice};
+use super::{BufferPlan, BufferSpec, Gpu, GpuError, Kernel, Pass, Slice};
 
 /// Passes with everything resolved: recording one is a few calls a pass and allocates nothing on the GPU.
 pub struct Program {
@@ -38,7 +38,6 @@ pub struct Machine {
     pub gpu: Gpu,
     buffers: Vec<wgpu::Buffer>,
     labels: Vec<String>,
-    kernels: KernelCache,
 }
 
 impl Machine {
@@ -65,7 +64,7 @@ impl Machine {
         }
         let labels = plan.buffers.iter().map(|spec| spec.label.clone()).collect();
         gpu.check()?;
-        Ok(Self { gpu, buffers, labels, kernels: KernelCache::default() })
+        Ok(Self { gpu, buffers, labels })
     }
 
     /// One more buffer than the plan has; it starts as zeros.
@@ -77,7 +76,7 @@ impl Machine {
 
     /// The bindings that `kernel` writes numbers to.
     pub(super) fn number_outputs(&mut self, kernel: &Kernel) -> Result<Vec<(usize, bool)>, GpuError> {
-        Ok(self.kernels.get(&self.gpu, kernel)?.number_outputs.clone())
+        Ok(self.gpu.kernels.get(&self.gpu, kernel)?.number_outputs.clone())
     }
 
     /// Compiles the kernels of `passes` and binds their buffers. `progress` hears how many passes are ready.
@@ -88,7 +87,7 @@ impl Machine {
                 Pass::Copy { label, from, to } => Step::Copy { label: label.clone(), from: *from, to: *to },
                 Pass::Clear { label, slice } => Step::Clear { label: label.clone(), slice: *slice },
                 Pass::Dispatch { label, kernel, bindings, workgroups } => {
-                    let compiled = self.kernels.get(&self.gpu, kernel)?;
+                    let compiled = self.gpu.kernels.get(&self.gpu, kernel)?;
                     let reject = |message: String| GpuError::Validation {
                         what: format!("{label} ({})", kernel.shader),
                         message,

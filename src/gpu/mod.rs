@@ -8,11 +8,16 @@ mod kernel;
 mod machine;
 mod pass;
 pub mod shader;
+mod translate;
 
 pub use adapter::{AdapterSummary, list};
 pub use device::{Gpu, GpuOptions, LimitChoice};
 pub use error::GpuError;
 pub use finite::Findings;
-pub use kernel::{Kernel, KernelCache};
+pub use kernel::Kernel;
+use kernel::KernelCache;
+#[cfg(test)]
+pub(crate) use kernel::broken;
 pub use machine::{Machine, Program, ReadBack};
 pub use pass::{ALIGNMENT, BufferId, BufferPlan, BufferSpec, Pass, Slice, fold};
+pub use translate::{Target, Tier};

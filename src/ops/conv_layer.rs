@@ -98,3 +98,42 @@ impl ConvLayer<'_> {
 pub(super) fn aligned(bytes: u64) -> usize {
     (ALIGNMENT >> bytes.trailing_zeros().min(ALIGNMENT.ilog2())) as usize
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::tuning::tests::tuning;
+    use crate::ops::{Team, Tile};
+
+    /// The dispatches of each pass of a dense layer, as the bytes that their outputs span.
+    #[test]
+    fn long_passes_are_several_dispatches() {
+        let side = |channels| Layout::new(channels, 8, 8, 1, 65);
+        let conv = Conv { input: side(16), output: side(32), kernel: 3, stride: 1, padding: 1 };
+        let slice = |buffer, bytes| Slice { buffer, offset: 0, bytes };
+        let (x, y) = (slice(0, conv.input.bytes()), slice(1, conv.output.bytes()));
+        let weight = slice(2, 4 * conv.numel() as u64);
+        let spans = |dispatch_flops: u64| {
+            let tuning = Tuning { dispatch_flops, ..tuning() };
+            let layer = ConvLayer { label: "conv", conv: &conv, tuning: &tuning, sparse: None };
+            let how = Gather::Dense(Tile { channels: 1, row: 1, shuffle: false, wide: false });
+            let forward = layer.forward(how, [x, weight, y], None);
+            let grad_input = layer.grad_input(how, [y, weight, x], false);
+            let how = WeightSum::Dense { tile: 2, team: Team::Invocation, wide: false };
+            let grad_weight = layer.grad_weight(how, [x, y, weight]);
+            [forward, grad_input, grad_weight].map(|passes| {
+                let written = |pass: &Pass| match pass {
+                    Pass::Dispatch { bindings, .. } => bindings[2].bytes,
+                    _ => 0,
+                };
+                passes.iter().map(written).collect::<Vec<_>>()
+            })
+        };
+        let [y, x, weight] = [conv.output.bytes(), conv.input.bytes(), 4 * conv.numel() as u64];
+        assert_eq!(spans(u64::MAX), [vec![y], vec![x], vec![weight]]);
+        // 65 images are three blocks; rows of 576 bytes can be bound from every fourth on.
+        assert_eq!(spans(1), [vec![y / 3; 3], vec![x / 3; 3], vec![weight / 8; 8]]);
+        let flops = 2 * (conv.numel() * 64 * 65) as u64;
+        assert_eq!(spans(flops.div_ceil(2)), [vec![y / 3 * 2, y / 3], vec![x / 3 * 2, x / 3], vec![weight / 2; 2]]);
+    }
+}

@@ -49,6 +49,15 @@ impl Storage {
         if self == Storage::F32 { 4 } else { 2 }
     }
 
+    /// Bits of precision, the leading one included.
+    pub fn precision(self) -> i32 {
+        match self {
+            Storage::F32 => 24,
+            Storage::F16 => 11,
+            Storage::Bf16 => 8,
+        }
+    }
+
     /// What the loss's gradient is multiplied with: in `f16` a gradient of 10⁻⁷ would be zero.
     pub fn loss_scale(self) -> f32 {
         if self == Storage::F16 { 1024.0 } else { 1.0 }

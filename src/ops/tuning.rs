@@ -169,20 +169,25 @@ pub struct Tuning {
 impl Tuning {
     /// The defaults for an adapter: on a processor one vector is the widest thing there is, and barriers are dear.
     pub fn for_gpu(gpu: &Gpu) -> Self {
-        let software = gpu.summary.is_software();
+        Self::of(gpu.summary.is_software(), gpu.shuffle_lanes, gpu.int64)
+    }
+
+    /// The same from what counts of an adapter: the lanes that can hand values round (0: none), and whether there are
+    /// 64-bit integers.
+    pub fn of(software: bool, lanes: u32, wide: bool) -> Self {
         Self {
             gather: 64,
             reduce: if software { 8 } else { 64 },
             pointwise: if software { 8 } else { 1 },
             weight_group: 8,
             unroll: 2,
-            team: match (software, gpu.shuffle_lanes) {
+            team: match (software, lanes) {
                 (_, 8..) => Team::Subgroup,
                 (true, _) => Team::Invocation,
                 (false, _) => Team::Workgroup,
             },
-            lanes: gpu.shuffle_lanes,
-            wide: gpu.int64,
+            lanes,
+            wide,
             prefer_wide: software,
             // A tenth of a second at 25 GFLOP/s.
             dispatch_flops: 2_500_000_000,
@@ -334,11 +339,11 @@ fn row_that_fits(conv: &Conv, backward: bool, most: u32) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::ops::Layout;
 
-    fn tuning() -> Tuning {
+    pub(in crate::ops) fn tuning() -> Tuning {
         Tuning {
             gather: 64,
             reduce: 8,

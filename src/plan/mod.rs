@@ -4,10 +4,12 @@
 mod memory;
 mod params;
 mod passes;
+mod permutations;
 mod tensors;
 
 pub use memory::{MemoryRow, memory_table};
 pub use params::{LayerPlan, ParamSlot};
+pub use permutations::permutations;
 
 use thiserror::Error;
 

@@ -43,6 +43,8 @@ pub enum Y {
     /// Whole numbers, from 0.
     Count,
     Value,
+    /// Nothing: rows.
+    Rows,
 }
 
 /// A figure with lines over `x`; nothing if there is nothing to draw.
@@ -62,7 +64,7 @@ pub fn lines(title: &str, x: &str, series: &[Series], y: Y) -> String {
     let (low, high) = match y {
         Y::Share => (0.0, high),
         Y::Count => (0.0, high.max(1.0)),
-        Y::Value => (low, high),
+        Y::Value | Y::Rows => (low, high),
     };
     let svg = draw((left..right, low..high), x, y, |chart| {
         for (i, points) in &drawn {
@@ -101,6 +103,34 @@ pub fn bands(title: &str, x: &str, labels: &[&str], at: &[f64], shares: &[Vec<f6
     figure(title, svg, keys)
 }
 
+/// A bar up to `middle`, and a line from `low` to `high`.
+pub struct Interval {
+    pub label: String,
+    pub low: f64,
+    pub middle: f64,
+    pub high: f64,
+}
+
+/// A figure with a row for each of `all`, from 0.
+pub fn intervals(title: &str, x: &str, all: &[Interval]) -> String {
+    let most = all.iter().map(|one| one.high).filter(|v| v.is_finite()).fold(0.0, f64::max);
+    if most <= 0.0 {
+        return String::new();
+    }
+    let rows = all.len() as f64;
+    let svg = draw((0.0..1.05 * most, 0.0..rows), x, Y::Rows, |chart| {
+        for (i, one) in all.iter().enumerate() {
+            // The first on top.
+            let middle = rows - i as f64 - 0.5;
+            let bar = [(0.0, middle - 0.3), (one.middle, middle + 0.3)];
+            chart.draw_series([Rectangle::new(bar, colour(i).filled())])?;
+            chart.draw_series(LineSeries::new([(one.low, middle), (one.high, middle)], BLACK.stroke_width(3)))?;
+        }
+        Ok(())
+    });
+    figure(title, svg, all.iter().enumerate().map(|(i, one)| (one.label.as_str(), colour(i), false)))
+}
+
 /// From light blue to dark, for bins in order.
 fn ramp(number: usize, of: usize) -> RGBColor {
     let share = number as f64 / (of.max(2) - 1) as f64;
@@ -132,6 +162,7 @@ fn draw(
             .build_cartesian_2d(x, y)?;
         let number = |value: &f64| match what {
             Y::Share => format!("{value:.0} %"),
+            Y::Rows => String::new(),
             Y::Count if value.fract() != 0.0 => String::new(),
             _ => short(*value),
         };

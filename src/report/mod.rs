@@ -2,7 +2,7 @@
 //!
 //! [`read`] takes what a run folder has, [`chart`] and [`maps`] draw, [`page`] puts it together.
 
-mod chart;
+pub(crate) mod chart;
 mod maps;
 mod page;
 mod read;
@@ -10,5 +10,6 @@ mod text;
 
 pub use maps::pictures;
 pub use page::page;
+pub(crate) use page::{document, html_table};
 pub use read::{Run, read};
 pub use text::text;

@@ -32,11 +32,32 @@ pub fn page(runs: &[Run]) -> String {
     for run in runs {
         body += &layers(run, runs.len() > 1);
     }
+    document(&title, &body)
+}
+
+/// A whole page around `body`.
+pub fn document(title: &str, body: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <title>{}</title><style>{STYLE}</style></head>\n<body><main>\n{body}</main></body></html>\n",
-        escape(&title)
+        escape(title)
+    )
+}
+
+/// A table, its first column as heads of the rows; the text is escaped here.
+pub fn html_table(heads: &[String], rows: &[Vec<String>]) -> String {
+    let cells = |tag: &str, cells: &[String]| -> String {
+        cells.iter().map(|cell| format!("<{tag}>{}</{tag}>", escape(cell))).collect()
+    };
+    let row = |row: &Vec<String>| {
+        let (head, rest) = row.split_at(1.min(row.len()));
+        format!("<tr>{}{}</tr>\n", cells("th", head), cells("td", rest))
+    };
+    let rows: String = rows.iter().map(row).collect();
+    format!(
+        "<div class=\"wide\"><table><thead><tr>{}</tr></thead><tbody>{rows}</tbody></table></div>\n",
+        cells("th", heads)
     )
 }
 

@@ -20,6 +20,18 @@ impl Trainer<'_> {
         Ok((seconds / count as f64, (self.progress.seconds_host - host) / count as f64))
     }
 
+    /// The next step (with the topology update that ends it, if one does), and its mean loss.
+    pub async fn step_loss(&mut self) -> Result<f64, TrainError> {
+        self.forget_losses();
+        let slot = self.problem.plan.metrics.part(0, 16);
+        self.machine.write(slot, &[0.0f32; 4]);
+        self.step();
+        self.forget_losses();
+        let sums: Vec<f32> = self.machine.read(slot).await?;
+        self.machine.write(slot, &[0.0f32; 4]);
+        Ok(f64::from(sums[0]) / f64::from(sums[2]))
+    }
+
     /// Runs a step that ends with a topology update; seconds until its counters are here.
     pub async fn time_update(&mut self) -> Result<f64, TrainError> {
         let start = Instant::now();

@@ -2,12 +2,11 @@
 //! `ITOP_TEST_LIMITS=webgpu` forces WebGPU's limits, `ITOP_TEST_SHADERS=checked` keeps the shader checks.
 #![allow(dead_code)]
 
-pub mod topology;
-
 use std::sync::OnceLock;
 
-use itop::gpu::{BufferPlan, Gpu, GpuOptions, LimitChoice, Machine, Pass, Slice};
-use itop::ops::{StepParams, Tuning};
+use itop::gpu::{Gpu, GpuError, GpuOptions, LimitChoice, Pass, Slice};
+use itop::ops::Tuning;
+use itop::verify::{After, Before, Comparison, Place};
 
 /// A device of its own.
 pub fn open() -> Gpu {
@@ -38,63 +37,60 @@ pub fn tuning() -> Tuning {
     Tuning::for_gpu(&gpu())
 }
 
-/// Buffers with their first contents.
+/// Where the tests run.
+pub fn place() -> Place {
+    Place::new(gpu())
+}
+
+/// Asserts that what a case gave agrees with its twin.
+#[track_caller]
+pub fn agree(comparisons: impl Future<Output = Result<Vec<Comparison>, GpuError>>) {
+    let comparisons = pollster::block_on(comparisons).unwrap_or_else(|error| panic!("{error}"));
+    if let Some(first) = comparisons.iter().find(|comparison| !comparison.agrees()) {
+        panic!("{first}");
+    }
+}
+
+/// A topology update on the GPU.
+pub fn on_gpu(before: &Before) -> After {
+    pollster::block_on(before.update(&place())).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The library's bench on the tests' adapter, without futures.
 #[derive(Default)]
-pub struct Bench {
-    pub buffers: BufferPlan,
-    uploads: Vec<(Slice, Vec<u8>)>,
+pub struct Bench(itop::verify::Bench);
+
+impl std::ops::Deref for Bench {
+    type Target = itop::verify::Bench;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Bench {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
 }
 
 impl Bench {
-    pub fn upload<T: bytemuck::NoUninit>(&mut self, label: &str, data: &[T]) -> Slice {
-        let bytes: Vec<u8> = bytemuck::cast_slice(data).to_vec();
-        let slice = self.buffers.storage(label, bytes.len() as u64);
-        self.uploads.push((slice, bytes));
-        slice
-    }
-
-    pub fn empty(&mut self, label: &str, bytes: u64) -> Slice {
-        self.buffers.storage(label, bytes)
-    }
-
-    pub fn params(&mut self, params: StepParams) -> Slice {
-        let slice = self.buffers.uniform("step", size_of::<StepParams>() as u64);
-        self.uploads.push((slice, bytemuck::bytes_of(&params).to_vec()));
-        slice
-    }
-
-    fn machine(&self) -> Machine {
-        let machine = pollster::block_on(Machine::new(gpu(), &self.buffers)).unwrap();
-        for (slice, bytes) in &self.uploads {
-            machine.write(*slice, bytes);
-        }
-        machine
-    }
-
     /// The first of `passes` that writes a number that is not finite.
     pub fn first_bad(self, passes: &[Pass]) -> Option<String> {
-        let mut machine = self.machine();
-        let (program, findings) = machine.prepare_checked(passes).unwrap_or_else(|error| panic!("{error}"));
-        machine.submit(&program);
-        pollster::block_on(machine.first_bad(&findings)).unwrap()
+        pollster::block_on(self.0.first_bad(&gpu(), passes)).unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Runs `passes` once.
     pub fn run(self, passes: &[Pass]) -> Ran {
-        let mut machine = self.machine();
-        let program = machine.prepare(passes, |_| ()).unwrap_or_else(|error| panic!("{error}"));
-        machine.submit(&program);
-        Ran { machine }
+        Ran(pollster::block_on(self.0.run(&gpu(), passes)).unwrap_or_else(|error| panic!("{error}")))
     }
 }
 
-pub struct Ran {
-    pub machine: Machine,
-}
+pub struct Ran(itop::verify::Ran);
 
 impl Ran {
     pub fn read<T: bytemuck::Pod>(&self, slice: Slice) -> Vec<T> {
-        pollster::block_on(self.machine.read(slice)).unwrap()
+        pollster::block_on(self.0.read(slice)).unwrap()
     }
 }
 
@@ -107,12 +103,4 @@ pub fn worst(got: &[f32], wanted: &[f64]) -> (f64, usize) {
     assert_eq!(got.len(), wanted.len());
     let errors = got.iter().zip(wanted).map(|(&g, &w)| (f64::from(g) - w).abs());
     errors.enumerate().fold((0.0, 0), |most, (i, e)| if e > most.0 || e.is_nan() { (e, i) } else { most })
-}
-
-/// Asserts that `got` is `wanted` up to `relative` of the largest wanted magnitude.
-#[track_caller]
-pub fn close(what: &str, got: &[f32], wanted: &[f64], relative: f64) {
-    let scale = wanted.iter().fold(0.0f64, |most, v| most.max(v.abs())).max(1e-3);
-    let (error, at) = worst(got, wanted);
-    assert!(error <= relative * scale, "{what}: {} instead of {} at {at} (scale {scale})", got[at], wanted[at]);
 }

@@ -75,19 +75,3 @@ fn write_json(path: Option<&PathBuf>, adapter: &str, rows: &impl Serialize) -> R
     let text = serde_json::to_string_pretty(&value).map_err(Failure::run)?;
     write_whole(path, text.as_bytes()).map_err(Failure::run)
 }
-
-/// Milliseconds by kind of pass (what follows the layer's name in its label), the slowest first.
-fn group(passes: &[(String, f64)]) -> serde_json::Map<String, serde_json::Value> {
-    let mut sums: Vec<(String, f64)> = Vec::new();
-    for (label, ms) in passes {
-        let (layer, operation) = label.split_once(": ").unwrap_or(("", label));
-        let norm = layer.contains("bn") || layer.ends_with("shortcut.1");
-        let name = if norm { format!("pointwise {operation}") } else { operation.to_string() };
-        match sums.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, sum)) => *sum += ms,
-            None => sums.push((name, *ms)),
-        }
-    }
-    sums.sort_by(|a, b| b.1.total_cmp(&a.1));
-    sums.into_iter().map(|(name, ms)| (name, ms.into())).collect()
-}

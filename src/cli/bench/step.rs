@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use super::{config, group, method, write_json};
+use super::{config, method, write_json};
 use crate::cli::text::{bytes, table};
 use crate::cli::tuning::TuningArgs;
 use crate::cli::{Failure, GpuArgs};
+use crate::compare::by_operation;
 use crate::data;
 use crate::ops::Storage;
 use crate::plan::METRIC_SLOTS;
@@ -108,7 +109,7 @@ pub fn run(args: &StepArgs) -> Result<(), Failure> {
             batch_size: config.batch_size,
             images_per_second: config.batch_size as f64 / seconds,
             step_ms: 1e3 * seconds,
-            passes: group(&passes),
+            passes: by_operation(&passes),
             dispatches: trainer.passes(),
             host_ms: 1e3 * host,
             peak_gpu_bytes: trainer.problem.plan.buffers.total_bytes(),

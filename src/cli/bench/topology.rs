@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use super::{config, group, method, write_json};
+use super::{config, method, write_json};
 use crate::cli::text::{percent, table};
 use crate::cli::tuning::TuningArgs;
 use crate::cli::{Failure, GpuArgs};
+use crate::compare::by_operation;
 use crate::data;
 use crate::ops::Storage;
 use crate::plan::Growth;
@@ -88,8 +89,8 @@ pub fn run(args: &TopologyArgs) -> Result<(), Failure> {
                 times[times.len() / 2]
             };
             let (step_ms, update_step_ms) = (median(&mut steps), median(&mut updates));
-            let plain = group(&pollster::block_on(trainer.profile()).map_err(Failure::run)?.0);
-            let update = group(&pollster::block_on(trainer.profile_update()).map_err(Failure::run)?.0);
+            let plain = by_operation(&pollster::block_on(trainer.profile()).map_err(Failure::run)?.0);
+            let update = by_operation(&pollster::block_on(trainer.profile_update()).map_err(Failure::run)?.0);
             let ms = |passes: &serde_json::Map<String, serde_json::Value>, name: &str| {
                 passes.get(name).and_then(serde_json::Value::as_f64).unwrap_or_default()
             };

@@ -1,0 +1,94 @@
+//! Every kernel permutation that networks run, with each candidate that tuning may choose: taken from real plans. For the
+//! tests that translate them all, and `itop shaders`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Growth, Plan, PlanError, PlanInput};
+use crate::gpu::{Kernel, Pass, Tier};
+use crate::model::{self, Graph, Shape};
+use crate::ops::augment::Padding;
+use crate::ops::trial::Candidate;
+use crate::ops::{Choice, Storage, Tuning};
+use crate::sparsity::Distribution;
+
+/// Between them these have every operation: batch normalisation, shortcuts, both poolings, biases, linear layers.
+const MODELS: [&str; 4] = ["resnet8", "resnet34", "vgg_c", "mlp_cifar10"];
+
+/// The permutations that an adapter of `tier` may run, in the order of their names: one kernel for each shader and set of
+/// defines, with the constants of its first use.
+pub fn permutations(tier: Tier) -> Vec<Kernel> {
+    let mut found = Found::new();
+    // A processor's vectors, and the lanes of GPUs (more than 32 are used as 32).
+    let lanes: &[u32] = if tier.subgroups { &[4, 8, 16, 32] } else { &[0] };
+    for (&lanes, software) in lanes.iter().flat_map(|lanes| [(lanes, true), (lanes, false)]) {
+        let tuning = Tuning::of(software, lanes, tier.int64);
+        for graph in MODELS.iter().filter_map(|name| model::build(name, 10, Shape::new(3, 32, 32)).ok()) {
+            for storage in Storage::ALL {
+                of_network(&graph, storage, &tuning, &mut found);
+            }
+        }
+    }
+    found.into_values().collect()
+}
+
+type Found = BTreeMap<String, Kernel>;
+
+fn of_network(graph: &Graph, storage: Storage, tuning: &Tuning, found: &mut Found) {
+    for (density, growth, augment) in [
+        (1.0, None, None),
+        (0.1, Some(Growth::Random), Some(Padding::Zero)),
+        (0.5, Some(Growth::Gradient), Some(Padding::Reflect)),
+    ] {
+        let Ok(densities) = Distribution::Erk.densities(graph, density) else { continue };
+        let numels = graph.maskable().map(|(_, param)| param.numel());
+        let active: Vec<usize> = densities.iter().zip(numels).map(|(d, n)| (d * n as f64).ceil() as usize).collect();
+        let plan = |images, tuning: &Tuning| {
+            Plan::compile(&PlanInput {
+                graph,
+                batch: 64,
+                storage,
+                active: active.clone(),
+                growth,
+                nesterov: growth.is_some(),
+                augment,
+                images,
+                tuning: tuning.clone(),
+                max_binding: 64 << 20,
+                max_buffer: 1 << 30,
+            })
+        };
+        // The second and third set of images need two and three bindings.
+        for images in [1_000, 40_000, 60_000] {
+            add(plan(images, tuning), found);
+        }
+        let Ok(default) = plan(1_000, tuning) else { continue };
+        for round in 0.. {
+            let mut measured: BTreeMap<String, Choice> = BTreeMap::new();
+            let mut any = false;
+            for layer in &default.layers {
+                let mut choice = tuning.choice(&layer.conv, layer.density());
+                for candidates in Candidate::all(&layer.conv, tuning, layer.sparse.is_some()) {
+                    any |= round < candidates.len();
+                    candidates[round % candidates.len()].put(&mut choice);
+                }
+                measured.insert(Tuning::key(&layer.conv, layer.density()), choice);
+            }
+            if !any {
+                break;
+            }
+            add(plan(1_000, &Tuning { measured: Arc::new(measured), ..tuning.clone() }), found);
+        }
+    }
+}
+
+/// The kernels of a plan; none of one that cannot be.
+fn add(plan: Result<Plan, PlanError>, found: &mut Found) {
+    let Ok(plan) = plan else { return };
+    let fetch = [plan.fetch_train, plan.fetch_eval];
+    for pass in [plan.index, plan.train, plan.update, plan.eval].iter().flatten().chain(&fetch) {
+        if let Pass::Dispatch { kernel, .. } = pass {
+            found.entry(kernel.to_string()).or_insert_with(|| kernel.clone());
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! A bench for kernels: upload, run passes, read back.
+
+use crate::gpu::{BufferPlan, Gpu, GpuError, Machine, Pass, Slice};
+use crate::ops::{StepParams, Tuning};
+
+/// Where cases run.
+#[derive(Clone)]
+pub struct Place {
+    pub gpu: Gpu,
+    pub tuning: Tuning,
+}
+
+impl Place {
+    /// With the default kernels of `gpu`.
+    pub fn new(gpu: Gpu) -> Self {
+        Self { tuning: Tuning::for_gpu(&gpu), gpu }
+    }
+}
+
+/// Buffers with their first contents.
+#[derive(Default)]
+pub struct Bench {
+    pub buffers: BufferPlan,
+    uploads: Vec<(Slice, Vec<u8>)>,
+}
+
+impl Bench {
+    pub fn upload<T: bytemuck::NoUninit>(&mut self, label: &str, data: &[T]) -> Slice {
+        let bytes: Vec<u8> = bytemuck::cast_slice(data).to_vec();
+        let slice = self.buffers.storage(label, bytes.len() as u64);
+        self.uploads.push((slice, bytes));
+        slice
+    }
+
+    pub fn empty(&mut self, label: &str, bytes: u64) -> Slice {
+        self.buffers.storage(label, bytes)
+    }
+
+    pub fn params(&mut self, params: StepParams) -> Slice {
+        let slice = self.buffers.uniform("step", size_of::<StepParams>() as u64);
+        self.uploads.push((slice, bytemuck::bytes_of(&params).to_vec()));
+        slice
+    }
+
+    async fn machine(&self, gpu: &Gpu) -> Result<Machine, GpuError> {
+        let machine = Machine::new(gpu.clone(), &self.buffers).await?;
+        for (slice, bytes) in &self.uploads {
+            machine.write(*slice, bytes);
+        }
+        Ok(machine)
+    }
+
+    /// The first of `passes` that writes a number that is not finite.
+    pub async fn first_bad(self, gpu: &Gpu, passes: &[Pass]) -> Result<Option<String>, GpuError> {
+        let mut machine = self.machine(gpu).await?;
+        let (program, findings) = machine.prepare_checked(passes)?;
+        machine.submit(&program);
+        machine.first_bad(&findings).await
+    }
+
+    /// Runs `passes` once.
+    pub async fn run(self, gpu: &Gpu, passes: &[Pass]) -> Result<Ran, GpuError> {
+        let mut machine = self.machine(gpu).await?;
+        let program = machine.prepare(passes, |_| ())?;
+        machine.submit(&program);
+        Ok(Ran { machine })
+    }
+}
+
+/// What is left after a [`Bench::run`].
+pub struct Ran {
+    pub machine: Machine,
+}
+
+impl Ran {
+    pub async fn read<T: bytemuck::Pod>(&self, slice: Slice) -> Result<Vec<T>, GpuError> {
+        self.machine.read(slice).await
+    }
+}

@@ -1,0 +1,170 @@
+//! Convolutions: every candidate, sparse and dense, in all three directions.
+
+use super::bench::{Bench, Place};
+use super::comparison::{Comparison, shaders};
+use super::{bits, f64s, noise, rounded};
+use crate::gpu::{GpuError, Slice};
+use crate::ops::topology::{Scratch, SparseLayer};
+use crate::ops::trial::Candidate;
+use crate::ops::{Conv, ConvLayer, Layout, SparseIndex, Storage, reference};
+
+/// A convolution of `[images, c, h, w]` to `k` channels with random numbers.
+#[derive(Clone, Debug)]
+pub struct ConvCase {
+    pub images: usize,
+    pub c: usize,
+    pub k: usize,
+    pub h: usize,
+    pub w: usize,
+    pub kernel: usize,
+    pub stride: usize,
+    pub padding: usize,
+    pub density: f32,
+    /// The input gradient is added to what is there.
+    pub accumulate: bool,
+    /// Which candidate of each kind; none: all of them.
+    pub pick: Option<usize>,
+    pub storage: Storage,
+}
+
+impl ConvCase {
+    fn conv(&self, twin: &reference::conv::Conv) -> Conv {
+        let &Self { images, c, k, h, w, kernel, stride, padding, storage, .. } = self;
+        let (out_h, out_w) = (twin.out_h(), twin.out_w());
+        let halo = |size, out| Conv::output_halo(size, out, kernel, stride, padding);
+        Conv {
+            input: Layout::new(c, h, w, Conv::input_halo(padding), images).stored(storage),
+            output: Layout::new(k, out_h, out_w, halo(h, out_h).max(halo(w, out_w)), images).stored(storage),
+            kernel,
+            stride,
+            padding,
+        }
+    }
+
+    pub async fn compare(&self, place: &Place) -> Result<Vec<Comparison>, GpuError> {
+        let &Self { images, c, k, h, w, kernel, stride, padding, density, accumulate, pick, storage } = self;
+        let twin = reference::conv::Conv { n: images, c, h, w, k, kernel, stride, padding };
+        let conv = self.conv(&twin);
+        let numel = conv.numel();
+        let mut mask: Vec<bool> = noise(1, numel).iter().map(|v| (v + 1.0) / 2.0 < density).collect();
+        if !mask.contains(&true) {
+            mask[numel / 2] = true;
+        }
+        let masked: Vec<f32> =
+            noise(2, numel).iter().zip(&mask).map(|(&w, &keep)| if keep { w } else { 0.0 }).collect();
+        let active: Vec<f32> = masked.iter().zip(&mask).filter(|(_, keep)| **keep).map(|(&w, _)| w).collect();
+        let x = rounded(storage, noise(3, images * c * h * w));
+        let dy = rounded(storage, noise(4, images * k * conv.output.pixels()));
+        let bias = noise(5, k);
+        let before = rounded(storage, noise(6, x.len()));
+
+        let (tuning, mut bench) = (&place.tuning, Bench::default());
+        let (input, output) = (conv.input, conv.output);
+        let xs = bench.upload("x", &input.pack(&x));
+        let dys = bench.upload("dy", &output.pack(&dy));
+        let bias_s = bench.upload("bias", &bias);
+        let sparse_weight = bench.upload("active weights", &active);
+        let dense_weight = bench.upload("dense weights", &masked);
+        let bias_grad = bench.empty("bias grad", 4 * k as u64);
+        let parts = SparseIndex::bytes(&conv, active.len(), tuning);
+        let [row_start, shift, column_start, column_entry, column_shift, groups] =
+            parts.map(|bytes| bench.empty("index", bytes));
+        let entries = active.len();
+        let index = SparseIndex { entries, row_start, shift, column_start, column_entry, column_shift, groups };
+        let active_bits = bench.upload("active", &bits(&mask));
+        let scratch = Scratch::new(&mut bench.buffers, numel, entries, 1, true);
+        let layer = SparseLayer {
+            conv,
+            layer: 0,
+            index,
+            value: sparse_weight,
+            momentum: sparse_weight,
+            active: active_bits,
+            explored: active_bits,
+            reliable: active_bits,
+            initial: active_bits,
+            ages: sparse_weight,
+        };
+        let mut passes = layer.index("verify", tuning, &scratch);
+        let sparse = Some(layer.weight(&scratch));
+        let sparse = ConvLayer { label: "sparse", conv: &conv, tuning, sparse };
+        let dense = ConvLayer { label: "dense", sparse: None, ..sparse };
+        passes.push(dense.grad_bias(dys, bias_grad));
+        let mut results: Vec<(bool, Candidate, Slice, Vec<&'static str>)> = Vec::new();
+        for is_sparse in [true, false] {
+            let (layer, weight, count) =
+                if is_sparse { (&sparse, sparse_weight, entries) } else { (&dense, dense_weight, numel) };
+            for all in Candidate::all(&conv, tuning, is_sparse) {
+                let chosen = match pick {
+                    Some(pick) => vec![all[pick % all.len()]],
+                    None => all,
+                };
+                for candidate in chosen {
+                    let (to, own) = match candidate {
+                        Candidate::Forward(how) => {
+                            let y = bench.empty("y", output.bytes());
+                            (y, layer.forward(how, [xs, weight, y], Some(bias_s)))
+                        }
+                        Candidate::GradInput(how) => {
+                            let dx = bench.upload("dx", &input.pack(&before));
+                            (dx, layer.grad_input(how, [dys, weight, dx], accumulate))
+                        }
+                        Candidate::GradWeight(how) => {
+                            let dw = bench.empty("dw", 4 * count as u64);
+                            (dw, layer.grad_weight(how, [xs, dys, dw]))
+                        }
+                    };
+                    results.push((is_sparse, candidate, to, shaders(&own)));
+                    passes.extend(own);
+                }
+            }
+        }
+        let ran = bench.run(&place.gpu, &passes).await?;
+
+        let forward = reference::conv::forward(&twin, &f64s(&x), &f64s(&masked), Some(&f64s(&bias)));
+        let mut grad_input = reference::conv::grad_input(&twin, &f64s(&dy), &f64s(&masked));
+        if accumulate {
+            grad_input.iter_mut().zip(&before).for_each(|(to, &add)| *to += f64::from(add));
+        }
+        let dense = reference::conv::grad_weight(&twin, &f64s(&x), &f64s(&dy));
+        let of_active: Vec<f64> = dense.iter().zip(&mask).filter(|(_, keep)| **keep).map(|(&g, _)| g).collect();
+        let mut comparisons = Vec::new();
+        let positions = (0..numel).filter(|&at| mask[at]).map(|at| at % conv.row_length());
+        let shifts = positions.map(|at| {
+            let (channel, tap) = (at / (kernel * kernel), at % (kernel * kernel));
+            (channel * input.plane() + tap / kernel * input.row() + tap % kernel * input.lanes()) as u32
+        });
+        let got = ran.read::<u32>(shift).await?;
+        let wanted: Vec<u32> = shifts.collect();
+        comparisons.push(Comparison::exact(&["index_entries"], "shifts", &got[..entries], &wanted));
+        let mut first: [Option<Vec<u32>>; 2] = [None, None];
+        for (is_sparse, candidate, slice, kernels) in results {
+            let kind = if is_sparse { "sparse layer" } else { "dense layer" };
+            let what = format!("{kind} {}, {candidate}, {}", candidate.direction(), storage.name());
+            let all = ran.read::<u32>(slice).await?;
+            let (direction, got) = match candidate {
+                Candidate::Forward(_) => (0, output.unpack(&all)),
+                Candidate::GradInput(_) => (1, input.unpack(&all)),
+                Candidate::GradWeight(_) => {
+                    let wanted = if is_sparse { &of_active } else { &dense };
+                    let got = Storage::F32.numbers(&all[..wanted.len()]);
+                    comparisons.push(Comparison::close(&kernels, &what, &got, wanted, 1e-5));
+                    continue;
+                }
+            };
+            let close = Comparison::close(&kernels, &what, &got, [&forward, &grad_input][direction], 1e-5);
+            comparisons.push(close.stored(storage));
+            // Whatever the candidate, the sums are taken in the order of the weight. (−0 equals 0.)
+            let found: Vec<u32> = got.iter().map(|v| (v + 0.0).to_bits()).collect();
+            let wanted = first[direction].get_or_insert_with(|| found.clone());
+            let same = Comparison::exact(&kernels, &format!("{what}: bits of the first candidate"), &found, wanted);
+            if !same.agrees() {
+                comparisons.push(same);
+            }
+        }
+        let wanted = reference::conv::grad_bias(&twin, &f64s(&dy));
+        let got = ran.read::<f32>(bias_grad).await?;
+        comparisons.push(Comparison::close(&["conv_bias_grad"], "gradient of the bias", &got[..k], &wanted, 1e-5));
+        Ok(comparisons)
+    }
+}

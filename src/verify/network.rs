@@ -1,0 +1,118 @@
+//! Ten training steps of a tiny sparse network, beside the losses that the CPU twins give.
+
+use super::bench::Place;
+use super::comparison::{Comparison, shaders};
+use super::{bits, noise};
+use crate::gpu::{GpuError, Machine};
+use crate::model::{Graph, ModelError, Shape, resnet};
+use crate::ops::reference::topology;
+use crate::ops::{Layout, StepParams, Storage};
+use crate::plan::{Plan, PlanInput};
+
+const CLASSES: usize = 4;
+const IMAGES: usize = 8;
+const SMOOTHING: f32 = 0.1;
+const SGD: (f32, f32, f32) = (0.05, 0.9, 5e-4);
+const SEED: u64 = 11;
+
+/// The loss of each step as [`super::Twin`] computes it.
+pub const LOSSES: [f64; 10] = [0.0; 10];
+
+/// A residual network of one block, a third of whose weights are active.
+struct Start {
+    graph: Graph,
+    /// Of each parameter, all values.
+    values: Vec<Vec<f32>>,
+    masks: Vec<Option<Vec<bool>>>,
+    images: Vec<f32>,
+    labels: Vec<usize>,
+}
+
+impl Start {
+    fn new() -> Result<Self, ModelError> {
+        let graph = resnet::basic("tiny", &[1], &[8], CLASSES, Shape::new(3, 8, 8))?;
+        let (mut values, mut masks) = (Vec::new(), Vec::new());
+        for (id, param) in graph.params.iter().enumerate() {
+            let numel = param.numel();
+            masks.push(param.maskable().then(|| topology::init_mask(SEED, id as u32, numel, numel.div_ceil(3))));
+            let fan_in: usize = param.shape[1..].iter().product();
+            values.push(match param.maskable() {
+                true => topology::init_weight(SEED, id as u32, fan_in, numel),
+                // Normalisation starts at other numbers than 1 and 0, so that every part of it counts.
+                false => noise(100 + id as u32, numel).iter().map(|&v| 0.5 + 0.25 * v).collect(),
+            });
+        }
+        let images = noise(21, IMAGES * graph.tensors[0].len());
+        Ok(Self { graph, values, masks, images, labels: (0..IMAGES).map(|i| i % CLASSES).collect() })
+    }
+}
+
+/// The loss of each step beside [`LOSSES`].
+pub async fn training(place: &Place) -> Result<Vec<Comparison>, GpuError> {
+    let cannot = |message: String| GpuError::Validation { what: "the network to verify".into(), message };
+    let start = Start::new().map_err(|error| cannot(error.to_string()))?;
+    let plan = Plan::compile(&PlanInput {
+        graph: &start.graph,
+        batch: IMAGES,
+        storage: Storage::F32,
+        active: start.masks.iter().flatten().map(|mask| mask.iter().filter(|&&set| set).count()).collect(),
+        growth: None,
+        nesterov: true,
+        augment: None,
+        images: 1,
+        tuning: place.tuning.clone(),
+        max_binding: place.gpu.max_binding(),
+        max_buffer: place.gpu.limits.max_buffer_size,
+    })
+    .map_err(|error| cannot(error.to_string()))?;
+    let mut machine = Machine::new(place.gpu.clone(), &plan.buffers).await?;
+    let index = machine.prepare(&plan.index, |_| ())?;
+    let train = machine.prepare(&plan.train, |_| ())?;
+    for (layer, mask) in plan.layers.iter().zip(start.masks.iter().flatten()) {
+        if let Some(sparse) = &layer.sparse {
+            machine.write(sparse.active, &bits(mask));
+        }
+    }
+    for ((slot, values), mask) in plan.params.iter().zip(&start.values).zip(&start.masks) {
+        let kept = |&(i, _): &(usize, &f32)| mask.as_ref().is_none_or(|mask| mask[i]);
+        machine.write(slot.value, &values.iter().enumerate().filter(kept).map(|(_, &v)| v).collect::<Vec<_>>());
+    }
+    machine.submit(&index);
+    let (layout, input): (Layout, _) = plan.input;
+    machine.write(plan.labels, &start.labels.iter().map(|&label| label as u32).collect::<Vec<_>>());
+    let (lr, momentum, weight_decay) = SGD;
+    let mut got = Vec::new();
+    for _ in LOSSES {
+        let params =
+            StepParams { valid: IMAGES as u32, lr, momentum, weight_decay, smoothing: SMOOTHING, ..Default::default() };
+        machine.write(plan.run, &[params]);
+        machine.write(plan.metrics.part(0, 16), &[0.0f32; 4]);
+        // Buffers are shared by tensors whose lives do not overlap: the input's may hold something else after a step.
+        machine.write(input, &layout.pack(&start.images));
+        machine.submit(&train);
+        let slot: Vec<f32> = machine.read(plan.metrics.part(0, 16)).await?;
+        got.push(slot[0] / slot[2]);
+    }
+    // Rounding grows from step to step: ReLU switches, and a step moves every weight.
+    Ok(vec![Comparison::close(&shaders(&plan.train), "training: loss of ten steps", &got, &LOSSES, 2e-4)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::reference::sgd::Sgd;
+    use crate::verify::{Twin, f64s};
+
+    #[test]
+    fn the_losses_are_those_of_the_twins() {
+        let start = Start::new().unwrap();
+        let values = start.values.iter().map(|values| f64s(values)).collect();
+        let mut twin = Twin::new(&start.graph, IMAGES, values, start.masks.clone());
+        let [lr, momentum, weight_decay, smoothing] = [SGD.0, SGD.1, SGD.2, SMOOTHING].map(f64::from);
+        let rule = Sgd { lr, momentum, nesterov: true, weight_decay };
+        let images = f64s(&start.images);
+        let losses = LOSSES.map(|_| twin.step(&images, &start.labels, smoothing, &rule));
+        let same = |(loss, wanted): (&f64, &f64)| (loss - wanted).abs() < 1e-9;
+        assert!(losses.iter().zip(&LOSSES).all(same), "{losses:?}");
+    }
+}

@@ -1,0 +1,267 @@
+//! One topology update of one layer, which equals its twin's bit for bit: sets, values, momentum, counters, both index orders.
+
+use super::bench::{Bench, Place};
+use super::comparison::Comparison;
+use super::{bits, noise};
+use crate::gpu::{GpuError, Pass, Slice};
+use crate::ops::philox::key;
+use crate::ops::topology::{Counters, Scores, Scratch, SparseLayer, Wanted, age_bytes};
+use crate::ops::{Conv, Layout, SparseIndex, StepParams, reference};
+
+/// A layer with a random set and random numbers.
+#[derive(Clone, Debug)]
+pub struct TopologyCase {
+    /// `[k, c, kernel]`
+    pub shape: [usize; 3],
+    pub stride: usize,
+    pub density: f32,
+    /// Share of the active weights that is pruned.
+    pub rate: f64,
+    /// Values full of ties and zeros.
+    pub coarse: bool,
+    /// Random growth, else by scores.
+    pub random: bool,
+    pub seed: u64,
+}
+
+/// Weight `[k, c, kernel, kernel]` before an update.
+#[derive(Clone, Debug)]
+pub struct Before {
+    pub shape: [usize; 3],
+    pub stride: usize,
+    pub weight: Vec<f32>,
+    pub momentum: Vec<f32>,
+    pub active: Vec<bool>,
+    pub explored: Vec<bool>,
+    pub reliable: Vec<bool>,
+    pub initial: Vec<bool>,
+    pub ages: Vec<u8>,
+    pub prune: usize,
+    /// Scores by magnitude; none: random growth of this layer and update.
+    pub score: Option<Vec<f32>>,
+    pub seed: u64,
+    pub update: u32,
+}
+
+/// The same after it, dense.
+#[derive(Clone, Debug, PartialEq)]
+pub struct After {
+    pub active: Vec<bool>,
+    pub explored: Vec<bool>,
+    pub reliable: Vec<bool>,
+    /// 0 where inactive.
+    pub ages: Vec<u8>,
+    pub weight: Vec<u32>,
+    pub momentum: Vec<u32>,
+    pub counters: Counters,
+    pub index: reference::topology::Index,
+}
+
+/// A bitset over the flat index as one flag a position.
+pub fn to_mask(bits: &[u32], numel: usize) -> Vec<bool> {
+    (0..numel).map(|i| bits[i / 32] >> (i % 32) & 1 == 1).collect()
+}
+
+/// The layer's number: any, the same for device and twin.
+pub const LAYER: usize = 2;
+
+impl Before {
+    /// The layer that `case` describes.
+    pub fn random(case: &TopologyCase) -> Self {
+        let &TopologyCase { shape, stride, density, rate, coarse, random, seed } = case;
+        let numel = shape[0] * shape[1] * shape[2] * shape[2];
+        let stream = seed as u32;
+        let mut active: Vec<bool> = noise(stream, numel).iter().map(|v| (v + 1.0) / 2.0 < density).collect();
+        if !active.contains(&true) {
+            active[numel - 1] = true;
+        }
+        let round = |v: f32| if coarse { (v * 3.0).round() / 3.0 } else { v };
+        let values = |stream| noise(stream, numel).into_iter().map(round).collect::<Vec<f32>>();
+        let weight: Vec<f32> = values(stream + 1).iter().zip(&active).map(|(&w, &a)| if a { w } else { 0.0 }).collect();
+        let explored = noise(stream + 2, numel).iter().zip(&active).map(|(&v, &a)| a || v > 0.5).collect();
+        let reliable = noise(stream + 3, numel).iter().map(|&v| v > 0.8).collect();
+        let entries = active.iter().filter(|&&a| a).count();
+        // Many of age 0, some at the end of what a byte holds.
+        let age = |v: f32| if v < -0.4 { 0 } else { ((v + 0.4) * 200.0).min(255.0) as u8 };
+        let ages = noise(stream + 7, numel).iter().zip(&active).map(|(&v, &a)| if a { age(v) } else { 0 }).collect();
+        Self {
+            shape,
+            stride,
+            momentum: values(stream + 4),
+            prune: crate::sparsity::prune_count(rate, entries),
+            score: (!random).then(|| values(stream + 5)),
+            weight,
+            active,
+            explored,
+            reliable,
+            initial: noise(stream + 6, numel).iter().map(|&v| v > 0.3).collect(),
+            ages,
+            seed,
+            update: stream % 7,
+        }
+    }
+
+    fn conv(&self) -> Conv {
+        let [k, c, kernel] = self.shape;
+        let padding = kernel / 2;
+        let out = (8 + 2 * padding - kernel) / self.stride + 1;
+        Conv {
+            input: Layout::new(c, 8, 8, padding, 4),
+            output: Layout::new(k, out, out, Conv::output_halo(8, out, kernel, self.stride, padding), 4),
+            kernel,
+            stride: self.stride,
+            padding,
+        }
+    }
+
+    /// On the GPU.
+    pub async fn update(&self, place: &Place) -> Result<After, GpuError> {
+        let (conv, tuning, mut bench) = (self.conv(), &place.tuning, Bench::default());
+        let numel = conv.numel();
+        let list = |values: &[f32]| -> Vec<f32> {
+            values.iter().zip(&self.active).filter(|(_, active)| **active).map(|(&v, _)| v).collect()
+        };
+        let values = list(&self.weight);
+        let parts = SparseIndex::bytes(&conv, values.len(), tuning);
+        let [row_start, shift, column_start, column_entry, column_shift, groups] =
+            parts.map(|bytes| bench.empty("index", bytes));
+        let entries = values.len();
+        let index = SparseIndex { entries, row_start, shift, column_start, column_entry, column_shift, groups };
+        let mut ages: Vec<u8> =
+            self.ages.iter().zip(&self.active).filter(|(_, set)| **set).map(|(&age, _)| age).collect();
+        ages.resize(ages.len().next_multiple_of(16), 0);
+        let layer = SparseLayer {
+            conv,
+            layer: LAYER,
+            index,
+            value: bench.upload("value", &values),
+            momentum: bench.upload("momentum", &list(&self.momentum)),
+            active: bench.upload("active", &bits(&self.active)),
+            explored: bench.upload("explored", &bits(&self.explored)),
+            reliable: bench.upload("reliable", &bits(&self.reliable)),
+            initial: bench.upload("initial", &bits(&self.initial)),
+            ages: bench.upload("ages", &ages).part(0, age_bytes(entries)),
+        };
+        let mut scratch = Scratch::new(&mut bench.buffers, numel, entries, LAYER + 1, true);
+        scratch.wanted = bench.upload("wanted", &[Wanted::new(LAYER, entries, self.prune); LAYER + 1]);
+        let scores = match &self.score {
+            Some(score) => {
+                scratch.score = bench.upload("score", score);
+                Scores::Scratch
+            }
+            None => Scores::Random,
+        };
+        let run = bench.params(StepParams { seed: key(self.seed), update: self.update, ..StepParams::default() });
+        let mut passes: Vec<Pass> = layer.index("layer", tuning, &scratch);
+        // Counters of the first index are not the update's.
+        passes.push(Pass::Clear { label: "counters".into(), slice: scratch.counters });
+        passes.extend(layer.update("layer", tuning, &scratch, scores, run));
+        let ran = bench.run(&place.gpu, &passes).await?;
+
+        let mask = async |slice: Slice| Ok::<_, GpuError>(to_mask(&ran.read(slice).await?, numel));
+        let active = mask(layer.active).await?;
+        let spread = async |slice: Slice| {
+            let mut list = ran.read::<u32>(slice).await?.into_iter();
+            Ok::<_, GpuError>(active.iter().map(|&set| if set { list.next().unwrap_or(0) } else { 0 }).collect())
+        };
+        let mut list = ran.read::<u8>(layer.ages).await?.into_iter();
+        let ages = active.iter().map(|&set| if set { list.next().unwrap_or(0) } else { 0 }).collect();
+        let usizes = async |slice: Slice, count: usize| {
+            let words = ran.read::<u32>(slice).await?;
+            Ok::<_, GpuError>(words[..count].iter().map(|&v| v as usize).collect::<Vec<_>>())
+        };
+        let counters: Vec<Counters> = ran.read(scratch.counters).await?;
+        Ok(After {
+            weight: spread(layer.value).await?,
+            momentum: spread(layer.momentum).await?,
+            explored: mask(layer.explored).await?,
+            reliable: mask(layer.reliable).await?,
+            ages,
+            counters: counters[LAYER],
+            index: reference::topology::Index {
+                rows: usizes(row_start, self.shape[0] + 1).await?,
+                columns: usizes(column_start, conv.columns() + 1).await?,
+                entries: usizes(column_entry, entries).await?,
+            },
+            active,
+        })
+    }
+
+    /// In plain Rust.
+    pub fn twin(&self) -> After {
+        use reference::topology::{Layer, gradient_scores, index, random_scores, update};
+        let [k, c, kernel] = self.shape;
+        let score = match &self.score {
+            Some(score) => gradient_scores(score),
+            None => random_scores(self.seed, LAYER as u32, self.update, self.active.len()),
+        };
+        let mut layer = Layer {
+            outputs: k,
+            inputs: c,
+            initial: self.initial.clone(),
+            ages: self.ages.clone(),
+            active: self.active.clone(),
+            explored: self.explored.clone(),
+            reliable: self.reliable.clone(),
+            weight: self.weight.clone(),
+            momentum: self.momentum.clone(),
+        };
+        let counters = update(&mut layer, &score, self.prune);
+        let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect();
+        After {
+            counters,
+            weight: bits(&layer.weight),
+            momentum: bits(&layer.momentum),
+            index: index(&layer.active, k, c, kernel, self.stride, kernel / 2),
+            active: layer.active,
+            explored: layer.explored,
+            reliable: layer.reliable,
+            ages: layer.ages,
+        }
+    }
+
+    /// The two beside each other.
+    pub async fn compare(&self, place: &Place) -> Result<Vec<Comparison>, GpuError> {
+        let (got, wanted) = (self.update(place).await?, self.twin());
+        let growth = if self.score.is_some() { "gradient" } else { "random" };
+        let mut select = vec!["rank_count", "scan", "rank_write", "select_histogram", "select_pick", "select_apply"];
+        if self.score.is_none() {
+            select.push("grow_random");
+        }
+        let exact = |kernels: &[&'static str], what: &str, got: &[u32], wanted: &[u32]| {
+            Comparison::exact(kernels, &format!("{growth} growth, {what}"), got, wanted)
+        };
+        let set = |mask: &[bool]| bits(mask);
+        let index = |part: &[usize]| part.iter().map(|&v| v as u32).collect::<Vec<_>>();
+        let ages = |ages: &[u8]| ages.iter().map(|&age| u32::from(age)).collect::<Vec<_>>();
+        // The one number that is not an integer is a sum in another order.
+        let counters =
+            |c: &Counters| bytemuck::cast_slice::<Counters, u32>(&[Counters { young_magnitude: 0, ..*c }]).to_vec();
+        let young = |c: &Counters| f32::from_bits(c.young_magnitude);
+        let (g, w) = (&got, &wanted);
+        Ok(vec![
+            exact(&select, "active set", &set(&g.active), &set(&w.active)),
+            exact(&["topology_stats"], "explored", &set(&g.explored), &set(&w.explored)),
+            exact(&["topology_stats"], "reliable", &set(&g.reliable), &set(&w.reliable)),
+            exact(&["topology_ages"], "ages", &ages(&g.ages), &ages(&w.ages)),
+            exact(
+                &["topology_stats", "topology_inputs", "index_rows"],
+                "counters",
+                &counters(&g.counters),
+                &counters(&w.counters),
+            ),
+            Comparison::close(
+                &["topology_growth"],
+                &format!("{growth} growth, magnitude of what was grown"),
+                &[young(&g.counters)],
+                &[f64::from(young(&w.counters))],
+                1e-5,
+            ),
+            exact(&["topology_move"], "values", &g.weight, &w.weight),
+            exact(&["topology_move"], "momentum", &g.momentum, &w.momentum),
+            exact(&["index_rows"], "row starts", &index(&g.index.rows), &index(&w.index.rows)),
+            exact(&["index_columns", "scan"], "column starts", &index(&g.index.columns), &index(&w.index.columns)),
+            exact(&["index_columns"], "column entries", &index(&g.index.entries), &index(&w.index.entries)),
+        ])
+    }
+}

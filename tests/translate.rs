@@ -1,0 +1,70 @@
+//! Every kernel permutation that networks run becomes SPIR-V, HLSL, MSL and GLSL, and is valid at its tier and no lower one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use itop::gpu::{Kernel, Target, Tier, shader};
+use itop::plan::permutations;
+
+/// Each permutation once, at the lowest tier that has what it uses.
+fn all() -> Vec<(Tier, Kernel)> {
+    let kernels = Tier::ALL.into_iter().flat_map(permutations);
+    let distinct: BTreeMap<String, Kernel> = kernels.map(|kernel| (kernel.to_string(), kernel)).collect();
+    distinct.into_values().map(|kernel| (Tier::of(&kernel), kernel)).collect()
+}
+
+#[test]
+fn every_shader_has_permutations_and_each_needs_its_tier() {
+    let all = all();
+    let used: BTreeSet<&str> = all.iter().map(|(_, kernel)| kernel.shader).collect();
+    let unused = shader::KERNELS.iter().map(|(name, _)| *name).filter(|name| !used.contains(name));
+    // The first two measure; the third is run by `tests/philox.rs`.
+    assert_eq!(unused.collect::<Vec<_>>(), ["peak_copy", "peak_fma", "philox_test"]);
+    for tier in Tier::ALL {
+        let count = all.iter().filter(|(of, _)| *of == tier).count();
+        eprintln!("tier {}: {count} permutations", tier.name());
+        assert!(count > 0);
+    }
+    for (tier, kernel) in &all {
+        let lower = |other: &Tier| (tier.subgroups && !other.subgroups) || (tier.int64 && !other.int64);
+        for other in Tier::ALL.iter().filter(|other| lower(other)) {
+            assert!(kernel.translate(*other, Target::Wgsl).is_err(), "{kernel} is valid at {}", other.name());
+        }
+    }
+}
+
+#[test]
+fn every_permutation_in_every_language() {
+    for (tier, kernel) in all() {
+        for target in Target::ALL {
+            let result = kernel.translate(tier, target);
+            if target == Target::Glsl && tier.int64 {
+                // naga writes no 64-bit integers in GLSL; no GL adapter has them either (`Gpu::open` asks for the feature).
+                let error = result.expect_err("naga has learnt 64-bit integers in GLSL").to_string();
+                assert!(error.contains("glsl: ") && error.contains("calar"), "{error}");
+                continue;
+            }
+            let bytes = result.unwrap_or_else(|error| panic!("{error}"));
+            assert!(!bytes.is_empty(), "{kernel}: nothing in {}", target.name());
+        }
+    }
+}
+
+#[test]
+fn spirv_is_valid() {
+    if Command::new("spirv-val").arg("--version").output().is_err() {
+        eprintln!("SPIR-V is not checked: there is no `spirv-val` (Debian: spirv-tools)");
+        return;
+    }
+    for (tier, kernel) in all() {
+        let words = kernel.translate(tier, Target::Spirv).unwrap();
+        let mut command = Command::new("spirv-val");
+        let command = command.args(["--target-env", "vulkan1.1", "-"]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(&words).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{kernel}: {said}");
+    }
+}
