@@ -5,6 +5,7 @@ mod bad_numbers;
 pub mod checkpoint;
 pub mod config;
 mod exploration;
+pub mod frames;
 pub mod lr;
 pub mod presets;
 mod problem;

@@ -7,9 +7,9 @@ use web_time::Instant;
 
 use super::bad_numbers::Losses;
 use super::checkpoint::{self, CheckpointError, Progress};
-use super::exploration;
 use super::run_folder::{ExplorationLine, FolderError, MetricLine, RunFolder, SCHEMA, Summary, SummaryAdapter};
 use super::{Problem, ProblemError};
+use super::{exploration, frames};
 use crate::data::{Dataset, epoch_order};
 use crate::gpu::{Gpu, GpuError, Machine, Pass, Program, ReadBack, Slice};
 use crate::ops::StepParams;
@@ -87,6 +87,7 @@ pub struct Trainer<'a> {
     pub(super) update: Program,
     eval: Program,
     pub(super) index: Program,
+    map: Program,
     /// The epoch whose order is on the GPU.
     order_of: Option<usize>,
     waiting: VecDeque<Waiting>,
@@ -109,6 +110,7 @@ struct Step {
 enum Waiting {
     Losses { read: ReadBack, steps: Vec<Step> },
     Counters { read: ReadBack, update: usize, step: usize, epoch: usize, death_rate: f64 },
+    Frame { read: ReadBack, update: usize, step: usize, epoch: usize },
 }
 
 impl<'a> Trainer<'a> {
@@ -123,7 +125,7 @@ impl<'a> Trainer<'a> {
         let mut machine = Machine::new(gpu, &plan.buffers).await?;
         let (train, update) = (plan.step(&plan.train), plan.step(&plan.update));
         let eval = [std::slice::from_ref(&plan.fetch_eval), &plan.eval].concat();
-        let total = train.len() + update.len() + eval.len() + plan.index.len();
+        let total = train.len() + update.len() + eval.len() + plan.index.len() + plan.map.len();
         let mut before = 0;
         let mut prepare = |passes: &[Pass]| {
             let program = machine.prepare(passes, |done| listener.preparing(before + done, total));
@@ -131,7 +133,7 @@ impl<'a> Trainer<'a> {
             program
         };
         let (train, update) = (prepare(&train)?, prepare(&update)?);
-        let (eval, index) = (prepare(&eval)?, prepare(&plan.index)?);
+        let (eval, index, map) = (prepare(&eval)?, prepare(&plan.index)?, prepare(&plan.map)?);
         let trainer = Self {
             problem,
             machine,
@@ -141,6 +143,7 @@ impl<'a> Trainer<'a> {
             update,
             eval,
             index,
+            map,
             order_of: None,
             waiting: VecDeque::new(),
             unread: Vec::new(),
@@ -194,6 +197,9 @@ impl<'a> Trainer<'a> {
         let epochs = self.problem.config.total_epochs();
         self.clock = Instant::now();
         self.window = Instant::now();
+        if self.progress.step == 0 {
+            self.ask_frame(0);
+        }
         while self.progress.step < epochs * steps_per_epoch {
             if listener.interrupted() {
                 self.drain(folder, listener).await?;
@@ -263,7 +269,22 @@ impl<'a> Trainer<'a> {
             let death_rate = self.problem.death_rate(step);
             let update = self.progress.updates;
             self.waiting.push_back(Waiting::Counters { read, update, step, epoch, death_rate });
+            if frames::is_frame(update, self.problem.updates()) {
+                self.ask_frame(epoch);
+            }
         }
+    }
+
+    /// Asks where the active weights lie now.
+    fn ask_frame(&mut self, epoch: usize) {
+        if self.map.is_empty() {
+            return;
+        }
+        self.machine.submit(&self.map);
+        let slices: Vec<Slice> = self.problem.plan.maps.iter().map(|map| map.slice).collect();
+        let read = self.machine.read_slices(&slices);
+        let (update, step) = (self.progress.updates, self.progress.step);
+        self.waiting.push_back(Waiting::Frame { read, update, step, epoch });
     }
 
     /// How many weights of each layer the update that ends `step` keeps and grows.
@@ -352,6 +373,10 @@ impl<'a> Trainer<'a> {
                 folder.exploration(&line)?;
                 listener.exploration(&line);
                 Ok(())
+            }
+            Some(Waiting::Frame { read, update, step, epoch }) => {
+                let words: Vec<u32> = bytemuck::pod_collect_to_vec(&self.machine.finish(read).await?);
+                Ok(folder.frame(&frames::line(self.problem, (update, step, epoch), &words))?)
             }
         }
     }
