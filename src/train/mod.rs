@@ -7,6 +7,7 @@ pub mod config;
 mod exploration;
 pub mod frames;
 pub mod lr;
+pub mod pass_times;
 pub mod presets;
 mod problem;
 pub mod recover;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::frames::FrameLine;
+use super::pass_times::{Kind, PassTimes};
 use super::tensorboard::EventFile;
 use crate::ops::Choice;
 use crate::ops::topology::AGE_BINS;
@@ -162,11 +163,14 @@ impl RunFolder {
         read().map_err(io_error("read", &file))
     }
 
+    /// Writes `passes.json`.
+    pub fn pass_times(&self, times: &PassTimes) -> Result<(), FolderError> {
+        write_json(&self.path.join("passes.json"), times)
+    }
+
     /// Writes `summary.json`.
     pub fn summary(&self, summary: &Summary) -> Result<(), FolderError> {
-        let mut text = serde_json::to_string_pretty(summary).unwrap_or_default();
-        text.push('\n');
-        write_whole(&self.path.join("summary.json"), text.as_bytes())
+        write_json(&self.path.join("summary.json"), summary)
     }
 }
 
@@ -192,9 +196,13 @@ pub fn rewound(log: &[u8], step: usize) -> Vec<u8> {
 
 /// Writes `tuning.json`: the kernels that measurement chose, so that a resumed run takes the same ones.
 fn write_tuning(path: &Path, tuning: &BTreeMap<String, Choice>) -> Result<(), FolderError> {
-    let mut text = serde_json::to_string_pretty(tuning).unwrap_or_default();
+    write_json(&path.join("tuning.json"), tuning)
+}
+
+fn write_json(path: &Path, content: &impl Serialize) -> Result<(), FolderError> {
+    let mut text = serde_json::to_string_pretty(content).unwrap_or_default();
     text.push('\n');
-    write_whole(&path.join("tuning.json"), text.as_bytes())
+    write_whole(path, text.as_bytes())
 }
 
 /// The kernels in the bytes of a `tuning.json`.
@@ -361,6 +369,9 @@ pub struct Summary {
     pub seconds_training: f64,
     /// Share of the training time that the host spent on preparing steps.
     pub host_share: f64,
+    /// Milliseconds of an ordinary step by kind of pass, timed after training; none where they cannot be timed.
+    #[serde(default)]
+    pub step_ms: Option<BTreeMap<Kind, f64>>,
     pub peak_gpu_bytes: u64,
     pub adapter: SummaryAdapter,
     pub version: String,

@@ -301,7 +301,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// The parameters that do not change during a run.
-    fn params(&self) -> StepParams {
+    pub(super) fn params(&self) -> StepParams {
         let config = &self.problem.config;
         StepParams {
             seed: philox::key(config.seed),
@@ -471,9 +471,14 @@ impl<'a> Trainer<'a> {
         Ok(Score { loss: f64::from(loss) / count, accuracy: f64::from(correct) / count })
     }
 
-    /// Tests the best epoch and writes the summary.
+    /// Times the passes of a step, tests the best epoch and writes the summary.
     pub async fn finish(&mut self, folder: &RunFolder) -> Result<Summary, TrainError> {
         let done = self.progress.clone();
+        // Before the best state is put back: the timed steps leave none.
+        let passes = self.pass_times().await?;
+        if let Some(passes) = &passes {
+            folder.pass_times(passes)?;
+        }
         self.restore(&folder.path().join(BEST))?;
         let test = self.evaluate(&self.problem.test_images(self.dataset)).await?;
         let (problem, config) = (self.problem, &self.problem.config);
@@ -504,6 +509,7 @@ impl<'a> Trainer<'a> {
             images_per_second: images / done.seconds_training.max(1e-9),
             seconds_training: done.seconds_training,
             host_share: done.seconds_host / done.seconds_training.max(1e-9),
+            step_ms: passes.map(|passes| passes.by_kind()),
             peak_gpu_bytes: problem.plan.buffers.total_bytes(),
             adapter: SummaryAdapter {
                 name: adapter.name.clone(),
