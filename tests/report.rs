@@ -149,13 +149,13 @@ fn times_stand_beside_flops() {
     let layer = |i: usize| pass(&format!("conv{i}"), "forward", 1.0 + i as f64, "5000000");
     let step: Vec<String> = (0..12).map(layer).chain([pass("conv0", "optimiser", 0.5, "null")]).collect();
     let text = format!(
-        r#"{{"schema":1,"clock":"gpu timestamps","batch_size":32,"steps":5,"step":[{}],"update":[]}}"#,
+        r#"{{"schema":1,"clock":"GPU timestamps","batch_size":32,"steps":5,"step":[{}],"update":[]}}"#,
         step.join(",")
     );
     fs::write(folder.join("passes.json"), text).unwrap();
     assert!(itop(&["report", path(&folder)]).status.success());
     let page = fs::read_to_string(folder.join("report.html")).unwrap();
-    assert!(page.contains("78.5 ms for a step of 32 images, by gpu timestamps (the median of 5 steps"), "no sum");
+    assert!(page.contains("78.5 ms for a step of 32 images, by GPU timestamps (the median of 5 steps"), "no sum");
     assert!(page.contains("The 10 dearest of 12 layers") && page.contains("<th>conv11</th>"));
     assert!(!page.contains("<th>conv1</th>"), "a cheap layer is among the dearest");
     // 5 MFLOP in 12 ms.

@@ -1,7 +1,8 @@
 // Scrubs the maps of each run over its frames: the slider, its arrow keys, or the button that plays them.
 for (const film of document.querySelectorAll(".film")) {
   const moments = JSON.parse(film.dataset.moments);
-  const [player, button, slider, label] = ["div", "button", "input", "output"].map((tag) => film.querySelector(`.player ${tag}, ${tag}.player`));
+  const player = film.querySelector(".player");
+  const [button, slider, label] = player.children;
   const last = moments.length - 1;
   let timer;
   const show = () => {

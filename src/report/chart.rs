@@ -238,7 +238,8 @@ impl Chart {
             let (plot, keys) = rest.split_vertically(SIZE.1 * SCALE);
             self.draw(&plot, SCALE)?;
             for ((label, colour, dashed), (x, y)) in self.keys.iter().zip(places) {
-                let middle = y + line / 2;
+                // As high as the middle of small letters.
+                let middle = y + line / 2 - 3 * SCALE as i32;
                 let dash = |from: i32, to: i32| {
                     Rectangle::new(
                         [(x + from, middle - SCALE as i32), (x + to, middle + SCALE as i32)],

@@ -95,7 +95,7 @@ fn text(pixels: &mut [u8], [width, height]: [usize; 2], name: &str, head: &str, 
         let label =
             format!("{} ({}×{})", layer.name.trim_end_matches(".weight"), layer.grid.outputs, layer.grid.inputs);
         let size = fitting(&label, TILE + GAP / 2, 9..=14);
-        root.draw_text(&label, &style(size), (left as i32, (top + TILE + 4) as i32))?;
+        root.draw_text(&label, &style(size), (left as i32, (top + layer.grid.rows() * scale(layer) + 4) as i32))?;
     }
     root.present()?;
     Ok(())

@@ -42,7 +42,7 @@ pub struct PassTime {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PassTimes {
     pub schema: u32,
-    /// `gpu timestamps`, or `wall clock, a submission a pass`.
+    /// `GPU timestamps`, or `wall clock, a submission a pass`.
     pub clock: String,
     pub batch_size: usize,
     /// How many steps were timed; of each pass the median counts.

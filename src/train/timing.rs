@@ -37,6 +37,15 @@ impl Trainer<'_> {
         Ok(start.elapsed().as_secs_f64())
     }
 
+    /// Counts the cells of all maps; seconds until they are here, as in a frame.
+    pub async fn time_map(&mut self) -> Result<f64, TrainError> {
+        let start = Instant::now();
+        if let Some(read) = self.read_map() {
+            self.machine.finish(read).await?;
+        }
+        Ok(start.elapsed().as_secs_f64())
+    }
+
     /// The training step with every pass timed, in milliseconds; true: by GPU timestamps.
     pub async fn profile(&mut self) -> Result<(Vec<(String, f64)>, bool), TrainError> {
         Ok(self.machine.profile(&self.train).await?)
@@ -75,7 +84,7 @@ impl Trainer<'_> {
         }
         Ok(Some(PassTimes {
             schema: SCHEMA,
-            clock: if by_timestamps { "gpu timestamps" } else { "wall clock, a submission a pass" }.into(),
+            clock: if by_timestamps { "GPU timestamps" } else { "wall clock, a submission a pass" }.into(),
             batch_size: valid,
             steps: steps.len(),
             step: pass_times::gather(problem, &steps, false),

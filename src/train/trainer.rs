@@ -275,16 +275,20 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// Asks where the active weights lie now.
-    fn ask_frame(&mut self, epoch: usize) {
+    /// Counts where the active weights lie now; none without sparse layers.
+    pub(super) fn read_map(&self) -> Option<ReadBack> {
         if self.map.is_empty() {
-            return;
+            return None;
         }
         self.machine.submit(&self.map);
         let slices: Vec<Slice> = self.problem.plan.maps.iter().map(|map| map.slice).collect();
-        let read = self.machine.read_slices(&slices);
+        Some(self.machine.read_slices(&slices))
+    }
+
+    fn ask_frame(&mut self, epoch: usize) {
         let (update, step) = (self.progress.updates, self.progress.step);
-        self.waiting.push_back(Waiting::Frame { read, update, step, epoch });
+        let frame = self.read_map().map(|read| Waiting::Frame { read, update, step, epoch });
+        self.waiting.extend(frame);
     }
 
     /// How many weights of each layer the update that ends `step` keeps and grows.
