@@ -160,16 +160,26 @@ mod tests {
             let n = positions as f64;
             (n * share + noise() * (n * share * (1.0 - share)).sqrt()).round().clamp(0.0, n) as u16
         };
-        let mut bytes = 0;
-        for (_, param) in graph.maskable() {
+        let grid = |param: &crate::model::Param| {
             let taps = param.shape[2..].iter().product::<usize>().max(1);
-            let grid = Grid { outputs: param.shape[0], inputs: param.shape[1], taps };
+            Grid { outputs: param.shape[0], inputs: param.shape[1], taps }
+        };
+        // Layers of one shape differ by their noise only.
+        let mut shapes: Vec<(Grid, usize)> = Vec::new();
+        for grid in graph.maskable().map(|(_, param)| grid(param)) {
+            match shapes.iter_mut().find(|(known, _)| *known == grid) {
+                Some((_, layers)) => *layers += 1,
+                None => shapes.push((grid, 1)),
+            }
+        }
+        let mut bytes = 0;
+        for (grid, layers) in shapes {
             let mut cell = |frame: usize, i: usize| {
                 let explored = draw(grid.positions(i), 0.1 + 0.8 * frame as f64 / 59.0);
                 Cell { explored, active: draw(grid.positions(i), 0.1).min(explored) }
             };
             let frames = (0..60).map(|frame| (0..grid.cells()).map(|i| cell(frame, i)).collect()).collect();
-            bytes += LayerFilm { name: param.name.clone(), grid, frames }.sprite().unwrap().len();
+            bytes += layers * LayerFilm { name: String::new(), grid, frames }.sprite().unwrap().len();
         }
         // In base64, beside everything else.
         println!("{bytes} bytes of pictures");
