@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The kernel tests once more: on Vulkan with WebGPU's limits and checked shaders, and on GL where an adapter for it is there.
+# The tests of kernels and of topology updates once more: on Vulkan with WebGPU's limits and checked shaders, and on GL where an adapter for it is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,6 +11,8 @@ if "$itop" adapters --json 2>/dev/null | grep -q '"gl"'; then
     echo "== kernels on GL"
     # A GL context serves one thread at a time.
     ITOP_TEST_ADAPTER=gl ITOP_TEST_CASES=3 RUST_TEST_THREADS=1 cargo test --release --test kernels --test topology --test philox
+    echo "== exploration against brute force on GL"
+    ITOP_TEST_ADAPTER=gl RUST_TEST_THREADS=1 cargo test --release --test exploration
 else
     echo "== no GL adapter: its tests are left out"
 fi

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Opens reports of real runs in headless Chromium: no error on the console, all charts with axes and legends, pictures that
-# are not blank. Usage: test-report.sh ITOP [FOLDER for the screenshots]. Left out, and said so, where there is no Chromium.
+# are not blank, a slider that moves the maps; and looks at the pictures and films of `itop report --png`.
+# Usage: test-report.sh ITOP [FOLDER for the screenshots]. Left out, and said so, where there is no Chromium.
 set -Eeuo pipefail
 cd "$(dirname "$0")/.."
 itop=${1:-${CARGO_TARGET_DIR:-target}/release/itop}
@@ -13,38 +14,65 @@ if [ -z "$chromium" ]; then
     echo "== no chromium, and none can be installed: the pictures of reports are not looked at"
     exit 0
 fi
-if ! timeout 60 "$chromium" --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --dump-dom about:blank >/dev/null 2>&1; then
+if ! timeout 120 "$chromium" --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --user-data-dir="$(mktemp -d)" --dump-dom about:blank >/dev/null 2>&1; then
     echo "== $chromium does not start here: the pictures of reports are not looked at"
     exit 0
 fi
-trap 'echo "error: line $LINENO failed: $BASH_COMMAND" >&2' ERR
 place=$(mktemp -d)
-trap 'rm -rf "$place"' EXIT
+trap 'code=$?; rm -rf "$place"; [ $code = 0 ] || echo "error: test-report.sh ends with $code" >&2' EXIT
+trap 'echo "error: line $LINENO failed: $BASH_COMMAND" >&2' ERR
 shots=${2:-$place/shots}
 mkdir -p "$shots"
 
-train() {
-    "$itop" train --preset quick --epochs 2 --set delta_t=1 --sparsity 0.8 --method "$1" --out "$place/$1" >/dev/null 2>&1
+# Says what the program said if it fails.
+loud() {
+    "$@" >"$place/said" 2>&1 || { cat "$place/said" >&2; return 1; }
 }
-train rigl && train set && train static
-"$itop" report "$place/rigl" >/dev/null
-"$itop" report "$place/rigl" "$place/set" "$place/static" --out "$place/three" >/dev/null
+train() {
+    loud "$itop" train --preset quick --epochs 2 --set delta_t=1 --sparsity 0.8 --method "$1" --out "$place/$1"
+}
+train rigl
+train set
+train static
+loud "$itop" report "$place/rigl" --out "$place/pictures" --png
+loud "$itop" report "$place/rigl" "$place/set" "$place/static" --out "$place/three"
+python3 scripts/check-report.py pictures "$place/pictures" "$place/rigl/maps.jsonl"
 
-# name, page, window, color scheme
+# Somebody moves the slider to the fourth frame.
+moved='<script>{ const s = document.querySelector(".film input"); s.value = 3; s.dispatchEvent(new Event("input")); }</script>'
+sed "s#</body>#$moved</body>#" "$place/rigl/report.html" >"$place/moved.html"
+# What a reader without scripts sees.
+python3 -c 'import re, sys; print(re.sub(r"<script>.*?</script>", "", sys.stdin.read(), flags=re.S))' <"$place/rigl/report.html" >"$place/plain.html"
+
+# name, page, window, color scheme, frame that the slider stands at (or none)
 shot() {
-    # A profile of its own for every start: one that has just ended may still hold the last.
     local flags=(--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --hide-scrollbars --window-size="$3")
     [ "$4" = dark ] && flags+=(--blink-settings=preferredColorScheme=0)
-    "$chromium" "${flags[@]}" --user-data-dir="$(mktemp -d "$place/profile.XXXXXX")" --enable-logging=stderr --screenshot="$shots/$1.png" "file://$2" 2>"$place/log" >/dev/null
+    # A profile of its own for every start: one that has just ended may still hold the last. Once more if it hangs.
+    browse() {
+        local profile
+        profile=$(mktemp -d "$place/profile.XXXXXX")
+        timeout 120 "$chromium" "${flags[@]}" --user-data-dir="$profile" "$@"
+    }
+    picture() {
+        rm -f "$shots/$1.png"
+        browse --enable-logging=stderr --screenshot="$shots/$1.png" "file://$2" >/dev/null 2>"$place/log" && [ -s "$shots/$1.png" ]
+    }
+    picture "$1" "$2" || picture "$1" "$2" || { cat "$place/log" >&2; return 1; }
     if grep -E "CONSOLE.*(error|Error|Uncaught|Refused)" "$place/log"; then
         echo "error: $1 has errors on the console" >&2
-        exit 1
+        return 1
     fi
-    "$chromium" "${flags[@]}" --user-data-dir="$(mktemp -d "$place/profile.XXXXXX")" --dump-dom "file://$2" 2>/dev/null >"$place/dom"
-    python3 scripts/check-report.py "$place/dom" "$shots/$1.png"
+    browse --dump-dom "file://$2" 2>/dev/null >"$place/dom" || browse --dump-dom "file://$2" 2>/dev/null >"$place/dom"
+    python3 scripts/check-report.py page "$place/dom" "$shots/$1.png" "$5"
 }
-shot light "$place/rigl/report.html" 1280,2400 light
-shot dark "$place/rigl/report.html" 1280,2400 dark
-shot phone "$place/rigl/report.html" 390,2400 light
-shot three "$place/three/report.html" 1280,2400 light
-echo "reports look as they should: $(ls "$shots" | wc -l) pictures"
+page=$place/rigl/report.html
+shot light "$page" 1280,3400 light last
+shot dark "$page" 1280,3400 dark last
+shot phone "$page" 390,3400 light last
+shot moved "$place/moved.html" 1280,3400 light 3
+shot plain "$place/plain.html" 1280,3400 light none
+shot three "$place/three/report.html" 1280,3400 light last
+python3 scripts/check-report.py differ "$shots/light.png" "$shots/moved.png"
+python3 scripts/check-report.py same-maps "$page" "$place/plain.html"
+echo "reports look as they should: $(find "$shots" -name '*.png' | wc -l) pictures"

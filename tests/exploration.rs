@@ -1,13 +1,19 @@
 //! The statistics of exploration, recomputed by brute force from the sets of every update of real training runs: twenty
-//! updates of SET and RigL, one a step, with layers that ERK makes dense, interrupted and resumed on the way.
+//! updates of SET and RigL, one a step, with layers that ERK makes dense, interrupted and resumed on the way; and as a run
+//! writes them into its folder, with the maps, for static sets too.
 
 mod common;
+#[path = "common/toy.rs"]
+mod toy;
 
 use common::gpu;
 use itop::data;
+use itop::ops::reference;
 use itop::ops::reference::topology::prune;
 use itop::ops::topology::{AGE_BINS, Counters, age_bin};
 use itop::sparsity::prune_count;
+use itop::train::frames::FrameLine;
+use itop::train::run_folder::{ExplorationLine, RunFolder};
 use itop::train::{Config, Method, Problem, Trainer};
 use itop::verify::to_mask;
 
@@ -38,9 +44,8 @@ fn sets(trainer: &Trainer) -> Vec<Option<(Vec<bool>, Vec<f32>)>> {
     plan.layers.iter().map(layer).collect()
 }
 
-fn check(method: Method) {
-    let dataset = data::load("sample").unwrap();
-    let config = Config {
+fn config(method: Method) -> Config {
+    Config {
         model: "resnet8".into(),
         data: "sample".into(),
         method,
@@ -51,8 +56,12 @@ fn check(method: Method) {
         // In the f32 of the GPU a learning rate of 0: weights stay as they are read, so that the prune can be repeated.
         lr: 1e-60,
         ..Config::default()
-    };
-    let problem = Problem::new(config, &dataset, &gpu()).unwrap();
+    }
+}
+
+fn check(method: Method) {
+    let dataset = data::load("sample").unwrap();
+    let problem = Problem::new(config(method), &dataset, &gpu()).unwrap();
     assert!(problem.plan.layers.iter().any(|layer| layer.sparse.is_none()), "no layer is dense");
     let start = || pollster::block_on(Trainer::new(gpu(), &problem, &dataset, &mut ())).unwrap();
     let mut trainer = start();
@@ -134,4 +143,70 @@ fn random_growth() {
 #[test]
 fn gradient_growth() {
     check(Method::Rigl);
+}
+
+/// A whole run, and what it wrote: `(updates, frames)`. Every frame's cells add up to the counts of its update, and the
+/// last frame is that of the last sets, position by position.
+fn written(method: Method) -> (Vec<ExplorationLine>, Vec<FrameLine>) {
+    let dataset = toy::in_memory(25);
+    let problem = Problem::new(Config { batch_size: 5, lr: 0.1, ..config(method) }, &dataset, &gpu()).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("run");
+    let mut folder = RunFolder::create(&path, "", &problem.tuning.measured).unwrap();
+    let mut trainer = pollster::block_on(Trainer::new(gpu(), &problem, &dataset, &mut ())).unwrap();
+    trainer.initialise();
+    let first = sets(&trainer);
+    pollster::block_on(trainer.run(&mut folder, &mut ())).unwrap();
+    let read = |name: &str| std::fs::read_to_string(path.join(name)).unwrap();
+    let updates: Vec<ExplorationLine> =
+        read("exploration.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let frames: Vec<FrameLine> = read("maps.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(updates.len(), problem.updates());
+    assert_eq!(frames.len(), problem.updates() + 1, "a short run has all frames");
+
+    let (last, mut sparse) = (sets(&trainer), 0);
+    for (number, layer) in problem.plan.layers.iter().enumerate() {
+        let (Some((start, _)), Some((now, _)), Some(slices)) = (&first[number], &last[number], layer.sparse) else {
+            continue;
+        };
+        let cells = |frame: &FrameLine| frame.layers[sparse].unpack().expect("the cells fit to the grid");
+        let ever = to_mask(&pollster::block_on(trainer.machine.read(slices.explored)).unwrap(), layer.numel);
+        let (grid, found) = cells(&frames[frames.len() - 1]);
+        assert_eq!(frames[0].layers[sparse].name, layer.name);
+        assert!(found == reference::topology_map::cells(&grid, now, &ever), "{method:?}: {}", layer.name);
+        assert!(cells(&frames[0]).1 == reference::topology_map::cells(&grid, start, start), "the first sets");
+        for (frame, update) in frames[1..].iter().zip(&updates) {
+            let sum = |of: fn(&itop::ops::topology_map::Cell) -> u16| {
+                cells(frame).1.iter().map(|cell| usize::from(of(cell))).sum::<usize>()
+            };
+            let line = &update.layers[number];
+            assert_eq!((frame.step, sum(|cell| cell.active)), (update.step, line.active), "{}", line.name);
+            assert_eq!(sum(|cell| cell.explored), line.explored, "{}", line.name);
+        }
+        if method == Method::Static {
+            assert!(start == now && start == &ever, "{} moved", layer.name);
+        }
+        sparse += 1;
+    }
+    assert!(sparse > 0 && frames.iter().all(|frame| frame.layers.len() == sparse));
+    if method == Method::Static {
+        let density = problem.active() as f64 / problem.maskable() as f64;
+        let progress = &trainer.progress;
+        assert_eq!([progress.itop_rate, progress.reliable_itop_rate], [density; 2], "what never moves is reliable");
+    }
+    (updates, frames)
+}
+
+#[test]
+fn a_run_writes_what_happened() {
+    let (updates, frames) = written(Method::Set);
+    assert_eq!((frames[0].step, frames[0].update), (0, 0));
+    assert!(updates.windows(2).all(|pair| pair[0].itop_rate <= pair[1].itop_rate));
+    assert!(updates[updates.len() - 1].itop_rate > updates[0].itop_rate, "nothing was explored");
+}
+
+#[test]
+fn static_sets_stay() {
+    let (updates, frames) = written(Method::Static);
+    assert!(updates.is_empty() && frames.len() == 1);
 }

@@ -114,7 +114,7 @@ fn a_killed_run_loses_nothing() {
     for name in ["last.safetensors", "best.safetensors"] {
         assert!(tensors(&whole.join(name)) == tensors(&run.join(name)), "{name} differs");
     }
-    for name in ["metrics.jsonl", "exploration.jsonl"] {
+    for name in ["metrics.jsonl", "exploration.jsonl", "maps.jsonl"] {
         assert_eq!(lines(&whole.join(name)), lines(&run.join(name)), "{name}");
     }
     let tmp = |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().ends_with(".tmp");

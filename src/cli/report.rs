@@ -17,7 +17,7 @@ pub struct ReportArgs {
     /// Where the page goes [default: the folder of the first run]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Write the maps as pictures too, RUN-LAYER.png
+    /// Write the pictures too: charts and maps as PNG, the maps over the updates as RUN-film.gif
     #[arg(long)]
     png: bool,
     /// Print a summary here, and write nothing
@@ -45,12 +45,11 @@ pub fn run(args: &ReportArgs) -> Result<(), Failure> {
     }
     let out = args.out.as_ref().unwrap_or(&args.runs[0]);
     println!("report: {}", write(&runs, out).map_err(Failure::run)?.display());
-    for run in runs.iter().filter(|_| args.png) {
-        for (layer, picture) in report::pictures(run) {
-            let path = out.join(format!("{}-{layer}.png", run.name));
-            write_whole(&path, &picture).map_err(Failure::run)?;
-            println!("picture: {}", path.display());
-        }
+    let pictures = if args.png { report::pictures(&runs) } else { Vec::new() };
+    for (name, picture) in pictures {
+        let path = out.join(name);
+        write_whole(&path, &picture).map_err(Failure::run)?;
+        println!("picture: {}", path.display());
     }
     Ok(())
 }

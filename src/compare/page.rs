@@ -1,7 +1,7 @@
 //! The report as one page that needs nothing else.
 
 use super::{METHODS, Report, Side};
-use crate::report::chart::{Interval, Series, Y, colour, escape, intervals, lines};
+use crate::report::chart::{Chart, Interval, Series, Y, colour, escape, intervals, lines};
 use crate::report::{document, html_table};
 
 /// The page.
@@ -85,20 +85,23 @@ fn charts(report: &Report) -> String {
     let numbered = |from: usize, values: &[f64]| {
         values.iter().enumerate().map(|(i, &v)| ((i + from) as f64, v)).collect::<Vec<_>>()
     };
-    let mut text = intervals("Milliseconds a step: median and interval", "ms", &bars);
-    text += &lines("Milliseconds a step", "round", &each(&|side| numbered(1, &side.step_ms.samples)), Y::Value);
+    let samples = each(&|side| numbered(1, &side.step_ms.samples));
+    let mut charts = vec![
+        intervals("intervals", "Milliseconds a step: median and interval", "ms", bars),
+        lines("milliseconds", "Milliseconds a step", "round", samples, Y::Value),
+    ];
     for (m, method) in METHODS.iter().enumerate() {
         let mut losses = each(&|side| numbered(1, &side.methods[m].losses));
         let points = numbered(1, &report.reference);
         losses.push(Series { label: "CPU twins".into(), points, colour: colour(6), dashed: true });
-        text += &lines(&format!("Loss, {}", method.name()), "step", &losses, Y::Value);
+        charts.push(lines("loss", &format!("Loss, {}", method.name()), "step", losses, Y::Value));
     }
     for (m, method) in METHODS.iter().enumerate() {
         let shares = each(&|side| side.methods[m].updates.iter().map(|&(step, share)| (step as f64, share)).collect());
         let title = format!("Active weights in common with the first adapter, {}", method.name());
-        text += &lines(&title, "step", &shares, Y::Share);
+        charts.push(lines("shares", &title, "step", shares, Y::Share));
     }
-    text
+    charts.iter().flatten().map(Chart::html).collect()
 }
 
 fn sameness(report: &Report) -> String {

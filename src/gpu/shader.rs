@@ -55,6 +55,7 @@ pub const KERNELS: &[(&str, &str)] = sources![
     "topology_ages",
     "topology_growth",
     "topology_inputs",
+    "topology_map",
     "topology_move",
     "topology_stats",
 ];

@@ -16,6 +16,7 @@ pub mod reference;
 pub mod sgd;
 mod step;
 pub mod topology;
+pub mod topology_map;
 pub mod trial;
 mod tuning;
 

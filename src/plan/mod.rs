@@ -8,7 +8,7 @@ mod permutations;
 mod tensors;
 
 pub use memory::{MemoryRow, memory_table};
-pub use params::{LayerPlan, ParamSlot};
+pub use params::{LayerMap, LayerPlan, ParamSlot};
 pub use permutations::permutations;
 
 use thiserror::Error;
@@ -82,8 +82,12 @@ pub struct Plan {
     pub wanted: Slice,
     /// Per layer: [`crate::ops::topology::Counters`]; cleared before an update.
     pub counters: Slice,
+    /// Where the active weights of each sparse layer lie, on a grid of cells; in layer order.
+    pub maps: Vec<LayerMap>,
     /// Builds the index of all sparse layers from their bitsets.
     pub index: Vec<Pass>,
+    /// Counts the cells of `maps`.
+    pub map: Vec<Pass>,
     /// Fetches and augments the batch that the step names.
     pub fetch_train: Pass,
     pub fetch_eval: Pass,
@@ -150,6 +154,7 @@ impl Plan {
         Ok(Self {
             batch: input.batch,
             index: context.index(),
+            map: context.map(),
             fetch_train: crate::ops::augment::pass(image, &fetch, run, input.augment),
             fetch_eval: crate::ops::augment::pass(image, &fetch, run, None),
             train: context.train(false),
@@ -170,6 +175,7 @@ impl Plan {
             running: params.norms.iter().map(|norm| norm.running).collect(),
             params: params.slots,
             layers: params.layers,
+            maps: params.maps,
             buffers,
         })
     }

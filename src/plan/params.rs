@@ -6,6 +6,7 @@ use crate::gpu::{ALIGNMENT, BufferPlan, Slice};
 use crate::model::{Op, ParamId};
 use crate::ops::pointwise::{NormSlices, partial_bytes};
 use crate::ops::topology::{Scratch, SparseLayer, age_bytes, bitset_bytes};
+use crate::ops::topology_map::Grid;
 use crate::ops::{Conv, Layout, SparseIndex};
 
 /// A parameter's place: `len` values (active ones only, in flat order) from the start of each slice.
@@ -37,9 +38,20 @@ impl LayerPlan {
     }
 }
 
+/// Where the active weights of a sparse layer lie.
+#[derive(Clone, Copy, Debug)]
+pub struct LayerMap {
+    /// Number of the layer among the maskable ones.
+    pub layer: usize,
+    pub grid: Grid,
+    /// A word a cell: [`crate::ops::topology_map::Cell`].
+    pub slice: Slice,
+}
+
 pub(super) struct Params {
     pub slots: Vec<ParamSlot>,
     pub layers: Vec<LayerPlan>,
+    pub maps: Vec<LayerMap>,
     pub norms: Vec<NormSlices>,
     pub scratch: Scratch,
     /// The arenas' parts that hold the sparse layers, and the rest: (value, momentum, gradient).
@@ -99,6 +111,7 @@ pub(super) fn plan(input: &PlanInput, layouts: &[Layout], buffers: &mut BufferPl
             layer.sparse = Some(sparse_layer(input, layer, number, &slots[layer.param], buffers));
         }
     }
+    let maps = maps(&layers, buffers);
     let sparse = || layers.iter().filter(|layer| layer.sparse.is_some());
     let spreads = layers.iter().filter_map(|layer| layer.sparse).any(|layer| layer.choice(&input.tuning).is_dense());
     let scratch = Scratch::new(
@@ -134,7 +147,24 @@ pub(super) fn plan(input: &PlanInput, layouts: &[Layout], buffers: &mut BufferPl
             grad_factors,
         })
         .collect();
-    Ok(Params { slots, layers, norms, scratch, sparse_range, other_range })
+    Ok(Params { slots, layers, maps, norms, scratch, sparse_range, other_range })
+}
+
+/// One buffer for the maps of all sparse layers.
+fn maps(layers: &[LayerPlan], buffers: &mut BufferPlan) -> Vec<LayerMap> {
+    let grids = layers.iter().enumerate().filter(|(_, layer)| layer.sparse.is_some());
+    let grids: Vec<(usize, Grid)> = grids.filter_map(|(i, layer)| Some((i, Grid::new(&layer.conv)?))).collect();
+    if grids.is_empty() {
+        return Vec::new();
+    }
+    let aligned = |grid: &Grid| grid.bytes().next_multiple_of(ALIGNMENT);
+    let whole = buffers.storage("maps: cells", grids.iter().map(|(_, grid)| aligned(grid)).sum());
+    let place = |at: &mut u64, (layer, grid): (usize, Grid)| {
+        let slice = whole.part(*at, grid.bytes());
+        *at += aligned(&grid);
+        Some(LayerMap { layer, grid, slice })
+    };
+    grids.into_iter().scan(0, place).collect()
 }
 
 fn sparse_layer(

@@ -30,6 +30,16 @@ impl Context<'_> {
         layers.iter().flat_map(passes).collect()
     }
 
+    /// Where the active weights of every sparse layer lie.
+    pub fn map(&self) -> Vec<Pass> {
+        let layers = &self.params.layers;
+        let pass = |map: &super::LayerMap| {
+            let sparse = layers[map.layer].sparse?;
+            Some(map.grid.pass(&layers[map.layer].name, sparse.active, sparse.explored, map.slice))
+        };
+        self.params.maps.iter().filter_map(pass).collect()
+    }
+
     /// Forward with running statistics, and the loss.
     pub fn eval(&self) -> Vec<Pass> {
         let mut passes = Vec::new();

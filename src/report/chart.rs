@@ -1,7 +1,12 @@
-//! Charts as SVG inside a page: axes and lines by `plotters`, legends in HTML. Black is the page's ink, so that a chart is
-//! readable on light and on dark.
+//! Charts: axes and lines by `plotters`. On a page as SVG with legends in HTML, where black is the page's ink, so that a chart
+//! is readable on light and on dark; or as pictures.
 
+use std::ops::Range;
+
+use plotters::coord::Shift;
 use plotters::prelude::*;
+
+use super::font;
 
 /// Colours that stay apart for the colour-blind (Okabe and Ito).
 const PALETTE: [RGBColor; 7] = [
@@ -47,60 +52,72 @@ pub enum Y {
     Rows,
 }
 
-/// A figure with lines over `x`; nothing if there is nothing to draw.
-pub fn lines(title: &str, x: &str, series: &[Series], y: Y) -> String {
+/// A chart, ready to be drawn on a page or as a picture.
+pub struct Chart {
+    /// What its picture's file is called.
+    pub name: &'static str,
+    title: String,
+    x_label: String,
+    y: Y,
+    ranges: (Range<f64>, Range<f64>),
+    content: Content,
+    /// Label, colour, dashed.
+    keys: Vec<(String, RGBColor, bool)>,
+}
+
+enum Content {
+    Lines(Vec<Series>),
+    Bands { at: Vec<f64>, shares: Vec<Vec<f64>> },
+    Intervals(Vec<Interval>),
+}
+
+/// A chart with lines over `x`; none if there is nothing to draw.
+pub fn lines(name: &'static str, title: &str, x: &str, series: Vec<Series>, y: Y) -> Option<Chart> {
     let scale = if y == Y::Share { 100.0 } else { 1.0 };
-    let drawn: Vec<(usize, Vec<(f64, f64)>)> = series
-        .iter()
-        .enumerate()
-        .map(|(i, one)| {
-            let finite = one.points.iter().filter(|(x, y)| x.is_finite() && y.is_finite());
-            (i, finite.map(|&(x, y)| (x, y * scale)).collect())
-        })
-        .filter(|(_, points): &(usize, Vec<(f64, f64)>)| !points.is_empty())
-        .collect();
-    let all = || drawn.iter().flat_map(|(_, points)| points);
-    let Some(((left, right), (low, high))) = bounds(all()) else { return String::new() };
+    let finite = |mut one: Series| {
+        one.points.retain(|(x, y)| x.is_finite() && y.is_finite());
+        one.points.iter_mut().for_each(|(_, y)| *y *= scale);
+        (!one.points.is_empty()).then_some(one)
+    };
+    let series: Vec<Series> = series.into_iter().filter_map(finite).collect();
+    let ((left, right), (low, high)) = bounds(series.iter().flat_map(|one| &one.points))?;
     let (low, high) = match y {
         Y::Share => (0.0, high),
         Y::Count => (0.0, high.max(1.0)),
         Y::Value | Y::Rows => (low, high),
     };
-    let svg = draw((left..right, low..high), x, y, |chart| {
-        for (i, points) in &drawn {
-            let one = &series[*i];
-            let style = one.colour.stroke_width(2);
-            if one.dashed {
-                chart.draw_series(DashedLineSeries::new(points.iter().copied(), 5, 4, style))?;
-            } else {
-                chart.draw_series(LineSeries::new(points.iter().copied(), style))?;
-            }
-            if points.len() == 1 {
-                chart.draw_series(points.iter().map(|&point| Circle::new(point, 3, one.colour.filled())))?;
-            }
-        }
-        Ok(())
-    });
-    let keys = drawn.iter().map(|(i, _)| (series[*i].label.as_str(), series[*i].colour, series[*i].dashed));
-    figure(title, svg, keys)
+    Some(Chart {
+        name,
+        title: title.into(),
+        x_label: x.into(),
+        y,
+        ranges: (left..right, low..high),
+        keys: series.iter().map(|one| (one.label.clone(), one.colour, one.dashed)).collect(),
+        content: Content::Lines(series),
+    })
 }
 
-/// A figure with bands on top of each other: `shares[band][point]`, each point's shares adding up to at most 1.
-pub fn bands(title: &str, x: &str, labels: &[&str], at: &[f64], shares: &[Vec<f64>]) -> String {
-    let (Some(&left), Some(&right)) = (at.first(), at.last()) else { return String::new() };
+/// A chart with bands on top of each other: `shares[band][point]`, each point's shares adding up to at most 1.
+pub fn bands(
+    name: &'static str,
+    title: &str,
+    x: &str,
+    labels: &[&str],
+    at: Vec<f64>,
+    shares: Vec<Vec<f64>>,
+) -> Option<Chart> {
+    let (left, right) = (*at.first()?, *at.last()?);
     let right = if right > left { right } else { left + 1.0 };
-    let svg = draw((left..right, 0.0..100.0), x, Y::Share, |chart| {
-        let mut top: Vec<f64> = (0..at.len()).map(|i| shares.iter().map(|band| band[i]).sum()).collect();
-        // From the whole stack down: each band covers the lower part of the one before.
-        for (number, band) in shares.iter().enumerate().rev() {
-            let points: Vec<(f64, f64)> = at.iter().zip(&top).map(|(&x, &y)| (x, 100.0 * y)).collect();
-            chart.draw_series(AreaSeries::new(points, 0.0, ramp(number, shares.len()).filled()))?;
-            top.iter_mut().zip(band).for_each(|(top, part)| *top -= part);
-        }
-        Ok(())
-    });
-    let keys = labels.iter().enumerate().map(|(number, label)| (*label, ramp(number, labels.len()), false));
-    figure(title, svg, keys)
+    let key = |(number, label): (usize, &&str)| (label.to_string(), ramp(number, labels.len()), false);
+    Some(Chart {
+        name,
+        title: title.into(),
+        x_label: x.into(),
+        y: Y::Share,
+        ranges: (left..right, 0.0..100.0),
+        keys: labels.iter().enumerate().map(key).collect(),
+        content: Content::Bands { at, shares },
+    })
 }
 
 /// A bar up to `middle`, and a line from `low` to `high`.
@@ -111,24 +128,18 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// A figure with a row for each of `all`, from 0.
-pub fn intervals(title: &str, x: &str, all: &[Interval]) -> String {
+/// A chart with a row for each of `all`, from 0; none if there is nothing to draw.
+pub fn intervals(name: &'static str, title: &str, x: &str, all: Vec<Interval>) -> Option<Chart> {
     let most = all.iter().map(|one| one.high).filter(|v| v.is_finite()).fold(0.0, f64::max);
-    if most <= 0.0 {
-        return String::new();
-    }
-    let rows = all.len() as f64;
-    let svg = draw((0.0..1.05 * most, 0.0..rows), x, Y::Rows, |chart| {
-        for (i, one) in all.iter().enumerate() {
-            // The first on top.
-            let middle = rows - i as f64 - 0.5;
-            let bar = [(0.0, middle - 0.3), (one.middle, middle + 0.3)];
-            chart.draw_series([Rectangle::new(bar, colour(i).filled())])?;
-            chart.draw_series(LineSeries::new([(one.low, middle), (one.high, middle)], BLACK.stroke_width(3)))?;
-        }
-        Ok(())
-    });
-    figure(title, svg, all.iter().enumerate().map(|(i, one)| (one.label.as_str(), colour(i), false)))
+    (most > 0.0).then(|| Chart {
+        name,
+        title: title.into(),
+        x_label: x.into(),
+        y: Y::Rows,
+        ranges: (0.0..1.05 * most, 0.0..all.len() as f64),
+        keys: all.iter().enumerate().map(|(i, one)| (one.label.clone(), colour(i), false)).collect(),
+        content: Content::Intervals(all),
+    })
 }
 
 /// From light blue to dark, for bins in order.
@@ -138,29 +149,47 @@ fn ramp(number: usize, of: usize) -> RGBColor {
     RGBColor(mix(198.0, 8.0), mix(219.0, 48.0), mix(239.0, 107.0))
 }
 
-type Plot<'a, 'b> = ChartContext<
-    'a,
-    SVGBackend<'b>,
-    Cartesian2d<plotters::coord::types::RangedCoordf64, plotters::coord::types::RangedCoordf64>,
->;
-type Drawn = Result<(), Box<dyn std::error::Error>>;
+pub type Drawn = Result<(), Box<dyn std::error::Error>>;
 
-fn draw(
-    (x, y): (std::ops::Range<f64>, std::ops::Range<f64>),
-    x_label: &str,
-    what: Y,
-    content: impl for<'a, 'b> Fn(&mut Plot<'a, 'b>) -> Drawn,
-) -> Option<String> {
-    let mut svg = String::new();
-    let result = || -> Drawn {
-        let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
-        let mut chart = ChartBuilder::on(&root)
-            .margin(10)
-            .margin_right(18)
-            .x_label_area_size(38)
-            .y_label_area_size(52)
+impl Chart {
+    /// A figure of a page: the legend is text beside it.
+    pub fn html(&self) -> String {
+        let Some(svg) = self.svg() else { return String::new() };
+        let key = |(label, RGBColor(r, g, b), dashed): &(String, RGBColor, bool)| {
+            let line = if *dashed { "dashed" } else { "solid" };
+            format!("<li><i style=\"border-top:3px {line} rgb({r},{g},{b})\"></i>{}</li>", escape(label))
+        };
+        let keys: String = self.keys.iter().map(key).collect();
+        let title = escape(&self.title);
+        format!("<figure><figcaption>{title}</figcaption>{svg}<ul class=\"legend\">{keys}</ul></figure>\n")
+    }
+
+    fn svg(&self) -> Option<String> {
+        let mut svg = String::new();
+        self.draw(&SVGBackend::with_string(&mut svg, SIZE).into_drawing_area(), 1).ok()?;
+        // The page sets the size and the ink.
+        let start = svg.find('>')?;
+        let body = svg[start + 1..].replace("\"#000000\"", "\"currentColor\"");
+        let (width, height) = SIZE;
+        let head = format!("<svg viewBox=\"0 0 {width} {height}\" role=\"img\" xmlns=\"http://www.w3.org/2000/svg\">");
+        Some(head + &body)
+    }
+
+    /// Axes and lines, everything `scale` times as large.
+    pub fn draw<DB>(&self, root: &DrawingArea<DB, Shift>, scale: u32) -> Drawn
+    where
+        DB: DrawingBackend,
+        DB::ErrorType: 'static,
+    {
+        font::register();
+        let (x, y) = self.ranges.clone();
+        let mut chart = ChartBuilder::on(root)
+            .margin(10 * scale)
+            .margin_right(18 * scale)
+            .x_label_area_size(38 * scale)
+            .y_label_area_size(52 * scale)
             .build_cartesian_2d(x, y)?;
-        let number = |value: &f64| match what {
+        let number = |value: &f64| match self.y {
             Y::Share => format!("{value:.0} %"),
             Y::Rows => String::new(),
             Y::Count if value.fract() != 0.0 => String::new(),
@@ -172,32 +201,100 @@ fn draw(
             .light_line_style(TRANSPARENT)
             .bold_line_style(BLACK.mix(0.15))
             .axis_style(BLACK.mix(0.5))
-            .label_style(("sans-serif", 13))
-            .x_desc(x_label)
+            .label_style((font::FAMILY, 13 * scale))
+            .x_desc(&self.x_label)
             .x_labels(8)
             .y_labels(6)
             .x_label_formatter(&|value| short(*value))
             .y_label_formatter(&number)
             .draw()?;
-        content(&mut chart)?;
+        match &self.content {
+            Content::Lines(series) => {
+                for one in series {
+                    let (style, points) = (one.colour.stroke_width(2 * scale), one.points.iter().copied());
+                    if one.dashed {
+                        chart.draw_series(DashedLineSeries::new(points, 5 * scale, 4 * scale, style))?;
+                    } else {
+                        chart.draw_series(LineSeries::new(points, style))?;
+                    }
+                    if let [point] = one.points[..] {
+                        chart.draw_series([Circle::new(point, 3 * scale, one.colour.filled())])?;
+                    }
+                }
+            }
+            Content::Bands { at, shares } => {
+                let mut top: Vec<f64> = (0..at.len()).map(|i| shares.iter().map(|band| band[i]).sum()).collect();
+                // From the whole stack down: each band covers the lower part of the one before.
+                for (number, band) in shares.iter().enumerate().rev() {
+                    let points: Vec<(f64, f64)> = at.iter().zip(&top).map(|(&x, &y)| (x, 100.0 * y)).collect();
+                    chart.draw_series(AreaSeries::new(points, 0.0, ramp(number, shares.len()).filled()))?;
+                    top.iter_mut().zip(band).for_each(|(top, part)| *top -= part);
+                }
+            }
+            Content::Intervals(all) => {
+                for (i, one) in all.iter().enumerate() {
+                    // The first on top.
+                    let middle = (all.len() - i) as f64 - 0.5;
+                    let bar = [(0.0, middle - 0.3), (one.middle, middle + 0.3)];
+                    let line = [(one.low, middle), (one.high, middle)];
+                    chart.draw_series([Rectangle::new(bar, colour(i).filled())])?;
+                    chart.draw_series(LineSeries::new(line, BLACK.stroke_width(3 * scale)))?;
+                }
+            }
+        }
         root.present()?;
         Ok(())
-    };
-    result().ok()?;
-    // The page sets the size and the ink.
-    let start = svg.find('>')?;
-    let body = svg[start + 1..].replace("\"#000000\"", "\"currentColor\"");
-    Some(format!("<svg viewBox=\"0 0 {} {}\" role=\"img\" xmlns=\"http://www.w3.org/2000/svg\">{body}", SIZE.0, SIZE.1))
-}
+    }
 
-fn figure<'a>(title: &str, svg: Option<String>, keys: impl Iterator<Item = (&'a str, RGBColor, bool)>) -> String {
-    let Some(svg) = svg else { return String::new() };
-    let key = |(label, RGBColor(r, g, b), dashed): (&str, RGBColor, bool)| {
-        let line = if dashed { "dashed" } else { "solid" };
-        format!("<li><i style=\"border-top:3px {line} rgb({r},{g},{b})\"></i>{}</li>", escape(label))
-    };
-    let keys: String = keys.map(key).collect();
-    format!("<figure><figcaption>{}</figcaption>{svg}<ul class=\"legend\">{keys}</ul></figure>\n", escape(title))
+    /// A picture with title and legend, on white, twice as large as on a page.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn png(&self) -> Option<Vec<u8>> {
+        const SCALE: u32 = 2;
+        let (width, head, line) = (SIZE.0 * SCALE, 30 * SCALE, 20 * SCALE as i32);
+        font::register();
+        // Keys from left to right, in as many lines as they need.
+        let style = |size: u32| TextStyle::from((font::FAMILY, size * SCALE).into_font());
+        let mark = 30 * SCALE as i32;
+        let (mut x, mut row, mut places) = (10 * SCALE as i32, 0, Vec::new());
+        for (label, ..) in &self.keys {
+            let wide = mark + font::width(label, 13 * SCALE) + 16 * SCALE as i32;
+            if x + wide > width as i32 && x > 10 * SCALE as i32 {
+                (x, row) = (10 * SCALE as i32, row + 1);
+            }
+            places.push((x, row * line));
+            x += wide;
+        }
+        let legend = (row + 1) * line + 10 * SCALE as i32;
+        let size = (width, head + SIZE.1 * SCALE + legend as u32);
+        let mut pixels = vec![255; 3 * (size.0 * size.1) as usize];
+        let draw = |pixels: &mut [u8]| -> Drawn {
+            let root = BitMapBackend::with_buffer(pixels, size).into_drawing_area();
+            root.draw_text(&self.title, &style(15), (10 * SCALE as i32, 8 * SCALE as i32))?;
+            let (_, rest) = root.split_vertically(head);
+            let (plot, keys) = rest.split_vertically(SIZE.1 * SCALE);
+            self.draw(&plot, SCALE)?;
+            for ((label, colour, dashed), (x, y)) in self.keys.iter().zip(places) {
+                // As high as the middle of small letters.
+                let middle = y + line / 2 - 3 * SCALE as i32;
+                let dash = |from: i32, to: i32| {
+                    Rectangle::new(
+                        [(x + from, middle - SCALE as i32), (x + to, middle + SCALE as i32)],
+                        colour.filled(),
+                    )
+                };
+                let third = 22 * SCALE as i32 / 3;
+                let parts = if *dashed { vec![(0, third), (2 * third, 3 * third)] } else { vec![(0, 3 * third)] };
+                for (from, to) in parts {
+                    keys.draw(&dash(from, to))?;
+                }
+                keys.draw_text(label, &style(13), (x + mark, y + 3 * SCALE as i32))?;
+            }
+            root.present()?;
+            Ok(())
+        };
+        draw(&mut pixels).ok()?;
+        super::maps::png_rgb(size.0, size.1, pixels)
+    }
 }
 
 /// The smallest box around the points, never flat.

@@ -5,9 +5,11 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
-use super::maps::{LayerMap, layer_maps};
+use super::maps::Film;
 use crate::train::Config;
 use crate::train::config::Layers;
+use crate::train::frames::FrameLine;
+use crate::train::pass_times::PassTimes;
 use crate::train::run_folder::{ExplorationLine, MetricLine, SCHEMA, Summary, read_config};
 
 /// One run.
@@ -18,8 +20,10 @@ pub struct Run {
     pub summary: Option<Summary>,
     pub epochs: Vec<Epoch>,
     pub updates: Vec<ExplorationLine>,
-    /// Of the last checkpoint.
-    pub maps: Vec<LayerMap>,
+    /// Where the active weights lay, frame by frame.
+    pub film: Film,
+    /// Where the time of a step went.
+    pub times: Option<PassTimes>,
     /// What could not be read, and why.
     pub notes: Vec<String>,
 }
@@ -65,11 +69,14 @@ pub fn read(folder: &Path) -> Run {
             ..
         } => Some(Epoch { epoch, step, loss, accuracy, val_loss, val_accuracy, itop_rate, expected_itop_rate }),
     });
-    let maps = match &config {
-        Some(config) => layer_maps(folder, &config.model, &mut notes),
-        None => Vec::new(),
-    };
-    Run { name, config, summary: summary(folder, &mut notes), epochs: epochs.collect(), updates, maps, notes }
+    let frames: Vec<FrameLine> = lines(folder, "maps.jsonl", &mut notes);
+    let film = Film::new(&frames, &mut notes);
+    let summary: Option<Summary> = whole(folder, "summary.json", &mut notes);
+    if summary.is_none() && notes.iter().all(|note| !note.starts_with("summary.json")) {
+        notes.push("summary.json is not there: the run has not ended".into());
+    }
+    let times = whole(folder, "passes.json", &mut notes);
+    Run { name, config, summary, epochs: epochs.collect(), updates, film, times, notes }
 }
 
 fn config(folder: &Path, notes: &mut Vec<String>) -> Option<Config> {
@@ -82,15 +89,13 @@ fn config(folder: &Path, notes: &mut Vec<String>) -> Option<Config> {
     config.map_err(|why| notes.push(why)).ok()
 }
 
-fn summary(folder: &Path, notes: &mut Vec<String>) -> Option<Summary> {
-    let text = match fs::read_to_string(folder.join("summary.json")) {
+/// A file that is written at the end; none, and no note, if it is not there.
+fn whole<T: DeserializeOwned>(folder: &Path, name: &str, notes: &mut Vec<String>) -> Option<T> {
+    let text = match fs::read_to_string(folder.join(name)) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            notes.push("summary.json is not there: the run has not ended".into());
-            return None;
-        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
         Err(error) => {
-            notes.push(format!("summary.json: {error}"));
+            notes.push(format!("{name}: {error}"));
             return None;
         }
     };
@@ -100,12 +105,12 @@ fn summary(folder: &Path, notes: &mut Vec<String>) -> Option<Summary> {
     }
     match serde_json::from_str::<Version>(&text) {
         Ok(version) if version.schema != SCHEMA => {
-            notes.push(format!("summary.json has schema {}, this report reads {SCHEMA}", version.schema));
+            notes.push(format!("{name} has schema {}, this report reads {SCHEMA}", version.schema));
             return None;
         }
         _ => {}
     }
-    serde_json::from_str(&text).map_err(|error| notes.push(format!("summary.json: {error}"))).ok()
+    serde_json::from_str(&text).map_err(|error| notes.push(format!("{name}: {error}"))).ok()
 }
 
 /// The lines of a log that are what they should be.

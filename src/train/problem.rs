@@ -239,10 +239,11 @@ impl Problem {
         self.plan.layers.iter().map(of).sum()
     }
 
-    /// Bytes that the statistics of exploration need beside: the first active sets and the ages.
+    /// Bytes that the statistics of exploration need beside: the first active sets, the ages and the maps.
     pub fn statistics_bytes(&self) -> u64 {
         let sparse = self.plan.layers.iter().filter_map(|layer| layer.sparse.as_ref());
-        sparse.map(|sparse| sparse.initial.bytes + sparse.ages.bytes).sum()
+        let maps = self.plan.maps.iter().map(|map| map.slice.bytes).sum::<u64>();
+        maps + sparse.map(|sparse| sparse.initial.bytes + sparse.ages.bytes).sum::<u64>()
     }
 
     /// The first weights (PyTorch's defaults) and the first active sets (exact counts, uniform over the positions).

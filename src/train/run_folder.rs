@@ -1,6 +1,6 @@
 //! The run folder: the only interface to reports, sweeps and people's own scripts.
 //!
-//! `config.toml`, `metrics.jsonl`, `exploration.jsonl`, `last.safetensors`, `best.safetensors`, `summary.json`; the schema is
+//! `config.toml`, `metrics.jsonl`, `exploration.jsonl`, `maps.jsonl`, `last.safetensors`, `best.safetensors`, `summary.json`; the schema is
 //! `docs/run-folder.md`. Whole files are written to a temporary name, synced and renamed; lines are appended whole.
 
 use std::collections::BTreeMap;
@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::frames::FrameLine;
+use super::pass_times::{Kind, PassTimes};
 use super::tensorboard::EventFile;
 use crate::ops::Choice;
 use crate::ops::topology::AGE_BINS;
@@ -37,11 +39,12 @@ fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Fold
     move |source| FolderError::Io { action, path: path.into(), source }
 }
 
-/// A run's folder with its two logs open for appending.
+/// A run's folder with its logs open for appending.
 pub struct RunFolder {
     path: PathBuf,
     metrics: File,
     exploration: File,
+    maps: File,
     events: Option<EventFile>,
 }
 
@@ -87,8 +90,8 @@ impl RunFolder {
             let file = path.join(name);
             OpenOptions::new().create(true).append(true).open(&file).map_err(io_error("open", &file))
         };
-        let (metrics, exploration) = (log("metrics.jsonl")?, log("exploration.jsonl")?);
-        Ok(Self { metrics, exploration, events: None, path: path.into() })
+        let [metrics, exploration, maps] = LOGS.map(log);
+        Ok(Self { metrics: metrics?, exploration: exploration?, maps: maps?, events: None, path: path.into() })
     }
 
     pub fn path(&self) -> &Path {
@@ -115,7 +118,12 @@ impl RunFolder {
         events.map_err(io_error("write events in", &self.path))
     }
 
-    /// Drops the lines of both logs that came after `step`, which a resumed run writes again, and what a killed one left
+    /// Appends a line to `maps.jsonl`.
+    pub fn frame(&mut self, line: &FrameLine) -> Result<(), FolderError> {
+        append(&mut self.maps, line).map_err(io_error("write", &self.path.join("maps.jsonl")))
+    }
+
+    /// Drops the lines of all logs that came after `step`, which a resumed run writes again, and what a killed one left
     /// half written.
     pub fn rewind(&mut self, step: usize) -> Result<(), FolderError> {
         for name in LOGS {
@@ -141,7 +149,7 @@ impl RunFolder {
 
     /// Puts the logs on the disk, so that no checkpoint is ahead of them.
     pub fn sync(&self) -> Result<(), FolderError> {
-        for (name, log) in LOGS.iter().zip([&self.metrics, &self.exploration]) {
+        for (name, log) in LOGS.iter().zip([&self.metrics, &self.exploration, &self.maps]) {
             log.sync_data().map_err(io_error("sync", &self.path.join(name)))?;
         }
         Ok(())
@@ -155,18 +163,21 @@ impl RunFolder {
         read().map_err(io_error("read", &file))
     }
 
+    /// Writes `passes.json`.
+    pub fn pass_times(&self, times: &PassTimes) -> Result<(), FolderError> {
+        write_json(&self.path.join("passes.json"), times)
+    }
+
     /// Writes `summary.json`.
     pub fn summary(&self, summary: &Summary) -> Result<(), FolderError> {
-        let mut text = serde_json::to_string_pretty(summary).unwrap_or_default();
-        text.push('\n');
-        write_whole(&self.path.join("summary.json"), text.as_bytes())
+        write_json(&self.path.join("summary.json"), summary)
     }
 }
 
-/// The two logs, which grow by whole lines.
-const LOGS: [&str; 2] = ["metrics.jsonl", "exploration.jsonl"];
+/// The logs, which grow by whole lines.
+const LOGS: [&str; 3] = ["metrics.jsonl", "exploration.jsonl", "maps.jsonl"];
 
-/// The whole lines of a log up to `step`.
+/// The whole lines of a log up to `step`; none for step 0, where a run begins again with the frame of its first state.
 pub fn rewound(log: &[u8], step: usize) -> Vec<u8> {
     /// All that counts of a line; the rest is passed over without being kept.
     #[derive(Deserialize)]
@@ -176,7 +187,7 @@ pub fn rewound(log: &[u8], step: usize) -> Vec<u8> {
     let mut kept = Vec::with_capacity(log.len());
     for line in log.split_inclusive(|&byte| byte == b'\n') {
         let parsed = serde_json::from_slice::<Line>(line);
-        if line.ends_with(b"\n") && parsed.is_ok_and(|line| line.step <= step) {
+        if line.ends_with(b"\n") && step > 0 && parsed.is_ok_and(|line| line.step <= step) {
             kept.extend_from_slice(line);
         }
     }
@@ -185,9 +196,13 @@ pub fn rewound(log: &[u8], step: usize) -> Vec<u8> {
 
 /// Writes `tuning.json`: the kernels that measurement chose, so that a resumed run takes the same ones.
 fn write_tuning(path: &Path, tuning: &BTreeMap<String, Choice>) -> Result<(), FolderError> {
-    let mut text = serde_json::to_string_pretty(tuning).unwrap_or_default();
+    write_json(&path.join("tuning.json"), tuning)
+}
+
+fn write_json(path: &Path, content: &impl Serialize) -> Result<(), FolderError> {
+    let mut text = serde_json::to_string_pretty(content).unwrap_or_default();
     text.push('\n');
-    write_whole(&path.join("tuning.json"), text.as_bytes())
+    write_whole(path, text.as_bytes())
 }
 
 /// The kernels in the bytes of a `tuning.json`.
@@ -354,6 +369,9 @@ pub struct Summary {
     pub seconds_training: f64,
     /// Share of the training time that the host spent on preparing steps.
     pub host_share: f64,
+    /// Milliseconds of an ordinary step by kind of pass, timed after training; none where they cannot be timed.
+    #[serde(default)]
+    pub step_ms: Option<BTreeMap<Kind, f64>>,
     pub peak_gpu_bytes: u64,
     pub adapter: SummaryAdapter,
     pub version: String,

@@ -7,9 +7,9 @@ use web_time::Instant;
 
 use super::bad_numbers::Losses;
 use super::checkpoint::{self, CheckpointError, Progress};
-use super::exploration;
 use super::run_folder::{ExplorationLine, FolderError, MetricLine, RunFolder, SCHEMA, Summary, SummaryAdapter};
 use super::{Problem, ProblemError};
+use super::{exploration, frames};
 use crate::data::{Dataset, epoch_order};
 use crate::gpu::{Gpu, GpuError, Machine, Pass, Program, ReadBack, Slice};
 use crate::ops::StepParams;
@@ -89,6 +89,7 @@ pub struct Trainer<'a> {
     pub(super) update: Program,
     eval: Program,
     pub(super) index: Program,
+    map: Program,
     /// The epoch whose order is on the GPU.
     order_of: Option<usize>,
     waiting: VecDeque<Waiting>,
@@ -113,6 +114,7 @@ struct Step {
 enum Waiting {
     Losses { read: ReadBack, steps: Vec<Step> },
     Counters { read: ReadBack, update: usize, step: usize, epoch: usize, death_rate: f64 },
+    Frame { read: ReadBack, update: usize, step: usize, epoch: usize },
 }
 
 impl<'a> Trainer<'a> {
@@ -133,7 +135,7 @@ impl<'a> Trainer<'a> {
         };
         let (train, update) = (plan.step(&plan.train), plan.step(&plan.update));
         let eval = [std::slice::from_ref(&plan.fetch_eval), &plan.eval].concat();
-        let total = train.len() + update.len() + eval.len() + plan.index.len();
+        let total = train.len() + update.len() + eval.len() + plan.index.len() + plan.map.len();
         let mut before = 0;
         let mut prepare = |passes: &[Pass]| {
             let program = machine.prepare(passes, |done| listener.preparing(before + done, total));
@@ -141,7 +143,7 @@ impl<'a> Trainer<'a> {
             program
         };
         let (train, update) = (prepare(&train)?, prepare(&update)?);
-        let (eval, index) = (prepare(&eval)?, prepare(&plan.index)?);
+        let (eval, index, map) = (prepare(&eval)?, prepare(&plan.index)?, prepare(&plan.map)?);
         let trainer = Self {
             problem,
             machine,
@@ -151,6 +153,7 @@ impl<'a> Trainer<'a> {
             update,
             eval,
             index,
+            map,
             order_of: None,
             waiting: VecDeque::new(),
             unread: Vec::new(),
@@ -205,6 +208,9 @@ impl<'a> Trainer<'a> {
         let epochs = self.problem.config.total_epochs();
         self.clock = Instant::now();
         self.window = Instant::now();
+        if self.progress.step == 0 {
+            self.ask_frame(0);
+        }
         while self.progress.step < epochs * steps_per_epoch {
             if listener.interrupted() {
                 self.drain(folder, listener).await?;
@@ -274,7 +280,26 @@ impl<'a> Trainer<'a> {
             let death_rate = self.problem.death_rate(step);
             let update = self.progress.updates;
             self.waiting.push_back(Waiting::Counters { read, update, step, epoch, death_rate });
+            if frames::is_frame(update, self.problem.updates()) {
+                self.ask_frame(epoch);
+            }
         }
+    }
+
+    /// Counts where the active weights lie now; none without sparse layers.
+    pub(super) fn read_map(&self) -> Option<ReadBack> {
+        if self.map.is_empty() {
+            return None;
+        }
+        self.machine.submit(&self.map);
+        let slices: Vec<Slice> = self.problem.plan.maps.iter().map(|map| map.slice).collect();
+        Some(self.machine.read_slices(&slices))
+    }
+
+    fn ask_frame(&mut self, epoch: usize) {
+        let (update, step) = (self.progress.updates, self.progress.step);
+        let frame = self.read_map().map(|read| Waiting::Frame { read, update, step, epoch });
+        self.waiting.extend(frame);
     }
 
     /// How many weights of each layer the update that ends `step` keeps and grows.
@@ -291,7 +316,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// The parameters that do not change during a run.
-    fn params(&self) -> StepParams {
+    pub(super) fn params(&self) -> StepParams {
         let config = &self.problem.config;
         StepParams {
             seed: philox::key(config.seed),
@@ -369,6 +394,10 @@ impl<'a> Trainer<'a> {
                 folder.exploration(&line)?;
                 listener.exploration(&line);
                 Ok(())
+            }
+            Some(Waiting::Frame { read, update, step, epoch }) => {
+                let words: Vec<u32> = bytemuck::pod_collect_to_vec(&self.machine.finish(read).await?);
+                Ok(folder.frame(&frames::line(self.problem, (update, step, epoch), &words))?)
             }
         }
     }
@@ -463,9 +492,14 @@ impl<'a> Trainer<'a> {
         Ok(Score { loss: f64::from(loss) / count, accuracy: f64::from(correct) / count })
     }
 
-    /// Tests the best epoch and writes the summary.
+    /// Times the passes of a step, tests the best epoch and writes the summary.
     pub async fn finish(&mut self, folder: &RunFolder) -> Result<Summary, TrainError> {
         let done = self.progress.clone();
+        // Before the best state is put back: the timed steps leave none.
+        let passes = self.pass_times().await?;
+        if let Some(passes) = &passes {
+            folder.pass_times(passes)?;
+        }
         self.restore(&folder.path().join(BEST))?;
         let test = self.evaluate(&self.problem.test_images(self.dataset)).await?;
         let (problem, config) = (self.problem, &self.problem.config);
@@ -496,6 +530,7 @@ impl<'a> Trainer<'a> {
             images_per_second: images / done.seconds_training.max(1e-9),
             seconds_training: done.seconds_training,
             host_share: done.seconds_host / done.seconds_training.max(1e-9),
+            step_ms: passes.map(|passes| passes.by_kind()),
             peak_gpu_bytes: problem.plan.buffers.total_bytes(),
             adapter: SummaryAdapter {
                 name: adapter.name.clone(),

@@ -9,13 +9,14 @@ use itop::gpu::Slice;
 use itop::train::autotune::TuningCache;
 use itop::train::checkpoint::{self, Bits, Entry};
 use itop::train::config::Layers;
+use itop::train::frames::FrameLine;
 use itop::train::run_folder;
 use safetensors::Dtype;
 
 /// A target's name and body.
 pub type Target = (&'static str, fn(&[u8]));
 
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("cifar", cifar),
     ("archive", archive),
     ("image", image),
@@ -23,6 +24,7 @@ pub const TARGETS: [Target; 7] = [
     ("config", config),
     ("tuning", tuning),
     ("logs", logs),
+    ("maps", maps),
 ];
 
 /// The files of a CIFAR folder: byte 0 says which there are, byte 1 where the train file ends, the last line is the names'.
@@ -135,5 +137,17 @@ pub fn logs(bytes: &[u8]) {
         let kept = run_folder::rewound(bytes, step);
         assert!(kept.is_empty() || kept.ends_with(b"\n"));
         assert_eq!(run_folder::rewound(&kept, step), kept);
+    }
+}
+
+/// A frame of the maps, as a report reads it.
+pub fn maps(bytes: &[u8]) {
+    let Ok(line) = serde_json::from_slice::<FrameLine>(bytes) else { return };
+    for (grid, cells) in line.layers.iter().filter_map(|layer| layer.unpack()) {
+        assert_eq!(cells.len(), grid.cells());
+        let fits = |(i, cell): (usize, &itop::ops::topology_map::Cell)| {
+            cell.active <= cell.explored && usize::from(cell.explored) <= grid.positions(i)
+        };
+        assert!(cells.iter().enumerate().all(fits));
     }
 }

@@ -54,6 +54,8 @@ struct Row {
     step_ms: f64,
     /// A step with an update.
     update_step_ms: f64,
+    /// What a frame of the maps adds; a run has at most 60.
+    map_ms: f64,
     /// Of training time, at `delta_t`: everything that a step without an update does not do.
     share: f64,
     /// The same without the dense gradient.
@@ -78,9 +80,11 @@ pub fn run(args: &TopologyArgs) -> Result<(), Failure> {
             // The wall clock counts what lies between the passes too: copies, clears, the counters' way back.
             let mut steps = Vec::new();
             let mut updates = Vec::new();
+            let mut maps = Vec::new();
             for _ in 0..=args.rounds.max(1) {
                 steps.push(1e3 * trainer.time_steps(1).map_err(Failure::run)?.0);
                 updates.push(1e3 * pollster::block_on(trainer.time_update()).map_err(Failure::run)?);
+                maps.push(1e3 * pollster::block_on(trainer.time_map()).map_err(Failure::run)?);
             }
             let median = |times: &mut Vec<f64>| {
                 // The first round compiles, on drivers that do so late.
@@ -107,6 +111,7 @@ pub fn run(args: &TopologyArgs) -> Result<(), Failure> {
                 batch_size: args.batch_size,
                 step_ms,
                 update_step_ms,
+                map_ms: median(&mut maps),
                 share: extra / (between + extra),
                 topology_share: (extra - gradient) / (between + extra),
                 passes: update,
@@ -118,11 +123,12 @@ pub fn run(args: &TopologyArgs) -> Result<(), Failure> {
             format!("{} {}", row.method, row.sparsity),
             format!("{:.1}", row.step_ms),
             format!("{:.1}", row.update_step_ms),
+            format!("{:.1}", row.map_ms),
             percent(row.topology_share),
             percent(row.share),
         ]
     };
-    let head = [args.model.as_str(), "step ms", "with update ms", "share of time", "with dense gradient"];
+    let head = [args.model.as_str(), "step ms", "with update ms", "frame ms", "share of time", "with dense gradient"];
     print!("{}", table(&head, &rows.iter().map(cells).collect::<Vec<_>>()));
     println!("one update every {} steps, batch {}, median of {} rounds", args.delta_t, args.batch_size, args.rounds);
     write_json(args.json.as_ref(), &gpu.summary.to_string(), &rows)

@@ -1,0 +1,26 @@
+//! The one font of charts and films, in the binary: pictures look the same everywhere, also where no font is installed. A part
+//! of DejaVu Sans (Latin, some signs). On a page charts have the reader's font.
+
+/// What the font is asked for by.
+pub const FAMILY: &str = "sans-serif";
+
+/// Makes the font known. (A browser brings its own.)
+#[cfg(not(target_arch = "wasm32"))]
+pub fn register() {
+    use plotters::style::{FontStyle, register_font};
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        register_font(FAMILY, FontStyle::Normal, include_bytes!("../../assets/report/DejaVuSans.ttf")).ok();
+    });
+}
+
+#[cfg(target_arch = "wasm32")]
+pub fn register() {}
+
+/// How wide a text of this size is, in pixels.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn width(text: &str, size: u32) -> i32 {
+    use plotters::style::IntoFont;
+    register();
+    (FAMILY, size).into_font().box_size(text).map_or(0, |(width, _)| width as i32)
+}

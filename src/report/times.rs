@@ -1,0 +1,147 @@
+//! Where the time of a step goes, beside the arithmetic that the active weights ask for.
+
+use super::chart::escape;
+use super::read::Run;
+use crate::train::pass_times::{Kind, PassTime, PassTimes};
+
+/// Layers in the table: the dearest.
+const LAYERS: usize = 10;
+
+const KINDS: [(Kind, &str); 7] = [
+    (Kind::Forward, "forward"),
+    (Kind::GradInput, "input gradient"),
+    (Kind::GradWeight, "weight gradient"),
+    (Kind::Pointwise, "normalisation, ReLU, addition"),
+    (Kind::Optimiser, "optimiser"),
+    (Kind::Topology, "topology update"),
+    (Kind::Other, "images, pooling, loss"),
+];
+
+/// The section of a run; nothing without times.
+pub fn html(run: &Run, named: bool) -> String {
+    let Some(times) = &run.times else { return String::new() };
+    let name = if named { format!(" of {}", escape(&run.name)) } else { String::new() };
+    format!(
+        "<section>\n<h2>Time of a step{name}</h2>\n{}{}{}</section>\n",
+        said(run, times),
+        kinds(times),
+        layers(times)
+    )
+}
+
+fn said(run: &Run, times: &PassTimes) -> String {
+    let total = |passes: &[PassTime]| passes.iter().map(|pass| pass.ms).sum::<f64>();
+    let flops: u64 = times.step.iter().filter_map(|pass| pass.flops).sum();
+    let mut text = format!(
+        "<p>{} ms for a step of {} images, by {} ({}, after training). Theoretical FLOPs are two a multiply-accumulate of an \
+         active weight: {} a step.",
+        number(total(&times.step)),
+        times.batch_size,
+        escape(&times.clock),
+        if times.steps == 1 { "one step".into() } else { format!("the median of {} steps", times.steps) },
+        giga(flops),
+    );
+    if let Some(summary) = &run.summary {
+        let all = flops as f64 * summary.steps as f64;
+        let seconds = summary.seconds_training.max(1e-9);
+        text += &format!(
+            " The whole training: {} in theory, {:.0} s measured, {} GFLOP/s.",
+            giga(all as u64),
+            summary.seconds_training,
+            number(all / seconds / 1e9)
+        );
+    }
+    text + "</p>\n"
+}
+
+fn kinds(times: &PassTimes) -> String {
+    let sum = |passes: &[PassTime], kind: Kind| {
+        let of = || passes.iter().filter(|pass| pass.kind == kind);
+        (of().map(|pass| pass.ms).sum::<f64>(), of().filter_map(|pass| pass.flops).sum::<u64>())
+    };
+    let most =
+        KINDS.iter().map(|&(kind, _)| sum(&times.step, kind).0.max(sum(&times.update, kind).0)).fold(0.0, f64::max);
+    let mut rows = String::new();
+    for (kind, label) in KINDS {
+        let ((ms, flops), (update, _)) = (sum(&times.step, kind), sum(&times.update, kind));
+        if ms + update == 0.0 {
+            continue;
+        }
+        let with_update = if times.update.is_empty() { String::new() } else { format!("<td>{}</td>", number(update)) };
+        let cells = [number(ms), theory(flops), rate(flops, ms)].map(|cell| format!("<td>{cell}</td>")).concat();
+        rows += &format!("<tr><th>{label}</th><td class=\"bar\">{}</td>{cells}{with_update}</tr>\n", bar(ms, most));
+    }
+    let with_update = if times.update.is_empty() { "" } else { "<th>ms with an update</th>" };
+    format!(
+        "<div class=\"wide\"><table><thead><tr><th>part</th><th></th><th>ms</th><th>theory</th><th>GFLOP/s</th>{with_update}</tr>\
+         </thead><tbody>{rows}</tbody></table></div>\n"
+    )
+}
+
+fn layers(times: &PassTimes) -> String {
+    // Forward, input gradient, weight gradient of each layer.
+    let mut layers: Vec<(&str, [(f64, u64); 3])> = Vec::new();
+    for pass in &times.step {
+        let Some(part) = [Kind::Forward, Kind::GradInput, Kind::GradWeight].iter().position(|&kind| kind == pass.kind)
+        else {
+            continue;
+        };
+        let at = layers.iter().position(|(name, _)| *name == pass.name).unwrap_or_else(|| {
+            layers.push((&pass.name, [(0.0, 0); 3]));
+            layers.len() - 1
+        });
+        layers[at].1[part] = (pass.ms, pass.flops.unwrap_or_default());
+    }
+    let total = |parts: &[(f64, u64); 3]| parts.iter().map(|part| part.0).sum::<f64>();
+    layers.sort_by(|a, b| total(&b.1).total_cmp(&total(&a.1)));
+    let (all, most) = (layers.len(), layers.first().map_or(0.0, |(_, parts)| total(parts)));
+    let mut rows = String::new();
+    for (name, parts) in layers.iter().take(LAYERS) {
+        let cells = parts.map(|(ms, flops)| format!("<td>{}</td><td>{}</td>", number(ms), rate(flops, ms))).concat();
+        let (bar, ms, flops) = (bar(total(parts), most), total(parts), parts.iter().map(|part| part.1).sum());
+        rows += &format!(
+            "<tr><th>{}</th><td class=\"bar\">{bar}</td><td>{}</td><td>{}</td>{cells}</tr>\n",
+            escape(name),
+            number(ms),
+            theory(flops)
+        );
+    }
+    if rows.is_empty() {
+        return rows;
+    }
+    let shown =
+        if all > LAYERS { format!("The {LAYERS} dearest of {all} layers") } else { "Layers, the dearest first".into() };
+    format!(
+        "<h3>{shown}</h3>\n<div class=\"wide\"><table><thead><tr><th>layer</th><th></th><th>ms</th><th>theory</th><th>forward ms</th>\
+         <th>GFLOP/s</th><th>input gradient ms</th><th>GFLOP/s</th><th>weight gradient ms</th><th>GFLOP/s</th></tr></thead>\
+         <tbody>{rows}</tbody></table></div>\n"
+    )
+}
+
+fn bar(ms: f64, most: f64) -> String {
+    format!("<i style=\"width:{:.1}%\"></i>", 100.0 * ms / most.max(1e-12))
+}
+
+fn number(value: f64) -> String {
+    match value {
+        large if large >= 100.0 => format!("{large:.0}"),
+        middle if middle >= 1.0 => format!("{middle:.1}"),
+        small => format!("{small:.3}"),
+    }
+}
+
+fn giga(flops: u64) -> String {
+    match flops as f64 {
+        large if large >= 1e12 => format!("{:.2} TFLOP", large / 1e12),
+        middle if middle >= 1e9 => format!("{:.2} GFLOP", middle / 1e9),
+        small => format!("{:.2} MFLOP", small / 1e6),
+    }
+}
+
+fn theory(flops: u64) -> String {
+    if flops == 0 { "–".into() } else { giga(flops) }
+}
+
+fn rate(flops: u64, ms: f64) -> String {
+    if flops == 0 || ms <= 0.0 { "–".into() } else { number(flops as f64 / ms / 1e6) }
+}

@@ -1,0 +1,117 @@
+//! Where the time of a step goes, pass by pass, beside the arithmetic that the active weights ask for.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::problem::Problem;
+use crate::model::Op;
+use crate::plan::Growth;
+
+/// What a pass is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Convolutions and linear layers, forward.
+    Forward,
+    GradInput,
+    GradWeight,
+    /// Normalisation, residual addition and ReLU, both ways.
+    Pointwise,
+    /// The optimiser's step.
+    Optimiser,
+    /// A topology update without its dense gradient.
+    Topology,
+    /// Images, pooling, loss.
+    Other,
+}
+
+/// One operation of one node, all its passes together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PassTime {
+    /// The node of the network, or what the pass is called.
+    pub name: String,
+    pub kind: Kind,
+    pub ms: f64,
+    /// Theoretical: two a multiply-accumulate of an active weight (of all weights where the gradient is dense); none where
+    /// the arithmetic is not counted.
+    pub flops: Option<u64>,
+}
+
+/// `passes.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PassTimes {
+    pub schema: u32,
+    /// `GPU timestamps`, or `wall clock, a submission a pass`.
+    pub clock: String,
+    pub batch_size: usize,
+    /// How many steps were timed; of each pass the median counts.
+    pub steps: usize,
+    /// An ordinary step.
+    pub step: Vec<PassTime>,
+    /// A step that ends with a topology update; empty without growth.
+    pub update: Vec<PassTime>,
+}
+
+impl PassTimes {
+    /// Milliseconds of an ordinary step by kind.
+    pub fn by_kind(&self) -> BTreeMap<Kind, f64> {
+        let mut sums = BTreeMap::new();
+        self.step.iter().for_each(|pass| *sums.entry(pass.kind).or_insert(0.0) += pass.ms);
+        sums
+    }
+}
+
+/// The passes of several runs of one program, as `(label, ms)`: the median of each, together by node and kind.
+/// `dense`: the weight gradients of sparse layers were computed for all weights.
+pub(super) fn gather(problem: &Problem, runs: &[Vec<(String, f64)>], dense: bool) -> Vec<PassTime> {
+    let Some(first) = runs.first() else { return Vec::new() };
+    let mut times: Vec<PassTime> = Vec::new();
+    // What spreads weights out does so for the pass that follows.
+    let mut next = Kind::Other;
+    for (at, (label, _)) in first.iter().enumerate().rev() {
+        let (name, operation) = label.split_once(": ").unwrap_or((label, ""));
+        let kind = if operation == "spread" { next } else { kind(problem, name, operation) };
+        next = kind;
+        let mut ms: Vec<f64> = runs.iter().filter_map(|run| Some(run.get(at)?.1)).collect();
+        ms.sort_by(f64::total_cmp);
+        let ms = ms[ms.len() / 2];
+        match times.iter_mut().find(|time| time.name == name && time.kind == kind) {
+            Some(time) => time.ms += ms,
+            None => times.push(PassTime { name: name.into(), kind, ms, flops: flops(problem, name, kind, dense) }),
+        }
+    }
+    times.reverse();
+    times
+}
+
+fn kind(problem: &Problem, name: &str, operation: &str) -> Kind {
+    let node = problem.graph.nodes.iter().find(|node| node.name == name);
+    match (node.map(|node| &node.op), operation) {
+        (_, "sgd") => Kind::Optimiser,
+        (Some(Op::Conv { .. }), "forward") => Kind::Forward,
+        (Some(Op::Conv { .. }), "grad_input") => Kind::GradInput,
+        (Some(Op::Conv { .. }), "grad_weight" | "grad_bias" | "collect") => Kind::GradWeight,
+        (Some(Op::Conv { .. }), _) => Kind::Topology,
+        (Some(Op::Pointwise { .. }), _) => Kind::Pointwise,
+        _ => Kind::Other,
+    }
+}
+
+fn flops(problem: &Problem, name: &str, kind: Kind, dense: bool) -> Option<u64> {
+    let node = problem.graph.nodes.iter().find(|node| node.name == name)?;
+    let Op::Conv { weight, .. } = node.op else { return None };
+    let layer = problem.plan.layer_of(weight)?;
+    let weights = match kind {
+        Kind::GradWeight if dense => layer.numel,
+        Kind::Forward | Kind::GradInput | Kind::GradWeight => layer.active,
+        _ => return None,
+    };
+    let pixels = layer.conv.output.height * layer.conv.output.width;
+    Some(2 * (weights * pixels * problem.plan.batch) as u64)
+}
+
+/// Whether an update step computes the gradient of all weights.
+pub(super) fn dense_update(problem: &Problem) -> bool {
+    problem.config.method.growth() == Some(Growth::Gradient)
+}
