@@ -11,6 +11,7 @@ mod problem;
 pub mod recover;
 pub mod run_folder;
 mod state;
+mod store;
 pub mod tensorboard;
 mod timing;
 mod trainer;

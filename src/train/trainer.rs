@@ -6,7 +6,7 @@ use thiserror::Error;
 use web_time::Instant;
 
 use super::bad_numbers::Losses;
-use super::checkpoint::{self, CheckpointError, Progress};
+use super::checkpoint::{CheckpointError, Progress};
 use super::exploration;
 use super::run_folder::{ExplorationLine, FolderError, MetricLine, RunFolder, SCHEMA, Summary, SummaryAdapter};
 use super::{Problem, ProblemError};
@@ -200,7 +200,7 @@ impl<'a> Trainer<'a> {
                 self.count_seconds();
                 let bytes = self.capture_good().await?;
                 folder.sync()?;
-                checkpoint::save(&folder.path().join(LAST), &bytes)?;
+                folder.write(LAST, &bytes)?;
                 return Ok(End::Interrupted);
             }
             self.step();
@@ -406,11 +406,11 @@ impl<'a> Trainer<'a> {
         }
         let bytes = self.capture_good().await?;
         if better {
-            checkpoint::save(&folder.path().join(BEST), &bytes)?;
+            folder.write(BEST, &bytes)?;
         }
         folder.metric(&line)?;
         folder.sync()?;
-        checkpoint::save(&folder.path().join(LAST), &bytes)?;
+        folder.write(LAST, &bytes)?;
         listener.metric(&line, self.progress.itop_rate);
         self.clock = Instant::now();
         self.window = Instant::now();
@@ -449,7 +449,7 @@ impl<'a> Trainer<'a> {
     /// Tests the best epoch and writes the summary.
     pub async fn finish(&mut self, folder: &RunFolder) -> Result<Summary, TrainError> {
         let done = self.progress.clone();
-        self.restore(&folder.path().join(BEST))?;
+        self.restore_from(folder, BEST)?;
         let test = self.evaluate(&self.problem.test_images(self.dataset)).await?;
         let (problem, config) = (self.problem, &self.problem.config);
         let adapter = &self.machine.gpu.summary;
