@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use safetensors::SafeTensors;
+use safetensors::{SafeTensorError, SafeTensors};
 
 use super::read::Run;
 use crate::model::{self, Shape};
@@ -28,19 +28,23 @@ pub struct LayerMap {
 
 /// The maps of every sparse layer in `last.safetensors`.
 pub fn layer_maps(folder: &Path, model: &str, notes: &mut Vec<String>) -> Vec<LayerMap> {
-    let path = folder.join("last.safetensors");
-    let Ok(bytes) = fs::read(&path) else {
+    let Ok(bytes) = fs::read(folder.join("last.safetensors")) else {
         notes.push("last.safetensors is not there: no maps".into());
         return Vec::new();
     };
-    let tensors = match SafeTensors::deserialize(&bytes) {
-        Ok(tensors) => tensors,
-        Err(error) => {
-            notes.push(format!("last.safetensors: {error}"));
-            return Vec::new();
-        }
-    };
-    let Ok(graph) = model::build(model, 10, Shape::new(3, 32, 32)) else { return Vec::new() };
+    checkpoint_maps(&bytes, model).unwrap_or_else(|error| {
+        notes.push(format!("last.safetensors: {error}"));
+        Vec::new()
+    })
+}
+
+/// The maps of every sparse layer in a checkpoint's bytes.
+///
+/// # Errors
+/// When the bytes are no `safetensors` file.
+pub fn checkpoint_maps(bytes: &[u8], model: &str) -> Result<Vec<LayerMap>, SafeTensorError> {
+    let tensors = SafeTensors::deserialize(bytes)?;
+    let Ok(graph) = model::build(model, 10, Shape::new(3, 32, 32)) else { return Ok(Vec::new()) };
     let map = |(_, param): (_, &model::Param)| {
         let bits = |kind: &str| tensors.tensor(&format!("{kind}.{}", param.name)).ok().map(|view| view.data().to_vec());
         let (active, explored) = (bits("active")?, bits("explored")?);
@@ -52,7 +56,7 @@ pub fn layer_maps(folder: &Path, model: &str, notes: &mut Vec<String>) -> Vec<La
         (active.len() == explored.len() && outputs * row <= 8 * active.len() && outputs * inputs > 0)
             .then(|| pooled(&param.name, [outputs, inputs, taps], &active, &explored))
     };
-    graph.maskable().filter_map(map).collect()
+    Ok(graph.maskable().filter_map(map).collect())
 }
 
 fn pooled(name: &str, [outputs, inputs, taps]: [usize; 3], active: &[u8], explored: &[u8]) -> LayerMap {

@@ -8,7 +8,7 @@ mod page;
 mod read;
 mod text;
 
-pub use maps::pictures;
+pub use maps::{LayerMap, checkpoint_maps, pictures};
 pub use page::page;
 pub use read::{Run, read};
 pub use text::text;

@@ -93,6 +93,8 @@ pub struct Trainer<'a> {
     /// Steps whose losses nobody has asked for yet.
     unread: Vec<Step>,
     losses: Losses,
+    /// Steps between two read-backs of losses: about half a second of them, as the last ones took.
+    interval: usize,
     window: Instant,
     clock: Instant,
 }
@@ -145,6 +147,7 @@ impl<'a> Trainer<'a> {
             waiting: VecDeque::new(),
             unread: Vec::new(),
             losses: Losses::default(),
+            interval: 1,
             window: Instant::now(),
             clock: Instant::now(),
         };
@@ -205,7 +208,7 @@ impl<'a> Trainer<'a> {
             }
             self.step();
             let done = self.progress.step;
-            if self.unread.len() >= self.interval() || done.is_multiple_of(steps_per_epoch) {
+            if self.unread.len() >= self.interval || done.is_multiple_of(steps_per_epoch) {
                 self.ask_losses();
             }
             // At most one window of steps is under way while the next is recorded.
@@ -292,12 +295,6 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// Steps between two read-backs of losses: about half a second of them.
-    fn interval(&self) -> usize {
-        let seconds = self.clock.elapsed().as_secs_f64() / self.progress.step.max(1) as f64;
-        ((0.5 / seconds.max(1e-4)) as usize).clamp(1, METRIC_SLOTS)
-    }
-
     fn ask_losses(&mut self) {
         let metrics = self.problem.plan.metrics.part(0, 16 * self.unread.len() as u64);
         let read = self.machine.read_slices(&[metrics]);
@@ -315,6 +312,7 @@ impl<'a> Trainer<'a> {
                 let images: f64 = slots.iter().map(|slot| f64::from(slot[2])).sum();
                 let seconds = self.window.elapsed().as_secs_f64();
                 self.window = Instant::now();
+                self.interval = ((0.5 * steps.len() as f64 / seconds.max(1e-4)) as usize).clamp(1, METRIC_SLOTS);
                 self.progress.epoch_seconds += seconds;
                 for (step, slot) in steps.iter().zip(slots) {
                     let [loss, correct, count, _] = slot.map(f64::from);
@@ -433,13 +431,18 @@ impl<'a> Trainer<'a> {
                 ..self.params()
             };
             self.machine.write(plan.run, &[params]);
+            self.machine.submit(&self.eval);
             // Two batches at a time: the host does not run ahead of a slow adapter.
-            let index = self.machine.submit(&self.eval);
-            if let Some(before) = last.replace(index) {
-                self.machine.wait(Some(before))?;
+            let so_far = self.machine.read_slices(&[slot]);
+            if let Some(before) = last.replace(so_far) {
+                self.machine.finish(before).await?;
             }
         }
-        let [loss, correct, count, _] = self.machine.read::<f32>(slot).await?[..] else {
+        let sums = match last {
+            Some(read) => bytemuck::pod_collect_to_vec(&self.machine.finish(read).await?),
+            None => Vec::<f32>::new(),
+        };
+        let [loss, correct, count, _] = sums[..] else {
             return Ok(Score { loss: f64::NAN, accuracy: 0.0 });
         };
         let count = f64::from(count).max(1.0);
