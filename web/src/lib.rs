@@ -1,32 +1,185 @@
-use itop::gpu::{Gpu, GpuOptions};
-use itop::train::{Problem, Trainer, config::Layers, presets::preset};
+//! `itop` in a browser: one [`Session`] is one run, driven from a worker. All there is to see goes out as JSON events; the
+//! run folder stays in memory until somebody takes it as an archive.
+//!
+//! Events (`kind`): `start`, `preparing`, the lines of `metrics.jsonl` (`step`, `epoch`), `update`, `map` (a new checkpoint to
+//! draw), `warning`, `paused`, `resumed`, `stopped`, `finished`.
+#![cfg(target_arch = "wasm32")]
+#![deny(unsafe_code)]
+
+mod control;
+mod live;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use itop::data::{self, Dataset};
+use itop::gpu::{Gpu, GpuError, GpuOptions};
+use itop::report;
+use itop::train::presets::preset;
+use itop::train::run_folder::{Memory, RunFolder};
+use itop::train::{Config, ConfigError, End, Problem, TrainError, Trainer};
+use serde_json::json;
 use wasm_bindgen::prelude::*;
 
+use control::{Control, Wish};
+use live::{Emit, Live};
+
+/// Longest side of a map's picture, in pixels.
+const MAP_SIDE: usize = 384;
+
+/// The checkpoint that maps are drawn from.
+const LAST: &str = "last.safetensors";
+
+/// One run: its data, its files, and what its user wishes.
 #[wasm_bindgen]
-pub async fn spike(assignments: Vec<String>, steps: usize) -> Result<String, JsValue> {
-    console_error_panic_hook::set_once();
-    let fail = |e: &dyn std::fmt::Display| JsValue::from_str(&e.to_string());
-    let mut layers: Layers = preset("quick").map_err(|e| fail(&e))?;
-    for a in &assignments {
-        layers.assign(a).map_err(|e| fail(&e))?;
+#[derive(Default)]
+pub struct Session {
+    files: RefCell<BTreeMap<String, Vec<u8>>>,
+    dataset: RefCell<Option<Dataset>>,
+    memory: Memory,
+    control: Control,
+    /// Name of the run and its model, once it has begun.
+    run: RefCell<Option<(String, String)>>,
+}
+
+fn error(error: impl std::fmt::Display) -> JsError {
+    JsError::new(&error.to_string())
+}
+
+#[wasm_bindgen]
+impl Session {
+    #[wasm_bindgen(constructor)]
+    pub fn new() -> Self {
+        console_error_panic_hook::set_once();
+        Self::default()
     }
-    let config = layers.finish().map_err(|e| fail(&e))?;
-    let dataset = itop::data::load("sample").map_err(|e| fail(&e))?;
-    let gpu = Gpu::open(&GpuOptions::default()).await.map_err(|e| fail(&e))?;
-    let mut out = format!("{} tier {}\n", gpu.summary, gpu.tier());
-    let problem = Problem::new(config, &dataset, &gpu).map_err(|e| fail(&e))?;
-    let mut trainer = Trainer::new(gpu, &problem, &dataset, &mut ()).await.map_err(|e| fail(&e))?;
-    trainer.initialise();
-    let start = js_sys::Date::now();
-    for i in 0..steps {
-        trainer.step();
-        trainer.machine.gpu.check().map_err(|e| fail(&e))?;
-        let m: Vec<f32> = trainer
-            .machine
-            .read(problem.plan.metrics.part(16 * i as u64, 16))
-            .await
-            .map_err(|e| fail(&e))?;
-        out += &format!("{:.6} {} {:.0} ms\n", m[0] / m[2], m[1] / m[2], js_sys::Date::now() - start);
+
+    /// Adds a file of a CIFAR layout, or a `.tar.gz` of one.
+    pub fn add_file(&self, name: String, bytes: Vec<u8>) {
+        self.files.borrow_mut().insert(name, bytes);
     }
-    Ok(out)
+
+    /// Makes a dataset, named after `source`, of the files that were added: JSON with `name`, `train`, `test`, `classes`.
+    pub fn load(&self, source: &str) -> Result<String, JsError> {
+        let mut files = self.files.take();
+        let packed = files.keys().find(|name| name.ends_with(".tar.gz")).cloned();
+        let dataset = match packed.and_then(|name| files.remove_entry(&name)) {
+            Some((name, bytes)) => data::from_archive(&bytes, Path::new(&name)),
+            None => data::from_files(Path::new(source), files),
+        };
+        let dataset = dataset.map_err(error)?;
+        let (train, test, classes) = (dataset.train.len(), dataset.test.len(), dataset.classes.len());
+        let found = json!({ "name": dataset.name, "train": train, "test": test, "classes": classes });
+        self.dataset.replace(Some(dataset));
+        Ok(found.to_string())
+    }
+
+    /// Trains to the end, or until [`Session::stop`]: the `quick` preset with `assignments` (`key=value`) on top, on the
+    /// loaded dataset or else the sample. `adapter` is what to call the GPU, whose name wgpu does not learn; `emit` is
+    /// called with each event.
+    pub async fn train(
+        &self,
+        assignments: Vec<String>,
+        adapter: String,
+        emit: js_sys::Function,
+    ) -> Result<(), JsError> {
+        let emit = Emit(emit);
+        let config = config(&assignments).map_err(error)?;
+        let dataset = match self.dataset.take() {
+            Some(dataset) => dataset,
+            None => data::load("sample").map_err(error)?,
+        };
+        let config = Config { data: dataset.name.clone(), ..config };
+        let open = async || open(&adapter).await;
+        let problem = Problem::new(config, &dataset, &open().await.map_err(error)?).map_err(error)?;
+        self.run.replace(Some((problem.config.run_name(), problem.config.model.clone())));
+        let done = self.train_problem(&problem, &dataset, open, &emit).await;
+        done.map_err(error)
+    }
+
+    async fn train_problem(
+        &self,
+        problem: &Problem,
+        dataset: &Dataset,
+        open: impl AsyncFn() -> Result<Gpu, GpuError> + Copy,
+        emit: &Emit,
+    ) -> Result<(), TrainError> {
+        let gpu = open().await?;
+        let mut live = Live::new(problem, emit, &self.control);
+        live.start(dataset, &gpu);
+        let mut trainer = Trainer::new(gpu, problem, dataset, &mut live).await?;
+        trainer.initialise();
+        let (name, config) = (problem.config.run_name(), problem.config.to_toml());
+        let mut folder = RunFolder::in_memory(&name, self.memory.clone(), &config, &problem.tuning.measured)?;
+        folder.write(LAST, &trainer.capture().await?)?;
+        live.map(0);
+        loop {
+            match trainer.run_on(open, &mut folder, &mut live).await? {
+                End::Finished => break,
+                End::Interrupted => live.map(trainer.progress.step),
+            }
+            match self.control.wish() {
+                Wish::Go => {}
+                Wish::Pause => {
+                    emit.json(&json!({ "kind": "paused", "step": trainer.progress.step }));
+                    self.control.unpaused().await;
+                    emit.json(&json!({ "kind": "resumed" }));
+                }
+                Wish::Stop => {
+                    emit.json(&json!({ "kind": "stopped", "step": trainer.progress.step }));
+                    return Ok(());
+                }
+            }
+        }
+        let summary = trainer.finish(&folder).await?;
+        emit.json(&json!({ "kind": "finished", "summary": summary }));
+        Ok(())
+    }
+
+    /// Holds the run after the steps under way, with a checkpoint.
+    pub fn pause(&self) {
+        self.control.set(Wish::Pause);
+    }
+
+    pub fn resume(&self) {
+        self.control.set(Wish::Go);
+    }
+
+    /// Ends the run after the steps under way, with a checkpoint.
+    pub fn stop(&self) {
+        self.control.set(Wish::Stop);
+    }
+
+    /// Name of the run, once it has begun.
+    pub fn name(&self) -> Option<String> {
+        self.run.borrow().as_ref().map(|(name, _)| name.clone())
+    }
+
+    /// The run folder as a `.tar`, as it is now.
+    pub fn tar(&self) -> Result<Vec<u8>, JsError> {
+        self.memory.tar(&self.name().unwrap_or("run".into())).map_err(error)
+    }
+
+    /// The map of a layer in the last checkpoint as a PNG.
+    pub fn map(&self, layer: &str) -> Option<Vec<u8>> {
+        let (_, model) = self.run.borrow().clone()?;
+        let maps = report::checkpoint_maps(&self.memory.read(LAST)?, &model).ok()?;
+        let map = maps.into_iter().find(|map| map.name == layer)?;
+        map.png((MAP_SIDE / map.rows.max(map.columns)).max(1) as u32)
+    }
+}
+
+fn config(assignments: &[String]) -> Result<Config, ConfigError> {
+    let mut layers = preset("quick")?;
+    assignments.iter().try_for_each(|assignment| layers.assign(assignment))?;
+    layers.finish()
+}
+
+async fn open(adapter: &str) -> Result<Gpu, GpuError> {
+    let mut gpu = Gpu::open(&GpuOptions::default()).await?;
+    if !adapter.is_empty() {
+        gpu.summary.name = adapter.to_string();
+    }
+    Ok(gpu)
 }
