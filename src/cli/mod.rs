@@ -12,6 +12,7 @@ mod report;
 mod text;
 mod train;
 mod tuning;
+mod web;
 
 use std::process::ExitCode;
 
@@ -45,6 +46,8 @@ enum Command {
     Report(report::ReportArgs),
     /// Measure speed
     Bench(bench::BenchArgs),
+    /// Serve the page that trains in a browser, to this machine only
+    Web(web::WebArgs),
 }
 
 /// Which GPU, and how.
@@ -101,6 +104,7 @@ pub fn main() -> ExitCode {
         Command::Explore(args) => explore::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Web(args) => web::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-pub use super::store::{Memory, read_up_to};
 use super::store::{self, Store};
+pub use super::store::{Memory, read_up_to};
 use super::tensorboard::EventFile;
 use crate::ops::Choice;
 use crate::ops::topology::AGE_BINS;
@@ -85,12 +85,7 @@ impl RunFolder {
     }
 
     /// Writes what a run starts with; the configuration, which makes it one, last.
-    fn start(
-        path: &Path,
-        store: Store,
-        config: &str,
-        tuning: &BTreeMap<String, Choice>,
-    ) -> Result<Self, FolderError> {
+    fn start(path: &Path, store: Store, config: &str, tuning: &BTreeMap<String, Choice>) -> Result<Self, FolderError> {
         let mut folder = Self { path: path.into(), store, events: None };
         for log in LOGS {
             folder.write(log, b"")?;

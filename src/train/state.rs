@@ -75,11 +75,7 @@ impl Trainer<'_> {
         self.restore_with(&folder.path().join(name), |most| folder.read(name, most))
     }
 
-    fn restore_with(
-        &mut self,
-        path: &Path,
-        read: impl FnOnce(u64) -> io::Result<Vec<u8>>,
-    ) -> Result<(), TrainError> {
+    fn restore_with(&mut self, path: &Path, read: impl FnOnce(u64) -> io::Result<Vec<u8>>) -> Result<(), TrainError> {
         self.forget();
         self.progress = checkpoint::restore(&self.machine, &self.problem.plan, &self.problem.graph, path, read)?;
         let (step, steps) = (self.progress.step, self.problem.total_steps());

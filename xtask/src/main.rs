@@ -26,7 +26,10 @@ fn web(profile: &str) -> Result<()> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(root).args(["build", "--package", "itop-web", "--target", TRIPLE, "--profile", profile]);
     let built = cargo.status().context("cargo does not start")?;
-    ensure!(built.success(), "the module does not compile; is the target there? `rustup target add {TRIPLE}` brings it");
+    ensure!(
+        built.success(),
+        "the module does not compile; is the target there? `rustup target add {TRIPLE}` brings it"
+    );
 
     let folder = if profile == "dev" { "debug" } else { profile };
     let module = target.join(TRIPLE).join(folder).join("itop_web.wasm");
