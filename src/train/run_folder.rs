@@ -374,6 +374,31 @@ mod tests {
         assert_eq!(text.lines().count(), 3, "{text}");
     }
 
+    /// What is kept in memory is what a disk would hold, and unpacked it goes on as one.
+    #[test]
+    fn a_run_in_memory_unpacks_to_a_run_folder() {
+        let (memory, tuning) = (Memory::default(), BTreeMap::new());
+        let mut folder = RunFolder::in_memory("run", memory.clone(), "seed = 1\n", &tuning).unwrap();
+        let line =
+            |step| MetricLine::Step { step, epoch: 0, loss: 1.0, accuracy: 0.5, lr: 0.1, images_per_second: 1.0 };
+        (1..=4).for_each(|step| folder.metric(&line(step)).unwrap());
+        folder.write("last.safetensors", b"old").unwrap();
+        folder.write("last.safetensors", b"state").unwrap();
+        folder.rewind(3).unwrap();
+        folder.sync().unwrap();
+        assert!(folder.holds("last.safetensors") && !folder.holds("best.safetensors"));
+
+        let place = tempfile::tempdir().unwrap();
+        tar::Archive::new(memory.tar("run").unwrap().as_slice()).unpack(place.path()).unwrap();
+        let mut unpacked = RunFolder::open(&place.path().join("run")).unwrap();
+        unpacked.metric(&line(4)).unwrap();
+        let text = fs::read_to_string(place.path().join("run/metrics.jsonl")).unwrap();
+        assert_eq!(text.lines().count(), 4, "{text}");
+        assert_eq!(unpacked.read("last.safetensors", 5).unwrap(), b"state");
+        assert!(unpacked.read("last.safetensors", 4).is_err());
+        assert_eq!(RunFolder::read_tuning(unpacked.path()).unwrap(), tuning);
+    }
+
     #[test]
     fn nothing_stays_behind_when_writing_fails() {
         let place = tempfile::tempdir().unwrap();

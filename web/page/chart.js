@@ -19,7 +19,7 @@ export function draw(place, series, share) {
     svg += `<line class="grid" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${y(value)}" y2="${y(value)}"/>`
       + `<text x="${LEFT - 6}" y="${y(value) + 4}" text-anchor="end">${text}</text>`;
   }
-  for (const value of ticks(left, right, 6)) {
+  for (const value of ticks(left, right, 6).filter(Number.isInteger)) {
     svg += `<text x="${x(value)}" y="${HEIGHT - 6}" text-anchor="middle">${value}</text>`;
   }
   for (const { name, points } of drawn) {

@@ -29,6 +29,11 @@ function enter(next, text) {
   document.body.dataset.state = state;
 }
 
+function impossible(why) {
+  $("status").textContent = "Training is not possible here.";
+  notice(why);
+}
+
 function notice(text) {
   $("notice").textContent = text;
   $("notice").hidden = !text;
@@ -42,9 +47,9 @@ On Linux it may have to be switched on: chrome://flags/#enable-unsafe-webgpu. Th
 The same training runs without a browser: itop train`;
 
 async function findAdapter() {
-  if (!navigator.gpu) return notice(NO_WEBGPU);
+  if (!navigator.gpu) return impossible(NO_WEBGPU);
   const found = await navigator.gpu.requestAdapter().catch(() => null);
-  if (!found) return notice(`This browser knows WebGPU, but found no GPU that it is allowed to use.\nchrome://gpu (about:support in Firefox) says why; a driver update or “use graphics acceleration” in the settings often mends it.`);
+  if (!found) return impossible(`This browser knows WebGPU, but found no GPU that it is allowed to use.\nchrome://gpu (about:support in Firefox) says why; a driver update or “use graphics acceleration” in the settings often mends it.`);
   const { description, vendor, architecture, isFallbackAdapter } = found.info ?? {};
   adapter = description || [vendor, architecture].filter(Boolean).join(" ") || "GPU of the browser";
   $("about").textContent = `GPU: ${adapter}${isFallbackAdapter ? ": software, computed on the processor, much slower than a GPU" : ""}`;
@@ -150,6 +155,8 @@ const hears = {
     const largest = event.layers.reduce((a, b) => b.maskable > a.maskable ? b : a, { maskable: -1 }).name;
     $("layer").value = event.layers.some((layer) => layer.name === before) ? before : largest ?? "";
     $("map").hidden = true;
+    $("charts").hidden = false;
+    redraw();
     for (const id of ["loss", "accuracy", "validation", "speed"]) $(id).textContent = "–";
   },
   preparing({ done, total }) { $("status").textContent = `Preparing kernels: ${done} of ${total} passes…`; },
@@ -274,5 +281,4 @@ window.addEventListener("beforeunload", (event) => {
 });
 
 enter("idle");
-for (const id of ["chart-loss", "chart-accuracy", "chart-rs"]) draw($(id), [], false);
 await findAdapter();
