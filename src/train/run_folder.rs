@@ -396,7 +396,7 @@ mod tests {
         assert_eq!(text.lines().count(), 4, "{text}");
         assert_eq!(unpacked.read("last.safetensors", 5).unwrap(), b"state");
         assert!(unpacked.read("last.safetensors", 4).is_err());
-        assert_eq!(RunFolder::read_tuning(unpacked.path()).unwrap(), tuning);
+        assert!(RunFolder::read_tuning(unpacked.path()).unwrap().is_empty());
     }
 
     #[test]
