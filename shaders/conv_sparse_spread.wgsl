@@ -37,7 +37,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let bits = active_bits[word];
     let end = min(32u, COUNT - word * 32u);
     for (var i = 0u; i < end; i += 1u) {
-        let is_set = (bits >> i & 1u) == 1u;
+        let is_set = ((bits >> i) & 1u) == 1u;
 #ifdef COLLECT
         if is_set {
             list[at] = dense[word * 32u + i];

@@ -15,6 +15,7 @@ mod text;
 mod train;
 mod tuning;
 mod verify;
+mod web;
 
 use std::process::ExitCode;
 
@@ -54,6 +55,8 @@ enum Command {
     Shaders(shaders::ShadersArgs),
     /// Measure speed
     Bench(bench::BenchArgs),
+    /// Serve the page that trains in a browser, to this machine only
+    Web(web::WebArgs),
 }
 
 /// Which GPU, and how.
@@ -126,6 +129,7 @@ pub fn main() -> ExitCode {
         Command::Shaders(args) => shaders::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Web(args) => web::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -63,6 +63,15 @@ pub(super) fn roots() -> Vec<PathBuf> {
     chosen.into_iter().chain([PathBuf::from("data")]).collect()
 }
 
+/// `data` as the published dataset whose folder or archive it is named after; any other as it is.
+pub(super) fn recognise(data: Dataset) -> Dataset {
+    let is_named = |known: &&Known| data.name == known.folder || known.archive.trim_end_matches(".tar.gz") == data.name;
+    match KNOWN.iter().find(is_named) {
+        Some(known) => known.normalised(data),
+        None => data,
+    }
+}
+
 impl Known {
     /// Loads the first folder or archive of the dataset under `roots`.
     pub(super) fn load(&self, roots: &[PathBuf]) -> Result<Dataset, DataError> {
@@ -76,9 +85,13 @@ impl Known {
 
     /// The constants hold for the original; a part of it keeps the normalisation of its own train set.
     fn load_from(&self, path: &Path) -> Result<Dataset, DataError> {
-        let data = Dataset { name: self.spec.to_owned(), ..load_path(path)? };
+        Ok(self.normalised(load_path(path)?))
+    }
+
+    fn normalised(&self, data: Dataset) -> Dataset {
+        let data = Dataset { name: self.spec.to_owned(), ..data };
         let original = (data.train.len(), data.test.len()) == self.images;
-        Ok(if original { Dataset { mean: self.mean, std: self.std, ..data } } else { data })
+        if original { Dataset { mean: self.mean, std: self.std, ..data } } else { data }
     }
 }
 

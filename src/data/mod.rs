@@ -100,15 +100,16 @@ pub fn load(spec: &str) -> Result<Dataset, DataError> {
 /// # Errors
 /// As [`load`].
 pub fn from_archive(packed: &[u8], source: &Path) -> Result<Dataset, DataError> {
-    cifar::parse(source, archive::read_bytes(packed, source)?)
+    Ok(known::recognise(cifar::parse(source, archive::read_bytes(packed, source)?)?))
 }
 
-/// The dataset in the contents of the files of a CIFAR layout, by name; `source` names it in messages.
+/// The dataset in the contents of the files of a CIFAR layout, by name; `source` names it in messages. One that is named
+/// like CIFAR's own folder is what [`load`] finds as `cifar10` or `cifar100`.
 ///
 /// # Errors
 /// As [`load`].
 pub fn from_files(source: &Path, files: BTreeMap<String, Vec<u8>>) -> Result<Dataset, DataError> {
-    cifar::parse(source, files)
+    Ok(known::recognise(cifar::parse(source, files)?))
 }
 
 /// An RGB image in the bytes of a PNG or JPEG file; `source` names it in messages.

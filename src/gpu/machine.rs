@@ -146,8 +146,10 @@ impl Machine {
     }
 
     /// Submits what [`Machine::record`] gave, part by part: others may use the device in between.
-    pub fn submit_parts(&self, parts: Vec<wgpu::CommandBuffer>) -> Option<wgpu::SubmissionIndex> {
-        parts.into_iter().map(|part| self.gpu.queue.submit([part])).last()
+    pub fn submit_parts(&self, parts: Vec<wgpu::CommandBuffer>) {
+        for part in parts {
+            self.gpu.queue.submit([part]);
+        }
     }
 
     /// The commands of `program` in at most `parts` parts, to be submitted once and in order.

@@ -17,6 +17,7 @@ mod read;
 mod text;
 mod times;
 
+pub use maps::Film;
 pub use page::page;
 pub(crate) use page::{document, html_table};
 #[cfg(not(target_arch = "wasm32"))]

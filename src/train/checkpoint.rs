@@ -13,7 +13,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::run_folder::{FolderError, SCHEMA, read_up_to, write_whole};
+use super::run_folder::{FolderError, SCHEMA, write_whole};
 use crate::gpu::{GpuError, Machine, Slice};
 use crate::model::Graph;
 use crate::plan::Plan;
@@ -136,12 +136,19 @@ pub fn first_bad(bytes: &[u8]) -> Option<String> {
     names.first().map(ToString::to_string)
 }
 
-/// Reads the file and puts it on the GPU; the caller rebuilds the index.
-pub fn restore(machine: &Machine, plan: &Plan, graph: &Graph, path: &Path) -> Result<Progress, CheckpointError> {
+/// Puts the checkpoint called `path` on the GPU; the caller rebuilds the index. `read` gets its bytes, unless they are more
+/// than a number.
+pub fn restore(
+    machine: &Machine,
+    plan: &Plan,
+    graph: &Graph,
+    path: &Path,
+    read: impl FnOnce(u64) -> io::Result<Vec<u8>>,
+) -> Result<Progress, CheckpointError> {
     let entries = entries(plan, graph);
     let failed = |error: io::Error| CheckpointError::Read { path: path.into(), message: error.to_string() };
     let most = entries.iter().map(|entry| entry.slice.bytes).sum::<u64>() + MOST_HEADER;
-    let bytes = read_up_to(path, most).map_err(failed)?;
+    let bytes = read(most).map_err(failed)?;
     let (progress, found) = parse(&bytes, &entries).map_err(|damage| damage.at(path))?;
     for (entry, data) in entries.iter().zip(found) {
         machine.write(entry.slice, data);

@@ -13,6 +13,7 @@ mod problem;
 pub mod recover;
 pub mod run_folder;
 mod state;
+mod store;
 pub mod tensorboard;
 mod timing;
 mod trainer;

@@ -4,8 +4,8 @@
 //! `docs/run-folder.md`. Whole files are written to a temporary name, synced and renamed; lines are appended whole.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,8 @@ use thiserror::Error;
 
 use super::frames::FrameLine;
 use super::pass_times::{Kind, PassTimes};
+use super::store::{self, Store};
+pub use super::store::{Memory, read_up_to};
 use super::tensorboard::EventFile;
 use crate::ops::Choice;
 use crate::ops::topology::AGE_BINS;
@@ -42,9 +44,7 @@ fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Fold
 /// A run's folder with its logs open for appending.
 pub struct RunFolder {
     path: PathBuf,
-    metrics: File,
-    exploration: File,
-    maps: File,
+    store: Store,
     events: Option<EventFile>,
 }
 
@@ -69,16 +69,34 @@ impl RunFolder {
         std::iter::once(base.to_path_buf()).chain((2..).map(numbered)).find(|path| !path.exists()).unwrap_or_default()
     }
 
-    /// Starts a run in `path`. The configuration, which makes it one, is written last.
+    /// Starts a run in `path`.
     pub fn create(path: &Path, config: &str, tuning: &BTreeMap<String, Choice>) -> Result<Self, FolderError> {
         Self::check_free(path)?;
         fs::create_dir_all(path).map_err(io_error("create", path))?;
+        Self::start(path, Store::disk(path), config, tuning)
+    }
+
+    /// Starts a run called `name` in `memory`, where there is no disk.
+    pub fn in_memory(
+        name: &str,
+        memory: Memory,
+        config: &str,
+        tuning: &BTreeMap<String, Choice>,
+    ) -> Result<Self, FolderError> {
+        Self::start(Path::new(name), Store::Memory(memory), config, tuning)
+    }
+
+    /// Writes what a run starts with; the configuration, which makes it one, last.
+    fn start(path: &Path, store: Store, config: &str, tuning: &BTreeMap<String, Choice>) -> Result<Self, FolderError> {
+        let mut folder = Self { path: path.into(), store, events: None };
         for log in LOGS {
-            write_whole(&path.join(log), b"")?;
+            folder.write(log, b"")?;
         }
-        write_tuning(path, tuning)?;
-        write_whole(&path.join("config.toml"), config.as_bytes())?;
-        Self::open(path)
+        // The kernels that measurement chose, so that a resumed run takes the same ones.
+        folder.json("tuning.json", tuning)?;
+        folder.write("config.toml", config.as_bytes())?;
+        folder.open_logs()?;
+        Ok(folder)
     }
 
     /// Goes on with the run in `path`.
@@ -86,12 +104,35 @@ impl RunFolder {
         if !Self::occupied(path) {
             return Err(FolderError::NoRun { folder: path.into(), missing: "config.toml" });
         }
-        let log = |name: &str| {
-            let file = path.join(name);
-            OpenOptions::new().create(true).append(true).open(&file).map_err(io_error("open", &file))
-        };
-        let [metrics, exploration, maps] = LOGS.map(log);
-        Ok(Self { metrics: metrics?, exploration: exploration?, maps: maps?, events: None, path: path.into() })
+        let mut folder = Self { path: path.into(), store: Store::disk(path), events: None };
+        folder.open_logs()?;
+        Ok(folder)
+    }
+
+    fn open_logs(&mut self) -> Result<(), FolderError> {
+        LOGS.iter().try_for_each(|log| self.store.open_log(log).map_err(io_error("open", &self.path.join(log))))
+    }
+
+    /// Writes a file of the run, which is there as a whole or not at all.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), FolderError> {
+        self.store.write(name, bytes).map_err(io_error("write", &self.path.join(name)))
+    }
+
+    /// A file of the run, unless it has more than `most` bytes.
+    pub fn read(&self, name: &str, most: u64) -> io::Result<Vec<u8>> {
+        self.store.read(name, most)
+    }
+
+    /// Whether the run has a file of that name.
+    pub fn holds(&self, name: &str) -> bool {
+        self.store.holds(name)
+    }
+
+    /// Appends a line to a log.
+    fn append(&mut self, log: &'static str, line: &impl Serialize) -> Result<(), FolderError> {
+        let mut text = serde_json::to_vec(line).unwrap_or_default();
+        text.push(b'\n');
+        self.store.append(log, &text).map_err(io_error("write", &self.path.join(log)))
     }
 
     pub fn path(&self) -> &Path {
@@ -106,53 +147,49 @@ impl RunFolder {
 
     /// Appends a line to `metrics.jsonl`.
     pub fn metric(&mut self, line: &MetricLine) -> Result<(), FolderError> {
-        append(&mut self.metrics, line).map_err(io_error("write", &self.path.join("metrics.jsonl")))?;
+        self.append(LOGS[0], line)?;
         let events = self.events.as_mut().map_or(Ok(()), |events| events.metric(line));
         events.map_err(io_error("write events in", &self.path))
     }
 
     /// Appends a line to `exploration.jsonl`.
     pub fn exploration(&mut self, line: &ExplorationLine) -> Result<(), FolderError> {
-        append(&mut self.exploration, line).map_err(io_error("write", &self.path.join("exploration.jsonl")))?;
+        self.append(LOGS[1], line)?;
         let events = self.events.as_mut().map_or(Ok(()), |events| events.exploration(line));
         events.map_err(io_error("write events in", &self.path))
     }
 
     /// Appends a line to `maps.jsonl`.
     pub fn frame(&mut self, line: &FrameLine) -> Result<(), FolderError> {
-        append(&mut self.maps, line).map_err(io_error("write", &self.path.join("maps.jsonl")))
+        self.append(LOGS[2], line)
     }
 
     /// Drops the lines of all logs that came after `step`, which a resumed run writes again, and what a killed one left
     /// half written.
     pub fn rewind(&mut self, step: usize) -> Result<(), FolderError> {
         for name in LOGS {
-            let path = self.path.join(name);
-            let log = fs::read(&path).map_err(io_error("read", &path))?;
-            write_whole(&path, &rewound(&log, step))?;
+            self.write(name, &rewound(&self.read_log(name)?, step))?;
         }
         for name in ["last.safetensors", "best.safetensors", "summary.json"] {
-            fs::remove_file(temporary(&self.path.join(name))).ok();
+            self.store.remove_temporary(name);
         }
-        let events = self.events.take();
-        *self = Self { events, ..Self::open(&self.path)? };
-        Ok(())
+        self.open_logs()
+    }
+
+    fn read_log(&self, name: &str) -> Result<Vec<u8>, FolderError> {
+        self.read(name, u64::MAX).map_err(io_error("read", &self.path.join(name)))
     }
 
     /// Epochs that `metrics.jsonl` has a line of.
     pub fn epochs_logged(&self) -> Result<usize, FolderError> {
-        let path = self.path.join(LOGS[0]);
-        let log = fs::read(&path).map_err(io_error("read", &path))?;
+        let log = self.read_log(LOGS[0])?;
         let start = br#"{"kind":"epoch""#;
         Ok(log.split(|&byte| byte == b'\n').filter(|line| line.starts_with(start)).count())
     }
 
     /// Puts the logs on the disk, so that no checkpoint is ahead of them.
     pub fn sync(&self) -> Result<(), FolderError> {
-        for (name, log) in LOGS.iter().zip([&self.metrics, &self.exploration, &self.maps]) {
-            log.sync_data().map_err(io_error("sync", &self.path.join(name)))?;
-        }
-        Ok(())
+        LOGS.iter().try_for_each(|log| self.store.sync(log).map_err(io_error("sync", &self.path.join(log))))
     }
 
     /// The kernels that the run in `path` was started with.
@@ -165,12 +202,18 @@ impl RunFolder {
 
     /// Writes `passes.json`.
     pub fn pass_times(&self, times: &PassTimes) -> Result<(), FolderError> {
-        write_json(&self.path.join("passes.json"), times)
+        self.json("passes.json", times)
+    }
+
+    fn json(&self, name: &str, content: &impl Serialize) -> Result<(), FolderError> {
+        let mut text = serde_json::to_string_pretty(content).unwrap_or_default();
+        text.push('\n');
+        self.write(name, text.as_bytes())
     }
 
     /// Writes `summary.json`.
     pub fn summary(&self, summary: &Summary) -> Result<(), FolderError> {
-        write_json(&self.path.join("summary.json"), summary)
+        self.json("summary.json", summary)
     }
 }
 
@@ -194,30 +237,9 @@ pub fn rewound(log: &[u8], step: usize) -> Vec<u8> {
     kept
 }
 
-/// Writes `tuning.json`: the kernels that measurement chose, so that a resumed run takes the same ones.
-fn write_tuning(path: &Path, tuning: &BTreeMap<String, Choice>) -> Result<(), FolderError> {
-    write_json(&path.join("tuning.json"), tuning)
-}
-
-fn write_json(path: &Path, content: &impl Serialize) -> Result<(), FolderError> {
-    let mut text = serde_json::to_string_pretty(content).unwrap_or_default();
-    text.push('\n');
-    write_whole(path, text.as_bytes())
-}
-
 /// The kernels in the bytes of a `tuning.json`.
 pub fn parse_tuning(text: &[u8]) -> Result<BTreeMap<String, Choice>, serde_json::Error> {
     serde_json::from_slice(text)
-}
-
-/// A whole file, unless it has more than `most` bytes.
-pub fn read_up_to(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > most {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {most} bytes")));
-    }
-    Ok(bytes)
 }
 
 /// The text of a configuration.
@@ -226,40 +248,9 @@ pub fn read_config(path: &Path) -> io::Result<String> {
     String::from_utf8(read_up_to(path, MOST_CONFIG)?).map_err(invalid)
 }
 
-fn append(file: &mut File, line: &impl Serialize) -> io::Result<()> {
-    let mut text = serde_json::to_vec(line)?;
-    text.push(b'\n');
-    file.write_all(&text)
-}
-
-/// The name of a file that is not complete yet.
-fn temporary(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".tmp");
-    name.into()
-}
-
-/// Writes a file so that its name never holds a part of it, and holds the old content until the new is on the disk:
-/// temporary name, sync, rename, sync of the folder.
+/// Writes a file so that its name never holds a part of it, and holds the old content until the new is on the disk.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FolderError> {
-    let temporary = temporary(path);
-    let write = || {
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        sync_folder(path)
-    };
-    write().map_err(|source| {
-        fs::remove_file(&temporary).ok();
-        FolderError::Io { action: "write", path: path.into(), source }
-    })
-}
-
-/// Puts the rename of `path` on the disk. (Elsewhere than on Unix a folder cannot be opened, and need not be.)
-fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+    store::replace(path, bytes).map_err(io_error("write", path))
 }
 
 /// A line of `metrics.jsonl`.
@@ -398,6 +389,31 @@ mod tests {
         folder.metric(&line(3)).unwrap();
         let text = fs::read_to_string(path.join("metrics.jsonl")).unwrap();
         assert_eq!(text.lines().count(), 3, "{text}");
+    }
+
+    /// What is kept in memory is what a disk would hold, and unpacked it goes on as one.
+    #[test]
+    fn a_run_in_memory_unpacks_to_a_run_folder() {
+        let (memory, tuning) = (Memory::default(), BTreeMap::new());
+        let mut folder = RunFolder::in_memory("run", memory.clone(), "seed = 1\n", &tuning).unwrap();
+        let line =
+            |step| MetricLine::Step { step, epoch: 0, loss: 1.0, accuracy: 0.5, lr: 0.1, images_per_second: 1.0 };
+        (1..=4).for_each(|step| folder.metric(&line(step)).unwrap());
+        folder.write("last.safetensors", b"old").unwrap();
+        folder.write("last.safetensors", b"state").unwrap();
+        folder.rewind(3).unwrap();
+        folder.sync().unwrap();
+        assert!(folder.holds("last.safetensors") && !folder.holds("best.safetensors"));
+
+        let place = tempfile::tempdir().unwrap();
+        tar::Archive::new(memory.tar("run").unwrap().as_slice()).unpack(place.path()).unwrap();
+        let mut unpacked = RunFolder::open(&place.path().join("run")).unwrap();
+        unpacked.metric(&line(4)).unwrap();
+        let text = fs::read_to_string(place.path().join("run/metrics.jsonl")).unwrap();
+        assert_eq!(text.lines().count(), 4, "{text}");
+        assert_eq!(unpacked.read("last.safetensors", 5).unwrap(), b"state");
+        assert!(unpacked.read("last.safetensors", 4).is_err());
+        assert!(RunFolder::read_tuning(unpacked.path()).unwrap().is_empty());
     }
 
     #[test]

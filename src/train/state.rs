@@ -1,9 +1,10 @@
 //! A run's state on the GPU: its start, its checkpoints, going on.
 
+use std::io;
 use std::path::Path;
 
 use super::checkpoint::{self, CheckpointError, Progress};
-use super::run_folder::{RunFolder, SCHEMA};
+use super::run_folder::{RunFolder, SCHEMA, read_up_to};
 use super::trainer::{BEST, LAST, TrainError, Trainer};
 
 impl Trainer<'_> {
@@ -55,10 +56,9 @@ impl Trainer<'_> {
 
     /// Puts the state of the last checkpoint on the GPU, or the first state if there is none (false).
     pub(super) fn return_to_last(&mut self, folder: &RunFolder) -> Result<bool, TrainError> {
-        let last = folder.path().join(LAST);
-        let kept = last.exists();
+        let kept = folder.holds(LAST);
         if kept {
-            self.restore(&last)?;
+            self.restore_from(folder, LAST)?;
         } else {
             self.initialise();
         }
@@ -67,8 +67,17 @@ impl Trainer<'_> {
 
     /// Puts a checkpoint's state on the GPU.
     pub fn restore(&mut self, path: &Path) -> Result<(), TrainError> {
+        self.restore_with(path, |most| read_up_to(path, most))
+    }
+
+    /// The same of a checkpoint in a run folder.
+    pub(super) fn restore_from(&mut self, folder: &RunFolder, name: &str) -> Result<(), TrainError> {
+        self.restore_with(&folder.path().join(name), |most| folder.read(name, most))
+    }
+
+    fn restore_with(&mut self, path: &Path, read: impl FnOnce(u64) -> io::Result<Vec<u8>>) -> Result<(), TrainError> {
         self.forget();
-        self.progress = checkpoint::restore(&self.machine, &self.problem.plan, &self.problem.graph, path)?;
+        self.progress = checkpoint::restore(&self.machine, &self.problem.plan, &self.problem.graph, path, read)?;
         let (step, steps) = (self.progress.step, self.problem.total_steps());
         if step > steps {
             let message = format!("it stands at step {step}, and the run has {steps}");

@@ -6,10 +6,10 @@ use thiserror::Error;
 use web_time::Instant;
 
 use super::bad_numbers::Losses;
-use super::checkpoint::{self, CheckpointError, Progress};
+use super::checkpoint::{CheckpointError, Progress};
 use super::run_folder::{ExplorationLine, FolderError, MetricLine, RunFolder, SCHEMA, Summary, SummaryAdapter};
 use super::{Problem, ProblemError};
-use super::{exploration, frames};
+use super::{exploration, frames, frames::FrameLine};
 use crate::data::{Dataset, epoch_order};
 use crate::gpu::{Gpu, GpuError, Machine, Pass, Program, ReadBack, Slice};
 use crate::ops::StepParams;
@@ -52,6 +52,8 @@ pub trait Listener {
     fn metric(&mut self, _line: &MetricLine, _itop_rate: f64) {}
     /// A line went to `exploration.jsonl`.
     fn exploration(&mut self, _line: &ExplorationLine) {}
+    /// A line went to `maps.jsonl`.
+    fn frame(&mut self, _line: &FrameLine) {}
     /// Something that the run survives, but somebody should know.
     fn warning(&mut self, _text: &str) {}
     /// Asked between steps; true ends the run after a checkpoint.
@@ -217,7 +219,7 @@ impl<'a> Trainer<'a> {
                 self.count_seconds();
                 let bytes = self.capture_good().await?;
                 folder.sync()?;
-                checkpoint::save(&folder.path().join(LAST), &bytes)?;
+                folder.write(LAST, &bytes)?;
                 return Ok(End::Interrupted);
             }
             self.step();
@@ -397,7 +399,10 @@ impl<'a> Trainer<'a> {
             }
             Some(Waiting::Frame { read, update, step, epoch }) => {
                 let words: Vec<u32> = bytemuck::pod_collect_to_vec(&self.machine.finish(read).await?);
-                Ok(folder.frame(&frames::line(self.problem, (update, step, epoch), &words))?)
+                let line = frames::line(self.problem, (update, step, epoch), &words);
+                folder.frame(&line)?;
+                listener.frame(&line);
+                Ok(())
             }
         }
     }
@@ -452,11 +457,11 @@ impl<'a> Trainer<'a> {
         }
         let bytes = self.capture_good().await?;
         if better {
-            checkpoint::save(&folder.path().join(BEST), &bytes)?;
+            folder.write(BEST, &bytes)?;
         }
         folder.metric(&line)?;
         folder.sync()?;
-        checkpoint::save(&folder.path().join(LAST), &bytes)?;
+        folder.write(LAST, &bytes)?;
         listener.metric(&line, self.progress.itop_rate);
         self.clock = Instant::now();
         self.window = Instant::now();
@@ -479,13 +484,18 @@ impl<'a> Trainer<'a> {
                 ..self.params()
             };
             self.machine.write(plan.run, &[params]);
+            self.machine.submit_parts(self.machine.record(&self.eval, self.submissions()));
             // Two batches at a time: the host does not run ahead of a slow adapter.
-            let index = self.machine.submit_parts(self.machine.record(&self.eval, self.submissions()));
-            if let Some(before) = std::mem::replace(&mut last, index) {
-                self.machine.wait(Some(before))?;
+            let so_far = self.machine.read_slices(&[slot]);
+            if let Some(before) = last.replace(so_far) {
+                self.machine.finish(before).await?;
             }
         }
-        let [loss, correct, count, _] = self.machine.read::<f32>(slot).await?[..] else {
+        let sums = match last {
+            Some(read) => bytemuck::pod_collect_to_vec(&self.machine.finish(read).await?),
+            None => Vec::<f32>::new(),
+        };
+        let [loss, correct, count, _] = sums[..] else {
             return Ok(Score { loss: f64::NAN, accuracy: 0.0 });
         };
         let count = f64::from(count).max(1.0);
@@ -500,7 +510,7 @@ impl<'a> Trainer<'a> {
         if let Some(passes) = &passes {
             folder.pass_times(passes)?;
         }
-        self.restore(&folder.path().join(BEST))?;
+        self.restore_from(folder, BEST)?;
         let test = self.evaluate(&self.problem.test_images(self.dataset)).await?;
         let (problem, config) = (self.problem, &self.problem.config);
         let adapter = &self.machine.gpu.summary;

@@ -1,0 +1,176 @@
+//! `itop` in a browser: one [`Session`] is one run, driven from a worker. All there is to see goes out as JSON events; the
+//! run folder stays in memory until somebody takes it as an archive.
+//!
+//! Events (`kind`): `start`, `preparing`, the lines of `metrics.jsonl` (`step`, `epoch`), `update`, `map` (there are new
+//! maps), `warning`, `paused`, `resumed`, `stopped`, `finished`.
+#![cfg(target_arch = "wasm32")]
+#![deny(unsafe_code)]
+
+mod control;
+mod live;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use itop::data::{self, Dataset};
+use itop::gpu::{Gpu, GpuError, GpuOptions};
+use itop::report::Film;
+use itop::train::frames::FrameLine;
+use itop::train::presets::preset;
+use itop::train::run_folder::{Memory, RunFolder};
+use itop::train::{Config, ConfigError, End, Problem, TrainError, Trainer};
+use serde_json::json;
+use wasm_bindgen::prelude::*;
+
+use control::{Control, Wish};
+use live::{Emit, Live};
+
+/// One run: its data, its files, and what its user wishes.
+#[wasm_bindgen]
+#[derive(Default)]
+pub struct Session {
+    files: RefCell<BTreeMap<String, Vec<u8>>>,
+    dataset: RefCell<Option<Dataset>>,
+    memory: Memory,
+    control: Control,
+    /// Name of the run, once it has begun.
+    run: RefCell<Option<String>>,
+    /// The latest maps of all layers.
+    frame: RefCell<Option<FrameLine>>,
+}
+
+fn error(error: impl std::fmt::Display) -> JsError {
+    JsError::new(&error.to_string())
+}
+
+#[wasm_bindgen]
+impl Session {
+    #[wasm_bindgen(constructor)]
+    pub fn new() -> Self {
+        console_error_panic_hook::set_once();
+        Self::default()
+    }
+
+    /// Adds a file of a CIFAR layout, or a `.tar.gz` of one.
+    pub fn add_file(&self, name: String, bytes: Vec<u8>) {
+        self.files.borrow_mut().insert(name, bytes);
+    }
+
+    /// Makes a dataset, named after `source`, of the files that were added: JSON with `name`, `train`, `test`, `classes`.
+    pub fn load(&self, source: &str) -> Result<String, JsError> {
+        let mut files = self.files.take();
+        let packed = files.keys().find(|name| name.ends_with(".tar.gz")).cloned();
+        let dataset = match packed.and_then(|name| files.remove_entry(&name)) {
+            Some((name, bytes)) => data::from_archive(&bytes, Path::new(&name)),
+            None => data::from_files(Path::new(source), files),
+        };
+        let dataset = dataset.map_err(error)?;
+        let (train, test, classes) = (dataset.train.len(), dataset.test.len(), dataset.classes.len());
+        let found = json!({ "name": dataset.name, "train": train, "test": test, "classes": classes });
+        self.dataset.replace(Some(dataset));
+        Ok(found.to_string())
+    }
+
+    /// Trains to the end, or until [`Session::stop`]: the `quick` preset with `assignments` (`key=value`) on top, on the
+    /// loaded dataset or else the sample. `adapter` is what to call the GPU, whose name wgpu does not learn; `emit` is
+    /// called with each event.
+    pub async fn train(
+        &self,
+        assignments: Vec<String>,
+        adapter: String,
+        emit: js_sys::Function,
+    ) -> Result<(), JsError> {
+        let emit = Emit(emit);
+        let config = config(&assignments).map_err(error)?;
+        let dataset = match self.dataset.take() {
+            Some(dataset) => dataset,
+            None => data::load("sample").map_err(error)?,
+        };
+        let config = Config { data: dataset.name.clone(), ..config };
+        let open = async || open(&adapter).await;
+        let problem = Problem::new(config, &dataset, &open().await.map_err(error)?).map_err(error)?;
+        self.run.replace(Some(problem.config.run_name()));
+        let done = self.train_problem(&problem, &dataset, open, &emit).await;
+        done.map_err(error)
+    }
+
+    async fn train_problem(
+        &self,
+        problem: &Problem,
+        dataset: &Dataset,
+        open: impl AsyncFn() -> Result<Gpu, GpuError> + Copy,
+        emit: &Emit,
+    ) -> Result<(), TrainError> {
+        let gpu = open().await?;
+        let mut live = Live::new(problem, emit, &self.control, &self.frame);
+        live.start(dataset, &gpu);
+        let mut trainer = Trainer::new(gpu, problem, dataset, &mut live).await?;
+        trainer.initialise();
+        let (name, config) = (problem.config.run_name(), problem.config.to_toml());
+        let mut folder = RunFolder::in_memory(&name, self.memory.clone(), &config, &problem.tuning.measured)?;
+        // Taken as it is now, the folder can be gone on with.
+        folder.write("last.safetensors", &trainer.capture().await?)?;
+        while trainer.run_on(open, &mut folder, &mut live).await? == End::Interrupted {
+            match self.control.wish() {
+                Wish::Go => {}
+                Wish::Pause => {
+                    emit.json(&json!({ "kind": "paused", "step": trainer.progress.step }));
+                    self.control.unpaused().await;
+                    emit.json(&json!({ "kind": "resumed" }));
+                }
+                Wish::Stop => {
+                    emit.json(&json!({ "kind": "stopped", "step": trainer.progress.step }));
+                    return Ok(());
+                }
+            }
+        }
+        let summary = trainer.finish(&folder).await?;
+        emit.json(&json!({ "kind": "finished", "summary": summary }));
+        Ok(())
+    }
+
+    /// Holds the run after the steps under way, with a checkpoint.
+    pub fn pause(&self) {
+        self.control.set(Wish::Pause);
+    }
+
+    pub fn resume(&self) {
+        self.control.set(Wish::Go);
+    }
+
+    /// Ends the run after the steps under way, with a checkpoint.
+    pub fn stop(&self) {
+        self.control.set(Wish::Stop);
+    }
+
+    /// Name of the run, once it has begun.
+    pub fn name(&self) -> Option<String> {
+        self.run.borrow().clone()
+    }
+
+    /// The run folder as a `.tar`, as it is now.
+    pub fn tar(&self) -> Result<Vec<u8>, JsError> {
+        self.memory.tar(&self.name().unwrap_or("run".into())).map_err(error)
+    }
+
+    /// The latest map of a layer as a PNG.
+    pub fn map(&self, layer: &str) -> Option<Vec<u8>> {
+        let film = Film::new(std::slice::from_ref(self.frame.borrow().as_ref()?), &mut Vec::new());
+        film.layers.iter().find(|film| film.name == layer)?.still()
+    }
+}
+
+fn config(assignments: &[String]) -> Result<Config, ConfigError> {
+    let mut layers = preset("quick")?;
+    assignments.iter().try_for_each(|assignment| layers.assign(assignment))?;
+    layers.finish()
+}
+
+async fn open(adapter: &str) -> Result<Gpu, GpuError> {
+    let mut gpu = Gpu::open(&GpuOptions::default()).await?;
+    if !adapter.is_empty() {
+        gpu.summary.name = adapter.to_string();
+    }
+    Ok(gpu)
+}
