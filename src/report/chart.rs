@@ -55,6 +55,7 @@ pub enum Y {
 /// A chart, ready to be drawn on a page or as a picture.
 pub struct Chart {
     /// What its picture's file is called.
+    #[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "no files in a browser"))]
     pub name: &'static str,
     title: String,
     x_label: String,
