@@ -6,6 +6,7 @@
 //! The rooms of the house, from the top; arrows point only down this list:
 //!
 //! - `cli` (native only): one file per subcommand; turns arguments into calls and prints
+//! - `sweep` (native only): many runs: plan, rows, who runs them, what came of them
 //! - [`report`]: what people look at after a run
 //! - [`train`]: one run: configuration, trainer, schedules, checkpoints, run folder
 //! - [`plan`]: graph × batch × densities to every buffer and every dispatch of a step
@@ -27,4 +28,6 @@ pub mod ops;
 pub mod plan;
 pub mod report;
 pub mod sparsity;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod sweep;
 pub mod train;

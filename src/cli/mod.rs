@@ -9,6 +9,7 @@ mod explore;
 mod failure;
 mod progress;
 mod report;
+mod sweep;
 mod text;
 mod train;
 mod tuning;
@@ -41,6 +42,8 @@ enum Command {
     Data(data::DataArgs),
     /// Plan how much a run will explore
     Explore(explore::ExploreArgs),
+    /// Many runs from one specification: plan, run, look, collect
+    Sweep(sweep::SweepArgs),
     /// Draw what runs did
     Report(report::ReportArgs),
     /// Measure speed
@@ -101,6 +104,7 @@ pub fn main() -> ExitCode {
         Command::Explore(args) => explore::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Sweep(args) => sweep::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{DataError, Dataset, load_path};
+use super::{DataError, Dataset, Images, load_path};
 
 /// A published dataset; folder and archive are named as on its home page.
 #[derive(Clone, Copy)]
@@ -19,6 +19,7 @@ pub(super) struct Known {
     pub(super) md5: &'static str,
     /// Train and test images.
     images: (usize, usize),
+    classes: usize,
     mean: [f32; 3],
     std: [f32; 3],
 }
@@ -32,6 +33,7 @@ const KNOWN: [Known; 2] = [
         archive: "cifar-10-binary.tar.gz",
         md5: "c32a1d4ab5d03f1284b67883e8d87530",
         images: (50_000, 10_000),
+        classes: 10,
         mean: [0.4914, 0.4822, 0.4465],
         std: [0.2023, 0.1994, 0.2010],
     },
@@ -42,6 +44,7 @@ const KNOWN: [Known; 2] = [
         archive: "cifar-100-binary.tar.gz",
         md5: "03b5dce01913d631647c71ecec9e9cb8",
         images: (50_000, 10_000),
+        classes: 100,
         mean: [0.50708, 0.48655, 0.44092],
         std: [0.26733, 0.25644, 0.27615],
     },
@@ -67,6 +70,22 @@ impl Known {
             return Err(DataError::Absent { spec: self.spec, name: self.name, archive: self.archive, looked });
         };
         self.load_from(path)
+    }
+
+    /// The dataset's sizes and evenly spread labels, without a pixel.
+    pub(super) fn outline(&self) -> Dataset {
+        let images = |count: usize| {
+            let labels = (0..count).map(|image| (image % self.classes) as u32).collect();
+            Images { labels, ..Images::new(32, 32) }
+        };
+        Dataset {
+            name: self.spec.to_owned(),
+            classes: (0..self.classes).map(|class| class.to_string()).collect(),
+            train: images(self.images.0),
+            test: images(self.images.1),
+            mean: self.mean,
+            std: self.std,
+        }
     }
 
     /// The constants hold for the original; a part of it keeps the normalisation of its own train set.

@@ -9,7 +9,7 @@ mod machine;
 mod pass;
 pub mod shader;
 
-pub use adapter::{AdapterSummary, list};
+pub use adapter::{AdapterSummary, find, list};
 pub use device::{Gpu, GpuOptions, LimitChoice};
 pub use error::GpuError;
 pub use finite::Findings;

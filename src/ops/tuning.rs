@@ -163,6 +163,24 @@ pub struct Tuning {
     pub measured: Arc<BTreeMap<String, Choice>>,
 }
 
+/// For a GPU of which nothing is known.
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            gather: 64,
+            reduce: 64,
+            pointwise: 1,
+            weight_group: 8,
+            unroll: 2,
+            team: Team::Workgroup,
+            lanes: 0,
+            wide: false,
+            prefer_wide: false,
+            measured: Arc::default(),
+        }
+    }
+}
+
 impl Tuning {
     /// The defaults for an adapter: on a processor one vector is the widest thing there is, and barriers are dear.
     pub fn for_gpu(gpu: &Gpu) -> Self {

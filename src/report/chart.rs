@@ -14,7 +14,7 @@ const PALETTE: [RGBColor; 7] = [
     RGBColor(128, 128, 128),
 ];
 
-const SIZE: (u32, u32) = (620, 300);
+pub(super) const SIZE: (u32, u32) = (620, 300);
 
 /// The colour of the run, layer or bin `number`.
 pub fn colour(number: usize) -> RGBColor {
@@ -64,7 +64,7 @@ pub fn lines(title: &str, x: &str, series: &[Series], y: Y) -> String {
         Y::Count => (0.0, high.max(1.0)),
         Y::Value => (low, high),
     };
-    let svg = draw((left..right, low..high), x, y, |chart| {
+    let svg = draw((left..right, low..high), x, &[], y, |chart| {
         for (i, points) in &drawn {
             let one = &series[*i];
             let style = one.colour.stroke_width(2);
@@ -87,7 +87,7 @@ pub fn lines(title: &str, x: &str, series: &[Series], y: Y) -> String {
 pub fn bands(title: &str, x: &str, labels: &[&str], at: &[f64], shares: &[Vec<f64>]) -> String {
     let (Some(&left), Some(&right)) = (at.first(), at.last()) else { return String::new() };
     let right = if right > left { right } else { left + 1.0 };
-    let svg = draw((left..right, 0.0..100.0), x, Y::Share, |chart| {
+    let svg = draw((left..right, 0.0..100.0), x, &[], Y::Share, |chart| {
         let mut top: Vec<f64> = (0..at.len()).map(|i| shares.iter().map(|band| band[i]).sum()).collect();
         // From the whole stack down: each band covers the lower part of the one before.
         for (number, band) in shares.iter().enumerate().rev() {
@@ -108,32 +108,40 @@ fn ramp(number: usize, of: usize) -> RGBColor {
     RGBColor(mix(198.0, 8.0), mix(219.0, 48.0), mix(239.0, 107.0))
 }
 
-type Plot<'a, 'b> = ChartContext<
+pub(super) type Plot<'a, 'b> = ChartContext<
     'a,
     SVGBackend<'b>,
     Cartesian2d<plotters::coord::types::RangedCoordf64, plotters::coord::types::RangedCoordf64>,
 >;
-type Drawn = Result<(), Box<dyn std::error::Error>>;
+pub(super) type Drawn = Result<(), Box<dyn std::error::Error>>;
 
-fn draw(
+/// The chart as SVG. With `ticks`, the whole numbers of the horizontal axis have these names.
+pub(super) fn draw(
     (x, y): (std::ops::Range<f64>, std::ops::Range<f64>),
     x_label: &str,
+    ticks: &[String],
     what: Y,
     content: impl for<'a, 'b> Fn(&mut Plot<'a, 'b>) -> Drawn,
 ) -> Option<String> {
     let mut svg = String::new();
-    let result = || -> Drawn {
+    let mut result = || -> Drawn {
         let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
         let mut chart = ChartBuilder::on(&root)
             .margin(10)
             .margin_right(18)
             .x_label_area_size(38)
             .y_label_area_size(52)
-            .build_cartesian_2d(x, y)?;
+            .build_cartesian_2d(x.clone(), y.clone())?;
+        let decimals = usize::from(y.end - y.start < 6.0);
         let number = |value: &f64| match what {
-            Y::Share => format!("{value:.0} %"),
+            Y::Share => format!("{value:.decimals$} %"),
             Y::Count if value.fract() != 0.0 => String::new(),
             _ => short(*value),
+        };
+        let tick = |value: &f64| match ticks {
+            [] => short(*value),
+            _ if value.fract() != 0.0 || *value < 0.0 => String::new(),
+            _ => ticks.get(*value as usize).cloned().unwrap_or_default(),
         };
         chart
             .configure_mesh()
@@ -145,7 +153,7 @@ fn draw(
             .x_desc(x_label)
             .x_labels(8)
             .y_labels(6)
-            .x_label_formatter(&|value| short(*value))
+            .x_label_formatter(&tick)
             .y_label_formatter(&number)
             .draw()?;
         content(&mut chart)?;
@@ -159,7 +167,11 @@ fn draw(
     Some(format!("<svg viewBox=\"0 0 {} {}\" role=\"img\" xmlns=\"http://www.w3.org/2000/svg\">{body}", SIZE.0, SIZE.1))
 }
 
-fn figure<'a>(title: &str, svg: Option<String>, keys: impl Iterator<Item = (&'a str, RGBColor, bool)>) -> String {
+pub(super) fn figure<'a>(
+    title: &str,
+    svg: Option<String>,
+    keys: impl Iterator<Item = (&'a str, RGBColor, bool)>,
+) -> String {
     let Some(svg) = svg else { return String::new() };
     let key = |(label, RGBColor(r, g, b), dashed): (&str, RGBColor, bool)| {
         let line = if dashed { "dashed" } else { "solid" };

@@ -5,10 +5,12 @@
 mod chart;
 mod maps;
 mod page;
+pub mod plot;
 mod read;
 mod text;
 
+pub use chart::{Y, escape};
 pub use maps::pictures;
-pub use page::page;
+pub use page::{frame, page};
 pub use read::{Run, read};
 pub use text::text;

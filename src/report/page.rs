@@ -32,11 +32,16 @@ pub fn page(runs: &[Run]) -> String {
     for run in runs {
         body += &layers(run, runs.len() > 1);
     }
+    frame(&title, &body)
+}
+
+/// A page that needs nothing else, with the style of all reports. `body` is HTML.
+pub fn frame(title: &str, body: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <title>{}</title><style>{STYLE}</style></head>\n<body><main>\n{body}</main></body></html>\n",
-        escape(&title)
+        escape(title)
     )
 }
 
