@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # `itop sweep submit` on a real Slurm: one node on the loopback, six rows, one of them requeued in the middle, all collected.
-# Installs slurm-wlm and munge with apt. Where it cannot, it prints the reason and ends with 0: there is nothing to test on.
+# Usage: test-slurm.sh [ITOP]. Installs slurm-wlm and munge with apt. Where it cannot, it prints the reason and ends with 0: there is nothing to test on.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-itop=$(realpath "${CARGO_TARGET_DIR:-target}/release/itop")
-skip() { echo "skipped: $1"; exit 0; }
+itop=$(realpath "${1:-${CARGO_TARGET_DIR:-target}/release/itop}")
+skip() { echo "== the Slurm test is left out: $1"; exit 0; }
 fail() {
     echo "failed: $1" >&2
     tail -n 20 "$work"/slurmctld.log "$work"/slurmd.log "$work"/sweep/logs/* >&2 2>/dev/null || true
@@ -17,7 +17,7 @@ fail() {
 if ! command -v slurmctld >/dev/null || ! command -v munged >/dev/null; then
     command -v apt-get >/dev/null || skip "no Slurm, and no apt to install it"
     apt-get update -qq || true
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y slurm-wlm munge >/dev/null || skip "apt cannot install slurm-wlm and munge"
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends slurm-wlm munge >/dev/null || skip "apt cannot install slurm-wlm and munge"
 fi
 ! pgrep -x slurmctld >/dev/null || skip "a Slurm runs here already"
 
@@ -88,20 +88,21 @@ open(sys.argv[1] + "/test_batch.bin", "wb").write(records(16))
 DATA
 cat >"$work/spec.toml" <<SPEC
 [base]
-model = "resnet8"
+model = "mlp_cifar10"
 data = "$work/toy"
-epochs = 8
+method = "static"
+sparsity = 0.95
+epochs = 30
 batch_size = 8
-delta_t = 5
 [grid]
-method = ["set", "static"]
+lr = [0.02, 0.05]
 seed = [1, 2, 3]
 SPEC
 "$itop" sweep plan "$work/spec.toml" --out "$work/sweep"
 "$itop" sweep submit "$work/sweep" --engine slurm --partition test --time 10 --throttle 1 --go
 job=$(squeue -h -o %F | head -n 1)
 
-# As a preemption does it: the batch shell is told by TERM, keeps a checkpoint and goes back into the queue.
+# As at a time limit: the batch shell is told by USR1, the row keeps a checkpoint and goes back into the queue.
 lines() { wc -l <"$work/sweep/rows/0002/metrics.jsonl" 2>/dev/null || echo 0; }
 for _ in $(seq 1200); do [ "$(lines)" -ge 12 ] && break; sleep 0.1; done
 scancel --batch --signal=USR1 "${job}_2" || fail "row 2 could not be signalled"
