@@ -46,7 +46,8 @@ SlurmctldHost=$node(127.0.0.1)
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket=$munge/socket
+# A requeued task waits until its old credential has expired: 2 minutes by default.
+AuthInfo=socket=$munge/socket,cred_expire=5
 CredType=cred/munge
 MpiDefault=none
 ProctrackType=proctrack/linuxproc
@@ -103,7 +104,7 @@ SPEC
 job=$(squeue -h -o %F | head -n 1)
 
 # As at a time limit: the batch shell is told by USR1, the row keeps a checkpoint and goes back into the queue.
-lines() { wc -l <"$work/sweep/rows/0002/metrics.jsonl" 2>/dev/null || echo 0; }
+lines() { wc -l 2>/dev/null <"$work/sweep/rows/0002/metrics.jsonl" || echo 0; }
 for _ in $(seq 1200); do [ "$(lines)" -ge 12 ] && break; sleep 0.1; done
 scancel --batch --signal=USR1 "${job}_2" || fail "row 2 could not be signalled"
 
