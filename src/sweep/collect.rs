@@ -207,11 +207,11 @@ pub(super) mod tests {
         assert_eq!(states, ["done", "done", "done", "done", "failed", "to do"]);
         assert_eq!(collected.rows[4].error.as_deref(), Some("diverged"));
         let [first, second] = &collected.groups[..] else { panic!("{:?}", collected.groups) };
-        assert_eq!((first.rows.as_slice(), first.done, second.done), (&[1, 3, 5][..], 2, 2));
+        assert_eq!((first.rows.as_slice(), first.done, second.done), (&[1, 2, 3][..], 3, 1));
         assert!(!first.varied.contains_key("seed"));
         let accuracy = first.metric("test_accuracy").unwrap();
-        // 0.25, 0.75: mean 0.5, variance 2 · 0.0625.
-        assert_eq!((accuracy.n, accuracy.mean, accuracy.std), (2, 0.5, Some(0.125f64.sqrt())));
+        // 0.25, 0.5, 0.75: mean 0.5, variance (2 · 0.0625) / 2.
+        assert_eq!((accuracy.n, accuracy.mean, accuracy.std), (3, 0.5, Some(0.25)));
         assert_eq!(MeanStd::of(&[1.0]), Some(MeanStd { n: 1, mean: 1.0, std: None }));
         assert_eq!(first.metric("best_val_accuracy"), None);
         for metric in METRICS {

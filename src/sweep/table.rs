@@ -166,17 +166,17 @@ mod tests {
     #[test]
     fn tables_of_a_half_done_sweep() {
         let place = tempfile::tempdir().unwrap();
-        let sweep = example(&place, 3);
-        sweep.record_failure(4, "it\nbroke").unwrap();
+        let sweep = example(&place, 4);
+        sweep.record_failure(5, "it\nbroke").unwrap();
         let collected = collect(&sweep);
         let text = markdown(&collected);
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].starts_with("| method | runs | test accuracy (%) | val accuracy (%) | ITOP rate |"));
-        assert!(lines[2].starts_with("| rigl | 2 of 3 | 50.00 ± 35.36 | – | 0.200 ± 0.000 |"), "{text}");
-        assert!(lines[3].starts_with("| dense | 1 of 3 | 50.00 | – | 0.200 |"), "{text}");
+        assert!(lines[2].starts_with("| rigl | 3 | 50.00 ± 25.00 | – | 0.200 ± 0.000 |"), "{text}");
+        assert!(lines[3].starts_with("| dense | 1 of 3 | 100.00 | – | 0.200 |"), "{text}");
 
         let text = latex(&collected);
-        assert!(text.contains("test accuracy (\\%)") && text.contains("50.00 $\\pm$ 35.36 & --"), "{text}");
+        assert!(text.contains("test accuracy (\\%)") && text.contains("50.00 $\\pm$ 25.00 & --"), "{text}");
         assert!(text.lines().filter(|line| line.ends_with("\\\\")).all(|line| line.matches(" & ").count() == 6));
 
         let text = csv(&collected);
@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(text.lines().next().unwrap().split(',').count(), 23);
         assert!(text.contains("\n6,to do,resnet8,sample,dense,3,12,,64,"), "{text}");
         let times = times_csv(&collected);
-        assert!(times.contains("\"a, \"\"b\"\"\"") && times.lines().count() == 4, "{times}");
+        assert!(times.contains("\"a, \"\"b\"\"\"") && times.lines().count() == 5, "{times}");
     }
 
     #[test]

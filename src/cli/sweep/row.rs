@@ -125,7 +125,7 @@ mod tests {
         assert!(is_of_the_machine(&trouble(io::ErrorKind::StorageFull)));
         assert!(!is_of_the_machine(&trouble(io::ErrorKind::PermissionDenied)));
         assert!(is_of_the_machine(&Failure::adapter(GpuError::NoAdapter)));
-        let diverged = TrainError::Diverged { step: 3, loss: f64::NAN };
+        let diverged = TrainError::Diverged { step: 3, what: "the loss".into(), cause: String::new() };
         assert!(!is_of_the_machine(&Failure::run(diverged)));
     }
 
