@@ -15,7 +15,7 @@ use crate::train::presets::preset;
 pub const MOST_ROWS: usize = 10_000;
 
 /// Rows times bytes of the specification: what planning may take of memory grows with it.
-const MOST_BYTES: usize = 16 << 20;
+const MOST_BYTES: usize = 64 << 20;
 
 /// A specification that gives no plan.
 #[derive(Debug, Error)]
