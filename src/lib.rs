@@ -6,6 +6,7 @@
 //! The rooms of the house, from the top; arrows point only down this list:
 //!
 //! - `cli` (native only): one file per subcommand; turns arguments into calls and prints
+//! - `sweep` (native only): many runs: plan, rows, who runs them, what came of them
 //! - [`compare`]: the same steps on many adapters
 //! - [`report`]: what people look at after a run
 //! - [`verify`]: whether an adapter computes what the CPU twins compute
@@ -30,5 +31,7 @@ pub mod ops;
 pub mod plan;
 pub mod report;
 pub mod sparsity;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod sweep;
 pub mod train;
 pub mod verify;

@@ -38,6 +38,8 @@ fn allowed(target: &str, bytes: &[u8]) -> usize {
             "image" => 48 << 20,
             // Trees take more than their text; the text is at most so long.
             "config" => 200 * bytes.len().min(64 << 10),
+            // Rows times their text are bounded.
+            "sweep" => (256 << 20) + 200 * bytes.len().min(64 << 10),
             "tuning" => 40 * bytes.len().min(4 << 20),
             "checkpoint" => 2 * bytes.len() + 20 * bytes.len().min(1 << 20),
             _ => 2 * bytes.len(),

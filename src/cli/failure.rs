@@ -6,7 +6,7 @@ use crate::gpu::GpuError;
 use crate::train::TrainError;
 
 /// What went wrong, and the exit code: 2 bad usage or input (nothing written), 3 no usable adapter, 4 the run failed after
-/// it started, 130 interrupted.
+/// it started, 75 another process runs it, 130 interrupted.
 pub struct Failure {
     pub code: u8,
     pub error: Error,
@@ -39,6 +39,11 @@ impl Failure {
     /// A run that failed after it started.
     pub fn run(error: impl Into<Error>) -> Self {
         Self { code: 4, error: error.into() }
+    }
+
+    /// Somebody else does it now; try again later (`EX_TEMPFAIL` of `sysexits.h`).
+    pub fn busy(error: impl Into<Error>) -> Self {
+        Self { code: 75, error: error.into() }
     }
 
     /// What failed before the first step.

@@ -11,6 +11,7 @@ mod failure;
 mod progress;
 mod report;
 mod shaders;
+mod sweep;
 mod text;
 mod train;
 mod tuning;
@@ -49,6 +50,8 @@ enum Command {
     Compare(compare::CompareArgs),
     /// Check that a GPU computes what it should
     Verify(verify::VerifyArgs),
+    /// Many runs from one specification: plan, run, look, collect
+    Sweep(sweep::SweepArgs),
     /// Draw what runs did
     Report(report::ReportArgs),
     /// Write every kernel as WGSL or in a driver's language
@@ -130,6 +133,7 @@ pub fn main() -> ExitCode {
         Command::Verify(args) => verify::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Web(args) => web::run(&args),
+        Command::Sweep(args) => sweep::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -10,7 +10,7 @@ use clap::Args;
 use super::progress::Progress;
 use super::text::percent;
 use super::tuning::TuningArgs;
-use super::{Failure, GpuArgs, dry_run};
+use super::{Failure, GpuArgs};
 use crate::data;
 use crate::gpu::Gpu;
 use crate::ops::Storage;
@@ -129,19 +129,46 @@ impl TrainArgs {
 }
 
 pub fn run(args: &TrainArgs) -> Result<(), Failure> {
-    let config = args.config()?;
-    if let (false, Some(out)) = (args.resume || args.dry_run, &args.out) {
+    train(Job {
+        config: args.config()?,
+        out: args.out.as_ref(),
+        resume: args.resume,
+        dry_run: args.dry_run,
+        tensorboard: args.tensorboard,
+        report: !args.no_report,
+        tuning: &args.tuning,
+        gpu: &args.gpu,
+    })
+}
+
+/// One run: what, where, and on what.
+pub struct Job<'a> {
+    pub config: Config,
+    /// None: the first free folder under `runs`.
+    pub out: Option<&'a PathBuf>,
+    /// Go on with the run in `out`.
+    pub resume: bool,
+    pub dry_run: bool,
+    pub tensorboard: bool,
+    pub report: bool,
+    pub tuning: &'a TuningArgs,
+    pub gpu: &'a GpuArgs,
+}
+
+/// Trains to the end or an interruption.
+pub fn train(job: Job) -> Result<(), Failure> {
+    let Job { config, out, resume, dry_run, tensorboard, report, tuning, gpu: adapter } = job;
+    if let (false, Some(out)) = (resume || dry_run, out) {
         RunFolder::check_free(out).map_err(Failure::input)?;
     }
     let dataset = data::load(&config.data).map_err(Failure::input)?;
-    let gpu = args.gpu.open()?;
-    let resumed = args.out.as_ref().filter(|_| args.resume);
-    let problem = args.tuning.problem(config, &dataset, &gpu, resumed, !args.dry_run)?;
-    if let Some(warning) = dry_run::warning(&problem) {
+    let gpu = adapter.open()?;
+    let problem = tuning.problem(config, &dataset, &gpu, out.filter(|_| resume), !dry_run)?;
+    if let Some(warning) = super::dry_run::warning(&problem) {
         eprintln!("warning: {warning}");
     }
-    if args.dry_run {
-        print!("{}", dry_run::describe(&problem, &gpu));
+    if dry_run {
+        print!("{}", super::dry_run::describe(&problem, &gpu));
         return Ok(());
     }
     let config = &problem.config;
@@ -169,7 +196,7 @@ pub fn run(args: &TrainArgs) -> Result<(), Failure> {
     let trainer = pollster::block_on(Trainer::new(gpu, &problem, &dataset, &mut progress));
     let mut trainer = trainer.map_err(Failure::start)?;
 
-    let mut folder = match (&args.out, args.resume) {
+    let mut folder = match (out, resume) {
         (Some(out), true) => {
             let mut folder = RunFolder::open(out).map_err(Failure::input)?;
             match trainer.resume(&mut folder).map_err(Failure::start)? {
@@ -181,16 +208,16 @@ pub fn run(args: &TrainArgs) -> Result<(), Failure> {
         (out, _) => {
             trainer.initialise();
             let path =
-                out.clone().unwrap_or_else(|| RunFolder::first_free(&PathBuf::from("runs").join(config.run_name())));
+                out.cloned().unwrap_or_else(|| RunFolder::first_free(&PathBuf::from("runs").join(config.run_name())));
             RunFolder::create(&path, &config.to_toml(), &problem.tuning.measured).map_err(Failure::input)?
         }
     };
-    if args.tensorboard {
+    if tensorboard {
         folder.tensorboard(trainer.progress.step).map_err(Failure::input)?;
     }
     println!("run folder: {}", folder.path().display());
 
-    let reopen = async || Gpu::open(&args.gpu.options()).await;
+    let reopen = async || Gpu::open(&adapter.options()).await;
     let end = pollster::block_on(trainer.run_on(reopen, &mut folder, &mut progress));
     progress.finish();
     let kept = |error: anyhow::Error| {
@@ -218,7 +245,7 @@ pub fn run(args: &TrainArgs) -> Result<(), Failure> {
                 summary.seconds_training
             );
             println!("summary: {}", folder.path().join("summary.json").display());
-            if !args.no_report {
+            if report {
                 // The run is done and kept, whatever becomes of its picture.
                 match super::report::write(&[crate::report::read(folder.path())], folder.path()) {
                     Ok(path) => println!("report: {}", path.display()),

@@ -26,6 +26,12 @@ pub struct TuningArgs {
 }
 
 impl TuningArgs {
+    /// The same as arguments of another process.
+    pub fn flags(&self) -> impl Iterator<Item = &'static str> {
+        let flags = [("--autotune", self.autotune), ("--no-autotune", self.no_autotune)];
+        flags.into_iter().filter_map(|(flag, given)| given.then_some(flag))
+    }
+
     /// The planned run: with the kernels of the run in `resumed`, or measured ones, or the defaults. `measure`: what is not
     /// known of this adapter yet may be measured.
     pub fn problem(

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{DataError, Dataset, load_path};
+use super::{DataError, Dataset, Images, load_path};
 
 /// A published dataset; folder and archive are named as on its home page.
 #[derive(Clone, Copy)]
@@ -22,6 +22,7 @@ pub(super) struct Known {
     pub(super) sha256: &'static str,
     /// Train and test images.
     images: (usize, usize),
+    classes: usize,
     mean: [f32; 3],
     std: [f32; 3],
 }
@@ -36,6 +37,7 @@ const KNOWN: [Known; 2] = [
         md5: "c32a1d4ab5d03f1284b67883e8d87530",
         sha256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
         images: (50_000, 10_000),
+        classes: 10,
         mean: [0.4914, 0.4822, 0.4465],
         std: [0.2023, 0.1994, 0.2010],
     },
@@ -47,6 +49,7 @@ const KNOWN: [Known; 2] = [
         md5: "03b5dce01913d631647c71ecec9e9cb8",
         sha256: "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
         images: (50_000, 10_000),
+        classes: 100,
         mean: [0.50708, 0.48655, 0.44092],
         std: [0.26733, 0.25644, 0.27615],
     },
@@ -81,6 +84,22 @@ impl Known {
             return Err(DataError::Absent { spec: self.spec, name: self.name, archive: self.archive, looked });
         };
         self.load_from(path)
+    }
+
+    /// The dataset's sizes and evenly spread labels, without a pixel.
+    pub(super) fn outline(&self) -> Dataset {
+        let images = |count: usize| {
+            let labels = (0..count).map(|image| (image % self.classes) as u32).collect();
+            Images { labels, ..Images::new(32, 32) }
+        };
+        Dataset {
+            name: self.spec.to_owned(),
+            classes: (0..self.classes).map(|class| class.to_string()).collect(),
+            train: images(self.images.0),
+            test: images(self.images.1),
+            mean: self.mean,
+            std: self.std,
+        }
     }
 
     /// The constants hold for the original; a part of it keeps the normalisation of its own train set.

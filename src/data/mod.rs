@@ -95,6 +95,11 @@ pub fn load(spec: &str) -> Result<Dataset, DataError> {
     }
 }
 
+/// What is known of a published dataset without its files: sizes and classes, no pixels. To plan runs elsewhere.
+pub fn outline(spec: &str) -> Option<Dataset> {
+    known::named(spec).map(known::Known::outline)
+}
+
 /// The dataset in the bytes of a `.tar.gz` of a CIFAR layout; `source` names it in messages. For where there are no files.
 ///
 /// # Errors

@@ -117,15 +117,24 @@ pub async fn list() -> Vec<AdapterSummary> {
     adapters(false).await.into_iter().map(|(summary, _)| summary).collect()
 }
 
-/// The adapter that `wanted` names: `auto`, a backend, an index of [`list`], or part of a name (case ignored).
+/// Which of `summaries` (of [`list`]) `wanted` names: `auto`, a backend, an index, or part of a name (case ignored).
+pub fn find<'a>(mut summaries: impl Iterator<Item = &'a AdapterSummary>, wanted: &str) -> Option<usize> {
+    let lower = wanted.to_lowercase();
+    let by_index = wanted.parse::<usize>().ok();
+    summaries.position(|summary| match (lower.as_str(), by_index) {
+        ("auto", _) => true,
+        (_, Some(index)) => summary.index == index,
+        (word, None) => summary.backend == word || summary.name.to_lowercase().contains(word),
+    })
+}
+
+/// The adapter that `wanted` names.
 pub(super) async fn choose(wanted: &str, strict: bool) -> Result<(AdapterSummary, wgpu::Adapter), GpuError> {
     let mut found = adapters(strict).await;
     if found.is_empty() {
         return Err(GpuError::NoAdapter);
     }
-    let position =
-        found.iter().position(|(summary, _)| wanted.eq_ignore_ascii_case("auto") || summary.answers_to(wanted));
-    match position {
+    match find(found.iter().map(|(summary, _)| summary), wanted) {
         Some(position) => Ok(found.swap_remove(position)),
         None => Err(GpuError::NoSuchAdapter {
             wanted: wanted.into(),

@@ -12,6 +12,7 @@ pub enum Purpose {
     Augment = 4,
     Shuffle = 5,
     Split = 6,
+    Sweep = 7,
 }
 
 /// Ten rounds over `counter` with `key`.

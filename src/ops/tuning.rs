@@ -166,6 +166,13 @@ pub struct Tuning {
     pub measured: Arc<BTreeMap<String, Choice>>,
 }
 
+/// For a GPU of which nothing is known.
+impl Default for Tuning {
+    fn default() -> Self {
+        Self::of(false, 0, false)
+    }
+}
+
 impl Tuning {
     /// The defaults for an adapter: on a processor one vector is the widest thing there is, and barriers are dear.
     pub fn for_gpu(gpu: &Gpu) -> Self {

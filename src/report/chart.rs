@@ -7,6 +7,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::font;
+use super::plot::{Line, Mark, Marks};
 
 /// Colours that stay apart for the colour-blind (Okabe and Ito).
 const PALETTE: [RGBColor; 7] = [
@@ -19,7 +20,7 @@ const PALETTE: [RGBColor; 7] = [
     RGBColor(128, 128, 128),
 ];
 
-const SIZE: (u32, u32) = (620, 300);
+pub(super) const SIZE: (u32, u32) = (620, 300);
 
 /// The colour of the run, layer or bin `number`.
 pub fn colour(number: usize) -> RGBColor {
@@ -57,19 +58,22 @@ pub struct Chart {
     /// What its picture's file is called.
     #[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "no files in a browser"))]
     pub name: &'static str,
-    title: String,
-    x_label: String,
-    y: Y,
-    ranges: (Range<f64>, Range<f64>),
-    content: Content,
+    pub(super) title: String,
+    pub(super) x_label: String,
+    /// Names of the horizontal axis's whole numbers; none: they are numbers.
+    pub(super) ticks: Vec<String>,
+    pub(super) y: Y,
+    pub(super) ranges: (Range<f64>, Range<f64>),
+    pub(super) content: Content,
     /// Label, colour, dashed.
-    keys: Vec<(String, RGBColor, bool)>,
+    pub(super) keys: Vec<(String, RGBColor, bool)>,
 }
 
-enum Content {
+pub(super) enum Content {
     Lines(Vec<Series>),
     Bands { at: Vec<f64>, shares: Vec<Vec<f64>> },
     Intervals(Vec<Interval>),
+    Marks(Vec<Marks>),
 }
 
 /// A chart with lines over `x`; none if there is nothing to draw.
@@ -91,6 +95,7 @@ pub fn lines(name: &'static str, title: &str, x: &str, series: Vec<Series>, y: Y
         name,
         title: title.into(),
         x_label: x.into(),
+        ticks: Vec::new(),
         y,
         ranges: (left..right, low..high),
         keys: series.iter().map(|one| (one.label.clone(), one.colour, one.dashed)).collect(),
@@ -114,6 +119,7 @@ pub fn bands(
         name,
         title: title.into(),
         x_label: x.into(),
+        ticks: Vec::new(),
         y: Y::Share,
         ranges: (left..right, 0.0..100.0),
         keys: labels.iter().enumerate().map(key).collect(),
@@ -136,6 +142,7 @@ pub fn intervals(name: &'static str, title: &str, x: &str, all: Vec<Interval>) -
         name,
         title: title.into(),
         x_label: x.into(),
+        ticks: Vec::new(),
         y: Y::Rows,
         ranges: (0.0..1.05 * most, 0.0..all.len() as f64),
         keys: all.iter().enumerate().map(|(i, one)| (one.label.clone(), colour(i), false)).collect(),
@@ -165,7 +172,7 @@ impl Chart {
         format!("<figure><figcaption>{title}</figcaption>{svg}<ul class=\"legend\">{keys}</ul></figure>\n")
     }
 
-    fn svg(&self) -> Option<String> {
+    pub(super) fn svg(&self) -> Option<String> {
         let mut svg = String::new();
         self.draw(&SVGBackend::with_string(&mut svg, SIZE).into_drawing_area(), 1).ok()?;
         // The page sets the size and the ink.
@@ -190,11 +197,17 @@ impl Chart {
             .x_label_area_size(38 * scale)
             .y_label_area_size(52 * scale)
             .build_cartesian_2d(x, y)?;
+        let decimals = usize::from(self.ranges.1.end - self.ranges.1.start < 6.0);
         let number = |value: &f64| match self.y {
-            Y::Share => format!("{value:.0} %"),
+            Y::Share => format!("{value:.decimals$} %"),
             Y::Rows => String::new(),
             Y::Count if value.fract() != 0.0 => String::new(),
             _ => short(*value),
+        };
+        let tick = |value: &f64| match &self.ticks[..] {
+            [] => short(*value),
+            _ if value.fract() != 0.0 || *value < 0.0 => String::new(),
+            ticks => ticks.get(*value as usize).cloned().unwrap_or_default(),
         };
         chart
             .configure_mesh()
@@ -206,7 +219,7 @@ impl Chart {
             .x_desc(&self.x_label)
             .x_labels(8)
             .y_labels(6)
-            .x_label_formatter(&|value| short(*value))
+            .x_label_formatter(&tick)
             .y_label_formatter(&number)
             .draw()?;
         match &self.content {
@@ -240,6 +253,26 @@ impl Chart {
                     let line = [(one.low, middle), (one.high, middle)];
                     chart.draw_series([Rectangle::new(bar, colour(i).filled())])?;
                     chart.draw_series(LineSeries::new(line, BLACK.stroke_width(3 * scale)))?;
+                }
+            }
+            Content::Marks(kinds) => {
+                for (number, kind) in kinds.iter().enumerate() {
+                    let (style, filled) = (colour(number).stroke_width(2 * scale), colour(number).filled());
+                    let points = || kind.marks.iter().map(|mark| (mark.x, mark.y));
+                    match kind.line {
+                        Line::None => {}
+                        Line::Solid => drop(chart.draw_series(LineSeries::new(points(), style))?),
+                        Line::Dashed => {
+                            chart.draw_series(DashedLineSeries::new(points(), 5 * scale, 4 * scale, style))?;
+                            continue;
+                        }
+                    }
+                    let bar = |mark: &Mark| {
+                        let error = mark.error?;
+                        Some(PathElement::new(vec![(mark.x, mark.y - error), (mark.x, mark.y + error)], style))
+                    };
+                    chart.draw_series(kind.marks.iter().filter_map(bar))?;
+                    chart.draw_series(points().map(|point| Circle::new(point, 4 * scale, filled)))?;
                 }
             }
         }

@@ -13,10 +13,12 @@ mod page;
 #[cfg(not(target_arch = "wasm32"))]
 mod pictures;
 mod player;
+pub mod plot;
 mod read;
 mod text;
 mod times;
 
+pub use chart::{Y, escape};
 pub use maps::Film;
 pub use page::page;
 pub(crate) use page::{document, html_table};

@@ -65,6 +65,23 @@ impl Problem {
 
     /// The same with the kernels that `tuning` chooses.
     pub fn with_tuning(config: Config, dataset: &Dataset, gpu: &Gpu, tuning: Tuning) -> Result<Self, ProblemError> {
+        if config.storage == Storage::F16 && !gpu.f16 {
+            return Err(ProblemError::Storage { adapter: gpu.summary.name.clone() });
+        }
+        Self::within(config, dataset, tuning, (gpu.max_binding(), gpu.limits.max_buffer_size))
+    }
+
+    /// The run as a GPU without limits would have it, to know what it costs where there is no GPU.
+    pub fn anywhere(config: Config, dataset: &Dataset) -> Result<Self, ProblemError> {
+        Self::within(config, dataset, Tuning::default(), (u32::MAX.into(), i64::MAX as u64))
+    }
+
+    fn within(
+        config: Config,
+        dataset: &Dataset,
+        tuning: Tuning,
+        (max_binding, max_buffer): (u64, u64),
+    ) -> Result<Self, ProblemError> {
         config.validate()?;
         let images = &dataset.train;
         let input = Shape::new(images.channels, images.height, images.width);
@@ -86,9 +103,6 @@ impl Problem {
             targets.iter().zip(&numels).map(|(&density, &numel)| exact_nnz(density, numel)).collect();
         let densities: Vec<f64> = active.iter().zip(&numels).map(|(&a, &n)| a as f64 / n as f64).collect();
         let batch = config.batch_size.min(images.len().max(dataset.test.len()));
-        if config.storage == Storage::F16 && !gpu.f16 {
-            return Err(ProblemError::Storage { adapter: gpu.summary.name.clone() });
-        }
         let input = PlanInput {
             graph: &graph,
             batch,
@@ -99,8 +113,8 @@ impl Problem {
             augment: config.augment.padding(),
             images: images.len() + dataset.test.len(),
             tuning: tuning.clone(),
-            max_binding: gpu.max_binding(),
-            max_buffer: gpu.limits.max_buffer_size,
+            max_binding,
+            max_buffer,
         };
         let plan = Plan::compile(&input).map_err(|error| match batch_that_fits(&input) {
             Some(fits) => ProblemError::Batch { error, fits },

@@ -75,7 +75,7 @@ const WORDS: [&str; 34] = [
 /// The next input of a target.
 pub fn input(target: &str, corpus: &[Vec<u8>], dice: &mut Dice) -> Vec<u8> {
     let seed = dice.pick(corpus);
-    let text = ["config", "tuning", "logs", "maps"].contains(&target);
+    let text = ["config", "tuning", "logs", "maps", "sweep"].contains(&target);
     match target {
         "archive" if !dice.one_in(8) => archive(seed, corpus, dice),
         "checkpoint" if !dice.one_in(8) => checkpoint(seed, corpus, dice),

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use itop::data;
 use itop::gpu::Slice;
+use itop::sweep::spec;
 use itop::train::autotune::TuningCache;
 use itop::train::checkpoint::{self, Bits, Entry};
 use itop::train::config::Layers;
@@ -16,7 +17,7 @@ use safetensors::Dtype;
 /// A target's name and body.
 pub type Target = (&'static str, fn(&[u8]));
 
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("cifar", cifar),
     ("archive", archive),
     ("image", image),
@@ -25,6 +26,7 @@ pub const TARGETS: [Target; 8] = [
     ("tuning", tuning),
     ("logs", logs),
     ("maps", maps),
+    ("sweep", sweep),
 ];
 
 /// The files of a CIFAR folder: byte 0 says which there are, byte 1 where the train file ends, the last line is the names'.
@@ -149,5 +151,18 @@ pub fn maps(bytes: &[u8]) {
             cell.active <= cell.explored && usize::from(cell.explored) <= grid.positions(i)
         };
         assert!(cells.iter().enumerate().all(fits));
+    }
+}
+
+/// A sweep's specification.
+pub fn sweep(bytes: &[u8]) {
+    let Some(text) = std::str::from_utf8(bytes).ok().filter(|text| text.len() as u64 <= run_folder::MOST_CONFIG) else {
+        return;
+    };
+    if let Ok(rows) = spec::rows("spec.toml", text) {
+        assert!((1..=spec::MOST_ROWS).contains(&rows.len()));
+        for row in &rows {
+            assert!(row.config.validate().is_ok() && !spec::label(&row.varied).is_empty());
+        }
     }
 }

@@ -1,0 +1,59 @@
+//! `itop sweep`: many runs from one specification.
+
+mod collect;
+mod plan;
+mod row;
+mod run;
+mod status;
+mod submit;
+
+use std::path::Path;
+
+use clap::{Args, Subcommand};
+
+use super::{Failure, text};
+use crate::sweep::Sweep;
+
+#[derive(Args)]
+pub struct SweepArgs {
+    #[command(subcommand)]
+    command: SweepCommand,
+}
+
+#[derive(Subcommand)]
+enum SweepCommand {
+    /// Turn a specification into numbered rows, one a run
+    Plan(plan::PlanArgs),
+    /// Run the rows that are missing
+    Run(run::RunArgs),
+    /// Show how far the rows are
+    Status(status::StatusArgs),
+    /// Tables and plots of what is done: CSV, JSON, Markdown, LaTeX, SVG
+    Collect(collect::CollectArgs),
+    /// Write, and with --go submit, a job array of the rows that are missing
+    Submit(submit::SubmitArgs),
+}
+
+pub fn run(args: &SweepArgs) -> Result<(), Failure> {
+    match &args.command {
+        SweepCommand::Plan(args) => plan::run(args),
+        SweepCommand::Run(args) => run::run(args),
+        SweepCommand::Status(args) => status::run(args),
+        SweepCommand::Collect(args) => collect::run(args),
+        SweepCommand::Submit(args) => submit::run(args),
+    }
+}
+
+fn open(path: &Path) -> Result<Sweep, Failure> {
+    Sweep::open(path).map_err(Failure::input)
+}
+
+/// `2 h 05 min`
+fn duration(seconds: f64) -> String {
+    let seconds = seconds.max(0.0).round() as u64;
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", (seconds + 30) / 60),
+        _ => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}

@@ -1,0 +1,143 @@
+//! One row of a sweep, in this process: claim it, train it or go on with it, record what came of it.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+
+use super::Failure;
+use crate::cli::GpuArgs;
+use crate::cli::train::{Job, train};
+use crate::cli::tuning::TuningArgs;
+use crate::gpu::GpuError;
+use crate::sweep::claim::{Claim, Taken};
+use crate::sweep::{State, Sweep};
+use crate::train::Config;
+use crate::train::config::Layers;
+use crate::train::run_folder::{RunFolder, read_config};
+
+/// How a row is to be run.
+pub struct RowJob<'a> {
+    pub row: usize,
+    pub retry_failed: bool,
+    pub stale: Duration,
+    pub tuning: &'a TuningArgs,
+    pub gpu: &'a GpuArgs,
+}
+
+/// Runs the row to its end. What is done already is not done again; what is being done elsewhere is left alone (exit code 75).
+pub fn run(sweep: &Sweep, job: &RowJob) -> Result<(), Failure> {
+    let planned = sweep.row(job.row).map_err(Failure::input)?;
+    println!("row {} of {}: {}", planned.row, planned.rows, planned.label());
+    if settled(sweep, job)? {
+        return Ok(());
+    }
+    let claim = match Claim::take(sweep, job.row, job.stale, lost).map_err(Failure::run)? {
+        Taken::Mine(claim) => claim,
+        Taken::Busy(owner) => return Err(Failure::busy(anyhow!("row {} is run by {owner}", job.row))),
+    };
+    // Again: the row may have ended before the claim.
+    if settled(sweep, job)? {
+        return Ok(());
+    }
+    let result = sweep.forget_failure(job.row).map_err(Failure::run).and_then(|()| {
+        let out = sweep.run(job.row);
+        let resume = prepare(&out, &planned.config)?;
+        let config = planned.config.clone();
+        let (tuning, gpu) = (job.tuning, job.gpu);
+        train(Job { config, out: Some(&out), resume, dry_run: false, tensorboard: false, report: true, tuning, gpu })
+    });
+    match &result {
+        Ok(()) => claim.end("done"),
+        Err(failure) if failure.code == 130 => claim.end("interrupted"),
+        Err(failure) if is_of_the_machine(failure) => claim.end(&failure.message()),
+        Err(failure) => {
+            sweep.record_failure(job.row, &failure.message()).map_err(Failure::run)?;
+            claim.end("failed");
+        }
+    }
+    result
+}
+
+/// Anything written from here on would be over another worker's files.
+fn lost() {
+    eprintln!("error: this process was silent for so long that another one took its row");
+    std::process::exit(75);
+}
+
+/// Whether there is nothing to do. A row that failed is an error, unless it is to be tried again.
+fn settled(sweep: &Sweep, job: &RowJob) -> Result<bool, Failure> {
+    match sweep.result(job.row) {
+        State::Done(_) => {
+            println!("row {} is done: {}", job.row, sweep.run(job.row).display());
+            Ok(true)
+        }
+        State::Failed(failed) if !job.retry_failed => {
+            let row = job.row;
+            Err(Failure::run(anyhow!("row {row} failed before ({}); --retry-failed tries it again", failed.error)))
+        }
+        _ => Ok(false),
+    }
+}
+
+/// Whether the run folder holds the row's run, to go on with; an error if it holds another.
+fn prepare(out: &Path, config: &Config) -> Result<bool, Failure> {
+    if !RunFolder::occupied(out) {
+        return Ok(false);
+    }
+    let path = out.join("config.toml");
+    let text =
+        read_config(&path).with_context(|| format!("cannot read `{}`", path.display())).map_err(Failure::input)?;
+    let mut layers = Layers::default();
+    layers.text(&path.display().to_string(), &text).map_err(Failure::input)?;
+    if layers.finish().map_err(Failure::input)? != *config {
+        let error = anyhow!("`{}` holds another run than was planned; move it away", out.display());
+        return Err(Failure::input(error));
+    }
+    Ok(true)
+}
+
+/// Whether another machine, or this one later, may well run the same row: no adapter, no space.
+fn is_of_the_machine(failure: &Failure) -> bool {
+    failure.error.chain().any(|cause| {
+        let full = |error: &io::Error| {
+            [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded, io::ErrorKind::ReadOnlyFilesystem]
+                .contains(&error.kind())
+        };
+        let none = |error: &GpuError| matches!(error, GpuError::NoAdapter | GpuError::NoSuchAdapter { .. });
+        cause.downcast_ref().is_some_and(full) || cause.downcast_ref().is_some_and(none)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::TrainError;
+    use crate::train::run_folder::FolderError;
+
+    #[test]
+    fn a_full_disk_is_no_fault_of_the_row() {
+        let trouble = |kind: io::ErrorKind| {
+            let error = FolderError::Io { action: "write", path: "metrics.jsonl".into(), source: kind.into() };
+            Failure::run(anyhow::Error::from(TrainError::from(error)).context("the run stopped"))
+        };
+        assert!(is_of_the_machine(&trouble(io::ErrorKind::StorageFull)));
+        assert!(!is_of_the_machine(&trouble(io::ErrorKind::PermissionDenied)));
+        assert!(is_of_the_machine(&Failure::adapter(GpuError::NoAdapter)));
+        let diverged = TrainError::Diverged { step: 3, what: "the loss".into(), cause: String::new() };
+        assert!(!is_of_the_machine(&Failure::run(diverged)));
+    }
+
+    #[test]
+    fn another_run_is_left_alone() {
+        let place = tempfile::tempdir().unwrap();
+        let out = place.path().join("0001");
+        let config = Config::default();
+        assert!(matches!(prepare(&out, &config), Ok(false)));
+        RunFolder::create(&out, &config.to_toml(), &Default::default()).unwrap();
+        assert!(matches!(prepare(&out, &config), Ok(true)));
+        let other = Config { seed: 1, ..config.clone() };
+        assert!(prepare(&out, &other).is_err_and(|failure| failure.message().contains("another run")));
+    }
+}

@@ -1,0 +1,333 @@
+//! `itop sweep run`: one worker process an adapter (or more), each running one row after the other.
+//!
+//! Workers are processes: a driver that crashes takes one row with it, and a GL context belongs to one thread of its own. The
+//! process that trains a row is the one that claims it, so that no claim outlives its training, whoever is killed.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context, anyhow};
+use clap::Args;
+
+use super::row::{self, RowJob};
+use super::{Failure, duration, open, status, text};
+use crate::cli::tuning::TuningArgs;
+use crate::cli::{GpuArgs, Limits};
+use crate::gpu::{self, GpuError};
+use crate::sweep::{State, Sweep, claim};
+
+/// How often workers are looked at, and how often rows that other processes run.
+const TICK: Duration = Duration::from_millis(50);
+const LOOK: Duration = Duration::from_secs(1);
+
+#[derive(Args)]
+pub struct RunArgs {
+    /// Folder of the sweep
+    sweep: PathBuf,
+    /// Run this row only, in this process; the exit code is the row's
+    #[arg(long, value_name = "N")]
+    row: Option<usize>,
+    /// `all`, or adapters as `itop train --adapter` takes them, with commas between
+    #[arg(long, default_value = "auto", value_name = "LIST")]
+    adapters: String,
+    /// Rows at once on each adapter; that their memory fits is yours to see
+    #[arg(long, default_value = "1", value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    per_adapter: u8,
+    /// Row N on adapter N (modulo their number) and no other: results differ in their last digits between adapters
+    #[arg(long)]
+    pin: bool,
+    /// Try rows again that failed
+    #[arg(long)]
+    retry_failed: bool,
+    /// Take over the row of a worker on another machine that gave no sign of life for so many seconds
+    #[arg(long, default_value_t = claim::STALE.as_secs(), value_name = "SECONDS")]
+    stale_after: u64,
+    #[command(flatten)]
+    tuning: TuningArgs,
+}
+
+pub fn run(args: &RunArgs) -> Result<(), Failure> {
+    let sweep = open(&args.sweep)?;
+    let stale = Duration::from_secs(args.stale_after);
+    if let Some(row) = args.row {
+        if args.adapters == "all" || args.adapters.contains(',') {
+            return Err(Failure::input(anyhow!("--row takes one adapter, not --adapters {}", args.adapters)));
+        }
+        let adapter = args.adapters.clone();
+        let gpu = GpuArgs { adapter, limits: Limits::Adapter, gpu_memory: None, checked_shaders: false };
+        let retry_failed = args.retry_failed;
+        return row::run(&sweep, &RowJob { row, retry_failed, stale, tuning: &args.tuning, gpu: &gpu });
+    }
+    Driver::new(args, sweep)?.drive()
+}
+
+/// The process that hands out rows.
+struct Driver<'a> {
+    args: &'a RunArgs,
+    sweep: Sweep,
+    workers: Vec<Worker>,
+    /// Rows that this process need not look at again: done, failed, or tried.
+    settled: HashSet<usize>,
+    /// When the workers of other processes were last heard of, and since when they are silent.
+    others: HashMap<usize, (Option<(usize, SystemTime)>, Instant)>,
+    interrupted: Arc<AtomicBool>,
+}
+
+/// One place to run rows.
+struct Worker {
+    adapter: String,
+    /// Its adapter's number and how many there are, where rows are bound to adapters.
+    pin: Option<(usize, usize)>,
+    busy: Option<(usize, Child)>,
+    /// Its adapter or its disk is of no use.
+    closed: bool,
+}
+
+impl Worker {
+    fn is_free(&self) -> bool {
+        self.busy.is_none() && !self.closed
+    }
+
+    fn takes(&self, row: usize) -> bool {
+        self.pin.is_none_or(|(number, of)| (row - 1) % of == number)
+    }
+}
+
+impl<'a> Driver<'a> {
+    fn new(args: &'a RunArgs, sweep: Sweep) -> Result<Self, Failure> {
+        let adapters = adapters(&args.adapters)?;
+        let worker = |(number, adapter): (usize, &String)| Worker {
+            adapter: adapter.clone(),
+            pin: args.pin.then_some((number, adapters.len())),
+            busy: None,
+            closed: false,
+        };
+        // An adapter after the other, so that few rows are spread over all of them.
+        let workers = (0..args.per_adapter).flat_map(|_| adapters.iter().enumerate().map(worker)).collect();
+        let interrupted = Arc::new(AtomicBool::new(false));
+        let flag = interrupted.clone();
+        ctrlc::set_handler(move || {
+            if flag.swap(true, Ordering::Relaxed) {
+                std::process::exit(130);
+            }
+        })
+        .map_err(Failure::run)?;
+        Ok(Self { args, sweep, workers, settled: HashSet::new(), others: HashMap::new(), interrupted })
+    }
+
+    fn busy(&self) -> bool {
+        self.workers.iter().any(|worker| worker.busy.is_some())
+    }
+
+    fn drive(mut self) -> Result<(), Failure> {
+        println!("{}", status::summary(&self.sweep));
+        let largest = self.sweep.rows.iter().map(|row| row.estimate.gpu_bytes).max().unwrap_or_default();
+        let most = text::bytes(largest * u64::from(self.args.per_adapter));
+        println!("workers: {}; at most about {most} of GPU memory on an adapter", self.workers.len());
+        let mut waiting = false;
+        while !self.interrupted.load(Ordering::Relaxed) {
+            if self.workers.iter().any(Worker::is_free) {
+                let open = self.hand_out()?;
+                if !self.busy() {
+                    if !open || self.workers.iter().any(|worker| worker.closed) {
+                        return self.end();
+                    }
+                    if !std::mem::replace(&mut waiting, true) {
+                        println!("waiting for rows that other processes run");
+                    }
+                }
+            } else if !self.busy() {
+                return self.end();
+            }
+            self.wait()?;
+        }
+        println!("interrupted: rows keep a checkpoint and end");
+        self.workers.iter_mut().filter_map(|worker| worker.busy.as_mut()).for_each(|(_, child)| ask_to_end(child));
+        while self.busy() {
+            std::thread::sleep(TICK);
+            self.look_after_all()?;
+        }
+        println!("{}", status::summary(&self.sweep));
+        Err(Failure { code: 130, error: anyhow!("interrupted; the same command goes on") })
+    }
+
+    /// Waits until a worker ends, but not longer than [`LOOK`].
+    fn wait(&mut self) -> Result<(), Failure> {
+        let start = Instant::now();
+        while start.elapsed() < LOOK && !self.interrupted.load(Ordering::Relaxed) {
+            std::thread::sleep(TICK);
+            if self.look_after_all()? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives rows to idle workers; false once every row is settled.
+    fn hand_out(&mut self) -> Result<bool, Failure> {
+        let mut open = false;
+        for row in 1..=self.sweep.rows.len() {
+            let mine = self.workers.iter().any(|worker| worker.busy.as_ref().is_some_and(|(busy, _)| *busy == row));
+            if self.settled.contains(&row) || mine {
+                open |= mine;
+                continue;
+            }
+            let start = match self.sweep.state(row) {
+                State::ToDo => true,
+                State::Running(_) => self.is_silent(row),
+                State::Failed(_) if self.args.retry_failed => true,
+                State::Failed(_) | State::Done(_) => {
+                    self.settled.insert(row);
+                    continue;
+                }
+            };
+            open = true;
+            let mut free = self.workers.iter_mut().filter(|worker| worker.is_free()).peekable();
+            if free.peek().is_none() {
+                break;
+            }
+            if let Some(worker) = free.find(|worker| start && worker.takes(row)) {
+                worker.busy = Some((row, start_worker(self.args, &self.sweep, row, &worker.adapter)?));
+            }
+        }
+        Ok(open)
+    }
+
+    /// Whether the process that runs `row` was silent for so long that a worker should have a look.
+    fn is_silent(&mut self, row: usize) -> bool {
+        let beat = claim::last_beat(&self.sweep, row);
+        let (last, since) = self.others.entry(row).or_insert((beat, Instant::now()));
+        let silent = *last == beat && since.elapsed() >= Duration::from_secs(self.args.stale_after);
+        if *last != beat || silent {
+            (*last, *since) = (beat, Instant::now());
+        }
+        silent
+    }
+
+    /// Takes note of what ended; true if anything did.
+    fn look_after_all(&mut self) -> Result<bool, Failure> {
+        let mut ended = false;
+        for number in 0..self.workers.len() {
+            let Some((row, child)) = &mut self.workers[number].busy else { continue };
+            let Some(exit) = child.try_wait().map_err(Failure::run)? else { continue };
+            let row = *row;
+            self.workers[number].busy = None;
+            self.take_note(number, row, exit)?;
+            ended = true;
+        }
+        Ok(ended)
+    }
+
+    /// What came of a worker's row.
+    fn take_note(&mut self, number: usize, row: usize, exit: ExitStatus) -> Result<(), Failure> {
+        // Somebody else has it: it is looked at again later.
+        if exit.code() == Some(75) {
+            return Ok(());
+        }
+        let label = self.sweep.row(row).map_err(Failure::input)?.label();
+        let log = self.sweep.log(row);
+        self.settled.insert(row);
+        match (self.sweep.result(row), exit.code()) {
+            (State::Done(summary), _) => {
+                println!(
+                    "row {row} done ({label}): test accuracy {}, ITOP rate {:.4}, {}",
+                    text::percent(summary.test_accuracy),
+                    summary.itop_rate,
+                    duration(summary.seconds_training)
+                );
+                println!("  {}", status::summary(&self.sweep));
+            }
+            (State::Failed(failed), _) => println!("row {row} failed ({label}): {}", failed.error),
+            (_, Some(130)) => println!("row {row} was interrupted ({label}); its checkpoint is kept"),
+            // No fault of the row's: another worker may run it.
+            (_, Some(code @ 2..=4)) => {
+                self.settled.remove(&row);
+                self.workers[number].closed = true;
+                let why = last_line(&log).unwrap_or_else(|| format!("exit code {code}"));
+                eprintln!("warning: no more rows on adapter {}: {why}", self.workers[number].adapter);
+            }
+            _ => {
+                let error = format!("its worker ended without a word ({exit}); see {}", log.display());
+                println!("row {row} failed ({label}): {error}");
+                self.sweep.record_failure(row, &error).map_err(Failure::run)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end(self) -> Result<(), Failure> {
+        let rows = self.sweep.rows.len();
+        let results: Vec<State> = (1..=rows).map(|row| self.sweep.result(row)).collect();
+        let done = results.iter().filter(|state| matches!(state, State::Done(_))).count();
+        let path = self.args.sweep.display();
+        if done == rows {
+            println!("all {rows} rows are done; collect them by: itop sweep collect {path}");
+            return Ok(());
+        }
+        let failed = results.iter().filter(|state| matches!(state, State::Failed(_))).count();
+        let mend = if failed > 0 { "; --retry-failed tries failed ones again" } else { "" };
+        Err(Failure::run(anyhow!("{done} of {rows} rows are done, {failed} failed (itop sweep status {path}){mend}")))
+    }
+}
+
+/// The adapters that `list` names, as `--adapter` takes them.
+fn adapters(list: &str) -> Result<Vec<String>, Failure> {
+    let found = pollster::block_on(gpu::list());
+    if found.is_empty() {
+        return Err(Failure::adapter(GpuError::NoAdapter));
+    }
+    if list == "all" {
+        return Ok(found.iter().map(|adapter| adapter.index.to_string()).collect());
+    }
+    let named = list.split(',').map(|wanted| {
+        let wanted = wanted.trim();
+        if gpu::find(found.iter(), wanted).is_some() {
+            return Ok(wanted.to_string());
+        }
+        let available = found.iter().map(|adapter| format!("[{}] {adapter}", adapter.index)).collect::<Vec<_>>();
+        Err(Failure::adapter(GpuError::NoSuchAdapter { wanted: wanted.into(), available: available.join(", ") }))
+    });
+    named.collect()
+}
+
+fn start_worker(args: &RunArgs, sweep: &Sweep, row: usize, adapter: &str) -> Result<Child, Failure> {
+    let path = sweep.log(row);
+    let log = || -> std::io::Result<(File, File)> {
+        let file = OpenOptions::new().create(true).append(true).open(&path)?;
+        Ok((file.try_clone()?, file))
+    };
+    let (out, err) = log().with_context(|| format!("cannot write `{}`", path.display())).map_err(Failure::run)?;
+    let mut command = Command::new(std::env::current_exe().map_err(Failure::run)?);
+    command.args(["sweep", "run"]).arg(&args.sweep);
+    command.args(["--row", &row.to_string(), "--adapters", adapter, "--stale-after", &args.stale_after.to_string()]);
+    command.args(args.retry_failed.then_some("--retry-failed")).args(args.tuning.flags());
+    command.stdin(Stdio::null()).stdout(out).stderr(err);
+    // A terminal's Ctrl-C goes to this process alone, which passes it on once: twice would cut the checkpoint short.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    command.spawn().context("cannot start a worker").map_err(Failure::run)
+}
+
+/// Asks a worker for a checkpoint and its end.
+#[cfg(unix)]
+fn ask_to_end(child: &mut Child) {
+    if let Some(pid) = rustix::process::Pid::from_raw(child.id() as i32) {
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).ok();
+    }
+}
+
+/// There is no way to ask: the row goes on from its last epoch.
+#[cfg(not(unix))]
+fn ask_to_end(child: &mut Child) {
+    child.kill().ok();
+}
+
+fn last_line(path: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(path).ok()?;
+    text.lines().rev().find(|line| !line.trim().is_empty()).map(str::to_string)
+}

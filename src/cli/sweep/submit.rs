@@ -1,0 +1,93 @@
+//! `itop sweep submit`: the rows that are missing as a job array of a site's scheduler.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, anyhow};
+use clap::{Args, ValueEnum};
+
+use super::{Failure, open};
+use crate::sweep::State;
+use crate::sweep::slurm::{SlurmOptions, script};
+use crate::train::run_folder::write_whole;
+
+#[derive(Args)]
+pub struct SubmitArgs {
+    /// Folder of the sweep; every node must see it at the same path
+    sweep: PathBuf,
+    #[arg(long, value_enum)]
+    engine: Engine,
+    /// Submit it by sbatch, not only write it
+    #[arg(long)]
+    go: bool,
+    #[arg(long, value_name = "NAME", value_parser = word)]
+    partition: Option<String>,
+    /// Generic resources of a row
+    #[arg(long, value_name = "GRES", value_parser = word)]
+    gres: Option<String>,
+    /// Time limit of a row; one that does not suffice is gone on with in another turn
+    #[arg(long, value_name = "TIME", value_parser = word)]
+    time: Option<String>,
+    /// Most rows at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    throttle: Option<u32>,
+    /// The adapter of every row
+    #[arg(long, default_value = "auto")]
+    adapter: String,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Engine {
+    Slurm,
+}
+
+/// A value for a directive, where a space or a line break would begin something else.
+fn word(value: &str) -> Result<String, String> {
+    match value.is_empty() || value.contains(char::is_whitespace) {
+        true => Err("it must be one word".into()),
+        false => Ok(value.into()),
+    }
+}
+
+pub fn run(args: &SubmitArgs) -> Result<(), Failure> {
+    let Engine::Slurm = args.engine;
+    let sweep = open(&args.sweep)?;
+    let missing: Vec<usize> =
+        sweep.rows.iter().map(|row| row.row).filter(|&row| !matches!(sweep.result(row), State::Done(_))).collect();
+    if missing.is_empty() {
+        println!(
+            "all {} rows are done; collect them by: itop sweep collect {}",
+            sweep.rows.len(),
+            args.sweep.display()
+        );
+        return Ok(());
+    }
+    let absolute = |path: PathBuf| path.canonicalize().with_context(|| format!("cannot find `{}`", path.display()));
+    let itop = std::env::current_exe().map_err(Failure::run)?;
+    let folder = absolute(args.sweep.clone()).map_err(Failure::input)?;
+    let options = SlurmOptions {
+        partition: args.partition.clone(),
+        gres: args.gres.clone(),
+        time: args.time.clone(),
+        throttle: args.throttle.map(|most| most as usize),
+        adapter: args.adapter.clone(),
+    };
+    let path = folder.join("slurm.sh");
+    write_whole(&path, script(&itop, &folder, &missing, &options).as_bytes()).map_err(Failure::run)?;
+    let path = path.display();
+    println!("{} rows in {path}", missing.len());
+    if !args.go {
+        println!("submit them, from the folder that relative data paths start in, by: sbatch {path}");
+        return Ok(());
+    }
+    let output = Command::new("sbatch")
+        .arg(folder.join("slurm.sh"))
+        .output()
+        .context("cannot run sbatch; is this a machine that submits to Slurm?")
+        .map_err(Failure::run)?;
+    print!("{}", String::from_utf8_lossy(&output.stdout));
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(Failure::run(anyhow!("sbatch refused {path}: {}", String::from_utf8_lossy(&output.stderr).trim())))
+}

@@ -1,0 +1,362 @@
+//! Who runs a row: claims that work between processes and machines on nothing but a shared folder.
+//!
+//! The attempts at row N are the files `claims/NNNN.1.json`, `NNNN.2.json`, … A worker takes the row by creating the next one,
+//! and creating a file that must not exist is atomic on every file system, NFS included: of several workers exactly one gets
+//! it. It may be tried only when the last attempt has ended, which is written into the file, or its worker is gone. Files are
+//! never removed or reused, so nobody can mistake a new claim for the old one that they saw.
+//!
+//! Gone is a worker whose process no longer exists, where that can be known (the same machine); elsewhere, one whose file was
+//! not touched for [`STALE`] while somebody watched. Only changes are looked at: clocks may differ.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use super::folder::io_error;
+use super::{Sweep, SweepError};
+
+/// How often a worker touches its file.
+pub const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// A worker on another machine that has not touched its file for so long is gone.
+pub const STALE: Duration = Duration::from_secs(60);
+
+/// A claim's file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Record {
+    host: String,
+    /// What makes `pid` and `started` mean the same process to whoever reads them; none where that cannot be known.
+    scope: Option<String>,
+    pid: u32,
+    /// When the process started, as the kernel counts: process numbers are used again.
+    started: Option<u64>,
+    /// How it ended.
+    ended: Option<String>,
+}
+
+/// A row that this process may run. Dropping it gives the row back.
+pub struct Claim {
+    path: PathBuf,
+    file: File,
+    record: Record,
+    beat: Option<(Sender<()>, JoinHandle<()>)>,
+}
+
+/// What came of asking for a row.
+pub enum Taken {
+    Mine(Claim),
+    /// Somebody else runs it.
+    Busy(String),
+}
+
+impl Claim {
+    /// Takes `row`, unless somebody runs it. Watches a worker on another machine for up to `stale`. `lost` is called (on
+    /// another thread) should somebody take the row from this process, which can only be after it was frozen for long.
+    pub fn take(
+        sweep: &Sweep,
+        row: usize,
+        stale: Duration,
+        lost: impl Fn() + Send + 'static,
+    ) -> Result<Taken, SweepError> {
+        let mut watched: Option<(usize, Option<SystemTime>, Instant)> = None;
+        loop {
+            let last = last_attempt(sweep, row)?;
+            if last > 0 {
+                let busy = |record: &Option<Record>| Taken::Busy(record.as_ref().map_or("?".into(), Record::owner));
+                let path = path(sweep, row, last);
+                let record = read(&path);
+                match record.as_ref().and_then(Record::runs) {
+                    Some(true) => return Ok(busy(&record)),
+                    Some(false) => {}
+                    None => {
+                        let touched = touched(&path);
+                        match watched.filter(|&(attempt, ..)| attempt == last) {
+                            None => watched = Some((last, touched, Instant::now())),
+                            Some((_, before, _)) if before != touched => return Ok(busy(&record)),
+                            Some(_) => {}
+                        }
+                        if watched.is_some_and(|(_, _, since)| since.elapsed() < stale) {
+                            thread::sleep(Duration::from_millis(200).min(stale));
+                            continue;
+                        }
+                    }
+                }
+            }
+            let path = path(sweep, row, last + 1);
+            match OpenOptions::new().write(true).create_new(true).open(&path) {
+                Ok(file) => return Self::start(sweep, row, last + 1, path, file, lost).map(Taken::Mine),
+                // Somebody was faster; look at them. (A network file system may take a moment to show them.)
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => thread::sleep(Duration::from_millis(20)),
+                Err(error) => return Err(io_error("create", &path)(error)),
+            }
+        }
+    }
+
+    fn start(
+        sweep: &Sweep,
+        row: usize,
+        attempt: usize,
+        path: PathBuf,
+        file: File,
+        lost: impl Fn() + Send + 'static,
+    ) -> Result<Self, SweepError> {
+        let next = self::path(sweep, row, attempt + 1);
+        let mut claim = Self { path, file, record: Record::of_this_process(), beat: None };
+        claim.write()?;
+        let file = claim.file.try_clone().map_err(io_error("open", &claim.path))?;
+        let (stop, stopped) = mpsc::channel();
+        let beat = move || {
+            while stopped.recv_timeout(HEARTBEAT) == Err(RecvTimeoutError::Timeout) {
+                // The open file, not its name. A beat that fails is as one that was not seen: there will be another.
+                file.set_modified(SystemTime::now()).ok();
+                if next.exists() {
+                    return lost();
+                }
+            }
+        };
+        claim.beat = Some((stop, thread::spawn(beat)));
+        Ok(claim)
+    }
+
+    fn write(&mut self) -> Result<(), SweepError> {
+        let text = serde_json::to_vec(&self.record).unwrap_or_default();
+        let mut write = || {
+            self.file.rewind()?;
+            self.file.write_all(&text)?;
+            self.file.set_len(text.len() as u64)?;
+            self.file.sync_all()
+        };
+        write().map_err(io_error("write", &self.path))
+    }
+
+    /// Ends the attempt and says how.
+    pub fn end(mut self, how: &str) {
+        self.record.ended = Some(how.into());
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if let Some((stop, beat)) = self.beat.take() {
+            drop(stop);
+            beat.join().ok();
+        }
+        self.record.ended.get_or_insert_with(|| "given up".into());
+        // On a full disk the claim stays, and is taken over once this process is gone.
+        self.write().ok();
+    }
+}
+
+impl Record {
+    fn of_this_process() -> Self {
+        let pid = std::process::id();
+        Self { host: host(), scope: scope(), pid, started: start_of(pid), ended: None }
+    }
+
+    fn owner(&self) -> String {
+        format!("{}, process {}", self.host, self.pid)
+    }
+
+    /// Whether its process runs the row; none if that cannot be known from here.
+    fn runs(&self) -> Option<bool> {
+        if self.ended.is_some() {
+            return Some(false);
+        }
+        (self.scope.is_some() && self.scope == scope()).then(|| start_of(self.pid) == self.started)
+    }
+}
+
+/// Who runs `row`, if somebody does. A silent worker on another machine counts until it is watched by [`Claim::take`].
+pub fn running(sweep: &Sweep, row: usize) -> Option<String> {
+    let last = last_attempt(sweep, row).ok().filter(|&last| last > 0)?;
+    match read(&path(sweep, row, last)) {
+        Some(record) => (record.runs() != Some(false)).then(|| record.owner()),
+        // Just created, or torn.
+        None => Some("?".into()),
+    }
+}
+
+/// When the row's last worker was heard of, to see it change.
+pub fn last_beat(sweep: &Sweep, row: usize) -> Option<(usize, SystemTime)> {
+    let last = last_attempt(sweep, row).ok().filter(|&last| last > 0)?;
+    Some((last, touched(&path(sweep, row, last))?))
+}
+
+fn path(sweep: &Sweep, row: usize, attempt: usize) -> PathBuf {
+    sweep.path.join("claims").join(format!("{row:04}.{attempt}.json"))
+}
+
+/// The number of the last attempt; 0 if there was none. Attempts have no gaps.
+fn last_attempt(sweep: &Sweep, row: usize) -> Result<usize, SweepError> {
+    let mut last = 0;
+    loop {
+        let path = path(sweep, row, last + 1);
+        match path.try_exists() {
+            Ok(true) => last += 1,
+            Ok(false) => return Ok(last),
+            Err(error) => return Err(io_error("look for", &path)(error)),
+        }
+    }
+}
+
+fn read(path: &Path) -> Option<Record> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+/// Opening the file first makes a network file system ask its server.
+fn touched(path: &Path) -> Option<SystemTime> {
+    File::open(path).and_then(|file| file.metadata()?.modified()).ok()
+}
+
+fn host() -> String {
+    let kernel = fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let variable = || ["HOSTNAME", "COMPUTERNAME"].iter().find_map(|name| std::env::var(name).ok());
+    kernel.or_else(variable).map_or("unknown host".into(), |name| name.trim().to_string())
+}
+
+/// The boot, the process namespace and the user: within them a process number means the same process and can be seen.
+#[cfg(target_os = "linux")]
+fn scope() -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let namespace = fs::read_link("/proc/self/ns/pid").ok()?;
+    let user = fs::metadata("/proc/self").ok()?.uid();
+    start_of(std::process::id())?;
+    Some(format!("{} {} {user}", boot.trim(), namespace.display()))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn scope() -> Option<String> {
+    None
+}
+
+/// When a living process started, in the kernel's ticks.
+#[cfg(target_os = "linux")]
+fn start_of(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name, in parentheses, may hold anything; then come the state and 18 fields up to the start.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?;
+    if ["Z", "X"].contains(&state) { None } else { fields.nth(18)?.parse().ok() }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn start_of(_pid: u32) -> Option<u64> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    fn sweep(place: &tempfile::TempDir) -> Sweep {
+        fs::create_dir_all(place.path().join("claims")).unwrap();
+        Sweep { path: place.path().into(), rows: Vec::new() }
+    }
+
+    fn take(sweep: &Sweep, stale: Duration) -> Option<Claim> {
+        match Claim::take(sweep, 1, stale, || {}).unwrap() {
+            Taken::Mine(claim) => Some(claim),
+            Taken::Busy(_) => None,
+        }
+    }
+
+    fn write(sweep: &Sweep, attempt: usize, record: &Record) {
+        fs::write(path(sweep, 1, attempt), serde_json::to_vec(record).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn many_ask_and_one_gets_it() {
+        let place = tempfile::tempdir().unwrap();
+        let (held, most, times) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..20 {
+                        if let Some(claim) = take(&sweep(&place), STALE) {
+                            most.fetch_max(held.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                            times.fetch_add(1, Ordering::SeqCst);
+                            thread::yield_now();
+                            held.fetch_sub(1, Ordering::SeqCst);
+                            claim.end("done");
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(most.into_inner(), 1, "held by several at once");
+        assert_eq!(last_attempt(&sweep(&place), 1).unwrap(), times.into_inner());
+    }
+
+    #[test]
+    fn a_row_is_held_until_it_is_given_back() {
+        let place = tempfile::tempdir().unwrap();
+        let sweep = sweep(&place);
+        assert!(running(&sweep, 1).is_none());
+        let claim = take(&sweep, STALE).unwrap();
+        assert!(take(&sweep, Duration::ZERO).is_none() || !cfg!(target_os = "linux"));
+        assert!(running(&sweep, 1).unwrap().contains(&std::process::id().to_string()));
+        claim.end("done");
+        assert!(running(&sweep, 1).is_none());
+        assert!(fs::read_to_string(path(&sweep, 1, 1)).unwrap().contains("done"));
+        drop(take(&sweep, STALE).unwrap());
+        assert!(fs::read_to_string(path(&sweep, 1, 2)).unwrap().contains("given up"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_that_is_gone_holds_nothing() {
+        let place = tempfile::tempdir().unwrap();
+        let sweep = sweep(&place);
+        // This process number, but another start.
+        let gone = Record { started: Some(1), ..Record::of_this_process() };
+        write(&sweep, 1, &gone);
+        assert!(running(&sweep, 1).is_none());
+        assert!(take(&sweep, STALE).is_some());
+    }
+
+    #[test]
+    fn a_silent_worker_elsewhere_is_watched_and_a_touching_one_is_left_alone() {
+        let place = tempfile::tempdir().unwrap();
+        let sweep = sweep(&place);
+        let elsewhere = Record { scope: Some("elsewhere".into()), ..Record::of_this_process() };
+        write(&sweep, 1, &elsewhere);
+        let file = OpenOptions::new().write(true).open(path(&sweep, 1, 1)).unwrap();
+        let beat = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(300));
+            // Whatever that machine's clock says.
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(99)).unwrap();
+        });
+        assert!(take(&sweep, Duration::from_secs(5)).is_none());
+        beat.join().unwrap();
+        let start = Instant::now();
+        assert!(take(&sweep, Duration::from_millis(500)).is_some());
+        assert!(start.elapsed() >= Duration::from_millis(500));
+        // A file without content yet is somebody's too.
+        fs::write(path(&sweep, 1, 3), "").unwrap();
+        assert!(running(&sweep, 1).is_some());
+    }
+
+    #[test]
+    fn who_loses_a_row_hears_of_it() {
+        let place = tempfile::tempdir().unwrap();
+        let sweep = sweep(&place);
+        let lost = Arc::new(AtomicUsize::new(0));
+        let heard = lost.clone();
+        let tell = move || {
+            heard.fetch_add(1, Ordering::SeqCst);
+        };
+        let Taken::Mine(_claim) = Claim::take(&sweep, 1, STALE, tell).unwrap() else { panic!("busy") };
+        fs::write(path(&sweep, 1, 2), "").unwrap();
+        thread::sleep(HEARTBEAT + Duration::from_millis(500));
+        assert_eq!(lost.load(Ordering::SeqCst), 1);
+    }
+}

@@ -1,0 +1,90 @@
+//! What a row will cost: memory from its plan, work from its FLOPs.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::{self, DataError, Dataset};
+use crate::model::cost;
+use crate::train::{Config, Problem, ProblemError};
+
+/// What a row is expected to need.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// All buffers of the plan with default kernels.
+    pub gpu_bytes: u64,
+    pub steps: usize,
+    /// Training images over all epochs.
+    pub images: usize,
+    /// FLOPs of the whole training, in RigL's accounting.
+    pub training_flops: f64,
+}
+
+impl Estimate {
+    /// Training FLOPs an image.
+    pub fn flops_per_image(&self) -> f64 {
+        self.training_flops / self.images.max(1) as f64
+    }
+
+    fn new(problem: &Problem) -> Self {
+        let images = problem.split.train.len() * problem.config.total_epochs();
+        // Forward, input gradient, weight gradient; a multiply-accumulate is two operations.
+        let dense = 6.0 * cost::macs(&problem.graph) as f64;
+        Self {
+            gpu_bytes: problem.plan.buffers.total_bytes(),
+            steps: problem.total_steps(),
+            images,
+            training_flops: dense * problem.training_flops_ratio() * images as f64,
+        }
+    }
+}
+
+/// The datasets of a sweep, each loaded once. A published one that is not here is replaced by its outline: sweeps are
+/// planned where they are not run.
+#[derive(Default)]
+pub struct Datasets {
+    loaded: HashMap<String, Dataset>,
+    /// What is missing here, in the words of its error.
+    pub absent: Vec<String>,
+}
+
+impl Datasets {
+    pub fn get(&mut self, spec: &str) -> Result<&Dataset, DataError> {
+        if !self.loaded.contains_key(spec) {
+            let dataset = match (data::load(spec), data::outline(spec)) {
+                (Err(error @ DataError::Absent { .. }), Some(outline)) => {
+                    self.absent.push(error.to_string());
+                    outline
+                }
+                (loaded, _) => loaded?,
+            };
+            self.loaded.insert(spec.into(), dataset);
+        }
+        Ok(&self.loaded[spec])
+    }
+
+    /// The cost of the run of `config`, or why there can be no such run.
+    pub fn estimate(&mut self, config: &Config) -> Result<Estimate, ProblemError> {
+        let dataset = self.get(&config.data)?;
+        Ok(Estimate::new(&Problem::anywhere(config.clone(), dataset)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::Method;
+
+    #[test]
+    fn a_published_dataset_is_planned_without_its_files() {
+        let mut datasets = Datasets::default();
+        let sparse = Config { epochs: 2, ..Config::default() };
+        let dense = Config { method: Method::Dense, ..sparse.clone() };
+        let (sparse, dense) = (datasets.estimate(&sparse).unwrap(), datasets.estimate(&dense).unwrap());
+        assert_eq!((sparse.images, sparse.steps), (90_000, 704));
+        assert!(sparse.training_flops < 0.4 * dense.training_flops);
+        assert!(sparse.gpu_bytes > 100 << 20);
+        // ResNet-34 for CIFAR has 1.16 GMAC an image.
+        assert!((dense.flops_per_image() / 6.0e9 - 1.16).abs() < 0.01, "{}", dense.flops_per_image());
+    }
+}

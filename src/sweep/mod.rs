@@ -1,0 +1,22 @@
+//! Many runs: a specification becomes a plan of numbered rows, workers run the rows, and their results are collected.
+//!
+//! A sweep is a folder, and the files in it are the only thing that its processes share (`docs/sweeps.md`):
+//!
+//! - `spec.toml`, `plan.jsonl`: what was asked for; a line a row, with its whole configuration and a hash
+//! - `rows/NNNN/`: the run folder of a row
+//! - `claims/NNNN.K.json`: who runs the row (attempt K), see [`claim`]
+//! - `failed/NNNN.json`: why a row failed
+//! - `logs/NNNN.log`: what a row's worker printed
+//! - `collected/`: tables and plots
+
+pub mod claim;
+pub mod collect;
+pub mod estimate;
+mod folder;
+pub mod page;
+pub mod plan;
+pub mod slurm;
+pub mod spec;
+pub mod table;
+
+pub use folder::{FailedRow, Progress, State, Sweep, SweepError};

@@ -1,0 +1,249 @@
+//! Sweeps as a user runs them: refused, interrupted, killed, run by two at once, collected.
+#![cfg(target_os = "linux")]
+
+#[path = "common/toy.rs"]
+mod toy;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use toy::{dataset, expect, lines, start};
+
+const BASE: &str =
+    "[base]\nmodel = 'mlp_cifar10'\ndata = 'toy'\nmethod = 'static'\nepochs = 12\nbatch_size = 10\nsparsity = 0.95\n";
+
+/// Of the rows below: 25 images, a tenth of them held out, in batches of 10, 12 times.
+const STEPS: u64 = 36;
+
+/// 3 × 2 × 2.
+const GRID: &str = "[grid]\nlr = [0.02, 0.05, 0.1]\nsparsity = [0.95, 0.98]\nseed = [1, 2]\n";
+const ROWS: usize = 12;
+
+/// Every adapter, each row always on the same: the last digits are the adapter's.
+const RUN: [&str; 6] = ["sweep", "run", "parts", "--adapters", "all", "--pin"];
+
+/// Plans `[base]` and `rest` in `out`.
+fn plan(folder: &Path, out: &str, rest: &str) -> String {
+    let base: String = BASE
+        .lines()
+        .filter(|line| !rest.contains(line.split(' ').next().unwrap()))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    std::fs::write(folder.join("spec.toml"), base + rest).unwrap();
+    expect(folder, 0, &["sweep", "plan", "spec.toml", "--out", out])
+}
+
+fn read(path: &Path) -> Option<Value> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+fn signal(name: &str, pid: u64) {
+    Command::new("kill").args([name, &pid.to_string()]).status().unwrap();
+}
+
+/// Waits until `found` finds something.
+#[track_caller]
+fn wait_for<T>(found: impl Fn() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = found() {
+            return value;
+        }
+        assert!(start.elapsed() < Duration::from_secs(120), "nothing happened");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The last claim of each row that nobody has ended: its row and process.
+fn held(sweep: &Path) -> Vec<(usize, u64)> {
+    let claim = |row: usize| {
+        let path = |attempt: usize| sweep.join(format!("claims/{row:04}.{attempt}.json"));
+        let last = (1..).take_while(|&attempt| path(attempt).exists()).last()?;
+        let claim = read(&path(last)).filter(|claim| claim["ended"].is_null())?;
+        Some((row, claim["pid"].as_u64().unwrap()))
+    };
+    (1..=ROWS).filter_map(claim).collect()
+}
+
+fn summaries(sweep: &Path) -> BTreeMap<usize, Vec<u8>> {
+    let read = |row| Some((row, std::fs::read(sweep.join(format!("rows/{row:04}/summary.json"))).ok()?));
+    (1..=ROWS).filter_map(read).collect()
+}
+
+/// Waits until `done` rows are done and another has some steps behind it; says who runs what.
+fn in_training(sweep: &Path, done: usize) -> Vec<(usize, u64)> {
+    let log =
+        |row: usize| std::fs::metadata(sweep.join(format!("rows/{row:04}/metrics.jsonl"))).map_or(0, |log| log.len());
+    wait_for(|| {
+        let held = held(sweep);
+        (summaries(sweep).len() >= done && held.iter().any(|&(row, _)| log(row) > 600)).then_some(held)
+    })
+}
+
+fn kill(mut driver: Child, workers: &[(usize, u64)]) {
+    driver.kill().unwrap();
+    driver.wait().unwrap();
+    workers.iter().for_each(|&(_, pid)| signal("-KILL", pid));
+}
+
+#[test]
+fn bad_specifications_are_told_and_nothing_is_written() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    dataset(&folder.join("toy"), 25);
+    for (rest, words) in [
+        ("[grid]\ncolour = ['red']", "colour"),
+        ("[grid]\ndelta_t = [10, 0]", "row 2 (delta_t = 0)"),
+        ("[[list]]\nmodel = 'resnet33'", "row 1 (model = \"resnet33\")"),
+        ("[[list]]\ndata = 'nowhere'", "nowhere"),
+        ("[gird]\nseed = [1]", "gird"),
+        ("[grid]\nseed = 1", "must be a list"),
+    ] {
+        std::fs::write(folder.join("spec.toml"), format!("{BASE}{rest}")).unwrap();
+        let text = expect(folder, 2, &["sweep", "plan", "spec.toml", "--out", "out"]);
+        assert!(text.contains(words), "{rest}: {text}");
+    }
+    for args in [
+        &["sweep", "plan", "none.toml", "--out", "out"][..],
+        &["sweep", "run", "out"],
+        &["sweep", "status", "out"],
+        &["sweep", "collect", "out"],
+        &["sweep", "submit", "out", "--engine", "slurm"],
+    ] {
+        expect(folder, 2, args);
+    }
+    assert!(!folder.join("out").exists());
+
+    plan(folder, "out", "[grid]\nseed = [1, 2]");
+    plan(folder, "out", "[grid]\nseed = [1, 2]");
+    std::fs::write(folder.join("spec.toml"), format!("{BASE}[grid]\nseed = [1, 3]")).unwrap();
+    let text = expect(folder, 2, &["sweep", "plan", "spec.toml", "--out", "out"]);
+    assert!(text.contains("another plan"), "{text}");
+    expect(folder, 2, &["sweep", "run", "out", "--row", "3"]);
+    expect(folder, 2, &["sweep", "run", "out", "--adapters", "voodoo"]);
+    expect(folder, 2, &["sweep", "run", "out", "--row", "1", "--adapters", "all"]);
+    let path = folder.join("out/plan.jsonl");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replacen("\"batch_size\":10", "\"batch_size\":20", 1)).unwrap();
+    let text = expect(folder, 2, &["sweep", "run", "out"]);
+    assert!(text.contains("plan.jsonl") && text.contains("line 1"), "{text}");
+    assert_eq!(std::fs::read_dir(folder.join("out/rows")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_failed_row_is_recorded_and_stops_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    dataset(&folder.join("toy"), 25);
+    plan(folder, "out", "[grid]\nlr = [1e30, 0.1]");
+    let text = expect(folder, 4, &["sweep", "run", "out"]);
+    assert!(text.contains("row 1 failed") && text.contains("row 2 done"), "{text}");
+    let text = expect(folder, 4, &["sweep", "run", "out", "--row", "1"]);
+    assert!(text.contains("--retry-failed"), "{text}");
+    expect(folder, 4, &["sweep", "run", "out", "--row", "1", "--retry-failed"]);
+    expect(folder, 0, &["sweep", "run", "out", "--row", "2"]);
+    let text = expect(folder, 0, &["sweep", "status", "out"]);
+    assert!(text.contains("1 done, 0 running, 1 failed, 0 to do"), "{text}");
+    let text = expect(folder, 0, &["sweep", "collect", "out"]);
+    assert!(text.contains("1 of 2 rows are done"), "{text}");
+    let text = expect(folder, 0, &["sweep", "submit", "out", "--engine", "slurm", "--time", "01:00:00"]);
+    assert!(text.contains("1 rows in"), "{text}");
+    let script = std::fs::read_to_string(folder.join("out/slurm.sh")).unwrap();
+    assert!(script.contains("#SBATCH --array=1\n") && script.contains("#SBATCH --time=01:00:00"), "{script}");
+}
+
+#[test]
+fn a_sweep_that_is_interrupted_and_killed_is_as_an_undisturbed_one() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    dataset(&folder.join("toy"), 25);
+    let text = plan(folder, "whole", GRID);
+    assert!(text.contains("12 rows") && text.contains("GPU memory"), "{text}");
+    plan(folder, "parts", GRID);
+    let sweep = folder.join("parts");
+
+    // Asked to end: the rows keep checkpoints.
+    let mut driver = start(folder, &RUN);
+    let workers = in_training(&sweep, 0);
+    signal("-TERM", driver.id().into());
+    assert_eq!(driver.wait().unwrap().code(), Some(130));
+    let ended = |row: usize| read(&sweep.join(format!("claims/{row:04}.1.json"))).unwrap()["ended"].clone();
+    assert!(workers.iter().any(|&(row, _)| ended(row) == "interrupted"), "{workers:?}");
+
+    // Killed with its workers, in the middle of rows and with one that is done.
+    let driver = start(folder, &RUN);
+    let workers = in_training(&sweep, 1);
+    let finished = summaries(&sweep);
+    kill(driver, &workers);
+    expect(folder, 0, &["sweep", "collect", "parts"]);
+
+    // Killed alone: the workers end their rows, and those who come after leave them alone.
+    let mut driver = start(folder, &RUN);
+    in_training(&sweep, 2);
+    driver.kill().unwrap();
+    driver.wait().unwrap();
+
+    // Two at once, one of them killed with whoever trains; the other does the rest, which nobody holds any more.
+    let (first, mut second) = (start(folder, &RUN), start(folder, &RUN));
+    let workers = in_training(&sweep, 4);
+    kill(first, &workers);
+    // Those of the other were killed too, under its eyes: these rows have failed.
+    second.wait().unwrap();
+    let mut both = [(); 2].map(|()| start(folder, &[&RUN[..], &["--retry-failed"]].concat()));
+    for process in &mut both {
+        assert_eq!(process.wait().unwrap().code(), Some(0));
+    }
+
+    let all = summaries(&sweep);
+    assert_eq!(all.len(), ROWS);
+    assert!(finished.iter().all(|(row, summary)| all[row] == *summary), "a finished row was run again");
+    for row in 1..=ROWS {
+        // Two processes in one folder would have written steps twice.
+        let log = lines(&sweep.join(format!("rows/{row:04}/metrics.jsonl")));
+        let steps = log.iter().filter(|line| line["kind"] == "step").map(|line| line["step"].as_u64().unwrap());
+        assert_eq!(steps.collect::<Vec<u64>>(), (1..=STEPS).collect::<Vec<u64>>(), "row {row}");
+    }
+    let status: Value = serde_json::from_str(&expect(folder, 0, &["sweep", "status", "parts", "--json"])).unwrap();
+    assert_eq!((status["done"].as_u64(), status["running"].as_u64()), (Some(12), Some(0)));
+
+    // The same results as without any trouble, in every file but that of the times.
+    expect(folder, 0, &["sweep", "run", "whole", "--adapters", "all", "--pin"]);
+    for name in ["whole", "parts"] {
+        let text = expect(folder, 0, &["sweep", "collect", name]);
+        assert!(text.contains("12 of 12 rows are done"), "{text}");
+    }
+    let files = |name: &str| -> BTreeMap<String, Vec<u8>> {
+        let entries =
+            std::fs::read_dir(folder.join(name).join("collected")).unwrap().map(|entry| entry.unwrap().path());
+        entries
+            .map(|path| (path.file_name().unwrap().to_string_lossy().into(), std::fs::read(&path).unwrap()))
+            .collect()
+    };
+    let (whole, parts) = (files("whole"), files("parts"));
+    assert!(whole.len() >= 9 && whole.keys().eq(parts.keys()), "{:?}", whole.keys());
+    for (name, content) in &whole {
+        assert!(name == "times.csv" || *content == parts[name], "{name} differs");
+    }
+
+    // Means and deviations, from the summaries.
+    let collected = read(&sweep.join("collected/sweep.json")).unwrap();
+    let groups = collected["groups"].as_array().unwrap();
+    assert_eq!(groups.len(), 6);
+    for (number, group) in groups.iter().enumerate() {
+        let members = group["rows"].as_array().unwrap();
+        assert_eq!(members.len(), 2, "group {number}");
+        for metric in ["test_accuracy", "best_val_accuracy", "test_loss", "itop_rate"] {
+            let value = |row: &Value| {
+                let row = row.as_u64().unwrap() as usize;
+                serde_json::from_slice::<Value>(&all[&row]).unwrap()[metric].as_f64().unwrap()
+            };
+            let (a, b) = (value(&members[0]), value(&members[1]));
+            let found = &group["metrics"][metric];
+            assert!((found["mean"].as_f64().unwrap() - (a + b) / 2.0).abs() <= 1e-12, "{metric}: {found}");
+            assert!((found["std"].as_f64().unwrap() - (a - b).abs() / 2f64.sqrt()).abs() <= 1e-9, "{metric}: {found}");
+        }
+    }
+}
