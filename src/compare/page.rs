@@ -17,7 +17,9 @@ pub fn page(report: &Report) -> String {
         report.delta_t
     );
     body += &match report.winner.map(|at| &report.adapters[at]) {
-        Some(side) => format!("<p><b>Fastest: {}</b>; its interval lies below all others.</p>\n", escape(&side.label())),
+        Some(side) => {
+            format!("<p><b>Fastest: {}</b>; its interval lies below all others.</p>\n", escape(&side.label()))
+        }
         None if report.adapters.len() > 1 => "<p>No winner: the intervals overlap.</p>\n".into(),
         None => String::new(),
     };
@@ -65,8 +67,11 @@ fn speed(report: &Report) -> String {
 
 fn charts(report: &Report) -> String {
     let each = |value: &dyn Fn(&Side) -> Vec<(f64, f64)>| {
-        let of = |(i, side): (usize, &Side)| {
-            Series { label: side.label(), points: value(side), colour: colour(i), dashed: false }
+        let of = |(i, side): (usize, &Side)| Series {
+            label: side.label(),
+            points: value(side),
+            colour: colour(i),
+            dashed: false,
         };
         report.adapters.iter().enumerate().map(of).collect::<Vec<_>>()
     };
@@ -89,8 +94,7 @@ fn charts(report: &Report) -> String {
         text += &lines(&format!("Loss, {}", method.name()), "step", &losses, Y::Value);
     }
     for (m, method) in METHODS.iter().enumerate() {
-        let shares =
-            each(&|side| side.methods[m].updates.iter().map(|&(step, share)| (step as f64, share)).collect());
+        let shares = each(&|side| side.methods[m].updates.iter().map(|&(step, share)| (step as f64, share)).collect());
         let title = format!("Active weights in common with the first adapter, {}", method.name());
         text += &lines(&title, "step", &shares, Y::Share);
     }
@@ -115,8 +119,15 @@ fn sameness(report: &Report) -> String {
             ]);
         }
     }
-    let heads =
-        ["adapter", "method", "images", "loss drift to the CPU", "to the first adapter", "active sets", "repeats itself"];
+    let heads = [
+        "adapter",
+        "method",
+        "images",
+        "loss drift to the CPU",
+        "to the first adapter",
+        "active sets",
+        "repeats itself",
+    ];
     html_table(&heads.map(String::from), &rows)
 }
 

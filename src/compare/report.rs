@@ -139,7 +139,8 @@ fn warnings(side: &Side) -> Vec<String> {
     }
     if timing.confidence < 0.95 {
         let percent = 100.0 * timing.confidence;
-        warnings.push(format!("{name}: the interval holds the median with {percent:.0} % only; use --rounds 6 or more"));
+        warnings
+            .push(format!("{name}: the interval holds the median with {percent:.0} % only; use --rounds 6 or more"));
     }
     if !side.same_input {
         warnings.push(format!("{name}: augmented images differ from the first adapter's"));

@@ -52,8 +52,12 @@ impl Trace {
 
     /// This trace beside the first adapter's and the losses of the CPU twins.
     pub fn beside(&self, method: Method, first: &Self, reference: &[f64]) -> MethodRun {
-        let updates: Vec<(usize, f64)> =
-            self.sets.iter().zip(&first.sets).map(|((step, ours), (_, theirs))| (*step, shared(ours, theirs))).collect();
+        let updates: Vec<(usize, f64)> = self
+            .sets
+            .iter()
+            .zip(&first.sets)
+            .map(|((step, ours), (_, theirs))| (*step, shared(ours, theirs)))
+            .collect();
         MethodRun {
             method: method.name(),
             losses: self.losses.clone(),

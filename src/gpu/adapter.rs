@@ -121,7 +121,8 @@ pub(super) async fn choose(wanted: &str, strict: bool) -> Result<(AdapterSummary
     if found.is_empty() {
         return Err(GpuError::NoAdapter);
     }
-    let position = found.iter().position(|(summary, _)| wanted.eq_ignore_ascii_case("auto") || summary.answers_to(wanted));
+    let position =
+        found.iter().position(|(summary, _)| wanted.eq_ignore_ascii_case("auto") || summary.answers_to(wanted));
     match position {
         Some(position) => Ok(found.swap_remove(position)),
         None => Err(GpuError::NoSuchAdapter {

@@ -14,10 +14,10 @@ pub use adapter::{AdapterSummary, list};
 pub use device::{Gpu, GpuOptions, LimitChoice};
 pub use error::GpuError;
 pub use finite::Findings;
-#[cfg(test)]
-pub(crate) use kernel::broken;
 pub use kernel::Kernel;
 use kernel::KernelCache;
+#[cfg(test)]
+pub(crate) use kernel::broken;
 pub use machine::{Machine, Program, ReadBack};
-pub use translate::{Target, Tier};
 pub use pass::{ALIGNMENT, BufferId, BufferPlan, BufferSpec, Pass, Slice, fold};
+pub use translate::{Target, Tier};

@@ -243,7 +243,12 @@ impl Before {
             exact(&["topology_stats"], "explored", &set(&g.explored), &set(&w.explored)),
             exact(&["topology_stats"], "reliable", &set(&g.reliable), &set(&w.reliable)),
             exact(&["topology_ages"], "ages", &ages(&g.ages), &ages(&w.ages)),
-            exact(&["topology_stats", "topology_inputs", "index_rows"], "counters", &counters(&g.counters), &counters(&w.counters)),
+            exact(
+                &["topology_stats", "topology_inputs", "index_rows"],
+                "counters",
+                &counters(&g.counters),
+                &counters(&w.counters),
+            ),
             Comparison::close(
                 &["topology_growth"],
                 &format!("{growth} growth, magnitude of what was grown"),
