@@ -119,13 +119,7 @@ pub async fn list() -> Vec<AdapterSummary> {
 
 /// Which of `summaries` (of [`list`]) `wanted` names: `auto`, a backend, an index, or part of a name (case ignored).
 pub fn find<'a>(mut summaries: impl Iterator<Item = &'a AdapterSummary>, wanted: &str) -> Option<usize> {
-    let lower = wanted.to_lowercase();
-    let by_index = wanted.parse::<usize>().ok();
-    summaries.position(|summary| match (lower.as_str(), by_index) {
-        ("auto", _) => true,
-        (_, Some(index)) => summary.index == index,
-        (word, None) => summary.backend == word || summary.name.to_lowercase().contains(word),
-    })
+    summaries.position(|summary| wanted.eq_ignore_ascii_case("auto") || summary.answers_to(wanted))
 }
 
 /// The adapter that `wanted` names.
