@@ -19,7 +19,7 @@ fn storage() -> impl Strategy<Value = Storage> {
 
 /// Each case compiles its kernels anew, so they are few by default; `ITOP_TEST_CASES` sets another number.
 fn cases() -> ProptestConfig {
-    let cases = std::env::var("ITOP_TEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(12);
+    let cases = std::env::var("ITOP_TEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(8);
     ProptestConfig { cases, max_shrink_iters: 30, failure_persistence: None, ..ProptestConfig::default() }
 }
 
