@@ -7,8 +7,8 @@
 @group(0) @binding(3) var<storage, read_write> output: array<Vector>;
 #import step
 @group(0) @binding(4) var<uniform> run: StepParams;
-// mean and 1 / std of each channel
-@group(0) @binding(5) var<storage, read> normal: array<vec2<f32>>;
+// what each byte of each channel becomes: drivers divide with different last bits
+@group(0) @binding(5) var<storage, read> normal: array<f32>;
 // the images, split where one binding would be too large
 @group(0) @binding(6) var<storage, read> chunk0: array<u32>;
 #ifdef CHUNK1
@@ -102,7 +102,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
                 if place$j[i] != 0xffffffffu {
                     raw = pixel_byte(image$j[i], c * HEIGHT * WIDTH + place$j[i]);
                 }
-                v.v$j[i] = (f32(raw) / 255.0 - normal[c].x) * normal[c].y;
+                v.v$j[i] = normal[c * 256u + raw];
             }
         }
 #endfor

@@ -2,10 +2,9 @@
 
 mod common;
 
-use common::{Bench, on_gpu};
-use itop::ops::reference;
-use itop::ops::topology_map::{Cell, Grid};
-use itop::verify::{Before, TopologyCase, bits, noise};
+use common::{agree, on_gpu, place};
+use itop::ops::topology_map::Grid;
+use itop::verify::{Before, MapCase, TopologyCase, noise};
 use proptest::prelude::*;
 
 #[track_caller]
@@ -44,33 +43,17 @@ proptest! {
 
     #[test]
     fn maps((k, c) in (1usize..140, 1usize..140), kernel in 1usize..4, density in 0.0f32..1.0, stream in 0u32..1000) {
-        check_map(Grid { outputs: k, inputs: c, taps: kernel * kernel }, density, stream);
+        let grid = Grid { outputs: k, inputs: c, taps: kernel * kernel };
+        agree(MapCase { grid, density, stream }.compare(&place()));
     }
-}
-
-/// The cells that the GPU counts are those of the twin; the words behind them stay as they were.
-#[track_caller]
-fn check_map(grid: Grid, density: f32, stream: u32) {
-    let numel = grid.outputs * grid.inputs * grid.taps;
-    let draws: Vec<f32> = noise(stream, numel).iter().map(|v| (v + 1.0) / 2.0).collect();
-    let explored: Vec<bool> = draws.iter().map(|&v| v < density).collect();
-    let active: Vec<bool> = draws.iter().map(|&v| v < density / 3.0).collect();
-    let mut bench = Bench::default();
-    let now = bench.upload("active", &bits(&active));
-    let ever = bench.upload("explored", &bits(&explored));
-    let map = bench.upload("map", &vec![u32::MAX; grid.cells() + 3]);
-    let words: Vec<u32> = bench.run(&[grid.pass("layer", now, ever, map)]).read(map);
-    let cells: Vec<Cell> = words[..grid.cells()].iter().map(|&word| word.into()).collect();
-    assert!(cells == reference::topology_map::cells(&grid, &active, &explored), "{grid:?} differs from its twin");
-    assert!(words[grid.cells()..][..3].iter().all(|&word| word == u32::MAX), "{grid:?} wrote behind its end");
 }
 
 #[test]
 fn maps_of_large_layers() {
     // Pooled 8 × 8, full to the last bit; a classifier; one cell of nearly all that 16 bits count.
-    check_map(Grid { outputs: 512, inputs: 512, taps: 9 }, 3.0, 1);
-    check_map(Grid { outputs: 100, inputs: 4096, taps: 1 }, 0.5, 2);
-    check_map(Grid { outputs: 1, inputs: 64 * 7281, taps: 9 }, 1.0, 3);
+    agree(MapCase { grid: Grid { outputs: 512, inputs: 512, taps: 9 }, density: 3.0, stream: 1 }.compare(&place()));
+    agree(MapCase { grid: Grid { outputs: 100, inputs: 4096, taps: 1 }, density: 0.5, stream: 2 }.compare(&place()));
+    agree(MapCase { grid: Grid { outputs: 1, inputs: 64 * 7281, taps: 9 }, density: 1.0, stream: 3 }.compare(&place()));
 }
 
 #[test]

@@ -27,11 +27,25 @@ pub struct AugmentSlices {
     /// Labels of the batch.
     pub labels: Slice,
     pub output: Slice,
-    /// `(mean, 1/std)` a channel.
+    /// [`normalised`].
     pub normal: Slice,
     /// The images' bytes, planar, `per_chunk` images a slice; one to three slices.
     pub chunks: Vec<Slice>,
     pub per_chunk: usize,
+}
+
+/// What each byte of each channel becomes, `[channels, 256]`: computed here, so that all backends see the same bits.
+pub fn normalised(mean: &[f32], std: &[f32]) -> Vec<f32> {
+    let channel = |(&mean, &std): (&f32, &f32)| {
+        let scale = 1.0 / std;
+        (0u8..=255).map(move |byte| (f32::from(byte) / 255.0 - mean) * scale)
+    };
+    mean.iter().zip(std).flat_map(channel).collect()
+}
+
+/// Bytes of [`normalised`].
+pub fn normalised_bytes(channels: usize) -> u64 {
+    4 * 256 * channels as u64
 }
 
 /// Fills the input with the batch that the step names; `augment` crops and flips.

@@ -134,7 +134,7 @@ impl Plan {
         let words = |count: usize| 4 * count as u64;
         let order = buffers.storage("dataset: order", words(input.images));
         let image_labels = buffers.storage("dataset: labels", words(input.images));
-        let normal = buffers.storage("dataset: normalisation", 8 * image.channels as u64);
+        let normal = buffers.storage("dataset: normalisation", crate::ops::augment::normalised_bytes(image.channels));
         let slots = image.blocks() * image.block_images();
         let labels = buffers.storage("run: labels", words(slots));
         let result = buffers.storage("run: losses", 8 * slots as u64);

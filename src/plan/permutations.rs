@@ -86,7 +86,7 @@ fn of_network(graph: &Graph, storage: Storage, tuning: &Tuning, found: &mut Foun
 fn add(plan: Result<Plan, PlanError>, found: &mut Found) {
     let Ok(plan) = plan else { return };
     let fetch = [plan.fetch_train, plan.fetch_eval];
-    for pass in [plan.index, plan.train, plan.update, plan.eval].iter().flatten().chain(&fetch) {
+    for pass in [plan.index, plan.train, plan.update, plan.eval, plan.map].iter().flatten().chain(&fetch) {
         if let Pass::Dispatch { kernel, .. } = pass {
             found.entry(kernel.to_string()).or_insert_with(|| kernel.clone());
         }

@@ -22,7 +22,8 @@ pub const METRICS: &[&str] = &[
 ];
 
 /// What of a summary is the machine's and not the result's: equal runs may differ in it, so it stands in a table of its own.
-pub const MACHINE: &[&str] = &["adapter", "images_per_second", "seconds_training", "host_share", "peak_gpu_bytes"];
+pub const MACHINE: &[&str] =
+    &["adapter", "images_per_second", "seconds_training", "step_ms", "host_share", "peak_gpu_bytes"];
 
 /// `sweep.json`.
 #[derive(Clone, Debug, Serialize)]

@@ -12,9 +12,9 @@ use super::{Problem, ProblemError};
 use super::{exploration, frames, frames::FrameLine};
 use crate::data::{Dataset, epoch_order};
 use crate::gpu::{Gpu, GpuError, Machine, Pass, Program, ReadBack, Slice};
-use crate::ops::StepParams;
 use crate::ops::philox;
 use crate::ops::topology::{Counters, Wanted};
+use crate::ops::{StepParams, augment};
 use crate::plan::METRIC_SLOTS;
 use crate::sparsity::prune_count;
 
@@ -179,9 +179,7 @@ impl<'a> Trainer<'a> {
             self.machine.write(*slice, &chunk);
         }
         self.machine.write(plan.image_labels, &[train.labels.as_slice(), test.labels.as_slice()].concat());
-        let normal: Vec<[f32; 2]> =
-            self.dataset.mean.iter().zip(&self.dataset.std).map(|(&mean, &std)| [mean, 1.0 / std]).collect();
-        self.machine.write(plan.normal, &normal);
+        self.machine.write(plan.normal, &augment::normalised(&self.dataset.mean, &self.dataset.std));
     }
 
     /// Drops what is under way.

@@ -25,8 +25,8 @@ impl AugmentCase {
         let pixels: Vec<u8> = (0..images * size).map(|i| word(5, Purpose::Split, 2, 2, i) as u8).collect();
         let all_labels: Vec<u32> = (0..images as u32).map(|i| i * 3 % 10).collect();
         let order: Vec<u32> = (0..images as u32).rev().collect();
-        let normal = [(0.5f32, 0.25f32), (0.4, 0.2), (0.3, 0.1)];
-        let twin_normal = normal.map(|(mean, std)| (f64::from(mean), f64::from(std)));
+        let (mean, std) = ([0.5f32, 0.4, 0.3], [0.25f32, 0.2, 0.1]);
+        let twin_normal = [0, 1, 2].map(|c| (f64::from(mean[c]), f64::from(std[c])));
 
         let mut bench = Bench::default();
         let run = bench.params(StepParams { valid, cursor, epoch, seed: key(seed), ..StepParams::default() });
@@ -41,7 +41,7 @@ impl AugmentCase {
             image_labels: bench.upload("all labels", &all_labels),
             labels: bench.empty("labels", 4 * 8),
             output: bench.upload("output", &layout.pack(&noise(1, batch * size))),
-            normal: bench.upload("normal", &normal.map(|(mean, std)| [mean, 1.0 / std])),
+            normal: bench.upload("normal", &augment::normalised(&mean, &std)),
             chunks,
             per_chunk,
         };

@@ -9,6 +9,7 @@ mod network;
 mod pointwise;
 mod simple;
 mod topology;
+mod topology_map;
 mod twin;
 
 pub use augment::AugmentCase;
@@ -19,6 +20,7 @@ pub use network::{LOSSES, training};
 pub use pointwise::PointwiseCase;
 pub use simple::{FlattenCase, KNOWN_ANSWERS, LossCase, PoolCase, SgdCase, philox};
 pub use topology::{After, Before, LAYER, TopologyCase, to_mask};
+pub use topology_map::MapCase;
 pub use twin::Twin;
 
 use crate::gpu::{Gpu, GpuError};
@@ -26,11 +28,12 @@ use crate::ops::Storage;
 use crate::ops::augment::Padding;
 use crate::ops::philox::{Purpose, unit, word};
 use crate::ops::pool::PoolKind;
+use crate::ops::topology_map::Grid;
 
 /// How many cases [`all`] runs on `gpu`.
 pub fn cases(gpu: &Gpu) -> usize {
-    // Random numbers, two updates, two more convolutions, the optimiser, the training steps; six of each storage.
-    7 + 6 * storages(gpu).count()
+    // Random numbers, two updates, a map, two more convolutions, the optimiser, the training steps; six of each storage.
+    8 + 6 * storages(gpu).count()
 }
 
 fn storages(gpu: &Gpu) -> impl Iterator<Item = Storage> {
@@ -51,6 +54,9 @@ pub async fn all(place: &Place, mut heard: impl FnMut(&[Comparison])) -> Result<
         let case = TopologyCase { shape, stride: 2, density: 0.2, rate: 0.3, coarse: !random, random, seed: 3 };
         done(Before::random(&case).compare(place).await?);
     }
+    // Cells of several channels, the last ones of fewer.
+    let grid = Grid { outputs: 70, inputs: 130, taps: 9 };
+    done(MapCase { grid, density: 0.4, stream: 1 }.compare(place).await?);
     for (number, storage) in storages(&place.gpu).enumerate() {
         // Three bindings of images, two, one.
         let how = [None, Some(Padding::Zero), Some(Padding::Reflect)][number];
