@@ -126,7 +126,8 @@ fn number(value: f64) -> String {
     match value {
         large if large >= 100.0 => format!("{large:.0}"),
         middle if middle >= 1.0 => format!("{middle:.1}"),
-        small => format!("{small:.3}"),
+        // An empty sum is −0.
+        small => format!("{:.3}", small + 0.0),
     }
 }
 
