@@ -127,7 +127,7 @@ mod tests {
         let adapter = std::env::var("ITOP_TEST_ADAPTER").unwrap_or("auto".into());
         let args = Line::parse_from(["verify", "--adapter", &adapter]).args;
         broken::set(Some(("conv_sparse_gather", "all_of(bias[channel])", "all_of(bias[0])")));
-        let failure = run(&args).err().expect("nobody noticed");
+        let failure = run(&args).expect_err("nobody noticed");
         broken::set(None);
         assert_eq!(failure.code, 4);
         let message = failure.message();
