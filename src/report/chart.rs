@@ -56,7 +56,6 @@ pub enum Y {
 /// A chart, ready to be drawn on a page or as a picture.
 pub struct Chart {
     /// What its picture's file is called.
-    #[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "no files in a browser"))]
     pub name: &'static str,
     pub(super) title: String,
     pub(super) x_label: String,
