@@ -17,12 +17,6 @@ fn storage() -> impl Strategy<Value = Storage> {
     prop_oneof![Just(Storage::F32), Just(Storage::F16), Just(Storage::Bf16)]
 }
 
-/// Each case compiles its kernels anew, so they are few by default; `ITOP_TEST_CASES` sets another number.
-fn cases() -> ProptestConfig {
-    let cases = std::env::var("ITOP_TEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(8);
-    ProptestConfig { cases, max_shrink_iters: 30, failure_persistence: None, ..ProptestConfig::default() }
-}
-
 const CONV: ConvCase = ConvCase {
     images: 8,
     c: 6,
@@ -67,7 +61,7 @@ fn passes_in_parts() {
 }
 
 proptest! {
-    #![proptest_config(cases())]
+    #![proptest_config(common::cases())]
 
     #[test]
     fn convolutions(case in conv_case(), parts: bool) {

@@ -24,7 +24,7 @@ fn case(shape: [usize; 3], stride: usize, density: f32) -> TopologyCase {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 30, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(common::cases())]
 
     #[test]
     fn updates(

@@ -104,3 +104,14 @@ pub fn worst(got: &[f32], wanted: &[f64]) -> (f64, usize) {
     let errors = got.iter().zip(wanted).map(|(&g, &w)| (f64::from(g) - w).abs());
     errors.enumerate().fold((0.0, 0), |most, (i, e)| if e > most.0 || e.is_nan() { (e, i) } else { most })
 }
+
+/// Each case compiles its kernels anew, so they are few by default; `ITOP_TEST_CASES` sets another number.
+pub fn cases() -> proptest::prelude::ProptestConfig {
+    let cases = std::env::var("ITOP_TEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(8);
+    proptest::prelude::ProptestConfig {
+        cases,
+        max_shrink_iters: 30,
+        failure_persistence: None,
+        ..proptest::prelude::ProptestConfig::default()
+    }
+}
