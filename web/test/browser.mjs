@@ -16,7 +16,7 @@ const expect = (fact, what) => { if (!fact) wrong.push(what); };
 
 async function open(query, options) {
   const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, ...options });
-  page.setDefaultTimeout(240_000);
+  page.setDefaultTimeout(600_000);
   page.on("pageerror", (error) => wrong.push(`page error: ${error.message}`));
   page.on("console", (message) => { if (["error", "warning"].includes(message.type())) wrong.push(`console: ${message.text().slice(0, 500)}`); });
   page.on("request", (request) => expect(/^(http:\/\/127\.0\.0\.1|blob:|data:)/.test(request.url()), `asks for ${request.url()}`));
