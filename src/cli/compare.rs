@@ -134,22 +134,7 @@ fn print(report: &Report) {
     let head = ["adapter", "ms/step", "95 % interval", "img/s", "GPU memory", "open ms", "prepare ms", "first step ms"];
     print!("{}", table(&head, &report.adapters.iter().map(speed).collect::<Vec<_>>()));
     println!();
-    let mut rows = Vec::new();
-    for side in &report.adapters {
-        for run in &side.methods {
-            rows.push(vec![
-                side.label(),
-                run.method.to_string(),
-                if side.same_input { "same bits" } else { "differs" }.into(),
-                format!("{:.1e}", run.reference_drift),
-                format!("{:.1e}", run.loss_drift),
-                run.first_divergence.map_or("same bits".into(), |step| format!("differ from step {step}")),
-                if run.repeats { "same bits" } else { "differs" }.into(),
-            ]);
-        }
-    }
-    let head = ["adapter", "method", "images", "drift to CPU", "to the first", "active sets", "repeated"];
-    print!("{}", table(&head, &rows));
+    print!("{}", table(&Report::SAMENESS, &report.sameness()));
     println!();
     for side in &report.adapters {
         let passes = side.passes.iter().take(6);

@@ -19,6 +19,8 @@ mod verify;
 mod web;
 
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -116,6 +118,19 @@ impl GpuArgs {
         }
         Ok(gpu)
     }
+}
+
+/// What Ctrl-C and SIGTERM set; a second one ends the process at once.
+fn interruption() -> Result<Arc<AtomicBool>, Failure> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = interrupted.clone();
+    let handler = move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    };
+    ctrlc::set_handler(handler).map_err(Failure::run)?;
+    Ok(interrupted)
 }
 
 /// Runs the command line; returns the exit code.

@@ -1,8 +1,6 @@
 //! `itop train`: one run, or what it would be.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, anyhow};
 use clap::Args;
@@ -184,15 +182,7 @@ pub fn train(job: Job) -> Result<(), Failure> {
         config.batch_size,
         problem.updates()
     );
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = interrupted.clone();
-    ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    })
-    .map_err(Failure::run)?;
-    let mut progress = Progress::new(&problem, interrupted);
+    let mut progress = Progress::new(&problem, super::interruption()?);
     let trainer = pollster::block_on(Trainer::new(gpu, &problem, &dataset, &mut progress));
     let mut trainer = trainer.map_err(Failure::start)?;
 

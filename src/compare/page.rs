@@ -29,7 +29,10 @@ pub fn page(report: &Report) -> String {
     }
     body += &speed(report);
     body += &format!("<section class=\"charts\">\n{}</section>\n", charts(report));
-    body += &format!("<h2>Do they compute the same?</h2>\n{}", sameness(report));
+    body += &format!(
+        "<h2>Do they compute the same?</h2>\n{}",
+        html_table(&Report::SAMENESS.map(String::from), &report.sameness())
+    );
     body += &format!("<h2>Where the time of a step goes, in ms</h2>\n{}", passes(report));
     document(&title, &body)
 }
@@ -102,36 +105,6 @@ fn charts(report: &Report) -> String {
         charts.push(lines("shares", &title, "step", shares, Y::Share));
     }
     charts.iter().flatten().map(Chart::html).collect()
-}
-
-fn sameness(report: &Report) -> String {
-    let mut rows = Vec::new();
-    for side in &report.adapters {
-        for run in &side.methods {
-            rows.push(vec![
-                side.label(),
-                run.method.to_string(),
-                if side.same_input { "same bits" } else { "differ" }.into(),
-                format!("{:.1e}", run.reference_drift),
-                format!("{:.1e}", run.loss_drift),
-                match run.first_divergence {
-                    None => format!("same after {} updates", run.updates.len()),
-                    Some(step) => format!("differ from step {step} on"),
-                },
-                if run.repeats { "bit for bit" } else { "no" }.into(),
-            ]);
-        }
-    }
-    let heads = [
-        "adapter",
-        "method",
-        "images",
-        "loss drift to the CPU",
-        "to the first adapter",
-        "active sets",
-        "repeats itself",
-    ];
-    html_table(&heads.map(String::from), &rows)
 }
 
 fn passes(report: &Report) -> String {

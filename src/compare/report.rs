@@ -100,6 +100,30 @@ impl Side {
 }
 
 impl Report {
+    /// The columns of [`Report::sameness`].
+    pub const SAMENESS: [&str; 7] =
+        ["adapter", "method", "images", "loss drift to the CPU", "to the first adapter", "active sets", "repeated"];
+
+    /// Whether the adapters compute the same: a row an adapter and method.
+    pub fn sameness(&self) -> Vec<Vec<String>> {
+        let bits = |same: bool| if same { "same bits" } else { "differ" }.to_string();
+        let row = |(side, run): (&Side, &MethodRun)| {
+            vec![
+                side.label(),
+                run.method.to_string(),
+                bits(side.same_input),
+                format!("{:.1e}", run.reference_drift),
+                format!("{:.1e}", run.loss_drift),
+                match run.first_divergence {
+                    None => format!("same after {} updates", run.updates.len()),
+                    Some(step) => format!("differ from step {step} on"),
+                },
+                bits(run.repeats),
+            ]
+        };
+        self.adapters.iter().flat_map(|side| side.methods.iter().map(move |run| (side, run))).map(row).collect()
+    }
+
     pub(super) fn new(options: &Options, adapters: Vec<Side>, reference: Vec<f64>) -> Self {
         Self {
             schema: SCHEMA,

@@ -25,6 +25,8 @@ impl Trainer<'_> {
         self.machine.wait(None)?;
         self.forget_losses();
         let seconds = start.elapsed().as_secs_f64();
+        // The next ones are submitted as a run's are once its speed is known.
+        self.pace = Some(seconds / count as f64);
         Ok((seconds / count as f64, (self.progress.seconds_host - host) / count as f64))
     }
 

@@ -99,7 +99,7 @@ pub struct Trainer<'a> {
     unread: Vec<Step>,
     losses: Losses,
     /// Seconds a step took in the last window of steps.
-    pace: Option<f64>,
+    pub(super) pace: Option<f64>,
     window: Instant,
     clock: Instant,
 }

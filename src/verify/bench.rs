@@ -1,7 +1,8 @@
 //! A bench for kernels: upload, run passes, read back.
 
 use crate::gpu::{BufferPlan, Gpu, GpuError, Machine, Pass, Slice};
-use crate::ops::{StepParams, Tuning};
+use crate::ops::pointwise::{NormSlices, partial_bytes};
+use crate::ops::{Layout, StepParams, Tuning};
 
 /// Where cases run.
 #[derive(Clone)]
@@ -40,6 +41,21 @@ impl Bench {
         let slice = self.buffers.uniform("step", size_of::<StepParams>() as u64);
         self.uploads.push((slice, bytemuck::bytes_of(&params).to_vec()));
         slice
+    }
+
+    /// A normalisation of `x` with its parameters, `[mean, variance]` to run with, and room for the rest.
+    pub fn norm(&mut self, x: &Layout, [weight, bias, running]: [&[f32]; 3]) -> NormSlices {
+        let channels = x.channels as u64;
+        NormSlices {
+            weight: self.upload("weight", weight),
+            bias: self.upload("bias", bias),
+            weight_grad: self.empty("weight grad", 4 * channels),
+            bias_grad: self.empty("bias grad", 4 * channels),
+            running: self.upload("running", running),
+            factors: self.empty("factors", 16 * channels),
+            partials: self.empty("partials", partial_bytes(x)),
+            grad_factors: self.empty("grad factors", 16 * channels),
+        }
     }
 
     async fn machine(&self, gpu: &Gpu) -> Result<Machine, GpuError> {

@@ -28,6 +28,22 @@ pub struct ConvCase {
 }
 
 impl ConvCase {
+    /// A layer small enough to compile and run every candidate of.
+    pub const SMALL: Self = Self {
+        images: 8,
+        c: 6,
+        k: 12,
+        h: 8,
+        w: 8,
+        kernel: 3,
+        stride: 1,
+        padding: 1,
+        density: 0.2,
+        accumulate: true,
+        pick: None,
+        storage: Storage::F32,
+    };
+
     fn conv(&self, twin: &reference::conv::Conv) -> Conv {
         let &Self { images, c, k, h, w, kernel, stride, padding, storage, .. } = self;
         let (out_h, out_w) = (twin.out_h(), twin.out_w());

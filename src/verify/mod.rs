@@ -63,18 +63,10 @@ pub async fn all(place: &Place, mut heard: impl FnMut(&[Comparison])) -> Result<
         done(AugmentCase { how, per_chunk: [8, 12, 23][number], storage }.compare(place).await?);
         let case = ConvCase {
             images: if storage == Storage::F32 { 8 } else { 16 },
-            c: 6,
-            k: 12,
-            h: 8,
-            w: 8,
-            kernel: 3,
-            stride: 1,
-            padding: 1,
-            density: 0.2,
-            accumulate: true,
             // Every candidate in full precision; one of each kind where only loads and stores differ.
             pick: (storage != Storage::F32).then_some(number),
             storage,
+            ..ConvCase::SMALL
         };
         done(case.compare(place).await?);
         if number == 0 {

@@ -4,7 +4,7 @@ use super::bench::{Bench, Place};
 use super::comparison::{Comparison, shaders};
 use super::{f64s, noise, rounded};
 use crate::gpu::{GpuError, Slice};
-use crate::ops::pointwise::{self, BackwardSlices, NormSlices, Pointwise};
+use crate::ops::pointwise::{self, BackwardSlices, Pointwise};
 use crate::ops::{Layout, StepParams, Storage, reference};
 
 /// A node over `[images, c, h, w]`, of which the last `short` images are padding.
@@ -41,16 +41,7 @@ impl PointwiseCase {
 
         let (tuning, mut bench) = (&place.tuning, Bench::default());
         let run = bench.params(StepParams { valid: valid as u32, ..StepParams::default() });
-        let norm = has_norm.then(|| NormSlices {
-            weight: bench.upload("weight", &weight),
-            bias: bench.upload("bias", &bias),
-            weight_grad: bench.empty("weight grad", 4 * c as u64),
-            bias_grad: bench.empty("bias grad", 4 * c as u64),
-            running: bench.upload("running", &running),
-            factors: bench.empty("factors", 16 * c as u64),
-            partials: bench.empty("partials", pointwise::partial_bytes(&input)),
-            grad_factors: bench.empty("grad factors", 16 * c as u64),
-        });
+        let norm = has_norm.then(|| bench.norm(&input, [&weight, &bias, &running]));
         let node = Pointwise { input, output, residual: has_residual.then_some(shortcut), norm, relu };
         let xs = bench.upload("x", &input.pack(&x));
         // Gradients of padding images are 0, as the loss leaves them.

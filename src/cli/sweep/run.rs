@@ -17,7 +17,7 @@ use clap::Args;
 use super::row::{self, RowJob};
 use super::{Failure, duration, open, status, text};
 use crate::cli::tuning::TuningArgs;
-use crate::cli::{GpuArgs, Limits};
+use crate::cli::{GpuArgs, Limits, interruption};
 use crate::gpu::{self, GpuError};
 use crate::sweep::{State, Sweep, claim};
 
@@ -109,14 +109,7 @@ impl<'a> Driver<'a> {
         };
         // An adapter after the other, so that few rows are spread over all of them.
         let workers = (0..args.per_adapter).flat_map(|_| adapters.iter().enumerate().map(worker)).collect();
-        let interrupted = Arc::new(AtomicBool::new(false));
-        let flag = interrupted.clone();
-        ctrlc::set_handler(move || {
-            if flag.swap(true, Ordering::Relaxed) {
-                std::process::exit(130);
-            }
-        })
-        .map_err(Failure::run)?;
+        let interrupted = interruption()?;
         Ok(Self { args, sweep, workers, settled: HashSet::new(), others: HashMap::new(), interrupted })
     }
 
