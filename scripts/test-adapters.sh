@@ -18,11 +18,3 @@ if "$itop" adapters --json 2>/dev/null | grep -q '"gl"'; then
 else
     echo "== no GL adapter: its tests are left out"
 fi
-
-swiftshader=/usr/lib/chromium/vk_swiftshader_icd.json
-if [ -e "$swiftshader" ]; then
-    echo "== SwiftShader"
-    VK_DRIVER_FILES=$swiftshader "$itop" verify --adapter swiftshader
-else
-    echo "== no SwiftShader (it comes with Chromium): it is left out"
-fi

@@ -42,6 +42,7 @@ fn main(
     var total$t_$i = 0.0;
 #endfor
 #endfor
+    let width = row_width();
     for (var block = 0u; block < BLOCKS; block += 1u) {
         let in_base = block * IN_BLOCK + c * IN_PLANE + IN_ORIGIN;
         let out_base = block * OUT_BLOCK + OUT_ORIGIN;
@@ -52,7 +53,7 @@ fn main(
             var sum$t_$i = 0.0;
 #endfor
 #endfor
-            for (var at = start; at < OUT_W * LANES; at += step) {
+            for (var at = start; at < width; at += step) {
 #for t in 0..$TILE
                 let dy$t = values(output_grad[out_base + plane$t + y * OUT_ROW + at]);
 #endfor

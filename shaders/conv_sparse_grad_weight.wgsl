@@ -45,6 +45,7 @@ fn main(
         return;
     }
     let last = min(first + $GROUPu, row_start[row + 1u]) - 1u;
+    let width = row_width();
 #ifdef SUBGROUP
     // Lane i keeps the sum of weight i; the loop over them stays a loop, for loads are long code on some drivers.
     let my_shift = shift[min(first + lane, last)] / $QUADSu;
@@ -54,9 +55,9 @@ fn main(
         let out_base = block * OUT_BLOCK + row * OUT_PLANE + OUT_ORIGIN;
         for (var y = 0u; y < OUT_H; y += 1u) {
             var sum = 0.0;
-            for (var begin = 0u; begin < OUT_W * LANES; begin += $WGu) {
+            for (var begin = 0u; begin < width; begin += $WGu) {
                 // Lanes beyond the row's end add zeros.
-                let inside = begin + lane < OUT_W * LANES;
+                let inside = begin + lane < width;
                 let at = select(0u, begin + lane, inside);
                 let dy = values(output_grad[out_base + y * OUT_ROW + at]);
                 let base = in_base + y * IN_STEP_Y + at / LANES * IN_STEP_X + at % LANES;
@@ -85,7 +86,7 @@ fn main(
 #for i in 0..$GROUP
             var sum$i = 0.0;
 #endfor
-            for (var at = start; at < OUT_W * LANES; at += step) {
+            for (var at = start; at < width; at += step) {
                 let dy = values(output_grad[out_base + y * OUT_ROW + at]);
                 let base = in_base + y * IN_STEP_Y + at / LANES * IN_STEP_X + at % LANES;
 #for i in 0..$GROUP

@@ -1,6 +1,8 @@
 // Between the list of a layer's active values and their places in a dense weight: spread out with zeros elsewhere, or
 // (COLLECT) read off their places. One invocation a word of the bitset.
 
+#uniform
+
 @group(0) @binding(0) var<storage, read> active_bits: array<u32>;
 @group(0) @binding(1) var<storage, read> row_start: array<u32>;
 #ifdef COLLECT

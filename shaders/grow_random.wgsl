@@ -1,5 +1,7 @@
 // Random growth's scores: 31 random bits a position, from (seed, layer, update, position).
 
+#uniform
+
 @group(0) @binding(0) var<storage, read_write> score: array<u32>;
 #import step
 @group(0) @binding(1) var<uniform> run: StepParams;

@@ -2,6 +2,8 @@
 // weights by output channel, then tap, as indices into the active list. COUNT_ONLY counts them; after a prefix sum the
 // second run writes them. One invocation: one (channel, class).
 
+#uniform
+
 @group(0) @binding(0) var<storage, read> bits: array<u32>;
 @group(0) @binding(1) var<storage, read> rank: array<u32>;
 @group(0) @binding(2) var<storage, read_write> column_start: array<u32>;

@@ -1,5 +1,7 @@
 // The forward shift of each active weight: how far its input lies from the pixel's base.
 
+#uniform
+
 @group(0) @binding(0) var<storage, read> bits: array<u32>;
 @group(0) @binding(1) var<storage, read> rank: array<u32>;
 @group(0) @binding(2) var<storage, read_write> shift: array<u32>;

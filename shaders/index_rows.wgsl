@@ -1,6 +1,8 @@
 // Where each output channel's entries start in the active list, and the groups of $GROUP entries of one channel that
 // the weight gradient works on. One workgroup.
 
+#uniform
+
 @group(0) @binding(0) var<storage, read> bits: array<u32>;
 @group(0) @binding(1) var<storage, read> rank: array<u32>;
 @group(0) @binding(2) var<storage, read_write> row_start: array<u32>;

@@ -1,6 +1,8 @@
 // Gradients of batch normalisation's weight and bias, and the factors (a, b, c, mean) a channel with which
 // dx = a · dz + b · (x − mean) + c.
 
+#uniform
+
 @group(0) @binding(0) var<storage, read> partials: array<vec2<f32>>;
 @group(0) @binding(1) var<storage, read> factors: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> weight_grad: array<f32>;

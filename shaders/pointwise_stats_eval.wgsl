@@ -1,5 +1,7 @@
 // (mean, 1/std, scale, shift) a channel from the running statistics, for evaluation.
 
+#uniform
+
 @group(0) @binding(0) var<storage, read> weight: array<f32>;
 @group(0) @binding(1) var<storage, read> bias: array<f32>;
 // running means, then running variances

@@ -1,6 +1,8 @@
 // Combines the blocks' statistics (Chan et al.), updates the running ones as PyTorch does (momentum 0.1, unbiased
 // variance; with a single value a channel the biased one), and leaves (mean, 1/std, scale, shift) a channel.
 
+#uniform
+
 @group(0) @binding(0) var<storage, read> partials: array<vec2<f32>>;
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;

@@ -1,5 +1,7 @@
 // Set bits of each 256 words of a bitset; first step of its rank (then `scan`, then `rank_write`).
 
+#uniform
+
 @group(0) @binding(0) var<storage, read> bits: array<u32>;
 @group(0) @binding(1) var<storage, read_write> sums: array<u32>;
 

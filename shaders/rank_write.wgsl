@@ -1,5 +1,7 @@
 // Number of set bits before each word of a bitset; last step of its rank.
 
+#uniform
+
 @group(0) @binding(0) var<storage, read> bits: array<u32>;
 @group(0) @binding(1) var<storage, read> sums: array<u32>;
 @group(0) @binding(2) var<storage, read_write> rank: array<u32>;

@@ -1,5 +1,7 @@
 // Exclusive prefix sum of COUNT numbers in place, their total behind them. One workgroup.
 
+#uniform
+
 @group(0) @binding(0) var<storage, read_write> data: array<u32>;
 
 override COUNT: u32;

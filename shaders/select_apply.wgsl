@@ -4,6 +4,8 @@
 //
 // Prune: out of the active positions, those to keep. GROW: out of the others, those to add to the kept ones.
 
+#uniform
+
 @group(0) @binding(0) var<storage, read> keys: array<u32>;
 #import select
 @group(0) @binding(1) var<storage, read> selection: Selection;

@@ -2,6 +2,8 @@
 //
 // Keys are the values of the active list, or (GROW) the scores of all positions that the prune left inactive.
 
+#uniform
+
 @group(0) @binding(0) var<storage, read> keys: array<u32>;
 #import select
 @group(0) @binding(1) var<storage, read> selection: Selection;

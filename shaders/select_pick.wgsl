@@ -1,5 +1,7 @@
 // End of a round of a radix select: the digit in which the `want`-th largest key lies. Leaves the histogram empty.
 
+#uniform
+
 #import select
 @group(0) @binding(0) var<storage, read_write> selection: Selection;
 @group(0) @binding(1) var<storage, read_write> histogram: array<u32>;

@@ -1,6 +1,8 @@
 // SGD with momentum and weight decay on active values, in PyTorch's arithmetic:
 // g += decay·w; b = momentum·b + g; d = g + momentum·b (NESTEROV) or b; w −= lr·d.
 
+#uniform
+
 @group(0) @binding(0) var<storage, read_write> value: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> momentum: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> gradient: array<vec4<f32>>;

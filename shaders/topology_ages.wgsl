@@ -2,6 +2,8 @@
 // (regrown included). Counts ages by bins of powers of two, and of the last growth (age 0 before) what the prune kept.
 // Ages are bytes, four a word.
 
+#uniform
+
 @group(0) @binding(0) var<storage, read> before: array<u32>;
 @group(0) @binding(1) var<storage, read> before_rank: array<u32>;
 @group(0) @binding(2) var<storage, read> kept: array<u32>;

@@ -1,5 +1,7 @@
 // Sum of |w| over the last growth (age 0), before the prune. One workgroup, fixed order.
 
+#uniform
+
 @group(0) @binding(0) var<storage, read> value: array<f32>;
 @group(0) @binding(1) var<storage, read> ages: array<u32>;
 @group(0) @binding(2) var<storage, read_write> counters: array<u32>;

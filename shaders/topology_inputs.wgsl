@@ -1,5 +1,7 @@
 // Counts the input channels without an active weight, from the index.
 
+#uniform
+
 @group(0) @binding(0) var<storage, read> column_start: array<u32>;
 @group(0) @binding(1) var<storage, read_write> counters: array<atomic<u32>>;
 

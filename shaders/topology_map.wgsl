@@ -1,6 +1,8 @@
 // How many positions of each cell of a layer are active now (low half of a word) and were ever (high half). A cell is a
 // rectangle of kernels, `DOWN` out channels by `ACROSS` in channels; one invocation counts one cell.
 
+#uniform
+
 @group(0) @binding(0) var<storage, read> now: array<u32>;
 @group(0) @binding(1) var<storage, read> ever: array<u32>;
 @group(0) @binding(2) var<storage, read_write> cells: array<u32>;

@@ -1,6 +1,8 @@
 // Moves values and momentum from the old active list to the new one: kept and regrown positions take theirs along,
 // new ones start at 0/0.
 
+#uniform
+
 @group(0) @binding(0) var<storage, read> before: array<u32>;
 @group(0) @binding(1) var<storage, read> before_rank: array<u32>;
 @group(0) @binding(2) var<storage, read> after: array<u32>;

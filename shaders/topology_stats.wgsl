@@ -1,6 +1,8 @@
 // What an update did to a layer, and the sets that only grow: every position ever active (explored), and every one that
 // was active for a whole interval and survived the prune that ended it (reliable).
 
+#uniform
+
 @group(0) @binding(0) var<storage, read> before: array<u32>;
 @group(0) @binding(1) var<storage, read> kept: array<u32>;
 @group(0) @binding(2) var<storage, read> after: array<u32>;

@@ -10,7 +10,9 @@ use itop::gpu::shader;
 use itop::ops::augment::Padding;
 use itop::ops::pool::PoolKind;
 use itop::ops::{Layout, Storage, flatten};
-use itop::verify::{AugmentCase, ConvCase, FlattenCase, LossCase, Place, PointwiseCase, PoolCase, SgdCase, noise};
+use itop::verify::{
+    AugmentCase, ConvCase, FlattenCase, LossCase, Pick, Place, PointwiseCase, PoolCase, SgdCase, noise,
+};
 use proptest::prelude::*;
 
 fn storage() -> impl Strategy<Value = Storage> {
@@ -25,7 +27,7 @@ fn conv_case() -> impl Strategy<Value = ConvCase> {
     let rest = (1usize..3, density, any::<bool>(), 0usize..1000, storage());
     (images, shape, kind, rest).prop_map(
         |(images, (c, k, h, w), (kernel, padding), (stride, density, accumulate, pick, storage))| {
-            let pick = Some(pick);
+            let pick = Pick::One(pick);
             ConvCase { images, c, k, h, w, kernel, stride, padding, density, accumulate, pick, storage }
         },
     )
@@ -41,7 +43,7 @@ fn place_of_parts() -> Place {
 /// Long passes are several dispatches: over blocks of images, output channels, groups of active weights.
 #[test]
 fn passes_in_parts() {
-    let case = ConvCase { images: 65, c: 16, k: 32, density: 0.6, pick: Some(0), ..ConvCase::SMALL };
+    let case = ConvCase { images: 65, c: 16, k: 32, density: 0.6, pick: Pick::One(0), ..ConvCase::SMALL };
     agree(case.compare(&place_of_parts()));
 }
 
@@ -126,7 +128,7 @@ fn shapes_of_the_models() {
         (32, 32, 8, 1, 1, 1, 0.1),
     ] {
         let shape = ConvCase { c, k, h, w: h, kernel, stride, padding, ..ConvCase::SMALL };
-        agree(ConvCase { images: 5, density, accumulate: false, pick: Some(c), ..shape }.compare(&place()));
+        agree(ConvCase { images: 5, density, accumulate: false, pick: Pick::One(c), ..shape }.compare(&place()));
     }
 }
 
@@ -143,7 +145,7 @@ fn every_candidate() {
 #[test]
 fn one_active_weight_in_a_thousand() {
     let case = ConvCase { images: 32, c: 40, k: 64, h: 4, w: 4, density: 0.001, accumulate: false, ..ConvCase::SMALL };
-    agree(ConvCase { pick: Some(0), ..case }.compare(&place()));
+    agree(ConvCase { pick: Pick::One(0), ..case }.compare(&place()));
 }
 
 #[test]
@@ -177,7 +179,9 @@ fn input_images() {
 /// What `itop verify` runs leaves no kernel out but those that only measure, or look at others' results.
 #[test]
 fn verification_is_complete() {
-    let comparisons = pollster::block_on(itop::verify::all(&place(), |_| ())).unwrap();
+    let place = place();
+    let cases = itop::verify::cases(place.gpu.f16);
+    let comparisons = itop::verify::all(&[place], &cases, |_| ()).unwrap();
     if let Some(first) = comparisons.iter().find(|comparison| !comparison.agrees()) {
         panic!("{first}");
     }

@@ -25,18 +25,23 @@ pub struct VerifyArgs {
 
 pub fn run(args: &VerifyArgs) -> Result<(), Failure> {
     let gpu = if args.json { args.gpu.open_quietly()? } else { args.gpu.open()? };
-    let place = Place::new(gpu);
+    // A GL context serves one thread at a time.
+    let places = if gpu.summary.backend == "gl" { 1 } else { most_places() };
+    let mut places = (1..places).map(|_| args.gpu.open_quietly().map(Place::new)).collect::<Result<Vec<_>, _>>()?;
+    let cases = verify::cases(gpu.f16);
+    places.push(Place::new(gpu));
+    let gpu = &places[places.len() - 1].gpu;
     let target =
         if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let bar = ProgressBar::with_draw_target(Some(verify::cases(&place.gpu) as u64), target);
+    let bar = ProgressBar::with_draw_target(Some(cases.len() as u64), target);
     if let Ok(style) = ProgressStyle::with_template("[{bar:24}] {pos}/{len} {msg}") {
         bar.set_style(style.progress_chars("=> "));
     }
     let start = Instant::now();
-    let comparisons = pollster::block_on(verify::all(&place, |comparisons| {
+    let comparisons = verify::all(&places, &cases, |comparisons| {
         bar.inc(1);
         bar.set_message(comparisons.first().map_or_else(String::new, Comparison::kernel));
-    }));
+    });
     debug_assert_eq!(Some(bar.position()), bar.length());
     bar.finish_and_clear();
     let comparisons = comparisons.map_err(Failure::run)?;
@@ -45,8 +50,8 @@ pub fn run(args: &VerifyArgs) -> Result<(), Failure> {
     if args.json {
         let value = serde_json::json!({
             "schema": 1,
-            "adapter": place.gpu.summary.to_string(),
-            "tier": place.gpu.tier(),
+            "adapter": gpu.summary.to_string(),
+            "tier": gpu.tier(),
             "agrees": first.is_none(),
             "seconds": seconds,
             "rows": comparisons.iter().map(json).collect::<Vec<_>>(),
@@ -65,6 +70,11 @@ pub fn run(args: &VerifyArgs) -> Result<(), Failure> {
          update its driver, or choose another with --adapter",
         comparisons.len()
     )))
+}
+
+/// Devices that work side by side; more would compile no faster.
+fn most_places() -> usize {
+    std::thread::available_parallelism().map_or(1, |threads| threads.get().min(8))
 }
 
 /// Of each kernel the comparison that is worst for what it is allowed.

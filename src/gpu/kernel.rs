@@ -12,7 +12,7 @@ pub struct Kernel {
     pub shader: &'static str,
     /// Preprocessor defines, in the order given.
     pub defines: Vec<(&'static str, u32)>,
-    /// `override` constants; every one must be declared by the shader.
+    /// `override` constants, or members of the uniform that holds them; every one must be declared by the shader.
     pub constants: Vec<(&'static str, u32)>,
 }
 
@@ -38,6 +38,15 @@ impl Kernel {
         self
     }
 
+    /// What kernels that share a pipeline have in common: everything, or everything but constants in a uniform.
+    fn pipeline(&self) -> Self {
+        let mut kernel = self.clone();
+        if shader::source(self.shader).is_some_and(shader::is_uniform) {
+            kernel.constants.clear();
+        }
+        kernel
+    }
+
     /// The WGSL text after preprocessing.
     pub fn wgsl(&self) -> Result<String, GpuError> {
         let fail = |message: String| GpuError::Kernel { kernel: self.shader.into(), message };
@@ -55,12 +64,20 @@ pub mod broken {
     use std::cell::Cell;
 
     thread_local! {
-        static EDIT: Cell<Option<(&'static str, &'static str, &'static str)>> = const { Cell::new(None) };
+        static EDIT: Cell<Option<Edit>> = const { Cell::new(None) };
     }
 
-    /// From now on the first `from` in `shader` is `to`, on this thread.
-    pub fn set(edit: Option<(&'static str, &'static str, &'static str)>) {
+    /// The first `.1` in the shader `.0` is `.2`.
+    pub type Edit = (&'static str, &'static str, &'static str);
+
+    /// From now on, on this thread.
+    pub fn set(edit: Option<Edit>) {
         EDIT.set(edit);
+    }
+
+    /// What was set, for another thread.
+    pub fn get() -> Option<Edit> {
+        EDIT.get()
     }
 
     pub(super) fn edit(name: &str, wgsl: String) -> String {
@@ -79,8 +96,10 @@ pub mod broken {
 pub struct Compiled {
     pub pipeline: wgpu::ComputePipeline,
     pub layout: wgpu::BindGroupLayout,
-    /// Number of bindings; their numbers run from 0.
+    /// Number of bindings without that of [`Compiled::shape`]; their numbers run from 0.
     pub bindings: usize,
+    /// The constants that are bound behind all else as a uniform; empty: there is none.
+    shape: Vec<String>,
     /// Those of them that the kernel writes numbers of activations or weights to; true: as words, see `shared/vector.wgsl`.
     pub number_outputs: Vec<(usize, bool)>,
 }
@@ -91,9 +110,31 @@ pub(super) struct KernelCache {
     compiled: Mutex<HashMap<Kernel, Arc<Compiled>>>,
 }
 
+impl Compiled {
+    /// The words of the uniform with the constants of `kernel`; none: there is no such uniform.
+    pub fn shape(&self, kernel: &Kernel) -> Result<Vec<u32>, GpuError> {
+        let fail = |name: &str, message: &str| GpuError::Kernel {
+            kernel: kernel.shader.into(),
+            message: format!("constant `{name}` {message}"),
+        };
+        if !self.shape.is_empty()
+            && let Some((name, _)) =
+                kernel.constants.iter().find(|(name, _)| self.shape.iter().all(|known| known != name))
+        {
+            return Err(fail(name, "is not declared"));
+        }
+        let value = |wanted: &String| {
+            let set = kernel.constants.iter().find(|(name, _)| name == wanted);
+            set.map(|(_, value)| *value).ok_or_else(|| fail(wanted, "is not set"))
+        };
+        self.shape.iter().map(value).collect()
+    }
+}
+
 impl KernelCache {
     /// The pipeline for `kernel`, compiled at first use.
     pub fn get(&self, gpu: &Gpu, kernel: &Kernel) -> Result<Arc<Compiled>, GpuError> {
+        let kernel = &kernel.pipeline();
         if let Some(compiled) = self.compiled.lock().ok().and_then(|known| known.get(kernel).cloned()) {
             return Ok(compiled);
         }
@@ -116,6 +157,7 @@ fn compile(gpu: &Gpu, kernel: &Kernel) -> Result<Compiled, GpuError> {
         }
     }
     let entries = binding_entries(&module).map_err(fail)?;
+    let shape = shape_members(&module);
     let number_outputs = number_outputs(&module);
     let layout = gpu
         .device
@@ -150,7 +192,17 @@ fn compile(gpu: &Gpu, kernel: &Kernel) -> Result<Compiled, GpuError> {
         cache: None,
     });
     gpu.check().map_err(|error| fail(error.to_string()))?;
-    Ok(Compiled { pipeline, layout, bindings: entries.len(), number_outputs })
+    let bindings = entries.len() - usize::from(!shape.is_empty());
+    Ok(Compiled { pipeline, layout, bindings, shape, number_outputs })
+}
+
+/// The names in the uniform [`shader::SHAPE`], in order.
+fn shape_members(module: &naga::Module) -> Vec<String> {
+    let shape = module.global_variables.iter().find(|(_, global)| global.name.as_deref() == Some(shader::SHAPE));
+    match shape.map(|(_, global)| &module.types[global.ty].inner) {
+        Some(naga::TypeInner::Struct { members, .. }) => members.iter().filter_map(|m| m.name.clone()).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// The bindings of a module that are written and hold floats, or the vectors of words that activations are kept in.

@@ -1,6 +1,6 @@
 //! The machine that carries a plan out: its buffers, its pipelines, its programs.
 
-use super::{BufferPlan, BufferSpec, Gpu, GpuError, Kernel, Pass, Slice};
+use super::{ALIGNMENT, BufferPlan, BufferSpec, Gpu, GpuError, Kernel, Pass, Slice};
 
 /// Passes with everything resolved: recording one is a few calls a pass and allocates nothing on the GPU.
 pub struct Program {
@@ -30,6 +30,27 @@ impl Step {
         match self {
             Step::Dispatch { label, .. } | Step::Copy { label, .. } | Step::Clear { label, .. } => label,
         }
+    }
+}
+
+/// Constants that kernels read from a uniform: each set once, [`ALIGNMENT`] bytes apart.
+#[derive(Default)]
+struct Shapes {
+    words: Vec<[u32; ALIGNMENT as usize / 4]>,
+}
+
+impl Shapes {
+    /// Where `shape` stands among the sets, and its length in words (of 16-byte steps); none of an empty one.
+    fn add(&mut self, shape: Vec<u32>) -> Option<(usize, usize)> {
+        let length = shape.len().next_multiple_of(4);
+        let mut set = [0; ALIGNMENT as usize / 4];
+        set.get_mut(..shape.len())?.copy_from_slice(&shape);
+        let known = self.words.iter().position(|words| *words == set);
+        let at = known.unwrap_or_else(|| {
+            self.words.push(set);
+            self.words.len() - 1
+        });
+        (length > 0).then_some((at, length))
     }
 }
 
@@ -81,13 +102,27 @@ impl Machine {
 
     /// Compiles the kernels of `passes` and binds their buffers. `progress` hears how many passes are ready.
     pub fn prepare(&mut self, passes: &[Pass], mut progress: impl FnMut(usize)) -> Result<Program, GpuError> {
-        let mut steps = Vec::with_capacity(passes.len());
+        let mut shapes = Shapes::default();
+        let mut compiled = Vec::with_capacity(passes.len());
         for pass in passes {
-            steps.push(match pass {
-                Pass::Copy { label, from, to } => Step::Copy { label: label.clone(), from: *from, to: *to },
-                Pass::Clear { label, slice } => Step::Clear { label: label.clone(), slice: *slice },
-                Pass::Dispatch { label, kernel, bindings, workgroups } => {
+            compiled.push(match pass {
+                Pass::Dispatch { kernel, .. } => {
                     let compiled = self.gpu.kernels.get(&self.gpu, kernel)?;
+                    let shape = shapes.add(compiled.shape(kernel)?);
+                    Some((compiled, shape))
+                }
+                Pass::Copy { .. } | Pass::Clear { .. } => None,
+            });
+            progress(compiled.len());
+        }
+        let shapes = self.allocate_shapes(&shapes);
+        let mut steps = Vec::with_capacity(passes.len());
+        for (pass, compiled) in passes.iter().zip(compiled) {
+            steps.push(match (pass, compiled) {
+                (Pass::Copy { label, from, to }, _) => Step::Copy { label: label.clone(), from: *from, to: *to },
+                (Pass::Clear { label, slice }, _) => Step::Clear { label: label.clone(), slice: *slice },
+                (Pass::Dispatch { .. }, None) => continue,
+                (Pass::Dispatch { label, kernel, bindings, workgroups }, Some((compiled, shape))) => {
                     let reject = |message: String| GpuError::Validation {
                         what: format!("{label} ({})", kernel.shader),
                         message,
@@ -104,8 +139,10 @@ impl Machine {
                             self.gpu.max_binding()
                         )));
                     }
+                    let shape = shape.map(|(at, words)| shapes.part(ALIGNMENT * at as u64, 4 * words as u64));
                     let entries: Vec<_> = bindings
                         .iter()
+                        .chain(&shape)
                         .enumerate()
                         .map(|(i, slice)| wgpu::BindGroupEntry {
                             binding: i as u32,
@@ -126,9 +163,17 @@ impl Machine {
                     Step::Dispatch { label: label.clone(), pipeline, group, workgroups: *workgroups }
                 }
             });
-            progress(steps.len());
         }
         Ok(Program { steps })
+    }
+
+    /// One buffer for what differs between kernels of one pipeline: a few hundred bytes a layer.
+    fn allocate_shapes(&mut self, shapes: &Shapes) -> Slice {
+        let words: Vec<u32> = shapes.words.iter().flatten().copied().collect();
+        let bytes = 4 * words.len().max(1) as u64;
+        let slice = self.allocate(BufferSpec { label: "shapes".into(), bytes, uniform: true });
+        self.write(slice, &words);
+        slice
     }
 
     /// Writes `data` to the start of `slice` before the next submission.

@@ -5,10 +5,13 @@
 //! - `#import name`: the text of `shaders/shared/name.wgsl`, once
 //! - `#ifdef NAME` / `#ifndef NAME` … `#else` … `#endif`: NAME is among the defines
 //! - `#for i in 0..N` … `#endfor`: the lines between, N times, with `$i` replaced; N is a number or `$NAME`
+//! - `#uniform`: the `override` constants are members of a uniform, so that one pipeline serves all shapes. For kernels that
+//!   have little to gain from knowing them: every pipeline is compiled on the user's machine, on some drivers for seconds.
 //!
 //! and `$NAME` anywhere, replaced by the define's value.
 
 use std::collections::HashSet;
+use std::fmt::Write;
 
 macro_rules! sources {
     ($($name:literal),* $(,)?) => {
@@ -92,12 +95,50 @@ pub fn source(name: &str) -> Option<&'static str> {
     KERNELS.iter().find(|(kernel, _)| *kernel == name).map(|(_, text)| *text)
 }
 
+/// Whether a kernel's `override` constants are in a uniform.
+pub fn is_uniform(text: &str) -> bool {
+    text.lines().any(|line| line == UNIFORM)
+}
+
+const UNIFORM: &str = "#uniform";
+
+/// The uniform of a kernel whose constants are in one; its members are called as the constants were.
+pub const SHAPE: &str = "shape";
+
 /// Follows the directives in `text` under `defines`.
 pub fn preprocess(text: &str, defines: &[(&str, u32)]) -> Result<String, PreprocessError> {
     let lines: Vec<&str> = text.lines().collect();
     let mut output = String::with_capacity(text.len() * 2);
     expand(&lines, 0, defines, &mut HashSet::new(), &mut output)?;
-    Ok(output)
+    Ok(if is_uniform(text) { in_uniform(&output) } else { output })
+}
+
+/// `wgsl` with its `override` constants as members of the uniform [`SHAPE`], whose binding is the one after all others.
+fn in_uniform(wgsl: &str) -> String {
+    let declared = |line: &str| Some(line.strip_prefix("override ")?.strip_suffix(": u32;")?.to_string());
+    let names: Vec<String> = wgsl.lines().filter_map(declared).collect();
+    let numbers = wgsl.split("@binding(").skip(1).filter_map(|rest| rest.split_once(')')?.0.parse().ok());
+    let binding = numbers.max().map_or(0, |last: u32| last + 1);
+    let mut output = String::with_capacity(wgsl.len() * 2);
+    for line in wgsl.lines().filter(|line| declared(line).is_none()) {
+        let mut rest = line;
+        while !rest.is_empty() {
+            let in_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let end = rest.find(|c| !in_word(c)).unwrap_or(rest.len());
+            let (word, after) = rest.split_at(end.max(rest.chars().next().map_or(1, char::len_utf8)));
+            let member = names.iter().any(|name| name == word);
+            output.push_str(if member { "shape." } else { "" });
+            output.push_str(word);
+            rest = after;
+        }
+        output.push('\n');
+    }
+    if !names.is_empty() {
+        let members: String = names.iter().map(|name| format!(" {name}: u32,")).collect();
+        let _ =
+            write!(output, "struct Shape {{{members} }}\n@group(0) @binding({binding}) var<uniform> {SHAPE}: Shape;\n");
+    }
+    output
 }
 
 fn expand(
@@ -125,6 +166,7 @@ fn expand(
                 kept.pop().ok_or_else(|| fail(at, "#endif without #ifdef".into()))?;
             }
             _ if !active => {}
+            [UNIFORM] => {}
             ["#import", name] => {
                 if imported.insert((*name).to_string()) {
                     let path = format!("shared/{name}");
@@ -192,6 +234,15 @@ mod tests {
         assert_eq!(preprocess(text, &[("N", 0)]).unwrap(), "a\nc\ne\n");
         let nested = "#for i in 0..2\n#for j in 0..$N\n$i$j\n#endfor\n#endfor\ne";
         assert_eq!(preprocess(nested, &[("N", 2)]).unwrap(), "00\n01\n10\n11\ne\n");
+    }
+
+    #[test]
+    fn constants_in_a_uniform() {
+        let text = "#uniform\noverride N: u32;\n@group(0) @binding(0) var<storage> of: array<u32>;\nfn f() -> u32 { return N + M * NN; }";
+        let wanted = "@group(0) @binding(0) var<storage> of: array<u32>;\nfn f() -> u32 { return shape.N + M * NN; }\n\
+                      struct Shape { N: u32, }\n@group(0) @binding(1) var<uniform> shape: Shape;\n";
+        assert_eq!(preprocess(text, &[]).unwrap(), wanted);
+        assert_eq!(preprocess("#uniform\nα N", &[]).unwrap(), "α N\n");
     }
 
     #[test]

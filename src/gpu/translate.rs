@@ -118,7 +118,10 @@ impl Kernel {
         if target == Target::Wgsl {
             return Ok(wgsl.into_bytes());
         }
-        let constants = self.constants.iter().map(|&(name, value)| (name.to_string(), f64::from(value))).collect();
+        // Those that are not in a uniform.
+        let is_override = |name: &str| module.overrides.iter().any(|(_, known)| known.name.as_deref() == Some(name));
+        let constants = self.constants.iter().filter(|(name, _)| is_override(name));
+        let constants = constants.map(|&(name, value)| (name.to_string(), f64::from(value))).collect();
         let entry = (ShaderStage::Compute, "main");
         let (module, info) = back::pipeline_constants::process_overrides(&module, &info, Some(entry), &constants)
             .map_err(|error| fail("constants", error.to_string()))?;

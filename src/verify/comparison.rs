@@ -15,7 +15,8 @@ pub struct Comparison {
     /// Largest error in units in the last place of the wanted value (or of a thousandth of the largest, if that is more:
     /// a sum that cancels has no better). 0 where bits were compared and are equal.
     pub ulp: f64,
-    /// Largest error over the largest wanted magnitude; infinite where bits were compared and differ.
+    /// Largest error over the largest wanted magnitude, or of a sum over its terms' magnitudes; infinite where bits were
+    /// compared and differ.
     pub relative: f64,
     /// How large `relative` may be; 0: the same bits.
     pub tolerance: f64,
@@ -24,32 +25,55 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Of rounded numbers.
+    /// Of rounded numbers, measured by the largest of them.
     pub fn close(kernels: &[&'static str], what: &str, got: &[f32], wanted: &[f64], tolerance: f64) -> Self {
         let scale = wanted.iter().fold(0.0f64, |most, v| most.max(v.abs())).max(1e-3);
-        let (mut ulp, mut most, mut at) = (0.0f64, 0.0f64, 0);
+        Self::within(kernels, what, got, (wanted, |_| scale), tolerance)
+    }
+
+    /// Of sums, each measured by the sum of its terms' magnitudes: one that cancels is no better than its terms are.
+    pub fn sums(
+        kernels: &[&'static str],
+        what: &str,
+        got: &[f32],
+        (wanted, magnitudes): (&[f64], &[f64]),
+        tolerance: f64,
+    ) -> Self {
+        let scale = |i: usize| magnitudes.get(i).map_or(0.0, |&magnitude| magnitude.max(1e-30));
+        Self::within(kernels, what, got, (wanted, scale), tolerance)
+    }
+
+    fn within(
+        kernels: &[&'static str],
+        what: &str,
+        got: &[f32],
+        (wanted, scale): (&[f64], impl Fn(usize) -> f64),
+        tolerance: f64,
+    ) -> Self {
+        let (mut ulp, mut relative, mut at) = (0.0f64, 0.0f64, 0);
         for (i, (&g, &w)) in got.iter().zip(wanted).enumerate() {
             let error = (f64::from(g) - w).abs();
-            let place = (w.abs().max(1e-3 * scale) as f32).to_bits();
+            let place = (w.abs().max(1e-3 * scale(i)) as f32).to_bits();
             let unit = f64::from(f32::from_bits(place + 1)) - f64::from(f32::from_bits(place));
             ulp = ulp.max(error / unit);
-            if error > most || !error.is_finite() {
-                (most, at) = (if error.is_finite() { error } else { f64::INFINITY }, i);
+            let share = error / scale(i);
+            if share > relative || !share.is_finite() {
+                (relative, at) = (if share.is_finite() { share } else { f64::INFINITY }, i);
             }
-            if !error.is_finite() {
+            if !share.is_finite() {
                 ulp = f64::INFINITY;
                 break;
             }
         }
         let mut worst = match (got.get(at), wanted.get(at)) {
-            (Some(got), Some(wanted)) => format!("{got} instead of {wanted} at {at} (scale {scale})"),
+            (Some(got), Some(wanted)) => format!("{got} instead of {wanted} at {at} (scale {})", scale(at)),
             _ => String::new(),
         };
         if got.len() != wanted.len() {
-            most = f64::INFINITY;
+            relative = f64::INFINITY;
             worst = format!("{} numbers instead of {}", got.len(), wanted.len());
         }
-        Self { kernels: kernels.to_vec(), what: what.into(), ulp, relative: most / scale, tolerance, worst }
+        Self { kernels: kernels.to_vec(), what: what.into(), ulp, relative, tolerance, worst }
     }
 
     /// The same of numbers that were rounded to `storage` when they were written: that much more is allowed, and its units
@@ -126,6 +150,11 @@ mod tests {
         for bad in [&[1.1f32, -2.0][..], &[1.0, 2.0], &[f32::NAN, -2.0], &[1.0, f32::INFINITY], &[1.0], &[]] {
             assert!(!close(bad).agrees(), "{bad:?}");
         }
+        // 1 + 1e4 − 1e4 in f32.
+        let cancelled = Comparison::sums(&["k"], "w", &[1.0 + 2f32.powi(-10), 3.0], (&[1.0, 3.0], &[2e4, 3.0]), 1e-7);
+        assert!(cancelled.agrees() && cancelled.relative > 1e-8, "{cancelled:?}");
+        assert!(!Comparison::sums(&["k"], "w", &[1.0, 3.001], (&[1.0, 3.0], &[2e4, 3.0]), 1e-7).agrees());
+        assert!(!Comparison::sums(&["k"], "w", &[1e-9], (&[0.0], &[0.0]), 1e-7).agrees(), "no terms, no error");
         assert!(Comparison::exact(&["k"], "w", &[1, 2], &[1, 2]).agrees());
         let differs = Comparison::exact(&["k"], "w", &[1, 2], &[1, 3]);
         assert!(!differs.agrees() && differs.to_string() == "k (w): 2 instead of 3 at 1", "{differs}");

@@ -15,7 +15,7 @@ mod twin;
 pub use augment::AugmentCase;
 pub use bench::{Bench, Place, Ran};
 pub use comparison::Comparison;
-pub use conv::ConvCase;
+pub use conv::{ConvCase, Pick};
 pub use network::{LOSSES, training};
 pub use pointwise::PointwiseCase;
 pub use simple::{FlattenCase, KNOWN_ANSWERS, LossCase, PoolCase, SgdCase, philox};
@@ -23,59 +23,86 @@ pub use topology::{After, Before, LAYER, TopologyCase, to_mask};
 pub use topology_map::MapCase;
 pub use twin::Twin;
 
-use crate::gpu::{Gpu, GpuError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::gpu::GpuError;
 use crate::ops::Storage;
 use crate::ops::augment::Padding;
 use crate::ops::philox::{Purpose, unit, word};
 use crate::ops::pool::PoolKind;
 use crate::ops::topology_map::Grid;
 
-/// How many cases [`all`] runs on `gpu`.
-pub fn cases(gpu: &Gpu) -> usize {
-    // Random numbers, two updates, a map, two more convolutions, the optimiser, the training steps; six of each storage.
-    8 + 6 * storages(gpu).count()
+/// Something to run beside its twin.
+#[derive(Clone, Debug)]
+pub enum Case {
+    Philox,
+    Topology(TopologyCase),
+    Map(MapCase),
+    Augment(AugmentCase),
+    Conv(ConvCase),
+    Pointwise(PointwiseCase),
+    Pool(PoolCase),
+    Flatten(FlattenCase),
+    Loss(LossCase),
+    Sgd(SgdCase),
+    Training,
 }
 
-fn storages(gpu: &Gpu) -> impl Iterator<Item = Storage> {
-    let f16 = gpu.f16;
-    Storage::ALL.into_iter().filter(move |&storage| storage != Storage::F16 || f16)
+impl Case {
+    pub async fn compare(&self, place: &Place) -> Result<Vec<Comparison>, GpuError> {
+        match self {
+            Self::Philox => philox(place).await,
+            Self::Topology(case) => Before::random(case).compare(place).await,
+            Self::Map(case) => case.compare(place).await,
+            Self::Augment(case) => case.compare(place).await,
+            Self::Conv(case) => case.compare(place).await,
+            Self::Pointwise(case) => case.compare(place).await,
+            Self::Pool(case) => case.compare(place).await,
+            Self::Flatten(case) => case.compare(place).await,
+            Self::Loss(case) => case.compare(place).await,
+            Self::Sgd(case) => case.compare(place).await,
+            Self::Training => training(place).await,
+        }
+    }
 }
 
-/// Everything, the parts before what is made of them; `heard` gets the comparisons of each case when it is done.
-pub async fn all(place: &Place, mut heard: impl FnMut(&[Comparison])) -> Result<Vec<Comparison>, GpuError> {
-    let mut all = Vec::new();
-    let mut done = |comparisons: Vec<Comparison>| {
-        heard(&comparisons);
-        all.extend(comparisons);
-    };
-    done(philox(place).await?);
+/// In how many cases the candidates of the one convolution that has all of them are compared.
+const SHARES: usize = 6;
+
+/// Everything that an adapter must do, the parts before what is made of them. `f16`: it converts 16-bit floats.
+pub fn cases(f16: bool) -> Vec<Case> {
+    let mut cases = vec![Case::Philox];
     for random in [true, false] {
         let shape = [24, 20, 3];
-        let case = TopologyCase { shape, stride: 2, density: 0.2, rate: 0.3, coarse: !random, random, seed: 3 };
-        done(Before::random(&case).compare(place).await?);
+        cases.push(Case::Topology(TopologyCase {
+            shape,
+            stride: 2,
+            density: 0.2,
+            rate: 0.3,
+            coarse: !random,
+            random,
+            seed: 3,
+        }));
     }
     // Cells of several channels, the last ones of fewer.
     let grid = Grid { outputs: 70, inputs: 130, taps: 9 };
-    done(MapCase { grid, density: 0.4, stream: 1 }.compare(place).await?);
-    for (number, storage) in storages(&place.gpu).enumerate() {
+    cases.push(Case::Map(MapCase { grid, density: 0.4, stream: 1 }));
+    for (number, storage) in Storage::ALL.into_iter().filter(|&storage| storage != Storage::F16 || f16).enumerate() {
         // Three bindings of images, two, one.
         let how = [None, Some(Padding::Zero), Some(Padding::Reflect)][number];
-        done(AugmentCase { how, per_chunk: [8, 12, 23][number], storage }.compare(place).await?);
-        let case = ConvCase {
-            images: if storage == Storage::F32 { 8 } else { 16 },
-            // Every candidate in full precision; one of each kind where only loads and stores differ.
-            pick: (storage != Storage::F32).then_some(number),
-            storage,
-            ..ConvCase::SMALL
-        };
-        done(case.compare(place).await?);
-        if number == 0 {
+        cases.push(Case::Augment(AugmentCase { how, per_chunk: [8, 12, 23][number], storage }));
+        if storage == Storage::F32 {
+            let share = |from| Case::Conv(ConvCase { pick: Pick::Share { from, of: SHARES }, ..ConvCase::SMALL });
+            cases.extend((0..SHARES).map(share));
             // A strided layer, and a shortcut of a batch that fills no vector.
-            let strided = ConvCase { stride: 2, accumulate: false, pick: Some(1), ..case };
-            done(strided.compare(place).await?);
-            done(ConvCase { images: 5, kernel: 1, padding: 0, pick: Some(0), ..strided }.compare(place).await?);
+            let strided = ConvCase { stride: 2, accumulate: false, pick: Pick::One(1), ..ConvCase::SMALL };
+            cases.push(Case::Conv(strided.clone()));
+            cases.push(Case::Conv(ConvCase { images: 5, kernel: 1, padding: 0, pick: Pick::One(0), ..strided }));
+        } else {
+            // One candidate of each kind where only loads and stores differ.
+            cases.push(Case::Conv(ConvCase { images: 16, pick: Pick::One(number), storage, ..ConvCase::SMALL }));
         }
-        let node = PointwiseCase {
+        cases.push(Case::Pointwise(PointwiseCase {
             images: 37,
             short: 2,
             shape: [9, 4, 5],
@@ -85,22 +112,54 @@ pub async fn all(place: &Place, mut heard: impl FnMut(&[Comparison])) -> Result<
             accumulate: true,
             residual_accumulate: false,
             storage,
-        };
-        done(node.compare(place).await?);
+        }));
         let kind = if storage == Storage::F16 { PoolKind::Average } else { PoolKind::Max };
-        done(PoolCase { kind, images: 6, shape: [3, 7, 6], size: 2, ties: true, storage }.compare(place).await?);
-        done(FlattenCase { images: 6, shape: [5, 3, 2], halo: 1, storage }.compare(place).await?);
-        done(
-            LossCase { images: 37, short: 2, classes: 11, smoothing: 0.1, scale: 20.0, storage }.compare(place).await?,
-        );
+        cases.push(Case::Pool(PoolCase { kind, images: 6, shape: [3, 7, 6], size: 2, ties: true, storage }));
+        cases.push(Case::Flatten(FlattenCase { images: 6, shape: [5, 3, 2], halo: 1, storage }));
+        cases.push(Case::Loss(LossCase { images: 37, short: 2, classes: 37, smoothing: 0.1, scale: 20.0, storage }));
     }
-    done(
-        SgdCase { vectors: 77, lr: 0.1, momentum: 0.9, decay: 5e-4, nesterov: true, storage: Storage::F16 }
-            .compare(place)
-            .await?,
-    );
-    done(training(place).await?);
-    Ok(all)
+    let (lr, momentum, decay) = (0.1, 0.9, 5e-4);
+    cases.push(Case::Sgd(SgdCase { vectors: 77, lr, momentum, decay, nesterov: true, storage: Storage::F16 }));
+    cases.push(Case::Training);
+    cases
+}
+
+/// Runs `cases`, each at one of `places`, which work side by side: a driver that compiles a kernel when it is first run does
+/// so on one thread a device. `heard` gets the comparisons of each case when it is done; the result has them in order.
+pub fn all(
+    places: &[Place],
+    cases: &[Case],
+    mut heard: impl FnMut(&[Comparison]),
+) -> Result<Vec<Comparison>, GpuError> {
+    let next = AtomicUsize::new(0);
+    let (send, receive) = std::sync::mpsc::channel();
+    let mut done: Vec<Vec<Comparison>> = vec![Vec::new(); cases.len()];
+    #[cfg(test)]
+    let edit = crate::gpu::broken::get();
+    std::thread::scope(|scope| {
+        for place in places {
+            let (send, next) = (send.clone(), &next);
+            scope.spawn(move || {
+                #[cfg(test)]
+                crate::gpu::broken::set(edit);
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(case) = cases.get(number) else { break };
+                    let compared = pollster::block_on(case.compare(place));
+                    if send.send((number, compared)).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(send);
+        for (number, comparisons) in receive {
+            done[number] = comparisons?;
+            heard(&done[number]);
+        }
+        Ok(())
+    })?;
+    Ok(done.into_iter().flatten().collect())
 }
 
 /// Numbers in [-1, 1).
@@ -120,4 +179,8 @@ pub fn bits(mask: &[bool]) -> Vec<u32> {
 
 fn f64s(values: &[f32]) -> Vec<f64> {
     values.iter().map(|&v| f64::from(v)).collect()
+}
+
+fn magnitudes(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|&v| f64::from(v.abs())).collect()
 }
