@@ -23,8 +23,6 @@ pub use topology::{After, Before, LAYER, TopologyCase, to_mask};
 pub use topology_map::MapCase;
 pub use twin::Twin;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use crate::gpu::GpuError;
 use crate::ops::Storage;
 use crate::ops::augment::Padding;
@@ -126,11 +124,14 @@ pub fn cases(f16: bool) -> Vec<Case> {
 
 /// Runs `cases`, each at one of `places`, which work side by side: a driver that compiles a kernel when it is first run does
 /// so on one thread a device. `heard` gets the comparisons of each case when it is done; the result has them in order.
+#[cfg(not(target_arch = "wasm32"))]
 pub fn all(
     places: &[Place],
     cases: &[Case],
     mut heard: impl FnMut(&[Comparison]),
 ) -> Result<Vec<Comparison>, GpuError> {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     let next = AtomicUsize::new(0);
     let (send, receive) = std::sync::mpsc::channel();
     let mut done: Vec<Vec<Comparison>> = vec![Vec::new(); cases.len()];
