@@ -72,7 +72,7 @@ pub fn run(args: &VerifyArgs) -> Result<(), Failure> {
     )))
 }
 
-/// Devices that work side by side; more would compile no faster.
+/// Devices that work side by side, for drivers that compile on one thread a device: one a core, at most eight.
 fn most_places() -> usize {
     std::thread::available_parallelism().map_or(1, |threads| threads.get().min(8))
 }

@@ -9,7 +9,7 @@ use crate::ops::trial::Candidate;
 use crate::ops::{Conv, ConvLayer, Layout, SparseIndex, Storage, reference};
 
 /// How far a gradient's sum over images and pixels may be off, of its terms' magnitudes.
-const SUM: f64 = 1e-6;
+const SUM: f64 = 3e-7;
 
 /// Which candidates of each kind run.
 #[derive(Clone, Copy, Debug)]
