@@ -1,6 +1,8 @@
 // From the resident u8 images to the network's input: random crop, flip, normalise; twin of `ops::reference::augment`.
 // One invocation: one pixel of a vector of images, all channels. Padding images become zeros.
 
+#uniform
+
 @group(0) @binding(0) var<storage, read> order: array<u32>;
 @group(0) @binding(1) var<storage, read> image_labels: array<u32>;
 @group(0) @binding(2) var<storage, read_write> labels: array<u32>;
@@ -19,6 +21,7 @@
 #endif
 
 #import vector
+#import divide
 #import outputs
 
 override CHANNELS: u32;
@@ -66,8 +69,9 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     if pixel >= HEIGHT * WIDTH {
         return;
     }
-    let y = pixel / WIDTH;
-    let x = pixel % WIDTH;
+    let at = divide(pixel, WIDTH);
+    let y = at.x;
+    let x = at.y;
     let first = (wid.z * LANES + n) * 4u * $QUADSu;
 #for j in 0..$QUADS
     var image$j: array<u32, 4>;

@@ -1,5 +1,7 @@
 // Gradient of a convolution's bias: the sum of dy over images and pixels. One workgroup a channel.
 
+#uniform
+
 @group(0) @binding(0) var<storage, read> output_grad: array<Vector>;
 @group(0) @binding(1) var<storage, read_write> bias_grad: array<f32>;
 
@@ -8,17 +10,20 @@ override PIXELS: u32;
 override OUT_W: u32;
 
 #import reduce
+#import rows
 #import vector
 #import outputs
 
 @compute @workgroup_size($WG)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     var sum = all_of(0.0);
+    let step = divide($WGu, OUT_W * LANES);
     for (var block = 0u; block < BLOCKS; block += 1u) {
         let base = block * OUT_BLOCK + wid.x * OUT_PLANE + OUT_ORIGIN;
-        for (var at = lane; at < PIXELS * LANES; at += $WGu) {
-            let pixel = at / LANES;
-            sum = plus(sum, values(output_grad[base + pixel / OUT_W * OUT_ROW + pixel % OUT_W * LANES + at % LANES]));
+        var vector = divide(lane, OUT_W * LANES);
+        for (var id = lane; id < PIXELS * LANES; id += $WGu) {
+            sum = plus(sum, values(output_grad[base + vector.x * OUT_ROW + vector.y]));
+            vector = advance(vector, step, OUT_W * LANES);
         }
     }
     let total = reduce_sum(lane, product(sum, all_of(1.0)));

@@ -105,25 +105,15 @@ fn main(
         }
     }
 #else
-#ifdef TRANSPOSED
-    // Taps r with (py + PADDING − r) divisible by the stride.
+    // Input gradient with a stride: taps r with (py + PADDING − r) divisible by it.
     let r_first = (py + PADDING) % STRIDE;
     let s_first = (px + PADDING) % STRIDE;
-#else
-    let r_first = 0u;
-    let s_first = 0u;
-#endif
     for (var term = 0u; term < TERMS; term += 1u) {
         let plane = base + term * IN_PLANE;
-        for (var r = r_first; r < KERNEL; r += OUT_STEP) {
-            for (var s = s_first; s < KERNEL; s += OUT_STEP) {
-#ifdef TRANSPOSED
+        for (var r = r_first; r < KERNEL; r += STRIDE) {
+            for (var s = s_first; s < KERNEL; s += STRIDE) {
                 let dy = (py + PADDING + LEAD * STRIDE - r) / STRIDE;
                 let dx = (px + PADDING + LEAD * STRIDE - s) / STRIDE;
-#else
-                let dy = r;
-                let dx = s;
-#endif
                 let source = plane + dy * IN_ROW + dx * LANES;
 #for p in 0..$ROW
                 let v$p = values(input[source + $pu * IN_STEP_X]);

@@ -3,6 +3,8 @@
 // One in channel and $TILE out channels, all $TAPS taps, so that x is loaded once for the tile and dy once for the taps: by
 // a workgroup, (SUBGROUP) by a subgroup, or (SERIAL) by each invocation alone (see conv_sparse_grad_weight.wgsl).
 
+#uniform
+
 #import conv_sum
 
 @group(0) @binding(0) var<storage, read> input: array<Vector>;
@@ -57,7 +59,7 @@ fn main(
 #for t in 0..$TILE
                 let dy$t = values(output_grad[out_base + plane$t + y * OUT_ROW + at]);
 #endfor
-                let base = in_base + y * IN_STEP_Y + at / LANES * IN_STEP_X + at % LANES;
+                let base = in_base + y * IN_STEP_Y + in_row(at);
 #for i in 0..$TAPS
                 let x$i = values(input[base + ($iu / $KERNELu) * IN_ROW + ($iu % $KERNELu) * LANES]);
 #endfor

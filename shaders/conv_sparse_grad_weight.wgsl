@@ -60,7 +60,7 @@ fn main(
                 let inside = begin + lane < width;
                 let at = select(0u, begin + lane, inside);
                 let dy = values(output_grad[out_base + y * OUT_ROW + at]);
-                let base = in_base + y * IN_STEP_Y + at / LANES * IN_STEP_X + at % LANES;
+                let base = in_base + y * IN_STEP_Y + in_row(at);
                 for (var e = first; e <= last; e += 1u) {
                     let v = values(input[base + subgroupShuffle(my_shift, e - first)]);
                     let all = lanes_sum(select(0.0, product(dy, v), inside));
@@ -88,7 +88,7 @@ fn main(
 #endfor
             for (var at = start; at < width; at += step) {
                 let dy = values(output_grad[out_base + y * OUT_ROW + at]);
-                let base = in_base + y * IN_STEP_Y + at / LANES * IN_STEP_X + at % LANES;
+                let base = in_base + y * IN_STEP_Y + in_row(at);
 #for i in 0..$GROUP
                 sum$i += product(dy, values(input[base + shift$i]));
 #endfor

@@ -36,13 +36,14 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     if source / 32u < word {
         at -= countOneBits(bits_below(active_bits[source / 32u], source % 32u));
     }
-    let bits = active_bits[word];
-    let end = min(32u, COUNT - word * 32u);
-    for (var i = 0u; i < end; i += 1u) {
-        let is_set = ((bits >> i) & 1u) == 1u;
+    var bits = active_bits[word];
+    let end = min(word * 32u + 32u, COUNT);
+    for (var position = word * 32u; position < end; position += 1u) {
+        let is_set = (bits & 1u) == 1u;
+        bits >>= 1u;
 #ifdef COLLECT
         if is_set {
-            list[at] = dense[word * 32u + i];
+            list[at] = dense[position];
             at += 1u;
         }
 #else
@@ -51,7 +52,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
             value = list[at];
             at += 1u;
         }
-        dense[word * 32u + i] = value;
+        dense[position] = value;
 #endif
     }
 }

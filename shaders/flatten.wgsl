@@ -1,9 +1,12 @@
 // [C][H][W] maps to C·H·W maps of one pixel, and (BACKWARD) the gradient the other way.
 
+#uniform
+
 @group(0) @binding(0) var<storage, read> input: array<Vector>;
 @group(0) @binding(1) var<storage, read_write> output: array<Vector>;
 
 #import vector
+#import divide
 #import inputs
 #import outputs
 
@@ -19,10 +22,9 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     if feature >= COUNT {
         return;
     }
-    let x = feature % WIDTH;
-    let y = feature / WIDTH % HEIGHT;
-    let c = feature / (WIDTH * HEIGHT);
-    let map = wid.z * IN_BLOCK + c * IN_PLANE + IN_ORIGIN + y * IN_ROW + x * LANES + n;
+    let channel = divide(feature, WIDTH * HEIGHT);
+    let pixel = divide(channel.y, WIDTH);
+    let map = wid.z * IN_BLOCK + channel.x * IN_PLANE + IN_ORIGIN + pixel.x * IN_ROW + pixel.y * LANES + n;
     let flat_at = wid.z * OUT_BLOCK + feature * OUT_PLANE + OUT_ORIGIN + n;
 #ifdef BACKWARD
 #ifdef ACCUMULATE

@@ -4,6 +4,8 @@
 #import vector
 #import inputs
 
+#uniform
+
 @group(0) @binding(0) var<storage, read> logits: array<Vector>;
 @group(0) @binding(1) var<storage, read> labels: array<u32>;
 // (loss, correct) of each image

@@ -1,6 +1,8 @@
 // Gradient of relu(norm(input) + residual) to the input and the residual. Padding images get 0 behind a norm, which
 // would else spread the means over them.
 
+#uniform
+
 @group(0) @binding(0) var<storage, read> output_grad: array<Vector>;
 @group(0) @binding(1) var<storage, read_write> input_grad: array<Vector>;
 #import step
@@ -26,8 +28,11 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
 #endif
     let first = wid.y * $EACHu * 64u + lane;
     let end = min(first + $EACHu * 64u, PIXELS * LANES);
+    let step = divide(64u, WIDTH * LANES);
+    var vector = divide(first, WIDTH * LANES);
     for (var id = first; id < end; id += 64u) {
-        let at = place(wid, id);
+        let at = place(wid, vector);
+        vector = advance(vector, step, WIDTH * LANES);
         var dz = values(output_grad[at.output]);
 #ifdef RELU
         let z = values(output[at.output]);

@@ -1,5 +1,7 @@
 // relu(norm(input) + residual), each part optional: NORM, RESIDUAL, RELU.
 
+#uniform
+
 @group(0) @binding(0) var<storage, read> input: array<Vector>;
 @group(0) @binding(1) var<storage, read_write> output: array<Vector>;
 #ifdef NORM
@@ -20,8 +22,11 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
 #endif
     let first = wid.y * $EACHu * 64u + lane;
     let end = min(first + $EACHu * 64u, PIXELS * LANES);
+    let step = divide(64u, WIDTH * LANES);
+    var vector = divide(first, WIDTH * LANES);
     for (var id = first; id < end; id += 64u) {
-        let at = place(wid, id);
+        let at = place(wid, vector);
+        vector = advance(vector, step, WIDTH * LANES);
         var v = values(input[at.input]);
 #ifdef RESIDUAL
         let r = values(residual[at.residual]);

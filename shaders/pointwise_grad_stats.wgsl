@@ -1,6 +1,8 @@
 // Sums that batch normalisation's gradient needs, of one channel in one block of images:
 // Σ dz and Σ dz · (x − mean), where dz is the output gradient behind the ReLU.
 
+#uniform
+
 @group(0) @binding(0) var<storage, read> input: array<Vector>;
 @group(0) @binding(1) var<storage, read> output_grad: array<Vector>;
 @group(0) @binding(2) var<storage, read> factors: array<vec4<f32>>;
@@ -14,6 +16,7 @@ override PIXELS: u32;
 override WIDTH: u32;
 
 #import reduce
+#import rows
 #import vector
 #import inputs
 #import outputs
@@ -26,17 +29,16 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let mean = factors[c].x;
     var sum = 0.0;
     var moment = 0.0;
-    for (var at = lane; at < PIXELS * LANES; at += $WGu) {
-        let pixel = at / LANES;
-        let n = at % LANES;
-        let y = pixel / WIDTH;
-        let x = pixel % WIDTH;
-        let place = out_base + y * OUT_ROW + x * LANES + n;
+    let step = divide($WGu, WIDTH * LANES);
+    var vector = divide(lane, WIDTH * LANES);
+    for (var id = lane; id < PIXELS * LANES; id += $WGu) {
+        let place = out_base + vector.x * OUT_ROW + vector.y;
         var dz = values(output_grad[place]);
 #ifdef RELU
         let z = values(output[place]);
 #endif
-        let v = values(input[in_base + y * IN_ROW + x * LANES + n]);
+        let v = values(input[in_base + vector.x * IN_ROW + vector.y]);
+        vector = advance(vector, step, WIDTH * LANES);
 #for j in 0..$QUADS
 #ifdef RELU
         dz.v$j = select(vec4<f32>(0.0), dz.v$j, z.v$j > vec4<f32>(0.0));

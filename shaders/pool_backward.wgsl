@@ -1,6 +1,8 @@
 // Gradient of pooling to its input. The maximum's goes to the first of equals in row-major order, as in PyTorch.
 // One invocation an input pixel; pixels outside every window get 0.
 
+#uniform
+
 @group(0) @binding(0) var<storage, read> output_grad: array<Vector>;
 @group(0) @binding(1) var<storage, read_write> input_grad: array<Vector>;
 #ifdef MAX
@@ -8,6 +10,7 @@
 #endif
 
 #import vector
+#import divide
 #import inputs
 #import outputs
 
@@ -25,20 +28,22 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     if pixel >= IN_PIXELS {
         return;
     }
-    let y = pixel / IN_W;
-    let x = pixel % IN_W;
+    let place = divide(pixel, IN_W);
+    let y = place.x;
+    let x = place.y;
     let base = wid.z * IN_BLOCK + wid.x * IN_PLANE + IN_ORIGIN + n;
     let at = base + y * IN_ROW + x * LANES;
-    let oy = y / SIZE;
-    let ox = x / SIZE;
+    let oy = divide(y, SIZE).x;
+    let ox = divide(x, SIZE).x;
     var d = all_of(0.0);
     if oy < OUT_H && ox < OUT_W {
         d = values(output_grad[wid.z * OUT_BLOCK + wid.x * OUT_PLANE + OUT_ORIGIN + oy * OUT_ROW + ox * LANES + n]);
 #ifdef MAX
         let v = values(input[at]);
         for (var i = 0u; i < SIZE * SIZE; i += 1u) {
-            let r = oy * SIZE + i / SIZE;
-            let s = ox * SIZE + i % SIZE;
+            let in_window = divide(i, SIZE);
+            let r = oy * SIZE + in_window.x;
+            let s = ox * SIZE + in_window.y;
             let u = values(input[base + r * IN_ROW + s * LANES]);
             // Another pixel wins if it is larger, or as large and earlier.
             let earlier = vec4<bool>(r < y || (r == y && s < x));

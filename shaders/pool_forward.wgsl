@@ -1,9 +1,12 @@
 // Square pooling with stride = size, partial windows dropped: the maximum (MAX) or the average.
 
+#uniform
+
 @group(0) @binding(0) var<storage, read> input: array<Vector>;
 @group(0) @binding(1) var<storage, read_write> output: array<Vector>;
 
 #import vector
+#import divide
 #import inputs
 #import outputs
 
@@ -19,8 +22,9 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     if pixel >= OUT_PIXELS {
         return;
     }
-    let y = pixel / OUT_W;
-    let x = pixel % OUT_W;
+    let at = divide(pixel, OUT_W);
+    let y = at.x;
+    let x = at.y;
     let base = wid.z * IN_BLOCK + wid.x * IN_PLANE + IN_ORIGIN + y * SIZE * IN_ROW + x * SIZE * LANES + n;
 #ifdef MAX
     var v = values(input[base]);

@@ -16,3 +16,8 @@ override OUT_W: u32;
 fn row_width() -> u32 {
     return min(OUT_W * LANES, arrayLength(&output_grad));
 }
+
+// Where vector `at` of a row of dy has its first tap in x, from the row's first one on.
+fn in_row(at: u32) -> u32 {
+    return at / LANES * IN_STEP_X + at % LANES;
+}

@@ -1,5 +1,6 @@
 // Where a pointwise node's vectors lie: `ops::pointwise`.
 #import vector
+#import rows
 #import inputs
 #import outputs
 
@@ -18,15 +19,12 @@ struct Place {
     image: u32,
 }
 
-// Vector `id` of channel wid.x in block wid.z.
-fn place(wid: vec3<u32>, id: u32) -> Place {
-    let n = id % LANES;
-    let y = id / LANES / WIDTH;
-    let x = id / LANES % WIDTH * LANES + n;
+// Vector `at` of channel wid.x in block wid.z.
+fn place(wid: vec3<u32>, at: vec2<u32>) -> Place {
     return Place(
-        wid.z * IN_BLOCK + wid.x * IN_PLANE + IN_ORIGIN + y * IN_ROW + x,
-        wid.z * OUT_BLOCK + wid.x * OUT_PLANE + OUT_ORIGIN + y * OUT_ROW + x,
-        wid.z * RES_BLOCK + wid.x * RES_PLANE + RES_ORIGIN + y * RES_ROW + x,
-        (wid.z * LANES + n) * 4u * $QUADSu,
+        wid.z * IN_BLOCK + wid.x * IN_PLANE + IN_ORIGIN + at.x * IN_ROW + at.y,
+        wid.z * OUT_BLOCK + wid.x * OUT_PLANE + OUT_ORIGIN + at.x * OUT_ROW + at.y,
+        wid.z * RES_BLOCK + wid.x * RES_PLANE + RES_ORIGIN + at.x * RES_ROW + at.y,
+        (wid.z * LANES + at.y % LANES) * 4u * $QUADSu,
     );
 }

@@ -39,7 +39,7 @@ impl Kernel {
     }
 
     /// What kernels that share a pipeline have in common: everything, or everything but constants in a uniform.
-    fn pipeline(&self) -> Self {
+    pub fn pipeline(&self) -> Self {
         let mut kernel = self.clone();
         if shader::source(self.shader).is_some_and(shader::is_uniform) {
             kernel.constants.clear();

@@ -249,10 +249,10 @@ impl Vectors<'_> {
         let storage = self.layout.storage;
         kernel
             .define("QUADS", self.quads() as u32)
+            .define("LANES", self.lanes() as u32)
             .define_if(self.wide, "WIDE")
             .define_if(storage != Storage::F32, "HALF")
             .define_if(storage == Storage::Bf16, "BF16")
-            .set("LANES", self.lanes())
     }
 
     /// Where a kernel reads, from `border` pixels before the first one.

@@ -3,6 +3,7 @@
 mod floor;
 mod kernels;
 mod peak;
+mod start;
 mod step;
 mod topology;
 
@@ -32,6 +33,8 @@ enum BenchCommand {
     Kernels(kernels::KernelArgs),
     /// Whole training steps, dense and sparse, interleaved
     Step(step::StepArgs),
+    /// How long it takes until the first step is done
+    Start(start::StartArgs),
     /// What a topology update costs beside a step
     Topology(topology::TopologyArgs),
 }
@@ -42,6 +45,7 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
         BenchCommand::Peak(args) => peak::run(args),
         BenchCommand::Kernels(args) => kernels::run(args),
         BenchCommand::Step(args) => step::run(args),
+        BenchCommand::Start(args) => start::run(args),
         BenchCommand::Topology(args) => topology::run(args),
     }
 }

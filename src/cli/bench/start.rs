@@ -1,0 +1,106 @@
+//! `itop bench start`: how long a run takes until its first step is done, and which kernels that goes to.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{config, method, write_json};
+use crate::cli::text::table;
+use crate::cli::tuning::TuningArgs;
+use crate::cli::{Failure, GpuArgs};
+use crate::data;
+use crate::gpu::{Kernel, Pass};
+use crate::ops::Storage;
+use crate::train::{TrainError, Trainer};
+
+#[derive(Args)]
+pub struct StartArgs {
+    #[arg(long, default_value = "resnet34")]
+    model: String,
+    #[arg(long, default_value = "rigl", value_parser = ["static", "set", "rigl"])]
+    method: String,
+    /// 0 is the dense network
+    #[arg(long, default_value_t = 0.98)]
+    sparsity: f64,
+    #[arg(long, default_value_t = 32)]
+    batch_size: usize,
+    /// How activations are kept
+    #[arg(long, default_value = "f32")]
+    storage: Storage,
+    /// Write the rows as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    #[command(flatten)]
+    tuning: TuningArgs,
+    #[command(flatten)]
+    gpu: GpuArgs,
+}
+
+/// What the kernels of one shader take when they run for the first time.
+#[derive(Serialize)]
+struct Row {
+    shader: String,
+    pipelines: usize,
+    /// Milliseconds by which the first run of its passes is longer than the second: some drivers compile only then.
+    first_ms: f64,
+}
+
+pub fn run(args: &StartArgs) -> Result<(), Failure> {
+    let dataset = data::load("sample").map_err(Failure::input)?;
+    let mut times: Vec<(&str, f64)> = Vec::new();
+    let mut clock = Instant::now();
+    let mut lap = |what| {
+        times.push((what, 1e3 * clock.elapsed().as_secs_f64()));
+        clock = Instant::now();
+    };
+    let gpu = args.gpu.open()?;
+    lap("adapter");
+    let config = config(&args.model, method(&args.method), args.sparsity, args.batch_size, args.storage);
+    let problem = args.tuning.problem(config, &dataset, &gpu, None, false)?;
+    lap("plan and first weights");
+    let trainer = pollster::block_on(Trainer::new(gpu.clone(), &problem, &dataset, &mut ()));
+    let mut trainer = trainer.map_err(Failure::start)?;
+    lap("buffers and pipelines");
+    trainer.initialise();
+    // Without growth there is no update.
+    let mut both = || -> Result<[Vec<(String, f64)>; 2], TrainError> {
+        let step = pollster::block_on(trainer.profile())?.0;
+        Ok([step, pollster::block_on(trainer.profile_update())?.0])
+    };
+    let first = both().map_err(Failure::run)?;
+    lap("first step, first update");
+    let second = both().map_err(Failure::run)?;
+    lap("the same again");
+
+    let plan = &problem.plan;
+    let mut late: HashMap<&str, (HashSet<Kernel>, f64)> = HashMap::new();
+    for ((passes, first), second) in [&plan.train, &plan.update].into_iter().zip(&first).zip(&second) {
+        let kernel = |pass: &Pass| match pass {
+            Pass::Dispatch { label, kernel, .. } => Some((label.clone(), kernel.clone())),
+            Pass::Copy { .. } | Pass::Clear { .. } => None,
+        };
+        let kernels: HashMap<String, Kernel> = plan.step(passes).iter().filter_map(kernel).collect();
+        for ((label, first), (_, second)) in first.iter().zip(second) {
+            let Some(kernel) = kernels.get(label) else { continue };
+            let (pipelines, ms) = late.entry(kernel.shader).or_default();
+            pipelines.insert(kernel.pipeline());
+            *ms += first - second;
+        }
+    }
+    let row = |(shader, (pipelines, first_ms)): (&str, (HashSet<Kernel>, f64))| Row {
+        shader: shader.into(),
+        pipelines: pipelines.len(),
+        first_ms,
+    };
+    let mut rows: Vec<Row> = late.into_iter().map(row).collect();
+    rows.sort_by(|a, b| b.first_ms.total_cmp(&a.first_ms));
+    let cell = |(what, ms): &(&str, f64)| vec![(*what).into(), format!("{ms:.0}")];
+    print!("{}", table(&[args.model.as_str(), "ms"], &times.iter().map(cell).collect::<Vec<_>>()));
+    let cell = |row: &Row| vec![row.shader.clone(), row.pipelines.to_string(), format!("{:.0}", row.first_ms)];
+    println!("\nof which the first run of");
+    print!("{}", table(&["shader", "pipelines", "ms"], &rows.iter().map(cell).collect::<Vec<_>>()));
+    write_json(args.json.as_ref(), &gpu.summary.to_string(), &rows)
+}
