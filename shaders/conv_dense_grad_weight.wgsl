@@ -88,14 +88,19 @@ fn main(
 #endfor
 #else
 #ifdef SUBGROUP
-#for t in 0..$TILE
+    // Lane t keeps the sums of channel t: stores are long code on some drivers.
 #for i in 0..$TAPS
+    var mine$i = 0.0;
+#for t in 0..$TILE
     let all$t_$i = lanes_sum(total$t_$i);
-    if lane == 0u && first + $tu < OUT_CHANNELS {
-        weight_grad[at + $tu * row + $iu] = all$t_$i;
+    mine$i = select(mine$i, all$t_$i, lane == $tu);
+#endfor
+#endfor
+    if lane < $TILEu && first + lane < OUT_CHANNELS {
+#for i in 0..$TAPS
+        weight_grad[at + lane * row + $iu] = mine$i;
+#endfor
     }
-#endfor
-#endfor
 #else
 #for t in 0..$TILE
 #for i in 0..$TAPS

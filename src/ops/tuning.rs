@@ -252,9 +252,12 @@ impl Tuning {
         let gather = |backward: bool| {
             let channels = if backward { conv.input.channels } else { conv.output.channels } as u32;
             if density > if shuffle { 0.18 } else { 0.36 } {
+                // A longer row saves loads only where the taps of a kernel row reach overlapping pixels.
+                let overlap = conv.kernel > 1 && !(backward && conv.stride > 1);
+                let most = TILE_MOST / if overlap { 8 } else { 16 };
                 Gather::Dense(Tile {
                     channels: channels.min(8),
-                    row: row_that_fits(conv, backward, TILE_MOST / 8 / conv.input.quads(false) as u32),
+                    row: row_that_fits(conv, backward, (most / conv.input.quads(false) as u32).max(1)),
                     shuffle,
                     wide: false,
                 })
