@@ -63,6 +63,7 @@ fn every_permutation_validates() {
                         "TAPS" => 9,
                         "GROUP" | "CHUNK" => 8,
                         "TILE" | "ROW" | "STEP" | "UNROLL" => 2,
+                        "KEPT" => 1,
                         "LOADS" => 5,
                         "RESULT" => 5,
                         "FACTORS" => 20,

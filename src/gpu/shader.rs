@@ -4,7 +4,7 @@
 //!
 //! - `#import name`: the text of `shaders/shared/name.wgsl`, once
 //! - `#ifdef NAME` / `#ifndef NAME` … `#else` … `#endif`: NAME is among the defines
-//! - `#for i in 0..N` … `#endfor`: the lines between, N times, with `$i` replaced; N is a number or `$NAME`
+//! - `#for i in M..N` … `#endfor`: the lines between, for each i, with `$i` replaced; M and N are numbers or `$NAME`
 //! - `#uniform`: the `override` constants are members of a uniform, so that one pipeline serves all shapes. For kernels that
 //!   have little to gain from knowing them: every pipeline is compiled on the user's machine, on some drivers for seconds.
 //!
@@ -179,11 +179,11 @@ fn expand(
             }
             ["#for", variable, "in", range] => {
                 let length = for_length(&lines[at..]).ok_or_else(|| fail(at, "#for without #endfor".into()))?;
-                let bound = range.strip_prefix("0..").unwrap_or("");
-                let bound = substitute(bound, defines);
-                let count: u32 = bound.parse().map_err(|_| fail(at, format!("bad range `{range}`")))?;
+                let bounds = range.split_once("..").unwrap_or_default();
+                let [from, to] = [bounds.0, bounds.1].map(|bound| substitute(bound, defines).parse::<u32>().ok());
+                let range = from.zip(to).ok_or_else(|| fail(at, format!("bad range `{range}`")))?;
                 let name = format!("${variable}");
-                for i in 0..count {
+                for i in range.0..range.1 {
                     let body: Vec<String> =
                         lines[at + 1..at + length].iter().map(|line| line.replace(&name, &i.to_string())).collect();
                     let body: Vec<&str> = body.iter().map(String::as_str).collect();
@@ -236,6 +236,7 @@ mod tests {
         assert_eq!(preprocess(text, &[("N", 0)]).unwrap(), "a\nc\ne\n");
         let nested = "#for i in 0..2\n#for j in 0..$N\n$i$j\n#endfor\n#endfor\ne";
         assert_eq!(preprocess(nested, &[("N", 2)]).unwrap(), "00\n01\n10\n11\ne\n");
+        assert_eq!(preprocess("#for i in $N..3\n$i\n#endfor", &[("N", 1)]).unwrap(), "1\n2\n");
     }
 
     #[test]

@@ -120,6 +120,7 @@ impl Conv {
         let kernel = self.weight_constants(Kernel::new(shader), wide);
         match team {
             Team::Invocation => (kernel.define("SERIAL", 1).define("WG", 8), fold(count.div_ceil(8))),
+            Team::Shuffle => (kernel.define("SERIAL", 1).define("SHUFFLE", 1).define("WG", tuning.lanes), fold(count)),
             // A workgroup as large as the smallest subgroup lies in one.
             Team::Subgroup => (kernel.define("SUBGROUP", 1).define("WG", tuning.lanes), fold(count)),
             Team::Workgroup => {

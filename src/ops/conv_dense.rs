@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::conv_layer::aligned;
-use super::tuning::Tile;
+use super::tuning::{Team, Tile};
 use super::{ConvLayer, WeightSum};
 use crate::gpu::{Kernel, Pass, Slice};
 
@@ -52,13 +52,16 @@ impl ConvLayer<'_> {
         // Of each output channel: its plane in the first block, its row of the weight.
         let (plane, row) = (conv.output.plane_bytes(), 4 * conv.row_length() as u64);
         let part = |channels: Range<usize>| {
-            let tiles = conv.input.channels * channels.len().div_ceil(tile as usize);
+            let lanes = if team == Team::Shuffle { self.tuning.lanes as usize } else { 1 };
+            let tiles = conv.input.channels.div_ceil(lanes) * channels.len().div_ceil(tile as usize);
             let sums = (tiles, tile * taps);
             let (kernel, grid) = conv.weight_kernel(self.tuning, (team, wide), "conv_dense_grad_weight", sums);
             let kernel = kernel
                 .define("TILE", tile)
                 .define("TAPS", taps)
                 .define("KERNEL", conv.kernel as u32)
+                .define("STEP", conv.stride as u32)
+                .define("KEPT", conv.kernel.saturating_sub(conv.stride) as u32)
                 .set("TILES", tiles)
                 .set("IN_CHANNELS", conv.input.channels)
                 .set("OUT_CHANNELS", channels.len());

@@ -53,6 +53,8 @@ impl Gather {
 pub enum Team {
     /// One invocation alone.
     Invocation,
+    /// One invocation alone, but the lanes of a subgroup load what all of them need for each other (dense only).
+    Shuffle,
     /// The lanes of a subgroup share the images and pixels.
     Subgroup,
     /// A workgroup shares them, and meets at a barrier.
@@ -102,6 +104,7 @@ impl std::fmt::Display for WeightSum {
         };
         let team = match team {
             Team::Invocation => " invocation",
+            Team::Shuffle => " shuffle",
             Team::Subgroup => " subgroup",
             Team::Workgroup => " workgroup",
         };
@@ -111,9 +114,13 @@ impl std::fmt::Display for WeightSum {
 
 impl WeightSum {
     /// This one if it sums for every weight, else the default that does.
-    pub fn dense(self, conv: &Conv) -> Self {
+    pub fn dense(self, conv: &Conv, tuning: &Tuning) -> Self {
         match self {
-            WeightSum::Sparse { team, wide } => WeightSum::Dense { tile: weight_tile(conv), team, wide },
+            WeightSum::Sparse { wide, .. } => {
+                let team = tuning.dense_team;
+                // Twice the numbers do not fit beside all those sums.
+                WeightSum::Dense { tile: weight_tile(conv), team, wide: wide && team != Team::Shuffle }
+            }
             WeightSum::Dense { .. } => self,
         }
     }
@@ -152,8 +159,9 @@ pub struct Tuning {
     pub weight_group: u32,
     /// Loads that a loop over shuffled weights has under way.
     pub unroll: u32,
-    /// Who sums a weight gradient where nothing was measured.
+    /// Who sums a weight gradient where nothing was measured: that of the active weights, of all weights.
     pub team: Team,
+    pub dense_team: Team,
     /// Lanes that can hand values round; 0 without subgroups.
     pub lanes: u32,
     /// Whether there are 64-bit integers, and whether loads by them are the default.
@@ -182,17 +190,19 @@ impl Tuning {
     /// The same from what counts of an adapter: the lanes that can hand values round (0: none), and whether there are
     /// 64-bit integers.
     pub fn of(software: bool, lanes: u32, wide: bool) -> Self {
+        let team = match (software, lanes) {
+            (_, 8..) => Team::Subgroup,
+            (true, _) => Team::Invocation,
+            (false, _) => Team::Workgroup,
+        };
         Self {
             gather: 64,
             reduce: if software { 8 } else { 64 },
             pointwise: if software { 8 } else { 1 },
             weight_group: 8,
             unroll: 2,
-            team: match (software, lanes) {
-                (_, 8..) => Team::Subgroup,
-                (true, _) => Team::Invocation,
-                (false, _) => Team::Workgroup,
-            },
+            team,
+            dense_team: if software && lanes >= 8 { Team::Shuffle } else { team },
             lanes,
             wide,
             prefer_wide: software,
@@ -252,12 +262,13 @@ impl Tuning {
         let gather = |backward: bool| {
             let channels = if backward { conv.input.channels } else { conv.output.channels } as u32;
             if density > if shuffle { 0.18 } else { 0.36 } {
-                // A longer row saves loads only where the taps of a kernel row reach overlapping pixels.
+                // A longer row saves loads only where the taps of a kernel row reach overlapping pixels, and pays where
+                // weights are loaded by every invocation.
                 let overlap = conv.kernel > 1 && !(backward && conv.stride > 1);
-                let most = TILE_MOST / if overlap { 8 } else { 16 };
+                let most = if overlap && !shuffle { 4 } else { 2 };
                 Gather::Dense(Tile {
                     channels: channels.min(8),
-                    row: row_that_fits(conv, backward, (most / conv.input.quads(false) as u32).max(1)),
+                    row: row_that_fits(conv, backward, most / conv.input.quads(false) as u32),
                     shuffle,
                     wide: false,
                 })
@@ -266,7 +277,8 @@ impl Tuning {
             }
         };
         let sparse = WeightSum::Sparse { team: self.team, wide };
-        let grad_weight = if density > 0.36 { sparse.dense(conv) } else { sparse };
+        let dense_pays = density > if self.dense_team == Team::Shuffle { 0.2 } else { 0.36 };
+        let grad_weight = if dense_pays { sparse.dense(conv, self) } else { sparse };
         Choice { forward: gather(false), grad_input: gather(true), grad_weight }
     }
 
@@ -304,15 +316,19 @@ impl Tuning {
     pub fn weight_sums(&self, conv: &Conv, sparse: bool) -> Vec<WeightSum> {
         let mut all = Vec::new();
         for wide in [false, true] {
-            for team in [Team::Invocation, Team::Subgroup, Team::Workgroup] {
-                if (wide && !self.wide_fits(conv)) || (team == Team::Subgroup && !self.subgroup_fits()) {
+            for team in [Team::Invocation, Team::Shuffle, Team::Subgroup, Team::Workgroup] {
+                let alone = matches!(team, Team::Invocation | Team::Workgroup);
+                if (wide && !self.wide_fits(conv)) || !(alone || self.subgroup_fits()) {
                     continue;
                 }
-                if sparse {
+                if sparse && team != Team::Shuffle {
                     all.push(WeightSum::Sparse { team, wide });
                 }
                 let mut tiles = vec![1, 4.min(weight_tile(conv)), weight_tile(conv)];
                 tiles.dedup();
+                if team == Team::Shuffle {
+                    tiles.drain(..tiles.len() - 1);
+                }
                 all.extend(tiles.into_iter().map(|tile| WeightSum::Dense { tile, team, wide }));
             }
         }
@@ -361,6 +377,7 @@ pub(super) mod tests {
             weight_group: 8,
             unroll: 2,
             team: Team::Invocation,
+            dense_team: Team::Shuffle,
             lanes: 8,
             wide: true,
             prefer_wide: true,

@@ -171,7 +171,9 @@ fn worth_timing(gpu: &Gpu, tuning: &Tuning, candidate: &Candidate, density: f64)
         },
         Candidate::GradWeight(how) => match how {
             WeightSum::Sparse { team, .. } => team != Team::Workgroup && density < 0.8,
-            WeightSum::Dense { tile, team, .. } => team != Team::Workgroup && tile > 1 && density > 0.15,
+            WeightSum::Dense { tile, team, .. } => {
+                team == (if shuffles { Team::Shuffle } else { Team::Invocation }) && tile > 1 && density > 0.15
+            }
         },
     }
 }
