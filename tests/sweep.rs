@@ -46,7 +46,7 @@ fn signal(name: &str, pid: u64) {
 
 /// Waits until `found` finds something.
 #[track_caller]
-fn wait_for<T>(found: impl Fn() -> Option<T>) -> T {
+fn wait_for<T>(mut found: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(value) = found() {
@@ -153,6 +153,32 @@ fn a_failed_row_is_recorded_and_stops_nothing() {
     assert!(text.contains("1 rows in"), "{text}");
     let script = std::fs::read_to_string(folder.join("out/slurm.sh")).unwrap();
     assert!(script.contains("#SBATCH --array=1\n") && script.contains("#SBATCH --time=01:00:00"), "{script}");
+}
+
+#[test]
+fn rows_share_an_adapter_as_far_as_their_memory_fits() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    dataset(&folder.join("toy"), 25);
+    plan(folder, "out", "[grid]\nseed = [1, 2, 3, 4, 5]");
+    let sweep = folder.join("out");
+    let bytes = lines(&sweep.join("plan.jsonl"))[0]["estimate"]["gpu_bytes"].as_u64().unwrap();
+    let mib = |bytes: u64| bytes.div_ceil(1 << 20).to_string();
+    const SHARED: [&str; 5] = ["sweep", "run", "out", "--per-adapter", "3"];
+    let text = expect(folder, 2, &[&SHARED[..], &["--gpu-memory", &mib(bytes / 2)]].concat());
+    assert!(text.contains("row 1 (seed = 1) needs") && text.contains("--gpu-memory"), "{text}");
+    assert!(!sweep.join("rows/0001").exists());
+
+    // Room for two and a half.
+    let mut driver = start(folder, &[&SHARED[..], &["--gpu-memory", &mib(bytes * 5 / 2)]].concat());
+    let mut most = 0;
+    let exit = wait_for(|| {
+        let at_once = held(&sweep).len();
+        assert!(at_once <= 2, "{at_once} rows at once");
+        most = most.max(at_once);
+        driver.try_wait().unwrap()
+    });
+    assert_eq!((exit.code(), most, summaries(&sweep).len()), (Some(0), 2, 5));
 }
 
 #[test]

@@ -93,6 +93,24 @@ expect(/^Done/.test(await text(set, "status")), `SET ended as: ${await text(set,
 await download(set, "set");
 await set.close();
 
+// --- the GPU is taken away in mid-run: the run goes on from its last checkpoint, or ends in clear words and can be had
+const lost = await open("?set=validation=0.05");
+await lost.waitForFunction(() => !document.getElementById("start").disabled);
+await fill(lost, { method: "rigl", sparsity: 0.9, delta_t: 5, epochs: 2, batch_size: 64, seed: 17 });
+await lost.click("#start");
+await lost.waitForFunction(() => /^Step [1-9]/.test(document.getElementById("status").textContent));
+const quiet = wrong.length;
+const crash = await browser.newPage();
+await crash.goto("chrome://gpucrash").catch(() => {});
+await crash.close();
+await inState(lost, "ended");
+wrong.length = quiet; // what the browser itself says of its crash
+const [end, word] = [await text(lost, "status"), await text(lost, "notice")];
+console.log(`after the GPU was taken away: ${end} ${word}`);
+expect(/^Done: test accuracy/.test(end) ? /lost/.test(word) : /The GPU was taken away/.test(word), `a lost GPU: ${end} ${word}`);
+await lost.screenshot({ path: `${out}/lost.png` });
+await lost.close();
+
 // --- without WebGPU the page says so
 const without = await open("", {});
 await without.addInitScript(() => Object.defineProperty(Navigator.prototype, "gpu", { get: () => undefined }));

@@ -35,9 +35,12 @@ pub struct RunArgs {
     /// `all`, or adapters as `itop train --adapter` takes them, with commas between
     #[arg(long, default_value = "auto", value_name = "LIST")]
     adapters: String,
-    /// Rows at once on each adapter; that their memory fits is yours to see
+    /// Rows at once on each adapter, as long as their planned memory fits in --gpu-memory
     #[arg(long, default_value = "1", value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     per_adapter: u8,
+    /// GPU memory for the rows of one adapter, in MiB [default: no bound, for there is no portable way to ask]
+    #[arg(long, value_name = "MIB")]
+    gpu_memory: Option<u32>,
     /// Row N on adapter N (modulo their number) and no other: results differ in their last digits between adapters
     #[arg(long)]
     pin: bool,
@@ -59,7 +62,8 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
             return Err(Failure::input(anyhow!("--row takes one adapter, not --adapters {}", args.adapters)));
         }
         let adapter = args.adapters.clone();
-        let gpu = GpuArgs { adapter, limits: Limits::Adapter, gpu_memory: None, checked_shaders: false };
+        let gpu_memory = args.gpu_memory;
+        let gpu = GpuArgs { adapter, limits: Limits::Adapter, gpu_memory, checked_shaders: false };
         let retry_failed = args.retry_failed;
         return row::run(&sweep, &RowJob { row, retry_failed, stale, tuning: &args.tuning, gpu: &gpu });
     }
@@ -71,6 +75,8 @@ struct Driver<'a> {
     args: &'a RunArgs,
     sweep: Sweep,
     workers: Vec<Worker>,
+    /// Bytes of GPU memory for the rows of one adapter.
+    room: u64,
     /// Rows that this process need not look at again: done, failed, or tried.
     settled: HashSet<usize>,
     /// When the workers of other processes were last heard of, and since when they are silent.
@@ -101,6 +107,12 @@ impl Worker {
 impl<'a> Driver<'a> {
     fn new(args: &'a RunArgs, sweep: Sweep) -> Result<Self, Failure> {
         let adapters = adapters(&args.adapters)?;
+        let room = args.gpu_memory.map_or(u64::MAX, |mib| u64::from(mib) << 20);
+        if let Some(row) = sweep.rows.iter().find(|row| row.estimate.gpu_bytes > room) {
+            let (label, wanted, room) = (row.label(), text::bytes(row.estimate.gpu_bytes), text::bytes(room));
+            let error = anyhow!("row {} ({label}) needs {wanted} of GPU memory, --gpu-memory allows {room}", row.row);
+            return Err(Failure::input(error));
+        }
         let worker = |(number, adapter): (usize, &String)| Worker {
             adapter: adapter.clone(),
             pin: args.pin.then_some((number, adapters.len())),
@@ -110,7 +122,7 @@ impl<'a> Driver<'a> {
         // An adapter after the other, so that few rows are spread over all of them.
         let workers = (0..args.per_adapter).flat_map(|_| adapters.iter().enumerate().map(worker)).collect();
         let interrupted = interruption()?;
-        Ok(Self { args, sweep, workers, settled: HashSet::new(), others: HashMap::new(), interrupted })
+        Ok(Self { args, sweep, workers, room, settled: HashSet::new(), others: HashMap::new(), interrupted })
     }
 
     fn busy(&self) -> bool {
@@ -120,7 +132,7 @@ impl<'a> Driver<'a> {
     fn drive(mut self) -> Result<(), Failure> {
         println!("{}", status::summary(&self.sweep));
         let largest = self.sweep.rows.iter().map(|row| row.estimate.gpu_bytes).max().unwrap_or_default();
-        let most = text::bytes(largest * u64::from(self.args.per_adapter));
+        let most = text::bytes(self.room.min(largest * u64::from(self.args.per_adapter)));
         println!("workers: {}; at most about {most} of GPU memory on an adapter", self.workers.len());
         let mut waiting = false;
         while !self.interrupted.load(Ordering::Relaxed) {
@@ -180,15 +192,24 @@ impl<'a> Driver<'a> {
                 }
             };
             open = true;
-            let mut free = self.workers.iter_mut().filter(|worker| worker.is_free()).peekable();
-            if free.peek().is_none() {
+            if !self.workers.iter().any(Worker::is_free) {
                 break;
             }
-            if let Some(worker) = free.find(|worker| start && worker.takes(row)) {
+            let fits = |worker: &Worker| worker.is_free() && worker.takes(row) && self.fits(row, &worker.adapter);
+            let number = self.workers.iter().position(|worker| start && fits(worker));
+            if let Some(worker) = number.map(|number| &mut self.workers[number]) {
                 worker.busy = Some((row, start_worker(self.args, &self.sweep, row, &worker.adapter)?));
             }
         }
         Ok(open)
+    }
+
+    /// Whether `row` has room beside the rows that this process runs on `adapter`.
+    fn fits(&self, row: usize, adapter: &str) -> bool {
+        let bytes = |row: usize| self.sweep.row(row).map_or(0, |row| row.estimate.gpu_bytes);
+        let busy =
+            self.workers.iter().filter(|worker| worker.adapter == adapter).filter_map(|worker| worker.busy.as_ref());
+        busy.map(|(row, _)| bytes(*row)).sum::<u64>() + bytes(row) <= self.room
     }
 
     /// Whether the process that runs `row` was silent for so long that a worker should have a look.
@@ -299,6 +320,7 @@ fn start_worker(args: &RunArgs, sweep: &Sweep, row: usize, adapter: &str) -> Res
     command.args(["sweep", "run"]).arg(&args.sweep);
     command.args(["--row", &row.to_string(), "--adapters", adapter, "--stale-after", &args.stale_after.to_string()]);
     command.args(args.retry_failed.then_some("--retry-failed")).args(args.tuning.flags());
+    command.args(args.gpu_memory.map(|mib| format!("--gpu-memory={mib}")));
     command.stdin(Stdio::null()).stdout(out).stderr(err);
     // A terminal's Ctrl-C goes to this process alone, which passes it on once: twice would cut the checkpoint short.
     #[cfg(unix)]
