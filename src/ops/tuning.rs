@@ -324,11 +324,14 @@ impl Tuning {
                 if sparse && team != Team::Shuffle {
                     all.push(WeightSum::Sparse { team, wide });
                 }
-                let mut tiles = vec![1, 4.min(weight_tile(conv)), weight_tile(conv)];
+                // A smaller tile loads more for each sum: one channel is there to be simple, half a tile for want of registers.
+                let mut tiles = match team {
+                    Team::Invocation => vec![1, 4, 8],
+                    Team::Subgroup | Team::Workgroup => vec![4, 8],
+                    Team::Shuffle => vec![8],
+                };
+                tiles.iter_mut().for_each(|tile| *tile = weight_tile(conv).min(*tile));
                 tiles.dedup();
-                if team == Team::Shuffle {
-                    tiles.drain(..tiles.len() - 1);
-                }
                 all.extend(tiles.into_iter().map(|tile| WeightSum::Dense { tile, team, wide }));
             }
         }
