@@ -8,11 +8,15 @@ target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 itop=$target/release/itop
 [ -x "$itop" ] || itop=$target/debug/itop
 
-missing() { ! { command -v chromium && command -v node && command -v npm; } >/dev/null; }
-if missing && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
-    { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium nodejs npm; } >/dev/null 2>&1 || true
+missing() { for command in chromium node npm; do command -v "$command" >/dev/null || echo "$command"; done; }
+if [ -n "$(missing)" ] && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+    apt-get update -qq >/dev/null 2>&1 || true
+    # One by one: where node did not come from Debian, its npm did not either, and cannot stand beside it.
+    for package in $(missing | sed 's/^node$/nodejs/'); do
+        apt-get install -y -qq --no-install-recommends "$package" >/dev/null 2>&1 || true
+    done
 fi
-if missing; then
+if [ -n "$(missing)" ]; then
     echo "== chromium, node or npm is missing, and cannot be installed: the page is not tried in a browser"
     exit 0
 fi

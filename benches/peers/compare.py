@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Puts `itop bench` and its peers side by side: one table of ratios.
 
-    compare.py FILE.json...     files of `itop bench step --json` and pytorch.py: images/s, each row against the baselines
+    compare.py FILE.json...     files of `itop bench step --json` and pytorch.py: images/s, each row against the baselines;
+                                of a row that several files have (interleaved.sh) the median counts
                                 files of `itop bench kernels --json` and burn-peer: forward + backward, layer by layer
 
 The baselines are, of the rows there are: itop's dense step, PyTorch's fastest dense step in full f32, PyTorch's fastest
@@ -11,6 +12,7 @@ dense step in any format. Plain Python, nothing to install.
 import argparse
 import json
 import os
+import statistics
 import sys
 
 MIB = 1 << 20
@@ -44,6 +46,16 @@ def load(path):
         elif "kernel" in row:
             kernels.append(row)
     return steps, kernels
+
+
+def merged(rows):
+    """Of the same step in several files one row, with the median of its times."""
+    same = {}
+    for row in rows:
+        same.setdefault((row["peer"], row["name"], row["batch_size"], row["model"]), []).append(row)
+    median = lambda rows, key: statistics.median(row[key] for row in rows)
+    return [{**rows[0], "images_per_second": median(rows, "images_per_second"), "step_ms": median(rows, "step_ms")}
+            for rows in same.values()]
 
 
 def fastest(rows):
@@ -155,7 +167,7 @@ def report(paths):
     if software and any("(cuda," in adapter for adapter in adapters):
         text += f"warning: {software[0]} is software, the peer's adapter is a GPU: these ratios say nothing\n"
     if steps:
-        text += "\n" + steps_table(steps)
+        text += "\n" + steps_table(merged(steps))
     if kernels:
         text += "\n" + kernels_table(kernels)
     return text

@@ -49,6 +49,11 @@ class Files(unittest.TestCase):
         self.assertIn("x peer f32: images/s over those of `PyTorch fp32 compile`", lines)
         self.assertFalse([line for line in lines if line.startswith("warning")])
 
+    def test_several_runs_count_by_their_median(self):
+        ours = [self.write(f"{i}.json", [step(rate, "dense", 0.0), step(10 * rate)]) for i, rate in enumerate([9.0, 10.0, 50.0])]
+        lines = [" ".join(line.split()) for line in compare.report(ours).splitlines() if line.startswith("itop")]
+        self.assertEqual(lines, ["itop dense 0 f32 128 10.0 12800.00 64 MiB 1.00", "itop rigl 0.9 f32 128 100.0 1280.00 64 MiB 10.00"])
+
     def test_tf32_is_no_f32_baseline(self):
         rows = [step(500.0, "dense", 0.0, "tf32", peer="p"), step(200.0, "dense", 0.0, peer="p")]
         found = {head: row["images_per_second"] for head, row in compare.baselines(rows)}

@@ -23,6 +23,8 @@ impl Trainer<'_> {
                 Err(error) if self.lost_behind(&error) => error,
                 done => return done,
             };
+            // What failed because of it says less than that the device was lost.
+            let error = self.machine.gpu.lost().map_or(error, |message| GpuError::Lost { message }.into());
             let gpu = open().await?;
             if !gpu.is_like(&self.machine.gpu) {
                 return Err(GpuError::Lost { message: format!("{error}, and it came back as {}", gpu.summary) }.into());
