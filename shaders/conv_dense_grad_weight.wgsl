@@ -71,7 +71,7 @@ fn main(
 #ifndef SHUFFLE
     let plane$t = min(first + $tu, OUT_CHANNELS - 1u) * OUT_PLANE;
 #endif
-    var total$t: array<f32, $TAPS>;
+    var total$t = array<f32, $TAPS>();
 #endfor
     // Strips in all, but not known when the kernel is compiled: see `row_width`.
     let strips = min(BLOCKS * OUT_H * LANES, arrayLength(&output_grad));
@@ -79,9 +79,10 @@ fn main(
         let row = divide(strip / LANES, OUT_H);
         let out_base = row.x * OUT_BLOCK + OUT_ORIGIN + row.y * OUT_ROW + strip % LANES;
         let in_base = row.x * IN_BLOCK + c * IN_PLANE + IN_ORIGIN + row.y * IN_STEP_Y + strip % LANES;
-        // Strips are summed on their own: a long chain of additions would round more.
+        // Strips are summed on their own: a long chain of additions would round more. (The zeros are written out: in Chromium
+        // a variable without a value kept that of the strip before.)
 #for t in 0..$TILE
-        var sum$t: array<f32, $TAPS>;
+        var sum$t = array<f32, $TAPS>();
 #endfor
         var x: array<array<Values, $KERNEL>, $KERNEL>;
 #for r in 0..$KERNEL
