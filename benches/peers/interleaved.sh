@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # PyTorch on the processor and itop on an adapter in turns, so that a slow minute of the machine falls on both: N times (3) a
-# round of each, then one table of the medians.
+# round of each, then one table of the medians. (PyTorch in f32 only: most processors emulate bf16, slowly.)
 #
 #   benches/peers/interleaved.sh [N] [what `itop bench step` shall be given besides]
 set -euo pipefail
@@ -20,7 +20,7 @@ out=bench-results/interleaved-$(date +%Y%m%d-%H%M%S)
 mkdir -p "$out"
 for round in $(seq "$rounds"); do
     "$itop" bench step --sparsity 0,0.9,0.95,0.98,0.99 --batch-size 32 --rounds 1 "$@" --json "$out/itop-$round.json" >/dev/null
-    "$python" benches/peers/pytorch.py --device cpu --batch-size 32 --steps 2 --rounds 1 --json "$out/pytorch-$round.json" >/dev/null
+    "$python" benches/peers/pytorch.py --device cpu --batch-size 32 --rows fp32 --steps 2 --rounds 1 --json "$out/pytorch-$round.json" >/dev/null
     echo "round $round of $rounds (${SECONDS} s)"
 done
 python3 benches/peers/compare.py "$out"/*.json
