@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Conv;
+use super::{Conv, Storage};
 use crate::gpu::Gpu;
 
 /// How the forward pass or the input gradient of a convolution runs. All candidates sum in the order of the weight, and so
@@ -259,9 +259,15 @@ impl Tuning {
     /// needs an eighth of the loads.
     fn default_choice(&self, conv: &Conv, density: f64) -> Choice {
         let (wide, shuffle) = (self.prefer_wide && self.wide_fits(conv), self.lanes >= 8);
+        // A sparse load brings twice the images in 16 bits, a dense tile has no registers for them.
+        let [all_gathered, all_summed] = match (shuffle, conv.input.storage) {
+            (true, Storage::F32) => [0.19, 0.2],
+            (true, _) => [0.29, 0.34],
+            (false, _) => [0.33, 0.24],
+        };
         let gather = |backward: bool| {
             let channels = if backward { conv.input.channels } else { conv.output.channels } as u32;
-            if density > if shuffle { 0.18 } else { 0.36 } {
+            if density > all_gathered {
                 // A longer row saves loads only where the taps of a kernel row reach overlapping pixels, and pays where
                 // weights are loaded by every invocation.
                 let overlap = conv.kernel > 1 && !(backward && conv.stride > 1);
@@ -277,8 +283,7 @@ impl Tuning {
             }
         };
         let sparse = WeightSum::Sparse { team: self.team, wide };
-        let dense_pays = density > if self.dense_team == Team::Shuffle { 0.2 } else { 0.36 };
-        let grad_weight = if dense_pays { sparse.dense(conv, self) } else { sparse };
+        let grad_weight = if density > all_summed { sparse.dense(conv, self) } else { sparse };
         Choice { forward: gather(false), grad_input: gather(true), grad_weight }
     }
 
