@@ -32,10 +32,14 @@ fn handed(v: Values, lane: u32) -> Values {
 @compute @workgroup_size($WG)
 fn main(
     @builtin(workgroup_id) wid: vec3<u32>,
+#ifdef SHUFFLE
+    @builtin(subgroup_invocation_id) lane: u32,
+#else
 #ifdef SUBGROUP
     @builtin(subgroup_invocation_id) lane: u32,
 #else
     @builtin(local_invocation_index) lane: u32,
+#endif
 #endif
 ) {
 #ifdef SHUFFLE
@@ -73,8 +77,7 @@ fn main(
 #endif
     var total$t = array<f32, $TAPS>();
 #endfor
-    // Strips in all, but not known when the kernel is compiled: see `row_width`.
-    let strips = min(BLOCKS * OUT_H * LANES, arrayLength(&output_grad));
+    let strips = BLOCKS * OUT_H * LANES;
     for (var strip = start; strip < strips; strip += step) {
         let row = divide(strip / LANES, OUT_H);
         let out_base = row.x * OUT_BLOCK + OUT_ORIGIN + row.y * OUT_ROW + strip % LANES;

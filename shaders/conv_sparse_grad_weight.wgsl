@@ -17,6 +17,17 @@
 
 override GROUP_MOST: u32;
 
+// Vectors in a row of dy: OUT_W * LANES, but not known when the kernel is compiled. Some drivers unroll short loops however
+// long their code is, and compile the result for seconds.
+fn row_width() -> u32 {
+    return min(OUT_W * LANES, arrayLength(&output_grad));
+}
+
+// Where vector `at` of a row of dy has its first tap in x, from the row's first one on.
+fn in_row(at: u32) -> u32 {
+    return at / LANES * IN_STEP_X + at % LANES;
+}
+
 @compute @workgroup_size($WG)
 fn main(
     @builtin(workgroup_id) wid: vec3<u32>,
