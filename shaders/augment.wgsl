@@ -74,9 +74,9 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let x = at.y;
     let first = (wid.z * LANES + n) * 4u * $QUADSu;
 #for j in 0..$QUADS
-    var image$j: array<u32, 4>;
+    var image$j = array<u32, 4>();
     // Offset of the source pixel in its plane; u32 max: outside the image.
-    var place$j: array<u32, 4>;
+    var place$j = array<u32, 4>();
     for (var i = 0u; i < 4u; i += 1u) {
         let position = first + i * $QUADSu + $ju;
         image$j[i] = 0xffffffffu;

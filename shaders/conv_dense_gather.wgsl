@@ -76,7 +76,7 @@ fn main(
 #else
             let source = column + term * IN_PLANE + r * IN_ROW;
 #endif
-            var v: array<Values, $LOADS>;
+            var v = array<Values, $LOADS>();
 #for i in 0..$LOADS
             v[$i] = values(input[source + $iu * LANES]);
 #endfor

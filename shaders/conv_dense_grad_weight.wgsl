@@ -82,12 +82,11 @@ fn main(
         let row = divide(strip / LANES, OUT_H);
         let out_base = row.x * OUT_BLOCK + OUT_ORIGIN + row.y * OUT_ROW + strip % LANES;
         let in_base = row.x * IN_BLOCK + c * IN_PLANE + IN_ORIGIN + row.y * IN_STEP_Y + strip % LANES;
-        // Strips are summed on their own: a long chain of additions would round more. (The zeros are written out: in Chromium
-        // a variable without a value kept that of the strip before.)
+        // Strips are summed on their own: a long chain of additions would round more.
 #for t in 0..$TILE
         var sum$t = array<f32, $TAPS>();
 #endfor
-        var x: array<array<Values, $KERNEL>, $KERNEL>;
+        var x = array<array<Values, $KERNEL>, $KERNEL>();
 #for r in 0..$KERNEL
 #for s in 0..$KEPT
         x[$r][$s] = values(input[in_base + $ru * IN_ROW + $su * LANES]);

@@ -104,3 +104,14 @@ fn every_permutation_validates() {
     }
     assert!(permutations > shader::KERNELS.len());
 }
+
+/// A variable in a loop must be zero again in each turn. Chromium was seen to keep the last turn's value of one without an
+/// initial value, so all have one.
+#[test]
+fn variables_have_initial_values() {
+    for (name, text) in shader::KERNELS.iter().chain(shader::SHARED) {
+        let without =
+            |line: &&str| line.starts_with(' ') && line.trim_start().starts_with("var ") && !line.contains('=');
+        assert_eq!(text.lines().find(without), None, "{name}");
+    }
+}

@@ -322,8 +322,8 @@ impl Tuning {
         let mut all = Vec::new();
         for wide in [false, true] {
             for team in [Team::Invocation, Team::Shuffle, Team::Subgroup, Team::Workgroup] {
-                let alone = matches!(team, Team::Invocation | Team::Workgroup);
-                if (wide && !self.wide_fits(conv)) || !(alone || self.subgroup_fits()) {
+                let by_lanes = matches!(team, Team::Shuffle | Team::Subgroup);
+                if (wide && !self.wide_fits(conv)) || (by_lanes && !self.subgroup_fits()) {
                     continue;
                 }
                 if sparse && team != Team::Shuffle {
