@@ -37,6 +37,8 @@ impl Trainer<'_> {
             if retries > RETRIES {
                 return Err(error);
             }
+            let error = error.to_string();
+            let error = error.trim_end_matches('.');
             listener.warning(&format!("{error}; the run goes on from step {step} on a new device"));
         }
     }
