@@ -58,9 +58,15 @@ pub fn copy_bytes(gpu: &Gpu, wide: bool) -> Result<f64, GpuError> {
     let count = bytes as usize / if wide { 32 } else { 16 };
     let mut buffers = BufferPlan::default();
     let (source, result) = (buffers.storage("source", bytes), buffers.storage("result", bytes));
-    let kernel = Kernel::new("peak_copy").define_if(wide, "WIDE").set("COUNT", count);
+    let kernel = copy_kernel(wide).set("COUNT", count);
     let pass = Pass::dispatch("peak: copy", kernel, &[source, result], fold(count.div_ceil(64)));
     Ok(2.0 * bytes as f64 / fastest(gpu, &buffers, &pass)?)
+}
+
+/// Copies vectors as activations have them.
+fn copy_kernel(wide: bool) -> Kernel {
+    let kernel = Kernel::new("peak_copy").define("QUADS", if wide { 2 } else { 1 }).define("LANES", 1);
+    kernel.define_if(wide, "WIDE")
 }
 
 /// Seconds of the fastest of several runs: a peak is what nothing disturbed.
@@ -78,4 +84,18 @@ fn fastest(gpu: &Gpu, buffers: &BufferPlan, pass: &Pass) -> Result<f64, GpuError
         best = best.min(start.elapsed().as_secs_f64() / 4.0);
     }
     Ok(best)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// No other command runs these kernels.
+    #[test]
+    fn kernels_are_complete() {
+        for kernel in [copy_kernel(false), copy_kernel(true), Kernel::new("peak_fma")] {
+            let wgsl = kernel.wgsl().unwrap();
+            naga::front::wgsl::parse_str(&wgsl).unwrap_or_else(|error| panic!("{}", error.emit_to_string(&wgsl)));
+        }
+    }
 }
