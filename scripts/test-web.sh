@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
 # The page in a real browser: builds it, has headless Chromium train on its software GPU (SwiftShader), and holds what the
 # browser computed against native runs on the same driver. Usage: test-web.sh [FOLDER for the screenshots].
-# Installs chromium, nodejs and npm with apt where it may; says what is left out where it may not.
+# Installs chromium, nodejs, npm and procps with apt where it may; says what is left out where it may not.
 set -Eeuo pipefail
 cd "$(dirname "$0")/.."
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 itop=$target/release/itop
 [ -x "$itop" ] || itop=$target/debug/itop
 
-missing() { for command in chromium node npm; do command -v "$command" >/dev/null || echo "$command"; done; }
+missing() { for command in chromium node npm pgrep; do command -v "$command" >/dev/null || echo "$command"; done; }
 if [ -n "$(missing)" ] && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
     apt-get update -qq >/dev/null 2>&1 || true
     # One by one: where node did not come from Debian, its npm did not either, and cannot stand beside it.
-    for package in $(missing | sed 's/^node$/nodejs/'); do
+    for package in $(missing | sed 's/^node$/nodejs/; s/^pgrep$/procps/'); do
         apt-get install -y -qq --no-install-recommends "$package" >/dev/null 2>&1 || true
     done
 fi
 if [ -n "$(missing)" ]; then
-    echo "== chromium, node or npm is missing, and cannot be installed: the page is not tried in a browser"
+    echo "== $(missing | xargs) missing, and cannot be installed: the page is not tried in a browser"
     exit 0
 fi
 # playwright-core wants node 18, which Debian 12 has.
