@@ -127,6 +127,7 @@ pub fn save(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
 
 /// The first tensor of captured bytes with a value that is not finite.
 pub fn first_bad(bytes: &[u8]) -> Option<String> {
+    header_fits(bytes).ok()?;
     let file = SafeTensors::deserialize(bytes).ok()?;
     let bad = |word: &[u8]| !f32::from_le_bytes([word[0], word[1], word[2], word[3]]).is_finite();
     let of = |tensor: &TensorView| tensor.dtype() == Dtype::F32 && tensor.data().chunks_exact(4).any(bad);
@@ -177,10 +178,7 @@ impl Damage {
 /// The progress in a file's bytes, and the data of each of `entries`, checked: the kernels trust them.
 pub fn parse<'b>(bytes: &'b [u8], entries: &[Entry]) -> Result<(Progress, Vec<&'b [u8]>), Damage> {
     let unreadable = |error: &dyn std::fmt::Display| Damage::Unreadable(error.to_string());
-    let header = bytes.first_chunk().map_or(0, |length| u64::from_le_bytes(*length));
-    if header > MOST_HEADER {
-        return Err(Damage::Unreadable(format!("its header claims {header} bytes, and {MOST_HEADER} are the most")));
-    }
+    header_fits(bytes)?;
     let (length, header) = SafeTensors::read_metadata(bytes).map_err(|error| unreadable(&error))?;
     let json = header.metadata().as_ref().and_then(|metadata| metadata.get("itop"));
     let json = json.ok_or_else(|| unreadable(&"it has no `itop` metadata"))?;
@@ -206,6 +204,16 @@ pub fn parse<'b>(bytes: &'b [u8], entries: &[Entry]) -> Result<(Progress, Vec<&'
     });
     let found = found.collect::<Result<_, _>>()?;
     Ok((progress, found))
+}
+
+/// Before anything reads the header: its tree takes up to forty times its text.
+fn header_fits(bytes: &[u8]) -> Result<(), Damage> {
+    match bytes.first_chunk().map_or(0, |length| u64::from_le_bytes(*length)) {
+        header if header > MOST_HEADER => {
+            Err(Damage::Unreadable(format!("its header claims {header} bytes, and {MOST_HEADER} are the most")))
+        }
+        _ => Ok(()),
+    }
 }
 
 impl Bits {
