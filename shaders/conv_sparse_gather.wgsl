@@ -5,8 +5,8 @@
 // input is dy; with stride 2 a tap reaches exactly one class, so no work is wasted and nothing is scattered.
 //
 // One workgroup: one row (fastest, so that a tile of the input stays in cache while every row uses it), $WG
-// invocations along images, then pixels. The weight and its shift are uniform over the workgroup: every invocation loads
-// them, or (SHUFFLE) each lane loads one of $CHUNK and hands it round.
+// invocations along images, then groups of $ROW neighbouring pixels. The weight and its shift are uniform over the
+// workgroup: every invocation loads them, or (SHUFFLE) each lane loads one of $CHUNK and hands it round.
 
 #import conv_gather
 
@@ -40,7 +40,8 @@ fn main(
 ) {
     let id = wid.y * $WGu + lane;
     let n = id % LANES;
-    let pixel = id / LANES;
+    // $ROW divides GRID_W, and is 1 unless OUT_STEP divides OUT_W
+    let pixel = id / LANES * $ROWu;
     let channel = wid.x / (OUT_STEP * OUT_STEP);
     let parity = wid.x % (OUT_STEP * OUT_STEP);
     let y = pixel / GRID_W * OUT_STEP + parity / OUT_STEP;
@@ -50,11 +51,13 @@ fn main(
     let source = select(0u, pixel / GRID_W * IN_STEP_Y + pixel % GRID_W * IN_STEP_X, inside);
     let base = wid.z * IN_BLOCK + IN_ORIGIN + source + n;
     let end = row_start[wid.x + 1u];
+#for p in 0..$ROW
 #ifdef BIAS
-    var sum = all_of(bias[channel]);
+    var sum$p = all_of(bias[channel]);
 #else
-    var sum = all_of(0.0);
+    var sum$p = all_of(0.0);
 #endif
+#endfor
 #ifdef SHUFFLE
     for (var first = row_start[wid.x]; first < end; first += $CHUNKu) {
         let e = min(first + mine % $CHUNKu, end - 1u);
@@ -62,30 +65,31 @@ fn main(
         let my_weight = weight_of(e);
         // Counted so that a compiler does not see at most $CHUNK rounds and unroll all: loads are long code on some drivers.
         let last = min(first + $CHUNKu, end);
-        var i = first;
-        for (; i + $UNROLLu <= last; i += $UNROLLu) {
-#for j in 0..$UNROLL
-            let v$j = input[base + subgroupShuffle(my_shift, i - first + $ju)];
+        for (var i = first; i < last; i += 1u) {
+            let at = base + subgroupShuffle(my_shift, i - first);
+            let w = subgroupShuffle(my_weight, i - first);
+#for p in 0..$ROW
+            sum$p = add(sum$p, w, values(input[at + $pu * IN_STEP_X]));
 #endfor
-#for j in 0..$UNROLL
-            sum = add(sum, subgroupShuffle(my_weight, i - first + $ju), values(v$j));
-#endfor
-        }
-        for (; i < last; i += 1u) {
-            let v = input[base + subgroupShuffle(my_shift, i - first)];
-            sum = add(sum, subgroupShuffle(my_weight, i - first), values(v));
         }
     }
 #else
     for (var e = row_start[wid.x]; e < end; e += 1u) {
-        sum = add(sum, weight_of(e), values(input[base + shift[e] / $QUADSu]));
+        let at = base + shift[e] / $QUADSu;
+        let w = weight_of(e);
+#for p in 0..$ROW
+        sum$p = add(sum$p, w, values(input[at + $pu * IN_STEP_X]));
+#endfor
     }
 #endif
     if inside {
         let at = wid.z * OUT_BLOCK + channel * OUT_PLANE + OUT_ORIGIN + y * OUT_ROW + x * LANES + n;
+#for p in 0..$ROW
+        let at$p = at + $pu * OUT_STEP * LANES;
 #ifdef ACCUMULATE
-        sum = plus(sum, values(output[at]));
+        sum$p = plus(sum$p, values(output[at$p]));
 #endif
-        output[at] = packed(sum);
+        output[at$p] = packed(sum$p);
+#endfor
     }
 }

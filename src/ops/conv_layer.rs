@@ -20,9 +20,7 @@ impl ConvLayer<'_> {
     /// y = conv(x) (+ bias).
     pub fn forward(&self, how: Gather, [x, weight, y]: [Slice; 3], bias: Option<Slice>) -> Vec<Pass> {
         match (how, self.sparse) {
-            (Gather::Sparse { chunk, wide }, Some(sparse)) => {
-                self.sparse_forward(&sparse, (chunk, wide), [x, weight, y], bias)
-            }
+            (Gather::Sparse(strip), Some(sparse)) => self.sparse_forward(&sparse, strip, [x, weight, y], bias),
             (_, Some(sparse)) => {
                 let dense = self.dense_forward(how.tile(), [x, sparse.dense(self.conv), y], bias);
                 [vec![self.spread(&sparse, weight)], dense].concat()
@@ -34,8 +32,8 @@ impl ConvLayer<'_> {
     /// dx (+)= conv'(dy).
     pub fn grad_input(&self, how: Gather, [dy, weight, dx]: [Slice; 3], accumulate: bool) -> Vec<Pass> {
         match (how, self.sparse) {
-            (Gather::Sparse { chunk, wide }, Some(sparse)) => {
-                self.sparse_grad_input(&sparse, (chunk, wide), [dy, weight, dx], accumulate)
+            (Gather::Sparse(strip), Some(sparse)) => {
+                self.sparse_grad_input(&sparse, strip, [dy, weight, dx], accumulate)
             }
             (_, Some(sparse)) => {
                 let dense = self.dense_grad_input(how.tile(), [dy, sparse.dense(self.conv), dx], accumulate);

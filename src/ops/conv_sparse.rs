@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use super::conv_layer::aligned;
+use super::tuning::Strip;
 use super::{Conv, ConvLayer, Team, Tuning};
 use crate::gpu::{Kernel, Pass, Slice, fold};
 
@@ -72,30 +73,30 @@ impl ConvLayer<'_> {
     pub(super) fn sparse_forward(
         &self,
         sparse: &SparseWeight,
-        (chunk, wide): (u32, bool),
+        strip: Strip,
         [x, weight, y]: [Slice; 3],
         bias: Option<Slice>,
     ) -> Vec<Pass> {
         let index = &sparse.index;
         let kernel = Kernel::new("conv_sparse_gather").define_if(bias.is_some(), "BIAS");
-        let (kernel, grid) = self.gather(kernel, self.conv.output.channels, (chunk, wide), false);
+        let (kernel, grid) = self.gather(kernel, self.conv.output.channels, strip, false);
         let mut bindings = vec![x, index.row_start, index.shift, weight, y];
         bindings.extend(bias);
-        let kernel = (self.conv.forward_constants(kernel, wide), index.entries);
+        let kernel = (self.conv.forward_constants(kernel, strip.wide), index.entries);
         self.gather_blocks("forward", kernel, (&bindings, 4), [&self.conv.input, &self.conv.output], grid)
     }
 
     pub(super) fn sparse_grad_input(
         &self,
         sparse: &SparseWeight,
-        (chunk, wide): (u32, bool),
+        strip: Strip,
         [dy, weight, dx]: [Slice; 3],
         accumulate: bool,
     ) -> Vec<Pass> {
         let index = &sparse.index;
         let kernel = Kernel::new("conv_sparse_gather").define("TRANSPOSED", 1).define_if(accumulate, "ACCUMULATE");
-        let (kernel, grid) = self.gather(kernel, self.conv.columns(), (chunk, wide), true);
-        let kernel = (self.conv.backward_constants(kernel, wide), index.entries);
+        let (kernel, grid) = self.gather(kernel, self.conv.columns(), strip, true);
+        let kernel = (self.conv.backward_constants(kernel, strip.wide), index.entries);
         let bindings = [dy, index.column_start, index.column_shift, weight, dx, index.column_entry];
         self.gather_blocks("grad_input", kernel, (&bindings, 4), [&self.conv.output, &self.conv.input], grid)
     }
@@ -119,12 +120,13 @@ impl ConvLayer<'_> {
         self.parts(index.entries, groups, aligned(GROUP_BYTES)).map(part).collect()
     }
 
-    fn gather(&self, kernel: Kernel, rows: usize, (chunk, wide): (u32, bool), backward: bool) -> (Kernel, [u32; 3]) {
-        let share = (self.conv.input.quads(wide) as u32, chunk.max(1));
+    fn gather(&self, kernel: Kernel, rows: usize, strip: Strip, backward: bool) -> (Kernel, [u32; 3]) {
+        let Strip { row, chunk, wide } = strip;
+        let share = (row * self.conv.input.quads(wide) as u32, chunk.max(1));
         let (size, grid) = self.conv.gather_grid(self.tuning, rows, backward, share);
-        let mut kernel = kernel.define("WG", size);
+        let mut kernel = kernel.define("WG", size).define("ROW", row);
         if chunk > 0 {
-            kernel = kernel.define("SHUFFLE", 1).define("CHUNK", chunk).define("UNROLL", self.tuning.unroll);
+            kernel = kernel.define("SHUFFLE", 1).define("CHUNK", chunk);
         }
         (kernel, grid)
     }

@@ -15,14 +15,20 @@ use crate::gpu::Gpu;
 #[serde(rename_all = "snake_case")]
 pub enum Gather {
     /// Active weights one by one.
-    Sparse {
-        /// Weights that the lanes of a subgroup load at once and hand round; 0: every invocation loads each.
-        chunk: u32,
-        /// Vectors of four 64-bit words instead of 32-bit ones: twice the images.
-        wide: bool,
-    },
+    Sparse(Strip),
     /// Every weight; those of a sparse layer are spread out into a scratch first.
     Dense(Tile),
+}
+
+/// What an invocation of a sparse gather computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Strip {
+    /// Neighbouring pixels of the result: a loaded weight serves all of them.
+    pub row: u32,
+    /// Weights that the lanes of a subgroup load at once and hand round; 0: every invocation loads each.
+    pub chunk: u32,
+    /// Vectors of four 64-bit words instead of 32-bit ones: twice the images.
+    pub wide: bool,
 }
 
 /// What an invocation of a dense gather computes.
@@ -42,7 +48,7 @@ impl Gather {
     pub(super) fn tile(&self) -> Tile {
         match *self {
             Gather::Dense(tile) => tile,
-            Gather::Sparse { wide, .. } => Tile { channels: 1, row: 1, shuffle: false, wide },
+            Gather::Sparse(strip) => Tile { channels: 1, row: 1, shuffle: false, wide: strip.wide },
         }
     }
 }
@@ -79,8 +85,12 @@ pub enum WeightSum {
 impl std::fmt::Display for Gather {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match *self {
-            Gather::Sparse { chunk, wide } => {
-                write!(f, "sparse{}{}", if chunk > 0 { " shuffle" } else { "" }, if wide { " wide" } else { "" })
+            Gather::Sparse(Strip { row, chunk, wide }) => {
+                f.write_str("sparse")?;
+                if row > 1 {
+                    write!(f, " 1x{row}")?;
+                }
+                write!(f, "{}{}", if chunk > 0 { " shuffle" } else { "" }, if wide { " wide" } else { "" })
             }
             Gather::Dense(Tile { channels, row, shuffle, wide }) => {
                 let (shuffle, wide) = (if shuffle { " shuffle" } else { "" }, if wide { " wide" } else { "" });
@@ -157,8 +167,6 @@ pub struct Tuning {
     pub pointwise: u32,
     /// Active weights of one output channel that the sparse weight gradient computes at once.
     pub weight_group: u32,
-    /// Loads that a loop over shuffled weights has under way.
-    pub unroll: u32,
     /// Who sums a weight gradient where nothing was measured: that of the active weights, of all weights.
     pub team: Team,
     pub dense_team: Team,
@@ -200,7 +208,6 @@ impl Tuning {
             reduce: if software { 8 } else { 64 },
             pointwise: if software { 8 } else { 1 },
             weight_group: 8,
-            unroll: 2,
             team,
             dense_team: if software && lanes >= 8 { Team::Shuffle } else { team },
             lanes,
@@ -263,7 +270,7 @@ impl Tuning {
         let [all_gathered, all_summed] = match (shuffle, conv.input.storage) {
             (true, Storage::F32) => [0.19, 0.2],
             (true, _) => [0.29, 0.34],
-            (false, _) => [0.33, 0.24],
+            (false, _) => [0.46, 0.24],
         };
         let gather = |backward: bool| {
             let channels = if backward { conv.input.channels } else { conv.output.channels } as u32;
@@ -279,7 +286,8 @@ impl Tuning {
                     wide: false,
                 })
             } else {
-                Gather::Sparse { chunk: self.lanes, wide }
+                let row = row_that_fits(conv, backward, 4 / conv.input.quads(wide) as u32);
+                Gather::Sparse(Strip { row, chunk: self.lanes, wide })
             }
         };
         let sparse = WeightSum::Sparse { team: self.team, wide };
@@ -291,14 +299,13 @@ impl Tuning {
     pub fn gathers(&self, conv: &Conv, sparse: bool, backward: bool) -> Vec<Gather> {
         let mut all = Vec::new();
         if sparse {
-            for wide in [false, true] {
+            for wide in [false, true].into_iter().filter(|wide| !wide || self.wide_fits(conv)) {
+                let most = row_that_fits(conv, backward, 8 / conv.input.quads(wide) as u32).min(4);
                 for chunk in [0, self.lanes] {
-                    if (!wide || self.wide_fits(conv)) && (chunk == 0 || self.lanes > 0) {
-                        all.push(Gather::Sparse { chunk, wide });
-                    }
+                    let rows = [1, 2, 4].into_iter().filter(|&row| row <= most);
+                    all.extend(rows.map(|row| Gather::Sparse(Strip { row, chunk, wide })));
                 }
             }
-            all.dedup();
         }
         let channels = if backward { conv.input.channels } else { conv.output.channels } as u32;
         let tiles = [(8, 1, false), (4, 4, false), (8, 2, false), (8, 4, false), (8, 1, true), (8, 2, true)];
@@ -383,7 +390,6 @@ pub(super) mod tests {
             reduce: 8,
             pointwise: 8,
             weight_group: 8,
-            unroll: 2,
             team: Team::Invocation,
             dense_team: Team::Shuffle,
             lanes: 8,
@@ -405,7 +411,7 @@ pub(super) mod tests {
                 let usual = tuning.choice(&conv, density);
                 assert!(tuning.offers(&conv, density, &usual), "{channels} {density} {usual:?}");
                 let tile = Tile { channels: 0, row: 3, shuffle: true, wide: true };
-                let [forward, sums] = [Gather::Dense(tile), Gather::Sparse { chunk: 1000, wide: false }];
+                let [forward, sums] = [Gather::Dense(tile), Gather::Sparse(Strip { row: 3, chunk: 1000, wide: false })];
                 for hostile in [
                     Choice { forward, ..usual },
                     Choice { grad_input: sums, ..usual },

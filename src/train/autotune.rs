@@ -166,7 +166,7 @@ fn worth_timing(gpu: &Gpu, tuning: &Tuning, candidate: &Candidate, density: f64)
     let shuffles = tuning.lanes >= 8;
     match *candidate {
         Candidate::Forward(how) | Candidate::GradInput(how) => match how {
-            Gather::Sparse { chunk, .. } => (chunk > 0) == shuffles && density < 0.6,
+            Gather::Sparse(strip) => (strip.chunk > 0) == shuffles && (strip.row < 4 || !shuffles) && density < 0.6,
             Gather::Dense(tile) => tile.shuffle == shuffles && tile.channels * tile.row > 8 && density > 0.08,
         },
         Candidate::GradWeight(how) => match how {
