@@ -3,7 +3,7 @@
 //
 // $GROUP consecutive active weights of one output channel are summed together, so that dy is loaded once for all of them.
 // A workgroup shares the images and pixels and adds up in order; or (SUBGROUP) the lanes of a subgroup do, which need no
-// barrier; or (SERIAL) each invocation alone.
+// barrier, $ROW vectors each before they add up; or (SERIAL) each invocation alone.
 
 #import conv_sum
 
@@ -66,15 +66,21 @@ fn main(
         let out_base = block * OUT_BLOCK + row * OUT_PLANE + OUT_ORIGIN;
         for (var y = 0u; y < OUT_H; y += 1u) {
             var sum = 0.0;
-            for (var begin = 0u; begin < width; begin += $WGu) {
+            for (var begin = lane; begin - lane < width; begin += $ROWu * $WGu) {
                 // Lanes beyond the row's end add zeros.
-                let inside = begin + lane < width;
-                let at = select(0u, begin + lane, inside);
-                let dy = values(output_grad[out_base + y * OUT_ROW + at]);
-                let base = in_base + y * IN_STEP_Y + in_row(at);
+#for p in 0..$ROW
+                let inside$p = begin + $pu * $WGu < width;
+                let at$p = select(0u, begin + $pu * $WGu, inside$p);
+                let dy$p = values(output_grad[out_base + y * OUT_ROW + at$p]);
+                let base$p = in_base + y * IN_STEP_Y + in_row(at$p);
+#endfor
                 for (var e = first; e <= last; e += 1u) {
-                    let v = values(input[base + subgroupShuffle(my_shift, e - first)]);
-                    let all = lanes_sum(select(0.0, product(dy, v), inside));
+                    let offset = subgroupShuffle(my_shift, e - first);
+                    var part = 0.0;
+#for p in 0..$ROW
+                    part += select(0.0, product(dy$p, values(input[base$p + offset])), inside$p);
+#endfor
+                    let all = lanes_sum(part);
                     sum += select(0.0, all, lane == e - first);
                 }
             }

@@ -109,6 +109,14 @@ impl Conv {
         tuning.reduce.min(self.output.vectors(false).plane_lanes().next_power_of_two() as u32)
     }
 
+    /// Vectors of a row of y that each lane of a subgroup takes at once in a sparse weight gradient: two, unless that would
+    /// leave more lanes idle than one at a time.
+    pub(super) fn weight_row(&self, tuning: &Tuning, wide: bool) -> u32 {
+        let vectors = self.output.width * self.output.vectors(wide).lanes();
+        let rounds = vectors.div_ceil(tuning.lanes.max(1) as usize);
+        if rounds.is_multiple_of(2) { 2 } else { 1 }
+    }
+
     /// A weight gradient's kernel with its defines, and the grid for `count` sums of `cells` numbers each.
     pub(super) fn weight_kernel(
         &self,

@@ -112,6 +112,7 @@ impl ConvLayer<'_> {
             let sums = (groups.len(), tuning.weight_group);
             let (kernel, grid) = self.conv.weight_kernel(tuning, (team, wide), "conv_sparse_grad_weight", sums);
             let kernel = kernel.define("GROUP", tuning.weight_group).set("GROUP_MOST", groups.len());
+            let kernel = kernel.define("ROW", self.conv.weight_row(tuning, wide));
             let table = index.groups.part(GROUP_BYTES * groups.start as u64, GROUP_BYTES * groups.len() as u64);
             let bindings = [x, dy, index.row_start, index.shift, table, weight_grad];
             Pass::dispatch(format!("{}: grad_weight", self.label), kernel, &bindings, grid)
