@@ -97,7 +97,7 @@ await download(set, "set");
 await set.close();
 
 // --- the GPU is taken away in mid-run: the same run again, to the same end
-const lost = await open("?set=validation=0.05");
+const lost = await open("?set=validation=0.05&set=augment='zero'");
 await lost.waitForFunction(() => !document.getElementById("start").disabled);
 await fill(lost, rigl);
 await lost.click("#start");
