@@ -66,11 +66,12 @@ fn main(
         let out_base = block * OUT_BLOCK + row * OUT_PLANE + OUT_ORIGIN;
         for (var y = 0u; y < OUT_H; y += 1u) {
             var sum = 0.0;
-            for (var begin = lane; begin - lane < width; begin += $ROWu * $WGu) {
+            for (var begin = 0u; begin < width; begin += $ROWu * $WGu) {
                 // Lanes beyond the row's end add zeros.
 #for p in 0..$ROW
-                let inside$p = begin + $pu * $WGu < width;
-                let at$p = select(0u, begin + $pu * $WGu, inside$p);
+                let mine$p = begin + $pu * $WGu + lane;
+                let inside$p = mine$p < width;
+                let at$p = select(0u, mine$p, inside$p);
                 let dy$p = values(output_grad[out_base + y * OUT_ROW + at$p]);
                 let base$p = in_base + y * IN_STEP_Y + in_row(at$p);
 #endfor
