@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 
-use super::checkpoint;
 use super::run_folder::RunFolder;
 use super::trainer::{TrainError, Trainer};
 use crate::gpu::{Findings, Pass, Program};
@@ -25,7 +24,7 @@ impl Trainer<'_> {
 
     async fn first_bad(&mut self, folder: &RunFolder, until: usize) -> Result<Option<String>, TrainError> {
         self.return_to_last(folder)?;
-        if let Some(name) = checkpoint::first_bad(&self.capture().await?) {
+        if let Some(name) = self.first_bad_of(&self.capture().await?) {
             let step = self.progress.step;
             return Ok(Some(format!("; `{name}` was bad already when the run went on at step {step}")));
         }

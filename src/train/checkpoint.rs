@@ -54,8 +54,11 @@ pub enum CheckpointError {
     Gpu(#[from] GpuError),
 }
 
-/// Bytes that a file may have beside its tensors; the longest header of a known network has a tenth of it.
-const MOST_HEADER: u64 = 1 << 20;
+/// Bytes that a file of `entries` may have beside its tensors: [`Progress`] as JSON, and a name, a type, a length and two
+/// offsets each. A header is read into a tree of twenty times its length and more.
+fn most_header(entries: &[Entry]) -> u64 {
+    4096 + entries.iter().map(|entry| entry.name.len() as u64 + 128).sum::<u64>()
+}
 
 /// A tensor of the file and its place on the GPU.
 #[derive(Clone, Debug)]
@@ -126,15 +129,13 @@ pub fn save(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
 }
 
 /// The first tensor of captured bytes with a value that is not finite.
-pub fn first_bad(bytes: &[u8]) -> Option<String> {
-    header_fits(bytes).ok()?;
-    let file = SafeTensors::deserialize(bytes).ok()?;
+pub fn first_bad(bytes: &[u8], entries: &[Entry]) -> Option<String> {
+    let (_, found) = parse(bytes, entries).ok()?;
     let bad = |word: &[u8]| !f32::from_le_bytes([word[0], word[1], word[2], word[3]]).is_finite();
-    let of = |tensor: &TensorView| tensor.dtype() == Dtype::F32 && tensor.data().chunks_exact(4).any(bad);
-    let mut names: Vec<_> = file.iter().filter(|(_, tensor)| of(tensor)).map(|(name, _)| name).collect();
+    let tensors = entries.iter().zip(found).filter(|(entry, _)| entry.dtype == Dtype::F32);
+    let names = tensors.filter(|(_, data)| data.chunks_exact(4).any(bad)).map(|(entry, _)| entry.name.as_str());
     // Weights before what follows from them.
-    names.sort_by_key(|name| (!name.starts_with("value."), *name));
-    names.first().map(ToString::to_string)
+    names.min_by_key(|name| (!name.starts_with("value."), *name)).map(ToString::to_string)
 }
 
 /// Puts the checkpoint called `path` on the GPU; the caller rebuilds the index. `read` gets its bytes, unless they are more
@@ -148,7 +149,7 @@ pub fn restore(
 ) -> Result<Progress, CheckpointError> {
     let entries = entries(plan, graph);
     let failed = |error: io::Error| CheckpointError::Read { path: path.into(), message: error.to_string() };
-    let most = entries.iter().map(|entry| entry.slice.bytes).sum::<u64>() + MOST_HEADER;
+    let most = entries.iter().map(|entry| entry.slice.bytes).sum::<u64>() + most_header(&entries);
     let bytes = read(most).map_err(failed)?;
     let (progress, found) = parse(&bytes, &entries).map_err(|damage| damage.at(path))?;
     for (entry, data) in entries.iter().zip(found) {
@@ -178,7 +179,10 @@ impl Damage {
 /// The progress in a file's bytes, and the data of each of `entries`, checked: the kernels trust them.
 pub fn parse<'b>(bytes: &'b [u8], entries: &[Entry]) -> Result<(Progress, Vec<&'b [u8]>), Damage> {
     let unreadable = |error: &dyn std::fmt::Display| Damage::Unreadable(error.to_string());
-    header_fits(bytes)?;
+    let (header, most) = (bytes.first_chunk().map_or(0, |length| u64::from_le_bytes(*length)), most_header(entries));
+    if header > most {
+        return Err(Damage::Unreadable(format!("its header claims {header} bytes, and {most} are the most")));
+    }
     let (length, header) = SafeTensors::read_metadata(bytes).map_err(|error| unreadable(&error))?;
     let json = header.metadata().as_ref().and_then(|metadata| metadata.get("itop"));
     let json = json.ok_or_else(|| unreadable(&"it has no `itop` metadata"))?;
@@ -204,16 +208,6 @@ pub fn parse<'b>(bytes: &'b [u8], entries: &[Entry]) -> Result<(Progress, Vec<&'
     });
     let found = found.collect::<Result<_, _>>()?;
     Ok((progress, found))
-}
-
-/// Before anything reads the header: its tree takes up to forty times its text.
-fn header_fits(bytes: &[u8]) -> Result<(), Damage> {
-    match bytes.first_chunk().map_or(0, |length| u64::from_le_bytes(*length)) {
-        header if header > MOST_HEADER => {
-            Err(Damage::Unreadable(format!("its header claims {header} bytes, and {MOST_HEADER} are the most")))
-        }
-        _ => Ok(()),
-    }
 }
 
 impl Bits {

@@ -87,6 +87,11 @@ impl Trainer<'_> {
         Ok(())
     }
 
+    /// The first tensor of captured bytes with a number that is not finite.
+    pub(super) fn first_bad_of(&self, bytes: &[u8]) -> Option<String> {
+        checkpoint::first_bad(bytes, &checkpoint::entries(&self.problem.plan, &self.problem.graph))
+    }
+
     /// The whole state as a checkpoint's bytes.
     pub async fn capture(&self) -> Result<Vec<u8>, TrainError> {
         let (plan, graph) = (&self.problem.plan, &self.problem.graph);
@@ -96,7 +101,7 @@ impl Trainer<'_> {
     /// The same, unless a number in it is not finite (a ReLU can hide that from the loss).
     pub(super) async fn capture_good(&self) -> Result<Vec<u8>, TrainError> {
         let bytes = self.capture().await?;
-        match checkpoint::first_bad(&bytes).filter(|_| self.problem.config.finite_check) {
+        match self.first_bad_of(&bytes).filter(|_| self.problem.config.finite_check) {
             None => Ok(bytes),
             Some(name) => {
                 let step = self.progress.step;

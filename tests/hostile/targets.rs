@@ -96,7 +96,7 @@ pub fn checkpoint(bytes: &[u8]) {
         let words: Vec<u32> = found[2].chunks(4).map(|word| u32::from_le_bytes(word.try_into().unwrap())).collect();
         assert_eq!((words[0].count_ones() + words[1].count_ones(), words[1] >> 8), (6, 0));
     }
-    checkpoint::first_bad(bytes);
+    checkpoint::first_bad(bytes, &entries);
 }
 
 /// A `config.toml`, and `--set` with the same.
