@@ -77,8 +77,8 @@ fn main(
 #endif
     var total$t = array<f32, $TAPS>();
 #endfor
-    let strips = BLOCKS * OUT_H * LANES;
-    for (var strip = start; strip < strips; strip += step) {
+    let strips = rows_of(wid.z, BLOCKS * OUT_H * LANES);
+    for (var strip = strips.x + start; strip < strips.y; strip += step) {
         let row = divide(strip / LANES, OUT_H);
         let out_base = row.x * OUT_BLOCK + OUT_ORIGIN + row.y * OUT_ROW + strip % LANES;
         let in_base = row.x * IN_BLOCK + c * IN_PLANE + IN_ORIGIN + row.y * IN_STEP_Y + strip % LANES;
@@ -125,7 +125,7 @@ fn main(
 #endfor
     }
     let row = IN_CHANNELS * $TAPSu;
-    let at = first * row + c * $TAPSu;
+    let at = wid.z * WEIGHTS + first * row + c * $TAPSu;
 #ifdef SERIAL
 #for t in 0..$TILE
 #ifdef SHUFFLE

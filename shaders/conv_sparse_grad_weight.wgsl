@@ -6,6 +6,7 @@
 // barrier, $ROW vectors each before they add up; or (SERIAL) each invocation alone.
 
 #import conv_sum
+#import divide
 
 @group(0) @binding(0) var<storage, read> input: array<Vector>;
 @group(0) @binding(1) var<storage, read> output_grad: array<Vector>;
@@ -57,69 +58,69 @@ fn main(
     }
     let last = min(first + $GROUPu, row_start[row + 1u]) - 1u;
     let width = row_width();
+    let rows = rows_of(wid.z, BLOCKS * OUT_H);
+    let to = wid.z * WEIGHTS + first;
 #ifdef SUBGROUP
     // Lane i keeps the sum of weight i; the loop over them stays a loop, for loads are long code on some drivers.
     let my_shift = shift[min(first + lane, last)] / $QUADSu;
     var total = 0.0;
-    for (var block = 0u; block < BLOCKS; block += 1u) {
-        let in_base = block * IN_BLOCK + IN_ORIGIN;
-        let out_base = block * OUT_BLOCK + row * OUT_PLANE + OUT_ORIGIN;
-        for (var y = 0u; y < OUT_H; y += 1u) {
-            var sum = 0.0;
-            for (var begin = 0u; begin < width; begin += $ROWu * $WGu) {
-                // Lanes beyond the row's end add zeros.
+    for (var each = rows.x; each < rows.y; each += 1u) {
+        let place = divide(each, OUT_H);
+        let in_base = place.x * IN_BLOCK + IN_ORIGIN + place.y * IN_STEP_Y;
+        let out_base = place.x * OUT_BLOCK + row * OUT_PLANE + OUT_ORIGIN + place.y * OUT_ROW;
+        var sum = 0.0;
+        for (var begin = 0u; begin < width; begin += $ROWu * $WGu) {
+            // Lanes beyond the row's end add zeros.
 #for p in 0..$ROW
-                let mine$p = begin + $pu * $WGu + lane;
-                let inside$p = mine$p < width;
-                let at$p = select(0u, mine$p, inside$p);
-                let dy$p = values(output_grad[out_base + y * OUT_ROW + at$p]);
-                let base$p = in_base + y * IN_STEP_Y + in_row(at$p);
+            let mine$p = begin + $pu * $WGu + lane;
+            let inside$p = mine$p < width;
+            let at$p = select(0u, mine$p, inside$p);
+            let dy$p = values(output_grad[out_base + at$p]);
+            let base$p = in_base + in_row(at$p);
 #endfor
-                for (var e = first; e <= last; e += 1u) {
-                    let offset = subgroupShuffle(my_shift, e - first);
-                    var part = 0.0;
+            for (var e = first; e <= last; e += 1u) {
+                let offset = subgroupShuffle(my_shift, e - first);
+                var part = 0.0;
 #for p in 0..$ROW
-                    part += select(0.0, product(dy$p, values(input[base$p + offset])), inside$p);
+                part += select(0.0, product(dy$p, values(input[base$p + offset])), inside$p);
 #endfor
-                    let all = lanes_sum(part);
-                    sum += select(0.0, all, lane == e - first);
-                }
+                let all = lanes_sum(part);
+                sum += select(0.0, all, lane == e - first);
             }
-            total += sum;
         }
+        total += sum;
     }
     if first + lane <= last {
-        weight_grad[first + lane] = total;
+        weight_grad[to + lane] = total;
     }
 #else
 #for i in 0..$GROUP
     let shift$i = shift[min(first + $iu, last)] / $QUADSu;
     var total$i = 0.0;
 #endfor
-    for (var block = 0u; block < BLOCKS; block += 1u) {
-        let in_base = block * IN_BLOCK + IN_ORIGIN;
-        let out_base = block * OUT_BLOCK + row * OUT_PLANE + OUT_ORIGIN;
-        for (var y = 0u; y < OUT_H; y += 1u) {
-            // Rows are summed on their own: a long chain of additions would round more.
+    for (var each = rows.x; each < rows.y; each += 1u) {
+        let place = divide(each, OUT_H);
+        let in_base = place.x * IN_BLOCK + IN_ORIGIN + place.y * IN_STEP_Y;
+        let out_base = place.x * OUT_BLOCK + row * OUT_PLANE + OUT_ORIGIN + place.y * OUT_ROW;
+        // Rows are summed on their own: a long chain of additions would round more.
 #for i in 0..$GROUP
-            var sum$i = 0.0;
+        var sum$i = 0.0;
 #endfor
-            for (var at = start; at < width; at += step) {
-                let dy = values(output_grad[out_base + y * OUT_ROW + at]);
-                let base = in_base + y * IN_STEP_Y + in_row(at);
+        for (var at = start; at < width; at += step) {
+            let dy = values(output_grad[out_base + at]);
+            let base = in_base + in_row(at);
 #for i in 0..$GROUP
-                sum$i += product(dy, values(input[base + shift$i]));
-#endfor
-            }
-#for i in 0..$GROUP
-            total$i += sum$i;
+            sum$i += product(dy, values(input[base + shift$i]));
 #endfor
         }
+#for i in 0..$GROUP
+        total$i += sum$i;
+#endfor
     }
 #ifdef SERIAL
 #for i in 0..$GROUP
     if first + $iu <= last {
-        weight_grad[first + $iu] = total$i;
+        weight_grad[to + $iu] = total$i;
     }
 #endfor
 #else
@@ -133,7 +134,7 @@ fn main(
         for (var j = 0u; j < $WGu; j += 1u) {
             total += cells[j * $GROUPu + i];
         }
-        weight_grad[first + i] = total;
+        weight_grad[to + i] = total;
     }
 #endif
 #endif

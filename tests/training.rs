@@ -49,7 +49,7 @@ fn picked() -> Tuning {
     let mut measured = BTreeMap::new();
     for (number, layer) in problem(Storage::F32, tuning.clone()).plan.layers.iter().enumerate() {
         let mut choice = tuning.choice(&layer.conv, layer.density());
-        for all in Candidate::all(&layer.conv, &tuning, layer.density() < 1.0) {
+        for all in Candidate::all(&layer.conv, &tuning, layer.sparse.map(|_| layer.active)) {
             all[number % all.len()].put(&mut choice);
         }
         measured.insert(Tuning::key(&layer.conv, layer.density()), choice);

@@ -25,6 +25,7 @@ pub const KERNELS: &[(&str, &str)] = sources![
     "conv_bias_grad",
     "conv_dense_gather",
     "conv_dense_grad_weight",
+    "conv_grad_weight_finish",
     "conv_sparse_gather",
     "conv_sparse_grad_weight",
     "conv_sparse_spread",

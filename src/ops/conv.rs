@@ -1,6 +1,6 @@
 //! The geometry of a convolution, common to its sparse and dense kernels.
 
-use super::{Layout, Team, Tuning};
+use super::{Layout, Team, Tuning, WeightSum};
 use crate::gpu::{Kernel, fold};
 
 /// A square convolution between two activations, zero-padded by their borders.
@@ -121,12 +121,13 @@ impl Conv {
     pub(super) fn weight_kernel(
         &self,
         tuning: &Tuning,
-        (team, wide): (Team, bool),
+        how: WeightSum,
         shader: &'static str,
         (count, cells): (usize, u32),
     ) -> (Kernel, [u32; 3]) {
-        let kernel = self.weight_constants(Kernel::new(shader), wide);
-        match team {
+        let WeightSum { team, wide, split, .. } = how;
+        let kernel = self.weight_constants(Kernel::new(shader), wide).set("SPLIT", split as usize);
+        let (kernel, [x, y, _]) = match team {
             Team::Invocation => (kernel.define("SERIAL", 1).define("WG", 8), fold(count.div_ceil(8))),
             Team::Shuffle => (kernel.define("SERIAL", 1).define("SHUFFLE", 1).define("WG", tuning.lanes), fold(count)),
             // A workgroup as large as the smallest subgroup lies in one.
@@ -137,7 +138,8 @@ impl Conv {
                 let size = tuning.reduce.min(most).min(1 << (3840 / cells).max(1).ilog2());
                 (kernel.define("WG", size).define("CELLS", size * cells), fold(count))
             }
-        }
+        };
+        (kernel, [x, y, split])
     }
 }
 

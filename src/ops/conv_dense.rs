@@ -44,18 +44,15 @@ impl ConvLayer<'_> {
     /// Gradient of every position of the weight.
     pub(super) fn dense_grad_weight(&self, how: WeightSum, [x, dy, weight_grad]: [Slice; 3]) -> Vec<Pass> {
         let conv = self.conv;
-        let (tile, team, wide) = match how {
-            WeightSum::Dense { tile, team, wide } => (tile, team, wide),
-            WeightSum::Sparse { team, wide } => (1, team, wide),
-        };
+        let tile = how.tile.unwrap_or(1);
         let taps = (conv.kernel * conv.kernel) as u32;
         // Of each output channel: its plane in the first block, its row of the weight.
         let (plane, row) = (conv.output.plane_bytes(), 4 * conv.row_length() as u64);
         let part = |channels: Range<usize>| {
-            let lanes = if team == Team::Shuffle { self.tuning.lanes as usize } else { 1 };
+            let lanes = if how.team == Team::Shuffle { self.tuning.lanes as usize } else { 1 };
             let tiles = conv.input.channels.div_ceil(lanes) * channels.len().div_ceil(tile as usize);
             let sums = (tiles, tile * taps);
-            let (kernel, grid) = conv.weight_kernel(self.tuning, (team, wide), "conv_dense_grad_weight", sums);
+            let (kernel, grid) = conv.weight_kernel(self.tuning, how, "conv_dense_grad_weight", sums);
             let kernel = kernel
                 .define("TILE", tile)
                 .define("TAPS", taps)
@@ -64,10 +61,13 @@ impl ConvLayer<'_> {
                 .define("KEPT", conv.kernel.saturating_sub(conv.stride) as u32)
                 .set("TILES", tiles)
                 .set("IN_CHANNELS", conv.input.channels)
-                .set("OUT_CHANNELS", channels.len());
+                .set("OUT_CHANNELS", channels.len())
+                .set("WEIGHTS", conv.numel());
             let before = plane * channels.start as u64;
             let dy = dy.part(before, dy.bytes - before);
-            let weight_grad = weight_grad.part(row * channels.start as u64, row * channels.len() as u64);
+            // To the same channels of the last part of a split sum.
+            let others = u64::from(how.split - 1) * 4 * conv.numel() as u64;
+            let weight_grad = weight_grad.part(row * channels.start as u64, row * channels.len() as u64 + others);
             Pass::dispatch(format!("{}: grad_weight", self.label), kernel, &[x, dy, weight_grad], grid)
         };
         let unit = aligned(plane).max(aligned(row)).next_multiple_of(tile as usize);

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::conv_sparse::SparseWeight;
 use super::{Conv, Gather, Layout, Tuning, WeightSum};
-use crate::gpu::{ALIGNMENT, Kernel, Pass, Slice};
+use crate::gpu::{ALIGNMENT, Kernel, Pass, Slice, fold};
 
 /// A convolution of a plan.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +14,8 @@ pub struct ConvLayer<'a> {
     pub tuning: &'a Tuning,
     /// Where the active weights lie; `None`: the weight is dense.
     pub sparse: Option<SparseWeight>,
+    /// Room for the sums of a split weight gradient's parts ([`WeightSum::sums_bytes`]).
+    pub sums: Slice,
 }
 
 impl ConvLayer<'_> {
@@ -45,16 +47,39 @@ impl ConvLayer<'_> {
 
     /// Gradient of the weight: of a sparse one's active values, in their order.
     pub fn grad_weight(&self, how: WeightSum, [x, dy, weight_grad]: [Slice; 3]) -> Vec<Pass> {
-        match (how, self.sparse) {
-            (WeightSum::Sparse { team, wide }, Some(sparse)) => {
-                self.sparse_grad_weight(&sparse, (team, wide), [x, dy, weight_grad])
-            }
+        match (how.tile, self.sparse) {
+            (None, Some(sparse)) => self
+                .split(how, sparse.index.entries, weight_grad, |to| self.sparse_grad_weight(&sparse, how, [x, dy, to])),
             (_, Some(sparse)) => {
-                let dense = self.dense_grad_weight(how, [x, dy, sparse.dense(self.conv)]);
-                [dense, vec![self.collect(&sparse, weight_grad)]].concat()
+                let dense = sparse.dense(self.conv);
+                let mut passes = self.all_weights(how, [x, dy, dense]);
+                passes.push(self.collect(&sparse, weight_grad));
+                passes
             }
-            (_, None) => self.dense_grad_weight(how, [x, dy, weight_grad]),
+            (_, None) => self.all_weights(how, [x, dy, weight_grad]),
         }
+    }
+
+    fn all_weights(&self, how: WeightSum, [x, dy, weight_grad]: [Slice; 3]) -> Vec<Pass> {
+        self.split(how, self.conv.numel(), weight_grad, |to| self.dense_grad_weight(how, [x, dy, to]))
+    }
+
+    /// `sums` of `weights` weights to `weight_grad`; where they are split, to the room for parts and from there.
+    fn split(
+        &self,
+        how: WeightSum,
+        weights: usize,
+        weight_grad: Slice,
+        sums: impl FnOnce(Slice) -> Vec<Pass>,
+    ) -> Vec<Pass> {
+        if how.split == 1 {
+            return sums(weight_grad);
+        }
+        let parts = self.sums.part(0, how.sums_bytes(self.conv, weights));
+        let kernel = Kernel::new("conv_grad_weight_finish").set("SPLIT", how.split as usize).set("WEIGHTS", weights);
+        let label = format!("{}: grad_weight", self.label);
+        let finish = Pass::dispatch(label, kernel, &[parts, weight_grad], fold(weights.div_ceil(64)));
+        [sums(parts), vec![finish]].concat()
     }
 
     /// `0..count` in equal parts, multiples of `unit`, such that a part of a pass that multiplies by `weights` weights
@@ -113,11 +138,11 @@ mod tests {
         let weight = slice(2, 4 * conv.numel() as u64);
         let spans = |dispatch_flops: u64| {
             let tuning = Tuning { dispatch_flops, ..tuning() };
-            let layer = ConvLayer { label: "conv", conv: &conv, tuning: &tuning, sparse: None };
+            let layer = ConvLayer { label: "conv", conv: &conv, tuning: &tuning, sparse: None, sums: weight };
             let how = Gather::Dense(Tile { channels: 1, row: 1, shuffle: false, wide: false });
             let forward = layer.forward(how, [x, weight, y], None);
             let grad_input = layer.grad_input(how, [y, weight, x], false);
-            let how = WeightSum::Dense { tile: 2, team: Team::Invocation, wide: false };
+            let how = WeightSum { tile: Some(2), team: Team::Invocation, wide: false, split: 1 };
             let grad_weight = layer.grad_weight(how, [x, y, weight]);
             [forward, grad_input, grad_weight].map(|passes| {
                 let written = |pass: &Pass| match pass {

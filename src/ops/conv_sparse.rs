@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::conv_layer::aligned;
 use super::tuning::Strip;
-use super::{Conv, ConvLayer, Team, Tuning};
+use super::{Conv, ConvLayer, Tuning, WeightSum};
 use crate::gpu::{Kernel, Pass, Slice, fold};
 
 /// The index of one layer's active weights, rebuilt on the GPU at every topology update.
@@ -104,15 +104,18 @@ impl ConvLayer<'_> {
     pub(super) fn sparse_grad_weight(
         &self,
         sparse: &SparseWeight,
-        (team, wide): (Team, bool),
+        how: WeightSum,
         [x, dy, weight_grad]: [Slice; 3],
     ) -> Vec<Pass> {
         let (index, tuning) = (&sparse.index, self.tuning);
         let part = |groups: Range<usize>| {
             let sums = (groups.len(), tuning.weight_group);
-            let (kernel, grid) = self.conv.weight_kernel(tuning, (team, wide), "conv_sparse_grad_weight", sums);
-            let kernel = kernel.define("GROUP", tuning.weight_group).set("GROUP_MOST", groups.len());
-            let kernel = kernel.define("ROW", self.conv.weight_row(tuning, wide));
+            let (kernel, grid) = self.conv.weight_kernel(tuning, how, "conv_sparse_grad_weight", sums);
+            let kernel = kernel
+                .define("GROUP", tuning.weight_group)
+                .define("ROW", self.conv.weight_row(tuning, how.wide))
+                .set("GROUP_MOST", groups.len())
+                .set("WEIGHTS", index.entries);
             let table = index.groups.part(GROUP_BYTES * groups.start as u64, GROUP_BYTES * groups.len() as u64);
             let bindings = [x, dy, index.row_start, index.shift, table, weight_grad];
             Pass::dispatch(format!("{}: grad_weight", self.label), kernel, &bindings, grid)

@@ -25,12 +25,14 @@ impl Candidate {
         }
     }
 
-    /// All candidates of a layer, direction by direction, the simplest of each first.
-    pub fn all(conv: &Conv, tuning: &Tuning, sparse: bool) -> [Vec<Self>; 3] {
+    /// All candidates of a layer with `active` weights (`None`: a dense layer), direction by direction, the simplest of each
+    /// first.
+    pub fn all(conv: &Conv, tuning: &Tuning, active: Option<usize>) -> [Vec<Self>; 3] {
+        let sparse = active.is_some();
         [
             tuning.gathers(conv, sparse, false).into_iter().map(Candidate::Forward).collect(),
             tuning.gathers(conv, sparse, true).into_iter().map(Candidate::GradInput).collect(),
-            tuning.weight_sums(conv, sparse).into_iter().map(Candidate::GradWeight).collect(),
+            tuning.weight_sums(conv, active).into_iter().map(Candidate::GradWeight).collect(),
         ]
     }
 
@@ -65,6 +67,7 @@ pub struct Trial {
     dy: Slice,
     weight: Slice,
     weight_grad: Slice,
+    sums: Slice,
 }
 
 impl Trial {
@@ -83,6 +86,8 @@ impl Trial {
         let dy = buffers.storage("dy", conv.output.bytes());
         let [weight, weight_grad, momentum] =
             ["weight", "weight gradient", "momentum"].map(|name| buffers.storage(name, 4 * active as u64));
+        let most = tuning.sums_bytes(&conv, sparse.then_some(active));
+        let sums = buffers.storage("sums of parts", most.max(4));
         let scratch = Scratch::new(&mut buffers, numel, active, 1, true);
         let layer = sparse.then(|| {
             let parts = SparseIndex::bytes(&conv, active, tuning);
@@ -125,7 +130,7 @@ impl Trial {
             machine.submit(&program);
         }
         let sparse = layer.map(|layer| layer.weight(&scratch));
-        Ok(Self { conv, active, tuning: tuning.clone(), machine, sparse, x, dy, weight, weight_grad })
+        Ok(Self { conv, active, tuning: tuning.clone(), machine, sparse, x, dy, weight, weight_grad, sums })
     }
 
     /// Floating-point operations of one pass on the active weights (a multiplication and an addition are two).
@@ -159,7 +164,8 @@ impl Trial {
     }
 
     fn passes(&self, candidate: Candidate) -> Vec<Pass> {
-        let layer = ConvLayer { label: "trial", conv: &self.conv, tuning: &self.tuning, sparse: self.sparse };
+        let (conv, tuning) = (&self.conv, &self.tuning);
+        let layer = ConvLayer { label: "trial", conv, tuning, sparse: self.sparse, sums: self.sums };
         let (x, dy, weight) = (self.x, self.dy, self.weight);
         match candidate {
             Candidate::Forward(how) => layer.forward(how, [x, weight, dy], None),

@@ -69,17 +69,15 @@ pub enum Team {
 
 /// How the weight gradient of a convolution runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WeightSum {
-    /// Active weights only.
-    Sparse { team: Team, wide: bool },
-    /// Every weight; those of a sparse layer go to a scratch, and the active ones are collected from it.
-    Dense {
-        /// Output channels a sum.
-        tile: u32,
-        team: Team,
-        wide: bool,
-    },
+pub struct WeightSum {
+    /// Output channels that are summed at once, for every weight (those of a sparse layer go to a scratch, and the active ones
+    /// are collected from it); `None`: active weights only.
+    pub tile: Option<u32>,
+    pub team: Team,
+    pub wide: bool,
+    /// Parts of the images and pixels that are summed apart and added up at last (split-K): where there are few weights,
+    /// one team for each does not fill a GPU.
+    pub split: u32,
 }
 
 impl std::fmt::Display for Gather {
@@ -102,37 +100,37 @@ impl std::fmt::Display for Gather {
 
 impl std::fmt::Display for WeightSum {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (team, wide) = match *self {
-            WeightSum::Sparse { team, wide } => {
-                f.write_str("sparse")?;
-                (team, wide)
-            }
-            WeightSum::Dense { tile, team, wide } => {
-                write!(f, "dense {tile}")?;
-                (team, wide)
-            }
-        };
-        let team = match team {
+        match self.tile {
+            None => f.write_str("sparse")?,
+            Some(tile) => write!(f, "dense {tile}")?,
+        }
+        let team = match self.team {
             Team::Invocation => " invocation",
             Team::Shuffle => " shuffle",
             Team::Subgroup => " subgroup",
             Team::Workgroup => " workgroup",
         };
-        write!(f, "{team}{}", if wide { " wide" } else { "" })
+        write!(f, "{team}{}", if self.wide { " wide" } else { "" })?;
+        if self.split > 1 { write!(f, " split {}", self.split) } else { Ok(()) }
     }
 }
 
 impl WeightSum {
     /// This one if it sums for every weight, else the default that does.
     pub fn dense(self, conv: &Conv, tuning: &Tuning) -> Self {
-        match self {
-            WeightSum::Sparse { wide, .. } => {
-                let team = tuning.dense_team;
-                // Twice the numbers do not fit beside all those sums.
-                WeightSum::Dense { tile: weight_tile(conv), team, wide: wide && team != Team::Shuffle }
-            }
-            WeightSum::Dense { .. } => self,
+        if self.tile.is_some() {
+            return self;
         }
+        let (tile, team) = (Some(weight_tile(conv)), tuning.dense_team);
+        // Twice the numbers do not fit beside all those sums.
+        let sum = Self { tile, team, wide: self.wide && team != Team::Shuffle, split: 1 };
+        Self { split: tuning.split(conv, 0, &sum), ..sum }
+    }
+
+    /// Bytes of the sums of all parts for a layer with `active` weights; 0 where nothing is split.
+    pub fn sums_bytes(&self, conv: &Conv, active: usize) -> u64 {
+        let weights = if self.tile.is_some() { conv.numel() } else { active };
+        if self.split > 1 { 4 * u64::from(self.split) * weights as u64 } else { 0 }
     }
 }
 
@@ -149,12 +147,15 @@ impl Choice {
     pub fn is_dense(&self) -> bool {
         matches!(self.forward, Gather::Dense(_))
             || matches!(self.grad_input, Gather::Dense(_))
-            || matches!(self.grad_weight, WeightSum::Dense { .. })
+            || self.grad_weight.tile.is_some()
     }
 }
 
 /// The most sums of four images that an invocation of a dense gather keeps: more do not fit in registers.
 const TILE_MOST: u32 = 32;
+
+/// The most parts of a weight gradient: their sums take that many times the weights' room.
+const SPLIT_MOST: usize = 16;
 
 /// Sizes of workgroups and tiles on one adapter, and its choices of candidates.
 #[derive(Clone, Debug, PartialEq)]
@@ -178,6 +179,8 @@ pub struct Tuning {
     /// The most FLOPs of a convolution that one dispatch does. Drivers take a device that is at one for seconds for hung,
     /// and the desktop stands still meanwhile.
     pub dispatch_flops: u64,
+    /// Invocations that fill the adapter: weight gradients of fewer are split.
+    pub busy: usize,
     /// Measured choices, by [`Tuning::key`].
     pub measured: Arc<BTreeMap<String, Choice>>,
 }
@@ -192,7 +195,12 @@ impl Default for Tuning {
 impl Tuning {
     /// The defaults for an adapter: on a processor one vector is the widest thing there is, and barriers are dear.
     pub fn for_gpu(gpu: &Gpu) -> Self {
-        Self::of(gpu.summary.is_software(), gpu.shuffle_lanes, gpu.int64)
+        let usual = Self::of(gpu.summary.is_software(), gpu.shuffle_lanes, gpu.int64);
+        match gpu.summary.kind {
+            // A tenth of a second at 250 GFLOP/s; a thousand invocations for each of 128 processors.
+            "discrete" => Self { dispatch_flops: 25_000_000_000, busy: 1 << 17, ..usual },
+            _ => usual,
+        }
     }
 
     /// The same from what counts of an adapter: the lanes that can hand values round (0: none), and whether there are
@@ -215,6 +223,7 @@ impl Tuning {
             prefer_wide: software,
             // A tenth of a second at 25 GFLOP/s.
             dispatch_flops: 2_500_000_000,
+            busy: if software { 1 } else { 1 << 14 },
             measured: Arc::default(),
         }
     }
@@ -255,10 +264,13 @@ impl Tuning {
 
     /// Whether `choice` is made of candidates for a layer of `density`: a file may say anything, and kernels are built of it.
     pub fn offers(&self, conv: &Conv, density: f64, choice: &Choice) -> bool {
-        let sparse = density < 1.0;
+        let (sparse, sum) = (density < 1.0, choice.grad_weight);
+        // A key stands for densities that differ by less than a fifth.
+        let active = (0.8 * density * conv.numel() as f64) as usize;
         self.gathers(conv, sparse, false).contains(&choice.forward)
             && self.gathers(conv, sparse, true).contains(&choice.grad_input)
-            && self.weight_sums(conv, sparse).contains(&choice.grad_weight)
+            && self.weight_sums(conv, sparse.then_some(0)).contains(&WeightSum { split: 1, ..sum })
+            && (1..=self.split(conv, active, &sum)).contains(&sum.split)
     }
 
     /// What runs where nothing was measured. The densities at which all weights cost less than the active ones are those of
@@ -290,8 +302,13 @@ impl Tuning {
                 Gather::Sparse(Strip { row, chunk: self.lanes, wide })
             }
         };
-        let sparse = WeightSum::Sparse { team: self.team, wide };
-        let grad_weight = if density > all_summed { sparse.dense(conv, self) } else { sparse };
+        let sparse = WeightSum { tile: None, team: self.team, wide, split: 1 };
+        let grad_weight = if density > all_summed {
+            sparse.dense(conv, self)
+        } else {
+            let active = (density * conv.numel() as f64) as usize;
+            WeightSum { split: self.split(conv, active, &sparse), ..sparse }
+        };
         Choice { forward: gather(false), grad_input: gather(true), grad_weight }
     }
 
@@ -324,8 +341,8 @@ impl Tuning {
         all
     }
 
-    /// Every candidate for a weight gradient, the simplest first.
-    pub fn weight_sums(&self, conv: &Conv, sparse: bool) -> Vec<WeightSum> {
+    /// Every candidate for the weight gradient of a layer with `active` weights (`None`: a dense layer), the simplest first.
+    pub fn weight_sums(&self, conv: &Conv, active: Option<usize>) -> Vec<WeightSum> {
         let mut all = Vec::new();
         for wide in [false, true] {
             for team in [Team::Invocation, Team::Shuffle, Team::Subgroup, Team::Workgroup] {
@@ -333,8 +350,8 @@ impl Tuning {
                 if (wide && !self.wide_fits(conv)) || (by_lanes && !self.subgroup_fits()) {
                     continue;
                 }
-                if sparse && team != Team::Shuffle {
-                    all.push(WeightSum::Sparse { team, wide });
+                if active.is_some() && team != Team::Shuffle {
+                    all.push(WeightSum { tile: None, team, wide, split: 1 });
                 }
                 // A smaller tile loads more for each sum: one channel is there to be simple, half a tile for want of registers.
                 let mut tiles = match team {
@@ -344,10 +361,34 @@ impl Tuning {
                 };
                 tiles.iter_mut().for_each(|tile| *tile = weight_tile(conv).min(*tile));
                 tiles.dedup();
-                all.extend(tiles.into_iter().map(|tile| WeightSum::Dense { tile, team, wide }));
+                all.extend(tiles.into_iter().map(|tile| WeightSum { tile: Some(tile), team, wide, split: 1 }));
             }
         }
+        let split = |whole: &WeightSum| WeightSum { split: self.split(conv, active.unwrap_or(0), whole), ..*whole };
+        all.extend(all.iter().map(split).filter(|sum| sum.split > 1).collect::<Vec<_>>());
         all
+    }
+
+    /// Bytes of the sums of all parts by whichever candidate.
+    pub fn sums_bytes(&self, conv: &Conv, active: Option<usize>) -> u64 {
+        let sums = self.weight_sums(conv, active);
+        sums.iter().map(|sum| sum.sums_bytes(conv, active.unwrap_or(0))).max().unwrap_or(0)
+    }
+
+    /// Parts that make the weight gradient of a layer with `active` weights fill the adapter.
+    fn split(&self, conv: &Conv, active: usize, sum: &WeightSum) -> u32 {
+        let team = match sum.team {
+            Team::Invocation | Team::Shuffle => return 1,
+            Team::Subgroup => self.lanes,
+            Team::Workgroup => self.reduce,
+        };
+        let sums = match sum.tile {
+            None => active.div_ceil(self.weight_group as usize),
+            Some(tile) => conv.input.channels * conv.output.channels.div_ceil(tile as usize),
+        };
+        let invocations = sums.max(1) * team as usize;
+        let rows = conv.output.blocks() * conv.output.height;
+        (self.busy / invocations).min(rows).clamp(1, SPLIT_MOST) as u32
     }
 
     /// A lane keeps the sum of one weight of a group.
@@ -396,29 +437,36 @@ pub(super) mod tests {
             wide: true,
             prefer_wide: true,
             dispatch_flops: 1 << 40,
+            busy: 1,
             measured: Arc::default(),
         }
     }
 
     #[test]
     fn defaults_are_candidates_and_measurements_must_be() {
-        let mut tuning = tuning();
-        for channels in [1, 3, 5, 64] {
+        let teams = [(Team::Invocation, 1), (Team::Subgroup, 1 << 17)];
+        for (channels, (team, busy)) in
+            [1, 3, 5, 64].into_iter().flat_map(|channels| teams.map(|team| (channels, team)))
+        {
+            let mut tuning = Tuning { team, dense_team: team, busy, ..tuning() };
             for density in [0.01, 0.3, 0.5, 1.0] {
                 let side = |halo| Layout::new(channels, 8, 8, halo, 32);
                 let conv = Conv { input: side(1), output: side(1), kernel: 3, stride: 1, padding: 1 };
                 tuning.measured = Arc::default();
                 let usual = tuning.choice(&conv, density);
                 assert!(tuning.offers(&conv, density, &usual), "{channels} {density} {usual:?}");
+                assert_eq!(usual.grad_weight.split > 1, busy > 1);
                 let tile = Tile { channels: 0, row: 3, shuffle: true, wide: true };
                 let [forward, sums] = [Gather::Dense(tile), Gather::Sparse(Strip { row: 3, chunk: 1000, wide: false })];
                 for hostile in [
                     Choice { forward, ..usual },
                     Choice { grad_input: sums, ..usual },
                     Choice {
-                        grad_weight: WeightSum::Dense { tile: u32::MAX, team: Team::Workgroup, wide: false },
+                        grad_weight: WeightSum { tile: Some(u32::MAX), team: Team::Workgroup, wide: false, split: 1 },
                         ..usual
                     },
+                    Choice { grad_weight: WeightSum { split: 0, ..usual.grad_weight }, ..usual },
+                    Choice { grad_weight: WeightSum { split: u32::MAX, ..usual.grad_weight }, ..usual },
                 ] {
                     tuning.measured = Arc::new(BTreeMap::from([(Tuning::key(&conv, density), hostile)]));
                     assert!(tuning.refuses(&conv, density));

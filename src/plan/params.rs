@@ -1,9 +1,9 @@
 //! Where parameters live: one arena each for values, momentum and gradients, of active weights only; per sparse layer its
 //! index and bitsets; batch normalisation's running statistics and scratch.
 
-use super::{PlanError, PlanInput, tensors::conv_of};
+use super::{Growth, PlanError, PlanInput, tensors::conv_of};
 use crate::gpu::{ALIGNMENT, BufferPlan, Slice};
-use crate::model::{Op, ParamId};
+use crate::model::{Node, Op, ParamId};
 use crate::ops::pointwise::{NormSlices, partial_bytes};
 use crate::ops::topology::{Scratch, SparseLayer, age_bytes, bitset_bytes};
 use crate::ops::topology_map::Grid;
@@ -54,6 +54,8 @@ pub(super) struct Params {
     pub maps: Vec<LayerMap>,
     pub norms: Vec<NormSlices>,
     pub scratch: Scratch,
+    /// Room for the sums of the parts of one layer's weight gradient.
+    pub sums: Slice,
     /// The arenas' parts that hold the sparse layers, and the rest: (value, momentum, gradient).
     pub sparse_range: [Slice; 3],
     pub other_range: [Slice; 3],
@@ -147,7 +149,25 @@ pub(super) fn plan(input: &PlanInput, layouts: &[Layout], buffers: &mut BufferPl
             grad_factors,
         })
         .collect();
-    Ok(Params { slots, layers, maps, norms, scratch, sparse_range, other_range })
+    let sums = buffers.storage("sums of parts", sums_bytes(input, layouts, &layers).max(4));
+    Ok(Params { slots, layers, maps, norms, scratch, sums, sparse_range, other_range })
+}
+
+/// The most that the sums of the parts of a layer's weight gradient take, in a step without an update or with one.
+fn sums_bytes(input: &PlanInput, layouts: &[Layout], layers: &[LayerPlan]) -> u64 {
+    let of_node = |node: &Node| {
+        let Op::Conv { weight, .. } = node.op else { return None };
+        let conv = conv_of(node, layouts)?;
+        let layer = layers.iter().find(|layer| layer.param == weight);
+        let (active, density) = layer.map_or((conv.numel(), 1.0), |layer| (layer.active, layer.density()));
+        let how = input.tuning.choice(&conv, density).grad_weight;
+        let own = how.sums_bytes(&conv, active);
+        match input.growth {
+            Some(Growth::Gradient) => Some(own.max(how.dense(&conv, &input.tuning).sums_bytes(&conv, active))),
+            _ => Some(own),
+        }
+    };
+    input.graph.nodes.iter().filter_map(of_node).max().unwrap_or(0)
 }
 
 /// One buffer for the maps of all sparse layers.

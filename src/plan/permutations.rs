@@ -68,7 +68,7 @@ fn of_network(graph: &Graph, storage: Storage, tuning: &Tuning, found: &mut Foun
             let mut any = false;
             for layer in &default.layers {
                 let mut choice = tuning.choice(&layer.conv, layer.density());
-                for candidates in Candidate::all(&layer.conv, tuning, layer.sparse.is_some()) {
+                for candidates in Candidate::all(&layer.conv, tuning, layer.sparse.map(|_| layer.active)) {
                     any |= round < candidates.len();
                     candidates[round % candidates.len()].put(&mut choice);
                 }

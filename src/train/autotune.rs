@@ -135,7 +135,7 @@ async fn best(
     };
     let mut choice = tuning.choice(&conv, density);
     let mut trial = Trial::new(gpu, tuning, conv, density).await?;
-    for candidates in Candidate::all(&conv, tuning, density < 1.0) {
+    for candidates in Candidate::all(&conv, tuning, (density < 1.0).then_some(trial.active)) {
         let mut fastest = f64::INFINITY;
         for candidate in candidates.into_iter().filter(|candidate| worth_timing(gpu, tuning, candidate, density)) {
             // A kernel that this driver cannot compile loses.
@@ -170,8 +170,8 @@ fn worth_timing(gpu: &Gpu, tuning: &Tuning, candidate: &Candidate, density: f64)
             Gather::Dense(tile) => tile.shuffle == shuffles && tile.channels * tile.row > 8 && density > 0.08,
         },
         Candidate::GradWeight(how) => match how {
-            WeightSum::Sparse { team, .. } => team != Team::Workgroup && density < 0.8,
-            WeightSum::Dense { tile, team, .. } => {
+            WeightSum { tile: None, team, .. } => team != Team::Workgroup && density < 0.8,
+            WeightSum { tile: Some(tile), team, .. } => {
                 team == (if shuffles { Team::Shuffle } else { Team::Invocation }) && tile > 1 && density > 0.15
             }
         },

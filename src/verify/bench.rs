@@ -12,9 +12,10 @@ pub struct Place {
 }
 
 impl Place {
-    /// With the default kernels of `gpu`.
+    /// With the kernels of `gpu`. Weight gradients are split as where it takes a GPU's invocations to be busy.
     pub fn new(gpu: Gpu) -> Self {
-        Self { tuning: Tuning::for_gpu(&gpu), gpu }
+        let usual = Tuning::for_gpu(&gpu);
+        Self { tuning: Tuning { busy: usual.busy.max(1 << 14), ..usual }, gpu }
     }
 }
 

@@ -132,15 +132,18 @@ impl ConvCase {
         };
         let mut passes = layer.index("verify", tuning, &scratch);
         let sparse = Some(layer.weight(&scratch));
-        let sparse = ConvLayer { label: "sparse", conv: &conv, tuning, sparse };
+        let most = tuning.sums_bytes(&conv, Some(entries)).max(tuning.sums_bytes(&conv, None));
+        let sums = bench.empty("sums of parts", most.max(4));
+        let sparse = ConvLayer { label: "sparse", conv: &conv, tuning, sparse, sums };
         let dense = ConvLayer { label: "dense", sparse: None, ..sparse };
         passes.push(dense.grad_bias(dys, bias_grad));
         let mut results: Vec<(bool, Candidate, Slice, Vec<&'static str>)> = Vec::new();
         for is_sparse in [true, false] {
             let (layer, weight, count) =
                 if is_sparse { (&sparse, sparse_weight, entries) } else { (&dense, dense_weight, numel) };
-            let of_dense = Candidate::all(&conv, tuning, false);
-            for (all, of_dense) in Candidate::all(&conv, tuning, is_sparse).iter().zip(&of_dense) {
+            let of_dense = Candidate::all(&conv, tuning, None);
+            let all = Candidate::all(&conv, tuning, is_sparse.then_some(entries));
+            for (all, of_dense) in all.iter().zip(&of_dense) {
                 for candidate in pick.of(all, of_dense) {
                     let (to, own) = match candidate {
                         Candidate::Forward(how) => {

@@ -80,7 +80,9 @@ pub fn run(args: &KernelArgs) -> Result<(), Failure> {
             seen.push(conv);
             let trial = Trial::new(&gpu, &tuning, conv, density);
             let mut trial = pollster::block_on(trial).map_err(Failure::run)?;
-            for candidate in Candidate::all(&conv, &tuning, density < 1.0).into_iter().flatten() {
+            for candidate in
+                Candidate::all(&conv, &tuning, (density < 1.0).then_some(trial.active)).into_iter().flatten()
+            {
                 let kernel = candidate.to_string();
                 if !candidate.direction().contains(&args.direction) || !kernel.contains(&args.candidate) {
                     continue;
