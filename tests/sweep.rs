@@ -125,6 +125,8 @@ fn bad_specifications_are_told_and_nothing_is_written() {
     expect(folder, 2, &["sweep", "run", "out", "--row", "3"]);
     expect(folder, 2, &["sweep", "run", "out", "--adapters", "voodoo"]);
     expect(folder, 2, &["sweep", "run", "out", "--row", "1", "--adapters", "all"]);
+    let text = expect(folder, 2, &["sweep", "run", "out", "--adapters", "0,auto"]);
+    assert!(text.contains("name it once, and --per-adapter 2"), "{text}");
     let path = folder.join("out/plan.jsonl");
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replacen("\"batch_size\":10", "\"batch_size\":20", 1)).unwrap();

@@ -298,13 +298,22 @@ fn adapters(list: &str) -> Result<Vec<String>, Failure> {
     if list == "all" {
         return Ok(found.iter().map(|adapter| adapter.index.to_string()).collect());
     }
+    let mut known: HashMap<usize, &str> = HashMap::new();
     let named = list.split(',').map(|wanted| {
         let wanted = wanted.trim();
-        if gpu::find(found.iter(), wanted).is_some() {
-            return Ok(wanted.to_string());
+        let Some(position) = gpu::find(found.iter(), wanted) else {
+            let available = found.iter().map(|adapter| format!("[{}] {adapter}", adapter.index)).collect::<Vec<_>>();
+            return Err(Failure::adapter(GpuError::NoSuchAdapter { wanted: wanted.into(), available: available.join(", ") }));
+        };
+        // Twice in the list would be twice its memory.
+        match known.insert(position, wanted) {
+            None => Ok(wanted.to_string()),
+            Some(other) => Err(Failure::input(anyhow!(
+                "--adapters {list}: `{other}` and `{wanted}` are the same adapter, {}; name it once, and --per-adapter 2 for two \
+                 rows at a time",
+                found[position]
+            ))),
         }
-        let available = found.iter().map(|adapter| format!("[{}] {adapter}", adapter.index)).collect::<Vec<_>>();
-        Err(Failure::adapter(GpuError::NoSuchAdapter { wanted: wanted.into(), available: available.join(", ") }))
     });
     named.collect()
 }
