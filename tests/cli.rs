@@ -92,6 +92,7 @@ fn bad_input_is_told_and_nothing_is_written() {
         (train(&["--batch-size", "0"]), "batch_size"),
         (train(&["--set", "delta_t=0"]), "delta_t"),
         (train(&["--set", "colour=red"]), "colour"),
+        (train(&["--set", "lr=abc"]), "`lr`"),
         (train(&["--set", "epochs"]), "key=value"),
         (train(&["--model", "resnet33"]), "resnet34"),
         (train(&["--data", "nowhere"]), "nowhere"),
@@ -204,6 +205,13 @@ fn one_seed_gives_the_same_bits_and_a_broken_checkpoint_is_refused() {
 
     let text = expect(folder, 0, &["train", "--resume", "--out", "whole"]);
     assert!(text.contains("resuming at step 15 of 15"), "{text}");
+    // A longer run is the run's own configuration from then on; what it stands on stays.
+    let text = expect(folder, 0, &["train", "--resume", "--out", "whole", "--epochs", "5"]);
+    assert!(text.contains("resuming at step 15 of 25"), "{text}");
+    assert!(std::fs::read_to_string(folder.join("whole/config.toml")).unwrap().contains("epochs = 5"));
+    expect(folder, 0, &["eval", "whole", "--checkpoint", "last"]);
+    let text = expect(folder, 2, &["train", "--resume", "--out", "whole", "--seed", "5"]);
+    assert!(text.contains("`seed` = 5 must be what it was"), "{text}");
     let broken = folder.join("part/last.safetensors");
     let mut bytes = weights("part");
     bytes.truncate(bytes.len() / 2);

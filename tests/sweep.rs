@@ -22,9 +22,6 @@ const STEPS: u64 = 36;
 const GRID: &str = "[grid]\nlr = [0.02, 0.05, 0.1]\nsparsity = [0.95, 0.98]\nseed = [1, 2]\n";
 const ROWS: usize = 12;
 
-/// Every adapter, each row always on the same: the last digits are the adapter's.
-const RUN: [&str; 6] = ["sweep", "run", "parts", "--adapters", "all", "--pin"];
-
 /// Plans `[base]` and `rest` in `out`.
 fn plan(folder: &Path, out: &str, rest: &str) -> String {
     let base: String = BASE
@@ -192,9 +189,13 @@ fn a_sweep_that_is_interrupted_and_killed_is_as_an_undisturbed_one() {
     assert!(text.contains("12 rows") && text.contains("GPU memory"), "{text}");
     plan(folder, "parts", GRID);
     let sweep = folder.join("parts");
+    // Every adapter, each row always on the same: the last digits are the adapter's.
+    let every: Vec<String> = (0..pollster::block_on(itop::gpu::list()).len()).map(|index| index.to_string()).collect();
+    let every = every.join(",");
+    let run = ["sweep", "run", "parts", "--adapters", &every, "--pin"];
 
     // Asked to end: the rows keep checkpoints.
-    let mut driver = start(folder, &RUN);
+    let mut driver = start(folder, &run);
     let workers = in_training(&sweep, 0);
     signal("-TERM", driver.id().into());
     assert_eq!(driver.wait().unwrap().code(), Some(130));
@@ -202,25 +203,25 @@ fn a_sweep_that_is_interrupted_and_killed_is_as_an_undisturbed_one() {
     assert!(workers.iter().any(|&(row, _)| ended(row) == "interrupted"), "{workers:?}");
 
     // Killed with its workers, in the middle of rows and with one that is done.
-    let driver = start(folder, &RUN);
+    let driver = start(folder, &run);
     let workers = in_training(&sweep, 1);
     let finished = summaries(&sweep);
     kill(driver, &workers);
     expect(folder, 0, &["sweep", "collect", "parts"]);
 
     // Killed alone: the workers end their rows, and those who come after leave them alone.
-    let mut driver = start(folder, &RUN);
+    let mut driver = start(folder, &run);
     in_training(&sweep, 2);
     driver.kill().unwrap();
     driver.wait().unwrap();
 
     // Two at once, one of them killed with whoever trains; the other does the rest, which nobody holds any more.
-    let (first, mut second) = (start(folder, &RUN), start(folder, &RUN));
+    let (first, mut second) = (start(folder, &run), start(folder, &run));
     let workers = in_training(&sweep, 4);
     kill(first, &workers);
     // Those of the other were killed too, under its eyes: these rows have failed.
     second.wait().unwrap();
-    let mut both = [(); 2].map(|()| start(folder, &[&RUN[..], &["--retry-failed"]].concat()));
+    let mut both = [(); 2].map(|()| start(folder, &[&run[..], &["--retry-failed"]].concat()));
     for process in &mut both {
         assert_eq!(process.wait().unwrap().code(), Some(0));
     }
@@ -238,7 +239,7 @@ fn a_sweep_that_is_interrupted_and_killed_is_as_an_undisturbed_one() {
     assert_eq!((status["done"].as_u64(), status["running"].as_u64()), (Some(12), Some(0)));
 
     // The same results as without any trouble, in every file but that of the times.
-    expect(folder, 0, &["sweep", "run", "whole", "--adapters", "all", "--pin"]);
+    expect(folder, 0, &["sweep", "run", "whole", "--adapters", &every, "--pin"]);
     for name in ["whole", "parts"] {
         let text = expect(folder, 0, &["sweep", "collect", name]);
         assert!(text.contains("12 of 12 rows are done"), "{text}");

@@ -14,7 +14,7 @@ use crate::train::{Config, Method};
 
 #[derive(Args)]
 pub struct CompareArgs {
-    /// `all`, or adapters separated by commas: backends, indices from `itop adapters`, or parts of names
+    /// `all`, `auto`, or adapters separated by commas: backends, indices from `itop adapters`, or parts of names
     #[arg(long, default_value = "all", value_delimiter = ',')]
     adapters: Vec<String>,
     #[arg(long, default_value = "resnet8")]
@@ -98,17 +98,9 @@ pub fn run(args: &CompareArgs) -> Result<(), Failure> {
 /// The adapters that `wanted` names, each once.
 fn chosen(wanted: &[String]) -> Result<Vec<AdapterSummary>, Failure> {
     let all = pollster::block_on(gpu::list());
-    if all.is_empty() {
-        return Err(Failure::adapter(GpuError::NoAdapter));
-    }
     let mut chosen: Vec<AdapterSummary> = Vec::new();
     for word in wanted {
-        let matching: Vec<_> = all.iter().filter(|summary| word == "all" || summary.answers_to(word)).collect();
-        if matching.is_empty() {
-            let available = all.iter().map(|s| format!("[{}] {s}", s.index)).collect::<Vec<_>>().join(", ");
-            return Err(Failure::adapter(GpuError::NoSuchAdapter { wanted: word.clone(), available }));
-        }
-        for summary in matching {
+        for summary in gpu::named(&all, word).map_err(Failure::adapter)? {
             if chosen.iter().all(|known| known.index != summary.index) {
                 chosen.push(summary.clone());
             }

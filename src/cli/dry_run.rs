@@ -66,7 +66,20 @@ pub fn describe(problem: &Problem, gpu: &Gpu) -> String {
                 problem.expected_itop_rate()
             );
             if problem.expected_itop_rate() < LOW_ITOP_RATE {
-                text += "low exploration: `itop explore --target-rs` finds a delta_t or a length that explores more\n";
+                text += &format!(
+                    "low exploration: what delta_t or length explores more is found by: itop explore --model {} --classes {} \
+                     --sparsity {} --distribution {} --delta-t {} --epochs {} --batch-size {} --images {} --death-rate {} \
+                     --target-rs {LOW_ITOP_RATE}\n",
+                    config.model,
+                    problem.graph.classes,
+                    config.sparsity,
+                    config.distribution,
+                    config.delta_t,
+                    config.total_epochs(),
+                    config.batch_size,
+                    problem.split.train.len(),
+                    config.death_rate.initial,
+                );
             }
         }
     }

@@ -2,15 +2,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::{Args, ValueEnum};
 
 use super::text::percent;
 use super::{Failure, GpuArgs};
 use crate::data;
-use crate::train::config::Layers;
-use crate::train::run_folder::read_config;
-use crate::train::{Problem, Trainer};
+use crate::train::{Config, Problem, Trainer};
 
 #[derive(Args)]
 pub struct EvalArgs {
@@ -37,13 +34,7 @@ enum SplitName {
 }
 
 pub fn run(args: &EvalArgs) -> Result<(), Failure> {
-    let path = args.run.join("config.toml");
-    let text = read_config(&path)
-        .with_context(|| format!("`{}` holds no run: cannot read its config.toml", args.run.display()))
-        .map_err(Failure::input)?;
-    let mut layers = Layers::default();
-    layers.text(&path.display().to_string(), &text).map_err(Failure::input)?;
-    let config = layers.finish().map_err(Failure::input)?;
+    let config = Config::of_run(&args.run).map_err(Failure::input)?;
     let dataset = data::load(&config.data).map_err(Failure::input)?;
     let gpu = args.gpu.open()?;
     let problem = Problem::new(config, &dataset, &gpu).map_err(Failure::input)?;

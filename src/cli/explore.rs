@@ -24,8 +24,8 @@ pub struct ExploreArgs {
     epochs: usize,
     #[arg(long, default_value_t = 128)]
     batch_size: usize,
-    /// Training images, without those held out
-    #[arg(long, default_value_t = 50_000)]
+    /// Training images without those held out, by default CIFAR's 50,000 less a tenth
+    #[arg(long, default_value_t = 45_000)]
     images: usize,
     /// Share of the active weights that the first update prunes; it decays to 0.005 along a cosine
     #[arg(long, default_value_t = 0.5)]

@@ -102,6 +102,14 @@ impl GpuArgs {
         }
     }
 
+    /// The same as arguments of another command, but for defaults.
+    fn flags(&self) -> impl Iterator<Item = String> {
+        let adapter = (self.adapter != "auto").then(|| format!("--adapter '{}'", self.adapter));
+        let limits = matches!(self.limits, Limits::Webgpu).then(|| "--limits webgpu".to_string());
+        let memory = self.gpu_memory.map(|mib| format!("--gpu-memory {mib}"));
+        [adapter, limits, memory].into_iter().flatten()
+    }
+
     /// Opens the adapter.
     fn open_quietly(&self) -> Result<Gpu, Failure> {
         pollster::block_on(Gpu::open(&self.options())).map_err(Failure::adapter)

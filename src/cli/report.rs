@@ -11,7 +11,7 @@ use crate::train::run_folder::write_whole;
 
 #[derive(Args)]
 pub struct ReportArgs {
-    /// Run folders
+    /// Run folders; or one of a sweep, which is then collected
     #[arg(required = true)]
     runs: Vec<PathBuf>,
     /// Where the page goes [default: the folder of the first run]
@@ -31,10 +31,22 @@ pub fn run(args: &ReportArgs) -> Result<(), Failure> {
             return Err(Failure::input(anyhow!("`{}` is no folder; give the folders of runs", folder.display())));
         }
     }
+    if let [folder] = &args.runs[..] {
+        if folder.join("plan.jsonl").is_file() {
+            return super::sweep::collect(folder, args.out.as_deref());
+        }
+        let page = folder.join("compare.html");
+        if page.is_file() {
+            println!("report: {} (of a comparison, as itop compare wrote it)", page.display());
+            return Ok(());
+        }
+    }
     let runs: Vec<Run> = args.runs.iter().map(|folder| report::read(folder)).collect();
     if runs.iter().all(Run::is_empty) {
         let notes = runs.iter().flat_map(|run| &run.notes).cloned().collect::<Vec<_>>().join("; ");
-        return Err(Failure::input(anyhow!("there is nothing to report: {notes}")));
+        return Err(Failure::input(anyhow!(
+            "there is nothing to report: {notes}; give the folders of runs, or that of a sweep"
+        )));
     }
     if args.text {
         runs.iter().for_each(|run| print!("{}", report::text(run)));

@@ -77,16 +77,11 @@ impl TrainArgs {
     /// The configuration: defaults, then preset or file (or the run's own), then `--set`, then flags.
     fn config(&self) -> Result<Config, Failure> {
         let mut layers = Layers::default();
-        let read = |layers: &mut Layers, path: &PathBuf| {
-            let text = read_config(path)
-                .with_context(|| format!("cannot read `{}`", path.display()))
-                .map_err(Failure::input)?;
-            layers.text(&path.display().to_string(), &text).map_err(Failure::input)
-        };
         if let (true, Some(out)) = (self.resume, &self.out) {
-            read(&mut layers, &out.join("config.toml"))?;
+            layers.run(out).map_err(Failure::input)?;
         } else if let Some(path) = &self.config {
-            read(&mut layers, path)?;
+            let text = read_config(path).with_context(|| format!("cannot read `{}`", path.display()));
+            layers.text(&path.display().to_string(), &text.map_err(Failure::input)?).map_err(Failure::input)?;
         } else if let Some(name) = &self.preset {
             layers = preset(name).map_err(Failure::input)?;
         } else if self.model.is_none() && self.data.is_none() {
@@ -156,8 +151,10 @@ pub struct Job<'a> {
 /// Trains to the end or an interruption.
 pub fn train(job: Job) -> Result<(), Failure> {
     let Job { config, out, resume, dry_run, tensorboard, report, tuning, gpu: adapter } = job;
-    if let (false, Some(out)) = (resume || dry_run, out) {
-        RunFolder::check_free(out).map_err(Failure::input)?;
+    match out {
+        Some(out) if resume => Config::of_run(out).and_then(|run| run.check_resume(&config)).map_err(Failure::input)?,
+        Some(out) if !dry_run => RunFolder::check_free(out).map_err(Failure::input)?,
+        _ => {}
     }
     let dataset = data::load(&config.data).map_err(Failure::input)?;
     let gpu = adapter.open()?;
@@ -193,6 +190,11 @@ pub fn train(job: Job) -> Result<(), Failure> {
                 true => println!("resuming at step {} of {}", trainer.progress.step, problem.total_steps()),
                 false => println!("the run ended before its first checkpoint: it starts again at step 0"),
             }
+            if let Some(other) = trainer.other_adapter() {
+                eprintln!("warning: the run was on {other}; another adapter's results differ in their last digits");
+            }
+            // It may have been given other values, and they are the run's from here on.
+            folder.write("config.toml", config.to_toml().as_bytes()).map_err(Failure::input)?;
             folder
         }
         (out, _) => {
@@ -220,7 +222,9 @@ pub fn train(job: Job) -> Result<(), Failure> {
     match end.map_err(|error| kept(error.into()))? {
         End::Interrupted => {
             let out = folder.path().display().to_string();
-            println!("interrupted; go on with: itop train --resume --out {out}");
+            let flags = adapter.flags().chain(tensorboard.then(|| "--tensorboard".into()));
+            let flags: String = flags.map(|flag| format!(" {flag}")).collect();
+            println!("interrupted; go on with: itop train --resume --out {out}{flags}");
             Err(Failure { code: 130, error: anyhow!("interrupted; the checkpoint is in `{out}`") })
         }
         End::Finished => {

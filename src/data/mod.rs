@@ -17,7 +17,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 pub use describe::describe;
 pub use error::DataError;
 pub use order::epoch_order;
-pub use split::{HELD_OUT, Split};
+pub use split::Split;
 
 /// Images of one size with their labels.
 #[derive(Clone, Debug, PartialEq)]

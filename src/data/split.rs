@@ -3,9 +3,6 @@ use std::collections::BTreeMap;
 use super::DataError;
 use crate::ops::philox::{self, Purpose};
 
-/// The usual share of the train set that is held out.
-pub const HELD_OUT: f64 = 0.1;
-
 /// Not a run's seed: all runs share one split, so that their validation accuracies can be compared.
 const SEED: u64 = 0;
 
@@ -62,8 +59,8 @@ mod tests {
     #[test]
     fn a_tenth_of_each_class_is_held_out_at_random() {
         let labels: Vec<u32> = (0..5000).map(|i| i % 10).collect();
-        let split = Split::stratified(&labels, HELD_OUT).unwrap();
-        assert_eq!(split, Split::stratified(&labels, HELD_OUT).unwrap());
+        let split = Split::stratified(&labels, 0.1).unwrap();
+        assert_eq!(split, Split::stratified(&labels, 0.1).unwrap());
         assert!((0..10).all(|class| count(&labels, &split.val, class) == 50));
         // Drawn from the whole set: the mean index of 500 of 5000 is 2500 with a deviation of 61.
         let mean = split.val.iter().sum::<u32>() as f64 / 500.0;

@@ -117,22 +117,83 @@ pub async fn list() -> Vec<AdapterSummary> {
     adapters(false).await.into_iter().map(|(summary, _)| summary).collect()
 }
 
-/// Which of `summaries` (of [`list`]) `wanted` names: `auto`, a backend, an index, or part of a name (case ignored).
-pub fn find<'a>(mut summaries: impl Iterator<Item = &'a AdapterSummary>, wanted: &str) -> Option<usize> {
-    summaries.position(|summary| wanted.eq_ignore_ascii_case("auto") || summary.answers_to(wanted))
+/// Those of `found` (of [`list`]) that `wanted` names: all by `all`, the first by `auto`, else every one of a backend, with an
+/// index, or with that part in its name (case ignored).
+///
+/// # Errors
+/// When there is none.
+pub fn named<'a>(found: &'a [AdapterSummary], wanted: &str) -> Result<Vec<&'a AdapterSummary>, GpuError> {
+    if found.is_empty() {
+        return Err(GpuError::NoAdapter);
+    }
+    let word = wanted.trim().to_lowercase();
+    let matching: Vec<_> = match word.as_str() {
+        "all" => found.iter().collect(),
+        "auto" => found.iter().take(1).collect(),
+        "" => Vec::new(),
+        _ => found.iter().filter(|summary| summary.answers_to(&word)).collect(),
+    };
+    if matching.is_empty() {
+        let available = found.iter().map(|summary| format!("[{}] {summary}", summary.index)).collect::<Vec<_>>();
+        return Err(GpuError::NoSuchAdapter { wanted: wanted.into(), available: available.join(", ") });
+    }
+    Ok(matching)
+}
+
+/// Those of [`named`] with each GPU once: of the backend that the first of them has, and no software among GPUs.
+pub fn each_once<'a>(found: &'a [AdapterSummary], wanted: &str) -> Result<Vec<&'a AdapterSummary>, GpuError> {
+    let mut named = named(found, wanted)?;
+    let first = named[0];
+    named.retain(|summary| summary.backend == first.backend && summary.is_software() == first.is_software());
+    Ok(named)
 }
 
 /// The adapter that `wanted` names.
 pub(super) async fn choose(wanted: &str, strict: bool) -> Result<(AdapterSummary, wgpu::Adapter), GpuError> {
     let mut found = adapters(strict).await;
-    if found.is_empty() {
-        return Err(GpuError::NoAdapter);
-    }
-    match find(found.iter().map(|(summary, _)| summary), wanted) {
-        Some(position) => Ok(found.swap_remove(position)),
-        None => Err(GpuError::NoSuchAdapter {
-            wanted: wanted.into(),
-            available: found.iter().map(|(s, _)| format!("[{}] {s}", s.index)).collect::<Vec<_>>().join(", "),
-        }),
+    let summaries: Vec<AdapterSummary> = found.iter().map(|(summary, _)| summary.clone()).collect();
+    let first = named(&summaries, wanted)?[0].index;
+    Ok(found.swap_remove(first))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_name_adapters() {
+        let known = [
+            ("NVIDIA A", "vulkan", "discrete"),
+            ("NVIDIA A", "vulkan", "discrete"),
+            ("NVIDIA A/PCIe", "gl", "discrete"),
+            ("llvmpipe", "vulkan", "software"),
+            ("SwiftShader", "vulkan", "software"),
+            ("llvmpipe", "gl", "software"),
+        ];
+        let summary = |(index, (name, backend, kind)): (usize, (&str, &'static str, &'static str))| AdapterSummary {
+            index,
+            name: name.into(),
+            backend,
+            driver: String::new(),
+            kind,
+        };
+        let found: Vec<AdapterSummary> = known.into_iter().enumerate().map(summary).collect();
+        let indices = |named: Result<Vec<&AdapterSummary>, GpuError>| -> Vec<usize> {
+            named.map_or(Vec::new(), |named| named.iter().map(|summary| summary.index).collect())
+        };
+        for (word, all, once) in [
+            ("all", &[0, 1, 2, 3, 4, 5][..], &[0, 1][..]),
+            ("auto", &[0], &[0]),
+            ("Nvidia", &[0, 1, 2], &[0, 1]),
+            (" gl ", &[2, 5], &[2]),
+            ("llvmpipe", &[3, 5], &[3]),
+            ("4", &[4], &[4]),
+            ("voodoo", &[], &[]),
+            ("", &[], &[]),
+        ] {
+            assert_eq!(indices(named(&found, word)), all, "{word}");
+            assert_eq!(indices(each_once(&found, word)), once, "{word}");
+        }
+        assert_eq!(indices(each_once(&found[3..], "all")), [3, 4]);
     }
 }

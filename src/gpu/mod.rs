@@ -10,7 +10,7 @@ mod pass;
 pub mod shader;
 mod translate;
 
-pub use adapter::{AdapterSummary, find, list};
+pub use adapter::{AdapterSummary, each_once, list, named};
 pub use device::{Gpu, GpuOptions, LimitChoice};
 pub use error::GpuError;
 pub use finite::Findings;

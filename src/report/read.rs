@@ -7,10 +7,9 @@ use serde::de::DeserializeOwned;
 
 use super::maps::Film;
 use crate::train::Config;
-use crate::train::config::Layers;
 use crate::train::frames::FrameLine;
 use crate::train::pass_times::PassTimes;
-use crate::train::run_folder::{ExplorationLine, MetricLine, SCHEMA, Summary, read_config};
+use crate::train::run_folder::{ExplorationLine, MetricLine, SCHEMA, Summary};
 
 /// One run.
 pub struct Run {
@@ -80,13 +79,7 @@ pub fn read(folder: &Path) -> Run {
 }
 
 fn config(folder: &Path, notes: &mut Vec<String>) -> Option<Config> {
-    let path = folder.join("config.toml");
-    let parse = |text: String| {
-        let mut layers = Layers::default();
-        layers.text("config.toml", &text).and_then(|()| layers.finish()).map_err(|error| error.to_string())
-    };
-    let config = read_config(&path).map_err(|error| format!("config.toml: {error}")).and_then(parse);
-    config.map_err(|why| notes.push(why)).ok()
+    Config::of_run(folder).map_err(|why| notes.push(why.to_string())).ok()
 }
 
 /// A file that is written at the end; none, and no note, if it is not there.

@@ -30,10 +30,7 @@ pub struct PlannedRow {
 impl PlannedRow {
     /// `method = "set", delta_t = 100`
     pub fn label(&self) -> String {
-        if self.varied.is_empty() {
-            return "the base".into();
-        }
-        self.varied.iter().map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", ")
+        spec::label(self.varied.iter())
     }
 
     /// Whether it is the same run, whatever it was estimated to cost.
@@ -49,7 +46,7 @@ pub fn plan(origin: &str, text: &str) -> Result<(Vec<PlannedRow>, Vec<String>), 
     let total = rows.len();
     let planned = |(row, SpecRow { varied, config }): (usize, SpecRow)| {
         let estimate = datasets.estimate(&config).map_err(|source| {
-            let label = spec::label(&varied);
+            let label = spec::label(spec::pairs(&varied));
             SweepError::Row { row, label, source }
         })?;
         let varied = varied.into_iter().map(|(key, value)| (key, json(value))).collect();

@@ -13,6 +13,8 @@ pub struct SlurmOptions {
     /// Most rows at once.
     pub throttle: Option<usize>,
     pub adapter: String,
+    /// What else `itop sweep run` is told.
+    pub flags: Vec<&'static str>,
 }
 
 /// The batch script for `rows` of the sweep in `sweep`, run by the program `itop`. Both paths are absolute.
@@ -34,6 +36,7 @@ pub fn script(itop: &Path, sweep: &Path, rows: &[usize], options: &SlurmOptions)
     }
     let head: String = head.iter().map(|line| format!("#SBATCH --{line}\n")).collect();
     let (itop, sweep, adapter) = (quote(itop), quote(sweep), quote(Path::new(&options.adapter)));
+    let flags: String = options.flags.iter().map(|flag| format!(" {flag}")).collect();
     format!(
         r#"#!/bin/bash
 # Written by `itop sweep submit`. Task N runs row N; a task that is stopped early goes back into the queue and on from its
@@ -44,7 +47,7 @@ warn() {{
     warned=yes
     kill -TERM "$worker" 2>/dev/null
 }}
-{itop} sweep run {sweep} --row "$SLURM_ARRAY_TASK_ID" --adapters {adapter} &
+{itop} sweep run {sweep} --row "$SLURM_ARRAY_TASK_ID" --adapters {adapter}{flags} &
 worker=$!
 trap warn USR1 TERM
 
@@ -101,6 +104,7 @@ mod tests {
             gres: Some("gpu:1".into()),
             throttle: Some(2),
             adapter: "auto".into(),
+            flags: vec!["--retry-failed", "--autotune"],
             ..SlurmOptions::default()
         };
         let text = script(Path::new("/opt/it's/itop"), Path::new("/data/my sweep"), &[1, 2, 5], &options);
@@ -110,7 +114,7 @@ mod tests {
             "#SBATCH --gres=gpu:1",
             "#SBATCH --signal=B:USR1@120",
             "#SBATCH --output=\"/data/my sweep/logs/slurm-%A_%a.log\"",
-            r#"'/opt/it'\''s/itop' sweep run '/data/my sweep' --row "$SLURM_ARRAY_TASK_ID" --adapters 'auto' &"#,
+            r#"'/opt/it'\''s/itop' sweep run '/data/my sweep' --row "$SLURM_ARRAY_TASK_ID" --adapters 'auto' --retry-failed --autotune &"#,
         ] {
             assert!(text.lines().any(|found| found == line), "{line}: {text}");
         }

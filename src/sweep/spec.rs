@@ -3,6 +3,8 @@
 //! Every row is the base with a row of the list, a random draw and a point of the grid laid over it: the rows are the product
 //! of the three, the list outermost, the grid's keys in alphabetical order with the last one fastest.
 
+use std::fmt::Display;
+
 use serde::Deserialize;
 use thiserror::Error;
 use toml::{Table, Value};
@@ -119,7 +121,7 @@ pub fn rows(origin: &str, text: &str) -> Result<Vec<SpecRow>, SpecError> {
                 layers.set(key, value.clone());
             }
             let config = layers.finish().map_err(|source| {
-                let label = label(&varied);
+                let label = label(pairs(&varied));
                 SpecError::Row { origin: origin.into(), row, label, source }
             })?;
             rows.push(SpecRow { varied, config });
@@ -130,11 +132,14 @@ pub fn rows(origin: &str, text: &str) -> Result<Vec<SpecRow>, SpecError> {
 }
 
 /// `method = "set", delta_t = 100`
-pub fn label(varied: &[(String, Value)]) -> String {
-    if varied.is_empty() {
-        return "the base".into();
-    }
-    varied.iter().map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", ")
+pub fn label<'a, V: Display + 'a>(varied: impl Iterator<Item = (&'a String, &'a V)>) -> String {
+    let pairs: Vec<String> = varied.map(|(key, value)| format!("{key} = {value}")).collect();
+    if pairs.is_empty() { "the base".into() } else { pairs.join(", ") }
+}
+
+/// For [`label`].
+pub fn pairs(varied: &[(String, Value)]) -> impl Iterator<Item = (&String, &Value)> {
+    varied.iter().map(|(key, value)| (key, value))
 }
 
 fn or<'a>(rows: &'a [Assignments], one: &'a [Assignments]) -> &'a [Assignments] {
@@ -303,7 +308,7 @@ fn check_different(origin: &str, rows: &[SpecRow]) -> Result<(), SpecError> {
     let mut seen = std::collections::HashMap::new();
     for (number, row) in (1..).zip(rows) {
         if let Some(first) = seen.insert(row.config.to_toml(), number) {
-            let label = label(&row.varied);
+            let label = label(pairs(&row.varied));
             return Err(SpecError::Equal { origin: origin.into(), first, second: number, label });
         }
     }
@@ -319,6 +324,14 @@ mod tests {
             Ok(rows) => panic!("{text} gave {} rows", rows.len()),
             Err(error) => error.to_string(),
         }
+    }
+
+    /// The specification in `docs/sweeps.md` is one.
+    #[test]
+    fn the_documented_specification() {
+        let doc = include_str!("../../docs/sweeps.md");
+        let text = doc.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        assert_eq!(rows("docs/sweeps.md", text).unwrap().len(), 2 * 10 * 6);
     }
 
     #[test]

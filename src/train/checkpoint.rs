@@ -39,6 +39,9 @@ pub struct Progress {
     /// Explored and reliable positions at the last update.
     pub itop_rate: f64,
     pub reliable_itop_rate: f64,
+    /// The adapter that did the last step.
+    #[serde(default)]
+    pub adapter: String,
 }
 
 /// A checkpoint that cannot be read or does not fit the run.

@@ -1,9 +1,13 @@
 //! What a run is: every choice that changes its result, in one flat file. Bad values die here, before anything is written.
 
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::lr::{LrError, LrSchedule, RunLength};
+use super::run_folder::read_config;
 use crate::ops::Storage;
 use crate::ops::augment::Padding;
 use crate::plan::Growth;
@@ -67,7 +71,8 @@ impl Augment {
     }
 }
 
-/// A run. The defaults are the ITOP code's recipe for CIFAR (`reference/itop.md` 3.1) with RigL at 90 %.
+/// A run. The defaults are the recipe for CIFAR of the ITOP paper's code (Liu et al., ICML 2021) with RigL at 90 %, but for a
+/// tenth of the training images that is held out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -136,6 +141,8 @@ impl Default for Config {
 pub enum ConfigError {
     #[error("{origin}: {message}")]
     Toml { origin: String, message: String },
+    #[error("`{}` holds no run: cannot read its config.toml: {source}", .folder.display())]
+    NoRun { folder: PathBuf, source: std::io::Error },
     #[error("`--set {0}` is not of the form key=value")]
     Assignment(String),
     #[error("no preset `{0}`; there are: {1}")]
@@ -158,11 +165,22 @@ pub struct Layers(toml::Table);
 impl Layers {
     /// Lays the TOML text of `origin` (a file, a preset) on top.
     pub fn text(&mut self, origin: &str, text: &str) -> Result<(), ConfigError> {
-        let table: toml::Table = text.parse().map_err(|error| toml_error(origin, &error))?;
-        // Alone first, so that a mistake is reported with the name of where it stands.
-        table.clone().try_into::<Config>().map_err(|error| toml_error(origin, &error))?;
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+            let line = error
+                .span()
+                .map_or(1, |span| 1 + text.as_bytes()[..span.start].iter().filter(|&&b| b == b'\n').count());
+            ConfigError::Toml { origin: format!("{origin}, line {line}"), message: error.message().trim().into() }
+        })?;
         overlay(&mut self.0, table);
-        Ok(())
+        // Now, so that a mistake is reported with the name of where it stands.
+        parse(origin, &self.0).map(|_| ())
+    }
+
+    /// Lays the configuration of the run in `folder` on top.
+    pub fn run(&mut self, folder: &Path) -> Result<(), ConfigError> {
+        let path = folder.join("config.toml");
+        let text = read_config(&path).map_err(|source| ConfigError::NoRun { folder: folder.into(), source })?;
+        self.text(&path.display().to_string(), &text)
     }
 
     /// Lays one value on top; `key` may be dotted.
@@ -188,14 +206,19 @@ impl Layers {
 
     /// The configuration, checked.
     pub fn finish(self) -> Result<Config, ConfigError> {
-        let config: Config = self.0.try_into().map_err(|error| toml_error("configuration", &error))?;
+        let config = parse("configuration", &self.0)?;
         config.validate()?;
         Ok(config)
     }
 }
 
-fn toml_error(origin: &str, error: &toml::de::Error) -> ConfigError {
-    ConfigError::Toml { origin: origin.into(), message: error.message().trim().to_string() }
+/// The configuration in `table`, every value of the right type; a mistake is named by its key.
+fn parse(origin: &str, table: &toml::Table) -> Result<Config, ConfigError> {
+    serde_path_to_error::deserialize(toml::Value::Table(table.clone())).map_err(|error| {
+        let (key, message) = (error.path().to_string(), error.inner().message().trim());
+        let message = if key == "." { message.to_string() } else { format!("`{key}`: {message}") };
+        ConfigError::Toml { origin: origin.into(), message }
+    })
 }
 
 /// Tables merge key by key, except that another `kind` of learning-rate schedule starts afresh.
@@ -216,6 +239,33 @@ fn overlay(base: &mut toml::Table, top: toml::Table) {
 }
 
 impl Config {
+    /// That of the run in `folder`.
+    pub fn of_run(folder: &Path) -> Result<Self, ConfigError> {
+        let mut layers = Layers::default();
+        layers.run(folder)?;
+        layers.finish()
+    }
+
+    /// Whether a run of this configuration may go on by `other`: what its checkpoint's tensors and its past steps stand on
+    /// stays.
+    pub fn check_resume(&self, other: &Self) -> Result<(), ConfigError> {
+        let kept = |key, own: &dyn Display, others: &dyn Display| match own.to_string() == others.to_string() {
+            true => Ok(()),
+            false => Err(ConfigError::Value {
+                key,
+                value: others.to_string(),
+                must: "what it was when the run began; for another start another run",
+            }),
+        };
+        kept("model", &self.model, &other.model)?;
+        kept("method", &self.method.name(), &other.method.name())?;
+        kept("sparsity", &self.sparsity, &other.sparsity)?;
+        kept("distribution", &self.distribution, &other.distribution)?;
+        kept("batch_size", &self.batch_size, &other.batch_size)?;
+        kept("seed", &self.seed, &other.seed)?;
+        kept("validation", &self.validation, &other.validation)
+    }
+
     /// As TOML text; reading it gives the same configuration.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).unwrap_or_default()
@@ -250,7 +300,7 @@ impl Config {
 
     /// Checks every value on its own; names of models and data are checked by those who know them.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let check = |valid: bool, key, value: &dyn std::fmt::Display, must| {
+        let check = |valid: bool, key, value: &dyn Display, must| {
             if valid { Ok(()) } else { Err(ConfigError::Value { key, value: value.to_string(), must }) }
         };
         let finite = |value: f64| value.is_finite() && value >= 0.0;
@@ -301,6 +351,9 @@ mod tests {
             ("validation=0.95", "validation"),
             ("method=riggle", "unknown variant `riggle`"),
             ("colour=red", "unknown field `colour`"),
+            ("lr=abc", "`lr`: invalid type"),
+            ("death_rate=0.3", "`death_rate`: invalid type"),
+            ("death_rate.initial=true", "`death_rate.initial`: invalid type"),
             ("death_rate.initial=1.5", "initial"),
             ("lr_schedule.kind=steps", "unknown variant"),
             ("epochs", "key=value"),
@@ -322,8 +375,48 @@ mod tests {
         assert!(matches!(config.lr_schedule, LrSchedule::OneCycle { pct_start, .. } if pct_start == 0.1));
         layers.assign("lr_schedule.kind=cosine").unwrap();
         assert_eq!(layers.finish().unwrap().lr_schedule, LrSchedule::Cosine { min: 0.0 });
-        let mistake = Layers::default().text("my.toml", "epochz = 3").unwrap_err().to_string();
-        assert!(mistake.contains("my.toml") && mistake.contains("epochz"), "{mistake}");
+        // What only makes sense over what lies below.
+        let mut layers = Layers::default();
+        layers.text("preset", "[lr_schedule]\nkind = 'one-cycle'\n").unwrap();
+        layers.text("my.toml", "lr_schedule.pct_start = 0.2").unwrap();
+        assert!(
+            matches!(layers.finish().unwrap().lr_schedule, LrSchedule::OneCycle { pct_start, .. } if pct_start == 0.2)
+        );
+        for (text, words) in [
+            ("epochz = 3", "my.toml: "),
+            ("epochz = 3", "epochz"),
+            ("epochs = '3'", "my.toml: `epochs`: "),
+            ("epochs = 3\nlr = 0..1", "my.toml, line 2: "),
+        ] {
+            let mistake = Layers::default().text("my.toml", text).unwrap_err().to_string();
+            assert!(mistake.contains(words), "{text}: {mistake}");
+        }
+    }
+
+    /// The table of `docs/configuration.md` has every key, and the default that it has.
+    #[test]
+    fn every_key_is_documented() {
+        let doc = include_str!("../../docs/configuration.md");
+        let table: toml::Table = Config::default().to_toml().parse().unwrap();
+        let mut keys = Vec::new();
+        for (key, value) in &table {
+            match value {
+                toml::Value::Table(inner) => keys.extend(inner.iter().map(|(name, v)| (format!("{key}.{name}"), v))),
+                value => keys.push((key.clone(), value)),
+            }
+        }
+        for (key, value) in keys {
+            let row = format!("| `{key}` | `{value}` |");
+            assert!(doc.contains(&row), "no row {row}");
+        }
+    }
+
+    #[test]
+    fn a_run_keeps_what_it_stands_on() {
+        let run = Config::default();
+        run.check_resume(&Config { epochs: 300, lr: 0.2, delta_t: 7, ..run.clone() }).unwrap();
+        let error = run.check_resume(&Config { seed: 5, ..run.clone() }).unwrap_err().to_string();
+        assert!(error.contains("`seed` = 5 must be what it was"), "{error}");
     }
 
     #[test]

@@ -341,3 +341,27 @@ fn initial_bits(seed: u64, layer: usize, numel: usize, active: usize) -> Vec<u32
     }
     bits
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::reference::topology::{init_mask, init_weight};
+
+    #[test]
+    fn a_run_starts_as_its_twin_does() {
+        let dataset = crate::data::load("sample").unwrap();
+        let config = Config { model: "resnet8".into(), data: "sample".into(), ..Config::default() };
+        let problem = Problem::anywhere(config, &dataset).unwrap();
+        let (initial, seed) = (problem.initial(), problem.config.seed);
+        assert!(problem.plan.layers.iter().any(|layer| layer.sparse.is_some()));
+        for (number, layer) in problem.plan.layers.iter().enumerate() {
+            let mask = init_mask(seed, number as u32, layer.numel, layer.active);
+            let set = |i: usize| initial.active[number][i / 32] >> (i % 32) & 1 == 1;
+            assert!(mask.iter().enumerate().all(|(i, &wanted)| set(i) == wanted), "{}", layer.name);
+            let fan_in = problem.graph.params[layer.param].shape[1..].iter().product();
+            let dense = init_weight(seed, layer.param as u32, fan_in, layer.numel);
+            let kept = dense.iter().zip(&mask).filter(|(_, set)| **set).map(|(weight, _)| *weight);
+            assert!(kept.eq(initial.values[layer.param].iter().copied()), "{}", layer.name);
+        }
+    }
+}

@@ -95,7 +95,14 @@ impl Trainer<'_> {
     /// The whole state as a checkpoint's bytes.
     pub async fn capture(&self) -> Result<Vec<u8>, TrainError> {
         let (plan, graph) = (&self.problem.plan, &self.problem.graph);
-        Ok(checkpoint::capture(&self.machine, plan, graph, &self.progress).await?)
+        let progress = Progress { adapter: self.machine.gpu.summary.to_string(), ..self.progress.clone() };
+        Ok(checkpoint::capture(&self.machine, plan, graph, &progress).await?)
+    }
+
+    /// The adapter of the checkpoint that was gone on from, if it is not this one.
+    pub fn other_adapter(&self) -> Option<&str> {
+        let before = self.progress.adapter.as_str();
+        (!before.is_empty() && before != self.machine.gpu.summary.to_string()).then_some(before)
     }
 
     /// The same, unless a number in it is not finite (a ReLU can hide that from the loss).

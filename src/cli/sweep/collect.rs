@@ -1,6 +1,6 @@
 //! `itop sweep collect`: tables and plots of what is done.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
@@ -21,8 +21,13 @@ pub struct CollectArgs {
 }
 
 pub fn run(args: &CollectArgs) -> Result<(), Failure> {
-    let collected = collect(&open(&args.sweep)?);
-    let out = args.out.clone().unwrap_or_else(|| args.sweep.join("collected"));
+    write(&args.sweep, args.out.as_deref())
+}
+
+/// The tables and plots of `sweep` into `out`, or into its own folder for them.
+pub fn write(sweep: &Path, out: Option<&Path>) -> Result<(), Failure> {
+    let collected = collect(&open(sweep)?);
+    let out = out.map_or_else(|| sweep.join("collected"), Path::to_path_buf);
     std::fs::create_dir_all(&out)
         .with_context(|| format!("cannot create `{}`", out.display()))
         .map_err(Failure::input)?;

@@ -11,6 +11,8 @@ use std::path::Path;
 
 use clap::{Args, Subcommand};
 
+pub use collect::write as collect;
+
 use super::{Failure, text};
 use crate::sweep::Sweep;
 

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 
 use super::Failure;
 use crate::cli::GpuArgs;
@@ -14,8 +14,7 @@ use crate::gpu::GpuError;
 use crate::sweep::claim::{Claim, Taken};
 use crate::sweep::{State, Sweep};
 use crate::train::Config;
-use crate::train::config::Layers;
-use crate::train::run_folder::{RunFolder, read_config};
+use crate::train::run_folder::RunFolder;
 
 /// How a row is to be run.
 pub struct RowJob<'a> {
@@ -86,12 +85,7 @@ fn prepare(out: &Path, config: &Config) -> Result<bool, Failure> {
     if !RunFolder::occupied(out) {
         return Ok(false);
     }
-    let path = out.join("config.toml");
-    let text =
-        read_config(&path).with_context(|| format!("cannot read `{}`", path.display())).map_err(Failure::input)?;
-    let mut layers = Layers::default();
-    layers.text(&path.display().to_string(), &text).map_err(Failure::input)?;
-    if layers.finish().map_err(Failure::input)? != *config {
+    if Config::of_run(out).map_err(Failure::input)? != *config {
         let error = anyhow!("`{}` holds another run than was planned; move it away", out.display());
         return Err(Failure::input(error));
     }

@@ -18,7 +18,7 @@ use super::row::{self, RowJob};
 use super::{Failure, duration, open, status, text};
 use crate::cli::tuning::TuningArgs;
 use crate::cli::{GpuArgs, Limits, interruption};
-use crate::gpu::{self, GpuError};
+use crate::gpu;
 use crate::sweep::{State, Sweep, claim};
 
 /// How often workers are looked at, and how often rows that other processes run.
@@ -32,7 +32,8 @@ pub struct RunArgs {
     /// Run this row only, in this process; the exit code is the row's
     #[arg(long, value_name = "N")]
     row: Option<usize>,
-    /// `all`, or adapters as `itop train --adapter` takes them, with commas between
+    /// `all` (every GPU once, through its first backend; software only where there is no GPU), or adapters as `itop train
+    /// --adapter` takes them, with commas between; a word may name several
     #[arg(long, default_value = "auto", value_name = "LIST")]
     adapters: String,
     /// Rows at once on each adapter, as long as their planned memory fits in --gpu-memory
@@ -289,33 +290,30 @@ impl<'a> Driver<'a> {
     }
 }
 
-/// The adapters that `list` names, as `--adapter` takes them.
+/// The adapters that `list` names, as `--adapter` takes them: each word's GPUs once.
 fn adapters(list: &str) -> Result<Vec<String>, Failure> {
     let found = pollster::block_on(gpu::list());
-    if found.is_empty() {
-        return Err(Failure::adapter(GpuError::NoAdapter));
-    }
-    if list == "all" {
-        return Ok(found.iter().map(|adapter| adapter.index.to_string()).collect());
-    }
     let mut known: HashMap<usize, &str> = HashMap::new();
-    let named = list.split(',').map(|wanted| {
-        let wanted = wanted.trim();
-        let Some(position) = gpu::find(found.iter(), wanted) else {
-            let available = found.iter().map(|adapter| format!("[{}] {adapter}", adapter.index)).collect::<Vec<_>>();
-            return Err(Failure::adapter(GpuError::NoSuchAdapter { wanted: wanted.into(), available: available.join(", ") }));
-        };
-        // Twice in the list would be twice its memory.
-        match known.insert(position, wanted) {
-            None => Ok(wanted.to_string()),
-            Some(other) => Err(Failure::input(anyhow!(
-                "--adapters {list}: `{other}` and `{wanted}` are the same adapter, {}; name it once, and --per-adapter 2 for two \
-                 rows at a time",
-                found[position]
-            ))),
+    let mut named = Vec::new();
+    for word in list.split(',').map(str::trim) {
+        for adapter in gpu::each_once(&found, word).map_err(Failure::adapter)? {
+            // Twice in the list would be twice its memory.
+            if let Some(other) = known.insert(adapter.index, word) {
+                return Err(Failure::input(anyhow!(
+                    "--adapters {list}: `{other}` and `{word}` both name {adapter}; name it once, and --per-adapter 2 for two \
+                     rows at a time"
+                )));
+            }
+            println!("adapter: {adapter}");
+            if adapter.is_software() {
+                eprintln!(
+                    "warning: this adapter is software: it computes the same on the processor, much slower than a GPU"
+                );
+            }
+            named.push(adapter.index.to_string());
         }
-    });
-    named.collect()
+    }
+    Ok(named)
 }
 
 fn start_worker(args: &RunArgs, sweep: &Sweep, row: usize, adapter: &str) -> Result<Child, Failure> {

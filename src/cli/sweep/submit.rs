@@ -7,6 +7,7 @@ use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
 
 use super::{Failure, open};
+use crate::cli::tuning::TuningArgs;
 use crate::sweep::State;
 use crate::sweep::slurm::{SlurmOptions, script};
 use crate::train::run_folder::write_whole;
@@ -34,6 +35,11 @@ pub struct SubmitArgs {
     /// The adapter of every row
     #[arg(long, default_value = "auto")]
     adapter: String,
+    /// Rows that failed too
+    #[arg(long)]
+    retry_failed: bool,
+    #[command(flatten)]
+    tuning: TuningArgs,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -52,14 +58,25 @@ fn word(value: &str) -> Result<String, String> {
 pub fn run(args: &SubmitArgs) -> Result<(), Failure> {
     let Engine::Slurm = args.engine;
     let sweep = open(&args.sweep)?;
-    let missing: Vec<usize> =
-        sweep.rows.iter().map(|row| row.row).filter(|&row| !matches!(sweep.result(row), State::Done(_))).collect();
-    if missing.is_empty() {
+    let (mut missing, mut running, mut failed) = (Vec::new(), 0, 0);
+    for row in sweep.rows.iter().map(|row| row.row) {
+        match sweep.state(row) {
+            State::Done(_) => {}
+            State::Running(_) => running += 1,
+            State::Failed(_) if !args.retry_failed => failed += 1,
+            State::Failed(_) | State::ToDo => missing.push(row),
+        }
+    }
+    if running > 0 {
+        println!("{running} rows are left out, for they are running");
+    }
+    if failed > 0 {
         println!(
-            "all {} rows are done; collect them by: itop sweep collect {}",
-            sweep.rows.len(),
-            args.sweep.display()
+            "{failed} rows are left out, for they failed (itop sweep status says why); --retry-failed takes them in"
         );
+    }
+    if missing.is_empty() {
+        println!("nothing is left to submit; collect what is done by: itop sweep collect {}", args.sweep.display());
         return Ok(());
     }
     let absolute = |path: PathBuf| path.canonicalize().with_context(|| format!("cannot find `{}`", path.display()));
@@ -71,6 +88,7 @@ pub fn run(args: &SubmitArgs) -> Result<(), Failure> {
         time: args.time.clone(),
         throttle: args.throttle.map(|most| most as usize),
         adapter: args.adapter.clone(),
+        flags: args.retry_failed.then_some("--retry-failed").into_iter().chain(args.tuning.flags()).collect(),
     };
     let path = folder.join("slurm.sh");
     write_whole(&path, script(&itop, &folder, &missing, &options).as_bytes()).map_err(Failure::run)?;
