@@ -99,8 +99,14 @@ part() { # NAME SECONDS COMMAND...: its output to the screen and to NAME.txt
     fi
 }
 
-part step 150 "$itop" bench step --model "$model" --sparsity "$sparsity" --storage f32,bf16 --batch-size "$batch" --adapter "$index" \
-    --json "$out/step.json"
+step() { # NAME SECONDS FLAGS...
+    local name=$1 limit=$2
+    shift 2
+    part "$name" "$limit" "$itop" bench step --model "$model" --batch-size "$batch" --adapter "$index" --json "$out/$name.json" "$@"
+}
+# With the default kernels first: to measure which are best takes minutes where there are many shapes and densities. What
+# a part that was cut off has measured is kept, and the next one goes on from it.
+step step 120 --no-autotune --sparsity "$sparsity" --storage f32,bf16
 
 torch=
 device=cuda
@@ -115,7 +121,7 @@ if [ -n "$torch" ] && [ "$model" = resnet34 ]; then
     steps=10
     [ "$device" = cuda ] || steps=2
     # No row is begun after 130 s; the last may take a minute to compile.
-    part pytorch 240 "$torch" benches/peers/pytorch.py --device "$device" --batch-size "$batch" --steps "$steps" \
+    part pytorch 200 "$torch" benches/peers/pytorch.py --device "$device" --batch-size "$batch" --steps "$steps" \
         --time-limit 130 --json "$out/pytorch.json"
 else
     printf '\n== PyTorch left out: %s\n' \
@@ -128,6 +134,13 @@ for file in "$out/step.json" "$out/pytorch.json"; do
 done
 if [ ${#files[@]} -gt 0 ]; then
     part compare 20 python3 benches/peers/compare.py "${files[@]}"
+fi
+
+step tuned 110 --autotune --sparsity 0,0.98 --storage f32 --rounds 3
+if [ -f "$out/tuned.json" ]; then
+    files=("$out/tuned.json")
+    [ ! -f "$out/pytorch.json" ] || files+=("$out/pytorch.json")
+    part compare-tuned 20 python3 benches/peers/compare.py "${files[@]}"
 fi
 
 left=$((570 - SECONDS))

@@ -9,7 +9,7 @@ use common::{Bench, agree, place};
 use itop::gpu::shader;
 use itop::ops::augment::Padding;
 use itop::ops::pool::PoolKind;
-use itop::ops::{Layout, Storage, flatten};
+use itop::ops::{Layout, Storage, Tuning, flatten};
 use itop::verify::{
     AugmentCase, ConvCase, FlattenCase, LossCase, Pick, Place, PointwiseCase, PoolCase, SgdCase, noise,
 };
@@ -40,6 +40,14 @@ fn place_of_parts() -> Place {
     place
 }
 
+/// With the sizes of workgroups that a GPU gets.
+fn place_of_a_gpu() -> Place {
+    let mut place = place();
+    let gpu = Tuning::of(false, place.gpu.shuffle_lanes, place.gpu.int64);
+    place.tuning = Tuning { busy: place.tuning.busy, ..gpu };
+    place
+}
+
 /// Long passes are several dispatches: over blocks of images, output channels, groups of active weights.
 #[test]
 fn passes_in_parts() {
@@ -51,8 +59,9 @@ proptest! {
     #![proptest_config(common::cases())]
 
     #[test]
-    fn convolutions(case in conv_case(), parts: bool) {
-        agree(case.compare(&if parts { place_of_parts() } else { place() }));
+    fn convolutions(case in conv_case(), at in 0..3usize) {
+        let places: [fn() -> Place; 3] = [place, place_of_parts, place_of_a_gpu];
+        agree(case.compare(&places[at]()));
     }
 
     #[test]
@@ -63,10 +72,11 @@ proptest! {
         (norm, residual, relu) in any::<(bool, bool, bool)>(),
         (accumulate, residual_accumulate) in any::<(bool, bool)>(),
         storage in storage(),
+        of_a_gpu: bool,
     ) {
         let shape = shape.into();
         let case = PointwiseCase { images, short, shape, norm, residual, relu, accumulate, residual_accumulate, storage };
-        agree(case.compare(&place()));
+        agree(case.compare(&if of_a_gpu { place_of_a_gpu() } else { place() }));
     }
 
     #[test]

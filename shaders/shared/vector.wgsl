@@ -52,10 +52,15 @@ fn pair(words: vec4<u32>) -> Pair {
     return Pair(vec4<f32>(a.x, b.x, c.x, d.x), vec4<f32>(a.y, b.y, c.y, d.y));
 }
 
-// Beyond the range: its end; a NaN stays one.
+// Rounded to the nearest of 11 bits, of two the even one, for some drivers' packing cuts the rest off. Beyond the range: its
+// end. A NaN stays one, and what has fewer bits below 2⁻¹⁴ is left to the packing.
 fn within(v: vec4<f32>) -> vec4<f32> {
-    let nan = (bitcast<vec4<u32>>(v) & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u);
-    return select(clamp(v, vec4<f32>(-65504.0), vec4<f32>(65504.0)), v, nan);
+    let magnitude = bitcast<vec4<u32>>(v) & vec4<u32>(0x7fffffffu);
+    let kept = (magnitude > vec4<u32>(0x7f800000u)) | (magnitude < vec4<u32>(0x38800000u));
+    let bits = bitcast<vec4<u32>>(clamp(v, vec4<f32>(-65504.0), vec4<f32>(65504.0)));
+    let odd = (bits >> vec4<u32>(13u)) & vec4<u32>(1u);
+    let rounded = (bits + vec4<u32>(0xfffu) + odd) & vec4<u32>(0xffffe000u);
+    return select(bitcast<vec4<f32>>(rounded), v, kept);
 }
 
 fn words(low: vec4<f32>, high: vec4<f32>) -> vec4<u32> {

@@ -71,10 +71,13 @@ impl Gpu {
         };
         let f16 = adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::SHADER_F16_IN_F32);
         let int64 = better.contains(wgpu::Features::SHADER_INT64);
-        let shuffle_lanes = if better.contains(wgpu::Features::SUBGROUP) {
-            prev_power_of_two(adapter.get_info().subgroup_min_size.min(32))
-        } else {
+        let shuffle_lanes = if !better.contains(wgpu::Features::SUBGROUP) {
             0
+        } else if summary.backend == "metal" && summary.name.starts_with("Apple") {
+            // wgpu gives the least of all Metal devices; Apple's own have 32.
+            32
+        } else {
+            prev_power_of_two(adapter.get_info().subgroup_min_size.min(32))
         };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("itop"),

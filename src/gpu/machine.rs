@@ -1,5 +1,7 @@
 //! The machine that carries a plan out: its buffers, its pipelines, its programs.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use super::{ALIGNMENT, BufferPlan, BufferSpec, Gpu, GpuError, Kernel, Pass, Slice};
 
 /// Passes with everything resolved: recording one is a few calls a pass and allocates nothing on the GPU.
@@ -59,7 +61,14 @@ pub struct Machine {
     pub gpu: Gpu,
     buffers: Vec<wgpu::Buffer>,
     labels: Vec<String>,
+    /// Bytes written since the device was last waited for.
+    staged: std::sync::atomic::AtomicU64,
 }
+
+/// What is written goes through memory that the processor and the GPU both see, which on cards without a resizable BAR is
+/// 256 MiB, and is given back when a submission that came later is done: pieces of this many bytes, and a wait after so many.
+const PIECE: usize = 16 << 20;
+const STAGED_MOST: u64 = 64 << 20;
 
 impl Machine {
     /// Allocates every buffer of `plan`; they start as zeros.
@@ -85,7 +94,7 @@ impl Machine {
         }
         let labels = plan.buffers.iter().map(|spec| spec.label.clone()).collect();
         gpu.check()?;
-        Ok(Self { gpu, buffers, labels })
+        Ok(Self { gpu, buffers, labels, staged: Default::default() })
     }
 
     /// One more buffer than the plan has; it starts as zeros.
@@ -180,14 +189,30 @@ impl Machine {
     pub fn write<T: bytemuck::NoUninit>(&self, slice: Slice, data: &[T]) {
         let bytes: &[u8] = bytemuck::cast_slice(data);
         debug_assert!(bytes.len() as u64 <= slice.bytes, "{}", self.labels[slice.buffer]);
-        if !bytes.is_empty() {
-            self.gpu.queue.write_buffer(&self.buffers[slice.buffer], slice.offset, bytes);
+        for (number, piece) in bytes.chunks(PIECE).enumerate() {
+            let written = piece.len() as u64;
+            if self.staged.fetch_add(written, Relaxed) + written > STAGED_MOST {
+                let submission = self.gpu.queue.submit([]);
+                let poll = wgpu::PollType::Wait { submission_index: Some(submission), timeout: None };
+                // That a device is lost is found by whoever looks at what it computed.
+                let _ = self.gpu.device.poll(poll);
+                self.staged.store(written, Relaxed);
+            }
+            let at = slice.offset + (number * PIECE) as u64;
+            self.gpu.queue.write_buffer(&self.buffers[slice.buffer], at, piece);
         }
     }
 
     /// Runs `program` once, after everything submitted before. Does not wait.
     pub fn submit(&self, program: &Program) -> wgpu::SubmissionIndex {
-        self.gpu.queue.submit(self.record(program, 1))
+        self.submit_times(program, 1)
+    }
+
+    /// The same `count` times over, in one submission: a submission of its own takes longer than a short kernel.
+    pub fn submit_times(&self, program: &Program, count: usize) -> wgpu::SubmissionIndex {
+        let mut encoder = self.encoder();
+        (0..count).for_each(|_| self.record_steps(&mut encoder, &program.steps));
+        self.gpu.queue.submit([encoder.finish()])
     }
 
     /// Submits what [`Machine::record`] gave, part by part: others may use the device in between.
@@ -200,11 +225,15 @@ impl Machine {
     /// The commands of `program` in at most `parts` parts, to be submitted once and in order.
     pub fn record(&self, program: &Program, parts: usize) -> Vec<wgpu::CommandBuffer> {
         let most = program.steps.len().div_ceil(parts.max(1)).max(1);
-        program.steps.chunks(most).map(|steps| self.record_steps(steps)).collect()
+        let part = |steps: &[Step]| {
+            let mut encoder = self.encoder();
+            self.record_steps(&mut encoder, steps);
+            encoder.finish()
+        };
+        program.steps.chunks(most).map(part).collect()
     }
 
-    fn record_steps(&self, steps: &[Step]) -> wgpu::CommandBuffer {
-        let mut encoder = self.encoder();
+    fn record_steps(&self, encoder: &mut wgpu::CommandEncoder, steps: &[Step]) {
         let mut at = 0;
         while at < steps.len() {
             if let Step::Dispatch { .. } = steps[at] {
@@ -216,11 +245,10 @@ impl Machine {
                     at += 1;
                 }
             } else {
-                self.record_transfer(&mut encoder, &steps[at]);
+                self.record_transfer(encoder, &steps[at]);
                 at += 1;
             }
         }
-        encoder.finish()
     }
 
     fn encoder(&self) -> wgpu::CommandEncoder {
@@ -290,11 +318,12 @@ impl Machine {
         Ok(bytemuck::pod_collect_to_vec(&bytes))
     }
 
-    /// Runs `program` with every pass timed: `(label, milliseconds)` in order. Uses timestamps where the adapter has
-    /// working ones, else the wall clock around one submission a pass; the flag says which (`true`: timestamps).
-    pub async fn profile(&self, program: &Program) -> Result<(Vec<(String, f64)>, bool), GpuError> {
+    /// Runs `program`, in `parts` submissions or more, with every pass timed: `(label, milliseconds)` in order. Uses timestamps
+    /// where the adapter has working ones, else the wall clock around one submission a pass; the flag says which (`true`:
+    /// timestamps).
+    pub async fn profile(&self, program: &Program, parts: usize) -> Result<(Vec<(String, f64)>, bool), GpuError> {
         if let Some(period) = self.gpu.timestamp_period {
-            let times = self.profile_timestamps(program, f64::from(period)).await?;
+            let times = self.profile_timestamps(program, parts, f64::from(period)).await?;
             // macOS 26 returns only zeros (wgpu#9414).
             if times.iter().any(|(_, ms)| *ms > 0.0) {
                 return Ok((times, true));
@@ -312,10 +341,15 @@ impl Machine {
         Ok((times, false))
     }
 
-    async fn profile_timestamps(&self, program: &Program, period: f64) -> Result<Vec<(String, f64)>, GpuError> {
-        const CHUNK: usize = 1024; // 2 queries a pass, at most 4096 in a set
+    async fn profile_timestamps(
+        &self,
+        program: &Program,
+        parts: usize,
+        period: f64,
+    ) -> Result<Vec<(String, f64)>, GpuError> {
+        const MOST: usize = 1024; // 2 queries a pass, at most 4096 in a set
         let mut times = Vec::with_capacity(program.steps.len());
-        for steps in program.steps.chunks(CHUNK) {
+        for steps in program.steps.chunks(program.steps.len().div_ceil(parts.max(1)).clamp(1, MOST)) {
             // Copies and clears are not passes and stay untimed: their queries would never be written.
             let timed = |step: &&Step| matches!(step, Step::Dispatch { .. });
             let count = (2 * steps.iter().filter(timed).count() as u32).max(2);

@@ -135,7 +135,7 @@ impl Conv {
             Team::Workgroup => {
                 let most = (self.output.width * self.output.vectors(wide).lanes()).next_power_of_two() as u32;
                 // The cells of a workgroup must fit in 15 KiB.
-                let size = tuning.reduce.min(most).min(1 << (3840 / cells).max(1).ilog2());
+                let size = tuning.weight_team.min(most).min(1 << (3840 / cells).max(1).ilog2());
                 (kernel.define("WG", size).define("CELLS", size * cells), fold(count))
             }
         };

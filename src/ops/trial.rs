@@ -144,11 +144,7 @@ impl Trial {
         let program = self.machine.prepare(&self.passes(candidate), |_| ())?;
         let run = |count: usize| -> Result<f64, GpuError> {
             let start = Instant::now();
-            let mut last = None;
-            for _ in 0..count {
-                last = Some(self.machine.submit(&program));
-            }
-            self.machine.wait(last)?;
+            self.machine.wait(Some(self.machine.submit_times(&program, count)))?;
             Ok(start.elapsed().as_secs_f64())
         };
         // The first run compiles, on drivers that do so late.

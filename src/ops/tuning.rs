@@ -162,8 +162,10 @@ const SPLIT_MOST: usize = 16;
 pub struct Tuning {
     /// Invocations of a gather (a power of two, at most 256).
     pub gather: u32,
-    /// Invocations of a sum over images and pixels (likewise).
+    /// Invocations of a channel's statistics in a block of images (likewise).
     pub reduce: u32,
+    /// Invocations of a workgroup that shares a sum of a weight gradient (likewise).
+    pub weight_team: u32,
     /// Vectors of four images that an invocation of a pointwise pass handles.
     pub pointwise: u32,
     /// Active weights of one output channel that the sparse weight gradient computes at once.
@@ -196,9 +198,14 @@ impl Tuning {
     /// The defaults for an adapter: on a processor one vector is the widest thing there is, and barriers are dear.
     pub fn for_gpu(gpu: &Gpu) -> Self {
         let usual = Self::of(gpu.summary.is_software(), gpu.shuffle_lanes, gpu.int64);
-        match gpu.summary.kind {
-            // A tenth of a second at 250 GFLOP/s; a thousand invocations for each of 128 processors.
-            "discrete" => Self { dispatch_flops: 25_000_000_000, busy: 1 << 17, ..usual },
+        match (gpu.summary.kind, gpu.summary.backend) {
+            // A tenth of a second at 250 GFLOP/s; a thousand invocations for each of 128 processors. Metal calls what shares
+            // its memory with the processor integrated, which is all that Apple makes.
+            ("discrete" | "virtual", _) | ("integrated", "metal") => {
+                Self { dispatch_flops: 25_000_000_000, busy: 1 << 17, ..usual }
+            }
+            // A browser does not say what it is.
+            ("other", "webgpu") => Self { dispatch_flops: 10_000_000_000, busy: 1 << 16, ..usual },
             _ => usual,
         }
     }
@@ -206,18 +213,25 @@ impl Tuning {
     /// The same from what counts of an adapter: the lanes that can hand values round (0: none), and whether there are
     /// 64-bit integers.
     pub fn of(software: bool, lanes: u32, wide: bool) -> Self {
+        // On a GPU the lanes of a subgroup would spend as long on handing sums round as on loading; a processor's loads are slow.
         let team = match (software, lanes) {
-            (_, 8..) => Team::Subgroup,
+            (true, 8..) => Team::Subgroup,
             (true, _) => Team::Invocation,
             (false, _) => Team::Workgroup,
         };
+        let dense_team = match (software, lanes) {
+            (true, 8..) => Team::Shuffle,
+            (false, 8..) => Team::Subgroup,
+            _ => team,
+        };
         Self {
             gather: 64,
-            reduce: if software { 8 } else { 64 },
+            reduce: if software { 8 } else { 256 },
+            weight_team: if software { 8 } else { 64 },
             pointwise: if software { 8 } else { 1 },
             weight_group: 8,
             team,
-            dense_team: if software && lanes >= 8 { Team::Shuffle } else { team },
+            dense_team,
             lanes,
             wide,
             prefer_wide: software,
@@ -380,7 +394,7 @@ impl Tuning {
         let team = match sum.team {
             Team::Invocation | Team::Shuffle => return 1,
             Team::Subgroup => self.lanes,
-            Team::Workgroup => self.reduce,
+            Team::Workgroup => self.weight_team,
         };
         let sums = match sum.tile {
             None => active.div_ceil(self.weight_group as usize),
@@ -429,6 +443,7 @@ pub(super) mod tests {
         Tuning {
             gather: 64,
             reduce: 8,
+            weight_team: 8,
             pointwise: 8,
             weight_group: 8,
             team: Team::Invocation,

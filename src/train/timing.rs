@@ -62,13 +62,13 @@ impl Trainer<'_> {
 
     /// The training step with every pass timed, in milliseconds; true: by GPU timestamps.
     pub async fn profile(&mut self) -> Result<(Vec<(String, f64)>, bool), TrainError> {
-        Ok(self.machine.profile(&self.train).await?)
+        Ok(self.machine.profile(&self.train, self.submissions()).await?)
     }
 
     /// A step that ends with a topology update, every pass timed; empty without growth.
     pub async fn profile_update(&mut self) -> Result<(Vec<(String, f64)>, bool), TrainError> {
         self.write_wanted(self.progress.step.max(1));
-        Ok(self.machine.profile(&self.update).await?)
+        Ok(self.machine.profile(&self.update, self.submissions()).await?)
     }
 
     /// Where the time of a step goes. The steps are not the run's: afterwards the state on the GPU is of no use, and a
@@ -85,22 +85,23 @@ impl Trainer<'_> {
         let slot = METRIC_SLOTS as u32;
         self.machine.write(problem.plan.run, &[StepParams { valid: valid as u32, slot, ..self.params() }]);
         // Untimed: some drivers compile a kernel when it first runs, and not every run had steps of both kinds.
-        self.machine.submit(&self.train);
+        let parts = self.submissions();
+        self.machine.submit_parts(self.machine.record(&self.train, parts));
         self.machine.finish(self.machine.read_slices(&[problem.plan.metrics])).await?;
         let start = Instant::now();
         let (mut steps, mut by_timestamps) = (Vec::new(), true);
         while steps.is_empty() || steps.len() < MOST_STEPS && start.elapsed().as_secs_f64() < MOST_SECONDS {
-            let (times, timestamps) = self.machine.profile(&self.train).await?;
+            let (times, timestamps) = self.machine.profile(&self.train, parts).await?;
             steps.push(times);
             by_timestamps &= timestamps;
         }
         let mut updates = Vec::new();
         if !self.update.is_empty() {
             self.write_wanted(1);
-            self.machine.submit(&self.update);
+            self.machine.submit_parts(self.machine.record(&self.update, parts));
             self.machine.finish(self.machine.read_slices(&[problem.plan.counters])).await?;
             self.write_wanted(1);
-            updates.push(self.machine.profile(&self.update).await?.0);
+            updates.push(self.machine.profile(&self.update, parts).await?.0);
         }
         Ok(Some(PassTimes {
             schema: SCHEMA,

@@ -335,7 +335,7 @@ impl<'a> Trainer<'a> {
 
     /// In how many parts a step is submitted: each about a tenth of a second, so that a slow device is not taken for hung
     /// and others can use it in between. Small parts while nothing is known.
-    fn submissions(&self) -> usize {
+    pub(super) fn submissions(&self) -> usize {
         self.pace.map_or(self.train.len() / 8, |seconds| (seconds / 0.1).ceil() as usize)
     }
 

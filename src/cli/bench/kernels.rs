@@ -9,6 +9,7 @@ use super::peak::peak_flops;
 use super::write_json;
 use crate::cli::text::{percent, table};
 use crate::cli::{Failure, GpuArgs};
+use crate::gpu::GpuError;
 use crate::model::{self, Shape};
 use crate::ops::trial::{Candidate, Trial};
 use crate::ops::{Conv, Storage, Tuning};
@@ -87,7 +88,14 @@ pub fn run(args: &KernelArgs) -> Result<(), Failure> {
                 if !candidate.direction().contains(&args.direction) || !kernel.contains(&args.candidate) {
                     continue;
                 }
-                let seconds = trial.time(candidate, args.samples, 0.03, f64::INFINITY).map_err(Failure::run)?;
+                let seconds = match trial.time(candidate, args.samples, 0.03, f64::INFINITY) {
+                    Ok(seconds) => seconds,
+                    Err(error @ GpuError::Lost { .. }) => return Err(Failure::run(error)),
+                    Err(error) => {
+                        eprintln!("{name} {} {kernel}: left out: {error}", candidate.direction());
+                        continue;
+                    }
+                };
                 let row = Row {
                     kernel,
                     layer: name.clone(),
@@ -104,6 +112,8 @@ pub fn run(args: &KernelArgs) -> Result<(), Failure> {
                     row.layer, row.direction, row.kernel, row.ms, row.gflops
                 );
                 rows.push(row);
+                // Now, for there are hundreds and somebody's time may be limited.
+                write_json(args.json.as_ref(), &gpu.summary.to_string(), &rows)?;
             }
         }
     }

@@ -76,11 +76,7 @@ fn fastest(gpu: &Gpu, buffers: &BufferPlan, pass: &Pass) -> Result<f64, GpuError
     let mut best = f64::INFINITY;
     for _ in 0..7 {
         let start = Instant::now();
-        let mut last = None;
-        for _ in 0..4 {
-            last = Some(machine.submit(&program));
-        }
-        machine.wait(last)?;
+        machine.wait(Some(machine.submit_times(&program, 4)))?;
         best = best.min(start.elapsed().as_secs_f64() / 4.0);
     }
     Ok(best)

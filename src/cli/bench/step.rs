@@ -10,10 +10,11 @@ use crate::cli::text::{bytes, table};
 use crate::cli::tuning::TuningArgs;
 use crate::cli::{Failure, GpuArgs};
 use crate::compare::by_operation;
-use crate::data;
+use crate::data::{self, Dataset};
+use crate::gpu::{Gpu, GpuError};
 use crate::ops::Storage;
 use crate::plan::METRIC_SLOTS;
-use crate::train::{Method, Trainer};
+use crate::train::{Method, Problem, Trainer};
 
 #[derive(Args)]
 pub struct StepArgs {
@@ -71,50 +72,19 @@ pub fn run(args: &StepArgs) -> Result<(), Failure> {
             problems.push(args.tuning.problem(config, &dataset, &gpu, None, true)?);
         }
     }
-    let mut trainers = Vec::new();
-    // A slow step needs no company to be timed well.
-    let mut count = 1;
-    for problem in &problems {
-        let trainer = pollster::block_on(Trainer::new(gpu.clone(), problem, &dataset, &mut ()));
-        let mut trainer = trainer.map_err(Failure::start)?;
-        trainer.initialise();
-        trainer.time_steps(1).map_err(Failure::run)?;
-        trainers.push(trainer);
-    }
-    for trainer in &mut trainers {
-        let (seconds, _) = trainer.time_steps(1).map_err(Failure::run)?;
-        count = count.max((0.2 / seconds.max(1e-6)) as usize).min(METRIC_SLOTS);
-    }
-    let mut times: Vec<Vec<(f64, f64)>> = vec![Vec::new(); trainers.len()];
-    for _ in 0..args.rounds.max(1) {
-        for (trainer, times) in trainers.iter_mut().zip(&mut times) {
-            times.push(trainer.time_steps(count).map_err(Failure::run)?);
+    let together: Vec<&Problem> = problems.iter().collect();
+    let timed = match measure(args, &gpu, &dataset, &together) {
+        Err(failure) if problems.len() > 1 && is_of_memory(&failure) => {
+            eprintln!("warning: the adapter has no memory for all rows at once: they are timed one after the other");
+            let alone = problems.iter().map(|problem| measure(args, &gpu, &dataset, &[problem]));
+            let parts = alone.collect::<Result<Vec<_>, _>>()?;
+            let by_timestamps = parts.iter().all(|part| part.by_timestamps);
+            let (interleaved, steps) = (false, parts[0].steps);
+            Timed { rows: parts.into_iter().flat_map(|part| part.rows).collect(), steps, by_timestamps, interleaved }
         }
-    }
-    let mut rows = Vec::new();
-    let mut clock = "GPU timestamps";
-    for (trainer, times) in trainers.iter_mut().zip(&mut times) {
-        times.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let (seconds, host) = times[times.len() / 2];
-        let (passes, timestamps) = pollster::block_on(trainer.profile()).map_err(Failure::run)?;
-        if !timestamps {
-            clock = "the wall clock, one submission a pass";
-        }
-        let config = &trainer.problem.config;
-        rows.push(Row {
-            model: config.model.clone(),
-            method: config.method.name(),
-            sparsity: if config.method == Method::Dense { 0.0 } else { config.sparsity },
-            storage: config.storage.name(),
-            batch_size: config.batch_size,
-            images_per_second: config.batch_size as f64 / seconds,
-            step_ms: 1e3 * seconds,
-            passes: by_operation(&passes),
-            dispatches: trainer.passes(),
-            host_ms: 1e3 * host,
-            peak_gpu_bytes: trainer.problem.plan.buffers.total_bytes(),
-        });
-    }
+        timed => timed?,
+    };
+    let rows = &timed.rows;
     let cells = |row: &Row| {
         vec![
             format!("{} {} {}", row.method, row.sparsity, row.storage),
@@ -129,11 +99,15 @@ pub fn run(args: &StepArgs) -> Result<(), Failure> {
     let head = [args.model.as_str(), "img/s", "ms/step", "x first row", "host ms", "passes", "GPU memory"];
     print!("{}", table(&head, &rows.iter().map(cells).collect::<Vec<_>>()));
     println!(
-        "median of {} rounds of {count} steps, batch {}, interleaved; pass times by {clock}",
-        args.rounds, args.batch_size
+        "median of {} rounds of {} steps, batch {}, {}; pass times by {}",
+        args.rounds,
+        timed.steps,
+        args.batch_size,
+        if timed.interleaved { "interleaved" } else { "one row after the other" },
+        if timed.by_timestamps { "GPU timestamps" } else { "the wall clock, one submission a pass" }
     );
     if args.passes {
-        for row in &rows {
+        for row in rows {
             println!("\n{} {}", row.method, row.sparsity);
             let line = |(name, ms): (&String, &serde_json::Value)| {
                 vec![name.clone(), format!("{:.2}", ms.as_f64().unwrap_or_default())]
@@ -141,5 +115,64 @@ pub fn run(args: &StepArgs) -> Result<(), Failure> {
             print!("{}", table(&["pass", "ms"], &row.passes.iter().map(line).collect::<Vec<_>>()));
         }
     }
-    write_json(args.json.as_ref(), &adapter, &rows)
+    write_json(args.json.as_ref(), &adapter, rows)
+}
+
+/// What was measured, and how.
+struct Timed {
+    rows: Vec<Row>,
+    /// Steps a round.
+    steps: usize,
+    by_timestamps: bool,
+    interleaved: bool,
+}
+
+/// Times the steps of `problems` in turns.
+fn measure(args: &StepArgs, gpu: &Gpu, dataset: &Dataset, problems: &[&Problem]) -> Result<Timed, Failure> {
+    let mut trainers = Vec::new();
+    for problem in problems {
+        let trainer = pollster::block_on(Trainer::new(gpu.clone(), problem, dataset, &mut ()));
+        let mut trainer = trainer.map_err(Failure::start)?;
+        trainer.initialise();
+        trainer.time_steps(1).map_err(Failure::run)?;
+        trainers.push(trainer);
+    }
+    // A slow step needs no company to be timed well.
+    let mut count = 1;
+    for trainer in &mut trainers {
+        let (seconds, _) = trainer.time_steps(1).map_err(Failure::run)?;
+        count = count.max((0.2 / seconds.max(1e-6)) as usize).min(METRIC_SLOTS);
+    }
+    let mut times: Vec<Vec<(f64, f64)>> = vec![Vec::new(); trainers.len()];
+    for _ in 0..args.rounds.max(1) {
+        for (trainer, times) in trainers.iter_mut().zip(&mut times) {
+            times.push(trainer.time_steps(count).map_err(Failure::run)?);
+        }
+    }
+    let mut timed = Timed { rows: Vec::new(), steps: count, by_timestamps: true, interleaved: true };
+    for (trainer, times) in trainers.iter_mut().zip(&mut times) {
+        times.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let (seconds, host) = times[times.len() / 2];
+        let (passes, timestamps) = pollster::block_on(trainer.profile()).map_err(Failure::run)?;
+        timed.by_timestamps &= timestamps;
+        let config = &trainer.problem.config;
+        timed.rows.push(Row {
+            model: config.model.clone(),
+            method: config.method.name(),
+            sparsity: if config.method == Method::Dense { 0.0 } else { config.sparsity },
+            storage: config.storage.name(),
+            batch_size: config.batch_size,
+            images_per_second: config.batch_size as f64 / seconds,
+            step_ms: 1e3 * seconds,
+            passes: by_operation(&passes),
+            dispatches: trainer.passes(),
+            host_ms: 1e3 * host,
+            peak_gpu_bytes: trainer.problem.plan.buffers.total_bytes(),
+        });
+    }
+    Ok(timed)
+}
+
+fn is_of_memory(failure: &Failure) -> bool {
+    failure.error.chain().any(|cause| matches!(cause.downcast_ref(), Some(GpuError::OutOfMemory { .. })))
 }
