@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 
+use super::choice::{Team, Tile};
 use super::conv_layer::aligned;
-use super::tuning::{Team, Tile};
 use super::{ConvLayer, WeightSum};
 use crate::gpu::{Kernel, Pass, Slice};
 

@@ -5,8 +5,8 @@
 
 use std::ops::Range;
 
+use super::choice::Strip;
 use super::conv_layer::aligned;
-use super::tuning::Strip;
 use super::{Conv, ConvLayer, Tuning, WeightSum};
 use crate::gpu::{Kernel, Pass, Slice, fold};
 

@@ -2,6 +2,7 @@
 //! candidate of it runs is said by [`Tuning`], and measured by [`trial`].
 
 pub mod augment;
+mod choice;
 mod conv;
 mod conv_dense;
 mod conv_layer;
@@ -20,9 +21,10 @@ pub mod topology_map;
 pub mod trial;
 mod tuning;
 
+pub use choice::{Choice, Gather, Team, Tile, WeightSum};
 pub use conv::Conv;
 pub use conv_layer::ConvLayer;
 pub use conv_sparse::{SparseIndex, SparseWeight};
 pub use layout::{BLOCK, Layout, Storage};
 pub use step::StepParams;
-pub use tuning::{Choice, Gather, Team, Tile, Tuning, WeightSum};
+pub use tuning::Tuning;

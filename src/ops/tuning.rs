@@ -4,152 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
+use super::choice::{Choice, Gather, Strip, Team, Tile, WeightSum};
 use super::{Conv, Storage};
 use crate::gpu::Gpu;
-
-/// How the forward pass or the input gradient of a convolution runs. All candidates sum in the order of the weight, and so
-/// give the same bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Gather {
-    /// Active weights one by one.
-    Sparse(Strip),
-    /// Every weight; those of a sparse layer are spread out into a scratch first.
-    Dense(Tile),
-}
-
-/// What an invocation of a sparse gather computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Strip {
-    /// Neighbouring pixels of the result: a loaded weight serves all of them.
-    pub row: u32,
-    /// Weights that the lanes of a subgroup load at once and hand round; 0: every invocation loads each.
-    pub chunk: u32,
-    /// Vectors of four 64-bit words instead of 32-bit ones: twice the images.
-    pub wide: bool,
-}
-
-/// What an invocation of a dense gather computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Tile {
-    /// Channels of the result.
-    pub channels: u32,
-    /// Neighbouring pixels of the result.
-    pub row: u32,
-    /// Lanes load one channel's weights each and hand them round.
-    pub shuffle: bool,
-    pub wide: bool,
-}
-
-impl Gather {
-    /// The tile that a dense gather takes: one channel of one pixel, if this one was not made for it.
-    pub(super) fn tile(&self) -> Tile {
-        match *self {
-            Gather::Dense(tile) => tile,
-            Gather::Sparse(strip) => Tile { channels: 1, row: 1, shuffle: false, wide: strip.wide },
-        }
-    }
-}
-
-/// Who carries out one sum of a weight gradient.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Team {
-    /// One invocation alone.
-    Invocation,
-    /// One invocation alone, but the lanes of a subgroup load what all of them need for each other (dense only).
-    Shuffle,
-    /// The lanes of a subgroup share the images and pixels.
-    Subgroup,
-    /// A workgroup shares them, and meets at a barrier.
-    Workgroup,
-}
-
-/// How the weight gradient of a convolution runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct WeightSum {
-    /// Output channels that are summed at once, for every weight (those of a sparse layer go to a scratch, and the active ones
-    /// are collected from it); `None`: active weights only.
-    pub tile: Option<u32>,
-    pub team: Team,
-    pub wide: bool,
-    /// Parts of the images and pixels that are summed apart and added up at last (split-K): where there are few weights,
-    /// one team for each does not fill a GPU.
-    pub split: u32,
-}
-
-impl std::fmt::Display for Gather {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match *self {
-            Gather::Sparse(Strip { row, chunk, wide }) => {
-                f.write_str("sparse")?;
-                if row > 1 {
-                    write!(f, " 1x{row}")?;
-                }
-                write!(f, "{}{}", if chunk > 0 { " shuffle" } else { "" }, if wide { " wide" } else { "" })
-            }
-            Gather::Dense(Tile { channels, row, shuffle, wide }) => {
-                let (shuffle, wide) = (if shuffle { " shuffle" } else { "" }, if wide { " wide" } else { "" });
-                write!(f, "dense {channels}x{row}{shuffle}{wide}")
-            }
-        }
-    }
-}
-
-impl std::fmt::Display for WeightSum {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.tile {
-            None => f.write_str("sparse")?,
-            Some(tile) => write!(f, "dense {tile}")?,
-        }
-        let team = match self.team {
-            Team::Invocation => " invocation",
-            Team::Shuffle => " shuffle",
-            Team::Subgroup => " subgroup",
-            Team::Workgroup => " workgroup",
-        };
-        write!(f, "{team}{}", if self.wide { " wide" } else { "" })?;
-        if self.split > 1 { write!(f, " split {}", self.split) } else { Ok(()) }
-    }
-}
-
-impl WeightSum {
-    /// This one if it sums for every weight, else the default that does.
-    pub fn dense(self, conv: &Conv, tuning: &Tuning) -> Self {
-        if self.tile.is_some() {
-            return self;
-        }
-        let (tile, team) = (Some(weight_tile(conv)), tuning.dense_team);
-        // Twice the numbers do not fit beside all those sums.
-        let sum = Self { tile, team, wide: self.wide && team != Team::Shuffle, split: 1 };
-        Self { split: tuning.split(conv, 0, &sum), ..sum }
-    }
-
-    /// Bytes of the sums of all parts for a layer with `active` weights; 0 where nothing is split.
-    pub fn sums_bytes(&self, conv: &Conv, active: usize) -> u64 {
-        let weights = if self.tile.is_some() { conv.numel() } else { active };
-        if self.split > 1 { 4 * u64::from(self.split) * weights as u64 } else { 0 }
-    }
-}
-
-/// The candidates that one layer runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Choice {
-    pub forward: Gather,
-    pub grad_input: Gather,
-    pub grad_weight: WeightSum,
-}
-
-impl Choice {
-    /// Whether a sparse layer would need the scratch.
-    pub fn is_dense(&self) -> bool {
-        matches!(self.forward, Gather::Dense(_))
-            || matches!(self.grad_input, Gather::Dense(_))
-            || self.grad_weight.tile.is_some()
-    }
-}
 
 /// The most sums of four images that an invocation of a dense gather keeps: more do not fit in registers.
 const TILE_MOST: u32 = 32;
@@ -318,7 +175,7 @@ impl Tuning {
         };
         let sparse = WeightSum { tile: None, team: self.team, wide, split: 1 };
         let grad_weight = if density > all_summed {
-            sparse.dense(conv, self)
+            self.dense(conv, sparse)
         } else {
             let active = (density * conv.numel() as f64) as usize;
             WeightSum { split: self.split(conv, active, &sparse), ..sparse }
@@ -381,6 +238,17 @@ impl Tuning {
         let split = |whole: &WeightSum| WeightSum { split: self.split(conv, active.unwrap_or(0), whole), ..*whole };
         all.extend(all.iter().map(split).filter(|sum| sum.split > 1).collect::<Vec<_>>());
         all
+    }
+
+    /// `sum` if it sums for every weight, else the default that does.
+    pub fn dense(&self, conv: &Conv, sum: WeightSum) -> WeightSum {
+        if sum.tile.is_some() {
+            return sum;
+        }
+        let (tile, team) = (Some(weight_tile(conv)), self.dense_team);
+        // Twice the numbers do not fit beside all those sums.
+        let whole = WeightSum { tile, team, wide: sum.wide && team != Team::Shuffle, split: 1 };
+        WeightSum { split: self.split(conv, 0, &whole), ..whole }
     }
 
     /// Bytes of the sums of all parts by whichever candidate.

@@ -163,7 +163,7 @@ fn sums_bytes(input: &PlanInput, layouts: &[Layout], layers: &[LayerPlan]) -> u6
         let how = input.tuning.choice(&conv, density).grad_weight;
         let own = how.sums_bytes(&conv, active);
         match input.growth {
-            Some(Growth::Gradient) => Some(own.max(how.dense(&conv, &input.tuning).sums_bytes(&conv, active))),
+            Some(Growth::Gradient) => Some(own.max(input.tuning.dense(&conv, how).sums_bytes(&conv, active))),
             _ => Some(own),
         }
     };

@@ -135,7 +135,7 @@ impl Context<'_> {
                 let growth = if update { self.input.growth } else { None };
                 // Gradient growth needs the dense gradient, and that of the active weights is a part of it.
                 let how = match growth {
-                    Some(Growth::Gradient) => choice.grad_weight.dense(&conv, tuning),
+                    Some(Growth::Gradient) => tuning.dense(&conv, choice.grad_weight),
                     _ => choice.grad_weight,
                 };
                 passes.extend(layer.grad_weight(how, [x, dy, slot.grad]));

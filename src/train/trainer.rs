@@ -7,9 +7,10 @@ use web_time::Instant;
 
 use super::bad_numbers::Losses;
 use super::checkpoint::{CheckpointError, Progress};
-use super::run_folder::{ExplorationLine, FolderError, MetricLine, RunFolder, SCHEMA, Summary, SummaryAdapter};
+use super::frames::{self, FrameLine};
+use super::receive::{Step, Waiting};
+use super::run_folder::{ExplorationLine, FolderError, MetricLine, RunFolder, SCHEMA};
 use super::{Problem, ProblemError};
-use super::{exploration, frames, frames::FrameLine};
 use crate::data::{Dataset, epoch_order};
 use crate::gpu::{Gpu, GpuError, Machine, Pass, Program, ReadBack, Slice};
 use crate::ops::philox;
@@ -89,34 +90,19 @@ pub struct Trainer<'a> {
     pub(super) dataset: &'a Dataset,
     pub(super) train: Program,
     pub(super) update: Program,
-    eval: Program,
+    pub(super) eval: Program,
     pub(super) index: Program,
-    map: Program,
+    pub(super) map: Program,
     /// The epoch whose order is on the GPU.
-    order_of: Option<usize>,
-    waiting: VecDeque<Waiting>,
+    pub(super) order_of: Option<usize>,
+    pub(super) waiting: VecDeque<Waiting>,
     /// Steps whose losses nobody has asked for yet.
-    unread: Vec<Step>,
-    losses: Losses,
+    pub(super) unread: Vec<Step>,
+    pub(super) losses: Losses,
     /// Seconds a step took in the last window of steps.
     pub(super) pace: Option<f64>,
-    window: Instant,
-    clock: Instant,
-}
-
-/// A step that was submitted.
-#[derive(Clone, Copy)]
-struct Step {
-    step: usize,
-    epoch: usize,
-    lr: f64,
-}
-
-/// A read-back under way.
-enum Waiting {
-    Losses { read: ReadBack, steps: Vec<Step> },
-    Counters { read: ReadBack, update: usize, step: usize, epoch: usize, death_rate: f64 },
-    Frame { read: ReadBack, update: usize, step: usize, epoch: usize },
+    pub(super) window: Instant,
+    pub(super) clock: Instant,
 }
 
 impl<'a> Trainer<'a> {
@@ -337,219 +323,5 @@ impl<'a> Trainer<'a> {
     /// and others can use it in between. Small parts while nothing is known.
     pub(super) fn submissions(&self) -> usize {
         self.pace.map_or(self.train.len() / 8, |seconds| (seconds / 0.1).ceil() as usize)
-    }
-
-    fn ask_losses(&mut self) {
-        let metrics = self.problem.plan.metrics.part(0, 16 * self.unread.len() as u64);
-        let read = self.machine.read_slices(&[metrics]);
-        self.machine.write(metrics, &vec![0.0f32; 4 * self.unread.len()]);
-        let steps = std::mem::take(&mut self.unread);
-        self.waiting.push_back(Waiting::Losses { read, steps });
-    }
-
-    /// Takes the oldest read-back and writes its lines.
-    async fn receive(&mut self, folder: &mut RunFolder, listener: &mut dyn Listener) -> Result<(), TrainError> {
-        match self.waiting.pop_front() {
-            None => Ok(()),
-            Some(Waiting::Losses { read, steps }) => {
-                let slots: Vec<[f32; 4]> = bytemuck::pod_collect_to_vec(&self.machine.finish(read).await?);
-                let images: f64 = slots.iter().map(|slot| f64::from(slot[2])).sum();
-                let seconds = self.window.elapsed().as_secs_f64();
-                self.window = Instant::now();
-                self.pace = Some(seconds / steps.len().max(1) as f64);
-                self.progress.epoch_seconds += seconds;
-                for (step, slot) in steps.iter().zip(slots) {
-                    let [loss, correct, count, _] = slot.map(f64::from);
-                    self.progress.epoch_loss += loss;
-                    self.progress.epoch_correct += correct;
-                    self.progress.epoch_images += count;
-                    let line = MetricLine::Step {
-                        step: step.step,
-                        epoch: step.epoch,
-                        loss: loss / count,
-                        accuracy: correct / count,
-                        lr: step.lr,
-                        images_per_second: images / seconds.max(1e-9),
-                    };
-                    if !loss.is_finite() {
-                        let what = format!("the loss of step {} is {}", step.step, loss / count);
-                        return Err(TrainError::Diverged { step: step.step, what, cause: String::new() });
-                    }
-                    if let Some(median) = self.losses.spike(loss / count) {
-                        let (step, loss) = (step.step, loss / count);
-                        let text =
-                            format!("the loss of step {step} is {loss:.4}, and the median before it {median:.4}");
-                        listener.warning(&text);
-                    }
-                    folder.metric(&line)?;
-                    listener.metric(&line, self.progress.itop_rate);
-                }
-                Ok(())
-            }
-            Some(Waiting::Counters { read, update, step, epoch, death_rate }) => {
-                let counters: Vec<Counters> = bytemuck::pod_collect_to_vec(&self.machine.finish(read).await?);
-                let line = exploration::line(self.problem, (update, step, epoch), death_rate, &counters);
-                self.progress.itop_rate = line.itop_rate;
-                self.progress.reliable_itop_rate = line.reliable_itop_rate;
-                folder.exploration(&line)?;
-                listener.exploration(&line);
-                Ok(())
-            }
-            Some(Waiting::Frame { read, update, step, epoch }) => {
-                let words: Vec<u32> = bytemuck::pod_collect_to_vec(&self.machine.finish(read).await?);
-                let line = frames::line(self.problem, (update, step, epoch), &words);
-                folder.frame(&line)?;
-                listener.frame(&line);
-                Ok(())
-            }
-        }
-    }
-
-    async fn drain(&mut self, folder: &mut RunFolder, listener: &mut dyn Listener) -> Result<(), TrainError> {
-        if !self.unread.is_empty() {
-            self.ask_losses();
-        }
-        while !self.waiting.is_empty() {
-            self.receive(folder, listener).await?;
-        }
-        Ok(())
-    }
-
-    fn count_seconds(&mut self) {
-        self.progress.seconds_training += self.clock.elapsed().as_secs_f64();
-        self.clock = Instant::now();
-    }
-
-    /// Validates, keeps the checkpoints, writes the epoch's line.
-    async fn end_epoch(&mut self, folder: &mut RunFolder, listener: &mut dyn Listener) -> Result<(), TrainError> {
-        self.count_seconds();
-        let epoch = self.progress.step / self.problem.steps_per_epoch();
-        let val =
-            if self.problem.split.val.is_empty() { None } else { Some(self.evaluate(&self.problem.split.val).await?) };
-        let progress = &mut self.progress;
-        let lr = self.problem.config.lr_schedule.at(
-            self.problem.config.lr,
-            progress.step - 1,
-            self.problem.config.length(self.problem.steps_per_epoch()),
-        );
-        let line = MetricLine::Epoch {
-            step: progress.step,
-            epoch,
-            loss: progress.epoch_loss / progress.epoch_images,
-            accuracy: progress.epoch_correct / progress.epoch_images,
-            lr,
-            images_per_second: progress.epoch_images / progress.epoch_seconds.max(1e-9),
-            val_loss: val.map(|score| score.loss),
-            val_accuracy: val.map(|score| score.accuracy),
-            itop_rate: progress.itop_rate,
-            expected_itop_rate: self.problem.expected_itop_rate_after(progress.step),
-        };
-        (progress.epoch_loss, progress.epoch_correct, progress.epoch_images, progress.epoch_seconds) =
-            Default::default();
-        // Without validation the last epoch is the one that counts; of equals the later, which has learnt longer.
-        let accuracy = val.map(|score| score.accuracy);
-        let better = accuracy.is_none() || accuracy >= progress.best_val_accuracy;
-        if better {
-            progress.best_epoch = epoch;
-            progress.best_val_accuracy = accuracy;
-        }
-        let bytes = self.capture_good().await?;
-        if better {
-            folder.write(BEST, &bytes)?;
-        }
-        folder.metric(&line)?;
-        folder.sync()?;
-        folder.write(LAST, &bytes)?;
-        listener.metric(&line, self.progress.itop_rate);
-        self.clock = Instant::now();
-        self.window = Instant::now();
-        Ok(())
-    }
-
-    /// Loss and accuracy over `images` (numbers in training, then test images) with running statistics.
-    pub async fn evaluate(&mut self, images: &[u32]) -> Result<Score, TrainError> {
-        let plan = &self.problem.plan;
-        let slot: Slice = plan.metrics.part(16 * METRIC_SLOTS as u64, 16);
-        self.machine.write(slot, &[0.0f32; 4]);
-        self.machine.write(plan.order, images);
-        self.order_of = None;
-        let mut last = None;
-        for cursor in (0..images.len()).step_by(plan.batch) {
-            let params = StepParams {
-                valid: plan.batch.min(images.len() - cursor) as u32,
-                cursor: cursor as u32,
-                slot: METRIC_SLOTS as u32,
-                ..self.params()
-            };
-            self.machine.write(plan.run, &[params]);
-            self.machine.submit_parts(self.machine.record(&self.eval, self.submissions()));
-            // Two batches at a time: the host does not run ahead of a slow adapter.
-            let so_far = self.machine.read_slices(&[slot]);
-            if let Some(before) = last.replace(so_far) {
-                self.machine.finish(before).await?;
-            }
-        }
-        let sums = match last {
-            Some(read) => bytemuck::pod_collect_to_vec(&self.machine.finish(read).await?),
-            None => Vec::<f32>::new(),
-        };
-        let [loss, correct, count, _] = sums[..] else {
-            return Ok(Score { loss: f64::NAN, accuracy: 0.0 });
-        };
-        let count = f64::from(count).max(1.0);
-        Ok(Score { loss: f64::from(loss) / count, accuracy: f64::from(correct) / count })
-    }
-
-    /// Times the passes of a step, tests the best epoch and writes the summary.
-    pub async fn finish(&mut self, folder: &RunFolder) -> Result<Summary, TrainError> {
-        let done = self.progress.clone();
-        // Before the best state is put back: the timed steps leave none.
-        let passes = self.pass_times().await?;
-        if let Some(passes) = &passes {
-            folder.pass_times(passes)?;
-        }
-        self.restore_from(folder, BEST)?;
-        let test = self.evaluate(&self.problem.test_images(self.dataset)).await?;
-        let (problem, config) = (self.problem, &self.problem.config);
-        let adapter = &self.machine.gpu.summary;
-        let images = (self.problem.split.train.len() * config.total_epochs()) as f64;
-        let summary = Summary {
-            schema: SCHEMA,
-            name: folder.path().file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
-            model: config.model.clone(),
-            data: config.data.clone(),
-            method: config.method.name().into(),
-            seed: config.seed,
-            epochs: config.total_epochs(),
-            steps: done.step,
-            batch_size: config.batch_size,
-            sparsity_target: 1.0 - config.density(),
-            density: problem.active() as f64 / problem.maskable() as f64,
-            active_parameters: problem.active(),
-            maskable_parameters: problem.maskable(),
-            best_epoch: done.best_epoch,
-            best_val_accuracy: done.best_val_accuracy,
-            test_accuracy: test.accuracy,
-            test_loss: test.loss,
-            itop_rate: done.itop_rate,
-            reliable_itop_rate: done.reliable_itop_rate,
-            inference_flops_ratio: problem.inference_flops_ratio(),
-            training_flops_ratio: problem.training_flops_ratio(),
-            images_per_second: images / done.seconds_training.max(1e-9),
-            seconds_training: done.seconds_training,
-            host_share: done.seconds_host / done.seconds_training.max(1e-9),
-            step_ms: passes.map(|passes| passes.by_kind()),
-            peak_gpu_bytes: problem.plan.buffers.total_bytes(),
-            adapter: SummaryAdapter {
-                name: adapter.name.clone(),
-                backend: adapter.backend.into(),
-                driver: adapter.driver.clone(),
-                tier: self.machine.gpu.tier().into(),
-                kind: adapter.kind.into(),
-            },
-            version: env!("CARGO_PKG_VERSION").into(),
-        };
-        folder.summary(&summary)?;
-        Ok(summary)
     }
 }

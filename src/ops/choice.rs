@@ -1,0 +1,136 @@
+//! The kernels that a convolution can run: candidates for each pass, and the choice of one for each.
+
+use serde::{Deserialize, Serialize};
+
+use super::Conv;
+
+/// How the forward pass or the input gradient of a convolution runs. All candidates sum in the order of the weight, and so
+/// give the same bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gather {
+    /// Active weights one by one.
+    Sparse(Strip),
+    /// Every weight; those of a sparse layer are spread out into a scratch first.
+    Dense(Tile),
+}
+
+/// What an invocation of a sparse gather computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Strip {
+    /// Neighbouring pixels of the result: a loaded weight serves all of them.
+    pub row: u32,
+    /// Weights that the lanes of a subgroup load at once and hand round; 0: every invocation loads each.
+    pub chunk: u32,
+    /// Vectors of four 64-bit words instead of 32-bit ones: twice the images.
+    pub wide: bool,
+}
+
+/// What an invocation of a dense gather computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Tile {
+    /// Channels of the result.
+    pub channels: u32,
+    /// Neighbouring pixels of the result.
+    pub row: u32,
+    /// Lanes load one channel's weights each and hand them round.
+    pub shuffle: bool,
+    pub wide: bool,
+}
+
+impl Gather {
+    /// The tile that a dense gather takes: one channel of one pixel, if this one was not made for it.
+    pub(super) fn tile(&self) -> Tile {
+        match *self {
+            Gather::Dense(tile) => tile,
+            Gather::Sparse(strip) => Tile { channels: 1, row: 1, shuffle: false, wide: strip.wide },
+        }
+    }
+}
+
+/// Who carries out one sum of a weight gradient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Team {
+    /// One invocation alone.
+    Invocation,
+    /// One invocation alone, but the lanes of a subgroup load what all of them need for each other (dense only).
+    Shuffle,
+    /// The lanes of a subgroup share the images and pixels.
+    Subgroup,
+    /// A workgroup shares them, and meets at a barrier.
+    Workgroup,
+}
+
+/// How the weight gradient of a convolution runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct WeightSum {
+    /// Output channels that are summed at once, for every weight (those of a sparse layer go to a scratch, and the active ones
+    /// are collected from it); `None`: active weights only.
+    pub tile: Option<u32>,
+    pub team: Team,
+    pub wide: bool,
+    /// Parts of the images and pixels that are summed apart and added up at last (split-K): where there are few weights,
+    /// one team for each does not fill a GPU.
+    pub split: u32,
+}
+
+impl std::fmt::Display for Gather {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match *self {
+            Gather::Sparse(Strip { row, chunk, wide }) => {
+                f.write_str("sparse")?;
+                if row > 1 {
+                    write!(f, " 1x{row}")?;
+                }
+                write!(f, "{}{}", if chunk > 0 { " shuffle" } else { "" }, if wide { " wide" } else { "" })
+            }
+            Gather::Dense(Tile { channels, row, shuffle, wide }) => {
+                let (shuffle, wide) = (if shuffle { " shuffle" } else { "" }, if wide { " wide" } else { "" });
+                write!(f, "dense {channels}x{row}{shuffle}{wide}")
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for WeightSum {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.tile {
+            None => f.write_str("sparse")?,
+            Some(tile) => write!(f, "dense {tile}")?,
+        }
+        let team = match self.team {
+            Team::Invocation => " invocation",
+            Team::Shuffle => " shuffle",
+            Team::Subgroup => " subgroup",
+            Team::Workgroup => " workgroup",
+        };
+        write!(f, "{team}{}", if self.wide { " wide" } else { "" })?;
+        if self.split > 1 { write!(f, " split {}", self.split) } else { Ok(()) }
+    }
+}
+
+impl WeightSum {
+    /// Bytes of the sums of all parts for a layer with `active` weights; 0 where nothing is split.
+    pub fn sums_bytes(&self, conv: &Conv, active: usize) -> u64 {
+        let weights = if self.tile.is_some() { conv.numel() } else { active };
+        if self.split > 1 { 4 * u64::from(self.split) * weights as u64 } else { 0 }
+    }
+}
+
+/// The candidates that one layer runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    pub forward: Gather,
+    pub grad_input: Gather,
+    pub grad_weight: WeightSum,
+}
+
+impl Choice {
+    /// Whether a sparse layer would need the scratch.
+    pub fn is_dense(&self) -> bool {
+        matches!(self.forward, Gather::Dense(_))
+            || matches!(self.grad_input, Gather::Dense(_))
+            || self.grad_weight.tile.is_some()
+    }
+}

@@ -1,0 +1,96 @@
+//! Evaluation, and the summary at a run's end.
+
+use super::run_folder::{RunFolder, SCHEMA, Summary, SummaryAdapter};
+use super::trainer::{BEST, Score, TrainError, Trainer};
+use crate::gpu::Slice;
+use crate::ops::StepParams;
+use crate::plan::METRIC_SLOTS;
+
+impl Trainer<'_> {
+    /// Loss and accuracy over `images` (numbers in training, then test images) with running statistics.
+    pub async fn evaluate(&mut self, images: &[u32]) -> Result<Score, TrainError> {
+        let plan = &self.problem.plan;
+        let slot: Slice = plan.metrics.part(16 * METRIC_SLOTS as u64, 16);
+        self.machine.write(slot, &[0.0f32; 4]);
+        self.machine.write(plan.order, images);
+        self.order_of = None;
+        let mut last = None;
+        for cursor in (0..images.len()).step_by(plan.batch) {
+            let params = StepParams {
+                valid: plan.batch.min(images.len() - cursor) as u32,
+                cursor: cursor as u32,
+                slot: METRIC_SLOTS as u32,
+                ..self.params()
+            };
+            self.machine.write(plan.run, &[params]);
+            self.machine.submit_parts(self.machine.record(&self.eval, self.submissions()));
+            // Two batches at a time: the host does not run ahead of a slow adapter.
+            let so_far = self.machine.read_slices(&[slot]);
+            if let Some(before) = last.replace(so_far) {
+                self.machine.finish(before).await?;
+            }
+        }
+        let sums = match last {
+            Some(read) => bytemuck::pod_collect_to_vec(&self.machine.finish(read).await?),
+            None => Vec::<f32>::new(),
+        };
+        let [loss, correct, count, _] = sums[..] else {
+            return Ok(Score { loss: f64::NAN, accuracy: 0.0 });
+        };
+        let count = f64::from(count).max(1.0);
+        Ok(Score { loss: f64::from(loss) / count, accuracy: f64::from(correct) / count })
+    }
+
+    /// Times the passes of a step, tests the best epoch and writes the summary.
+    pub async fn finish(&mut self, folder: &RunFolder) -> Result<Summary, TrainError> {
+        let done = self.progress.clone();
+        // Before the best state is put back: the timed steps leave none.
+        let passes = self.pass_times().await?;
+        if let Some(passes) = &passes {
+            folder.pass_times(passes)?;
+        }
+        self.restore_from(folder, BEST)?;
+        let test = self.evaluate(&self.problem.test_images(self.dataset)).await?;
+        let (problem, config) = (self.problem, &self.problem.config);
+        let adapter = &self.machine.gpu.summary;
+        let images = (self.problem.split.train.len() * config.total_epochs()) as f64;
+        let summary = Summary {
+            schema: SCHEMA,
+            name: folder.path().file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+            model: config.model.clone(),
+            data: config.data.clone(),
+            method: config.method.name().into(),
+            seed: config.seed,
+            epochs: config.total_epochs(),
+            steps: done.step,
+            batch_size: config.batch_size,
+            sparsity_target: 1.0 - config.density(),
+            density: problem.active() as f64 / problem.maskable() as f64,
+            active_parameters: problem.active(),
+            maskable_parameters: problem.maskable(),
+            best_epoch: done.best_epoch,
+            best_val_accuracy: done.best_val_accuracy,
+            test_accuracy: test.accuracy,
+            test_loss: test.loss,
+            itop_rate: done.itop_rate,
+            reliable_itop_rate: done.reliable_itop_rate,
+            inference_flops_ratio: problem.inference_flops_ratio(),
+            training_flops_ratio: problem.training_flops_ratio(),
+            images_per_second: images / done.seconds_training.max(1e-9),
+            seconds_training: done.seconds_training,
+            host_share: done.seconds_host / done.seconds_training.max(1e-9),
+            step_ms: passes.map(|passes| passes.by_kind()),
+            peak_gpu_bytes: problem.plan.buffers.total_bytes(),
+            adapter: SummaryAdapter {
+                name: adapter.name.clone(),
+                backend: adapter.backend.into(),
+                driver: adapter.driver.clone(),
+                tier: self.machine.gpu.tier().into(),
+                kind: adapter.kind.into(),
+            },
+            version: env!("CARGO_PKG_VERSION").into(),
+        };
+        folder.summary(&summary)?;
+        Ok(summary)
+    }
+}

@@ -1,0 +1,165 @@
+//! What comes back from the GPU while it trains (losses, counters, maps), and what the end of an epoch makes of it.
+
+use web_time::Instant;
+
+use super::run_folder::{MetricLine, RunFolder};
+use super::trainer::{BEST, LAST, Listener, TrainError, Trainer};
+use super::{exploration, frames};
+use crate::gpu::ReadBack;
+use crate::ops::topology::Counters;
+
+/// A step that was submitted.
+#[derive(Clone, Copy)]
+pub(super) struct Step {
+    pub step: usize,
+    pub epoch: usize,
+    pub lr: f64,
+}
+
+/// A read-back under way.
+pub(super) enum Waiting {
+    Losses { read: ReadBack, steps: Vec<Step> },
+    Counters { read: ReadBack, update: usize, step: usize, epoch: usize, death_rate: f64 },
+    Frame { read: ReadBack, update: usize, step: usize, epoch: usize },
+}
+
+impl Trainer<'_> {
+    pub(super) fn ask_losses(&mut self) {
+        let metrics = self.problem.plan.metrics.part(0, 16 * self.unread.len() as u64);
+        let read = self.machine.read_slices(&[metrics]);
+        self.machine.write(metrics, &vec![0.0f32; 4 * self.unread.len()]);
+        let steps = std::mem::take(&mut self.unread);
+        self.waiting.push_back(Waiting::Losses { read, steps });
+    }
+
+    /// Takes the oldest read-back and writes its lines.
+    pub(super) async fn receive(
+        &mut self,
+        folder: &mut RunFolder,
+        listener: &mut dyn Listener,
+    ) -> Result<(), TrainError> {
+        match self.waiting.pop_front() {
+            None => Ok(()),
+            Some(Waiting::Losses { read, steps }) => {
+                let slots: Vec<[f32; 4]> = bytemuck::pod_collect_to_vec(&self.machine.finish(read).await?);
+                let images: f64 = slots.iter().map(|slot| f64::from(slot[2])).sum();
+                let seconds = self.window.elapsed().as_secs_f64();
+                self.window = Instant::now();
+                self.pace = Some(seconds / steps.len().max(1) as f64);
+                self.progress.epoch_seconds += seconds;
+                for (step, slot) in steps.iter().zip(slots) {
+                    let [loss, correct, count, _] = slot.map(f64::from);
+                    self.progress.epoch_loss += loss;
+                    self.progress.epoch_correct += correct;
+                    self.progress.epoch_images += count;
+                    let line = MetricLine::Step {
+                        step: step.step,
+                        epoch: step.epoch,
+                        loss: loss / count,
+                        accuracy: correct / count,
+                        lr: step.lr,
+                        images_per_second: images / seconds.max(1e-9),
+                    };
+                    if !loss.is_finite() {
+                        let what = format!("the loss of step {} is {}", step.step, loss / count);
+                        return Err(TrainError::Diverged { step: step.step, what, cause: String::new() });
+                    }
+                    if let Some(median) = self.losses.spike(loss / count) {
+                        let (step, loss) = (step.step, loss / count);
+                        let text =
+                            format!("the loss of step {step} is {loss:.4}, and the median before it {median:.4}");
+                        listener.warning(&text);
+                    }
+                    folder.metric(&line)?;
+                    listener.metric(&line, self.progress.itop_rate);
+                }
+                Ok(())
+            }
+            Some(Waiting::Counters { read, update, step, epoch, death_rate }) => {
+                let counters: Vec<Counters> = bytemuck::pod_collect_to_vec(&self.machine.finish(read).await?);
+                let line = exploration::line(self.problem, (update, step, epoch), death_rate, &counters);
+                self.progress.itop_rate = line.itop_rate;
+                self.progress.reliable_itop_rate = line.reliable_itop_rate;
+                folder.exploration(&line)?;
+                listener.exploration(&line);
+                Ok(())
+            }
+            Some(Waiting::Frame { read, update, step, epoch }) => {
+                let words: Vec<u32> = bytemuck::pod_collect_to_vec(&self.machine.finish(read).await?);
+                let line = frames::line(self.problem, (update, step, epoch), &words);
+                folder.frame(&line)?;
+                listener.frame(&line);
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) async fn drain(
+        &mut self,
+        folder: &mut RunFolder,
+        listener: &mut dyn Listener,
+    ) -> Result<(), TrainError> {
+        if !self.unread.is_empty() {
+            self.ask_losses();
+        }
+        while !self.waiting.is_empty() {
+            self.receive(folder, listener).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn count_seconds(&mut self) {
+        self.progress.seconds_training += self.clock.elapsed().as_secs_f64();
+        self.clock = Instant::now();
+    }
+
+    /// Validates, keeps the checkpoints, writes the epoch's line.
+    pub(super) async fn end_epoch(
+        &mut self,
+        folder: &mut RunFolder,
+        listener: &mut dyn Listener,
+    ) -> Result<(), TrainError> {
+        self.count_seconds();
+        let epoch = self.progress.step / self.problem.steps_per_epoch();
+        let val =
+            if self.problem.split.val.is_empty() { None } else { Some(self.evaluate(&self.problem.split.val).await?) };
+        let progress = &mut self.progress;
+        let lr = self.problem.config.lr_schedule.at(
+            self.problem.config.lr,
+            progress.step - 1,
+            self.problem.config.length(self.problem.steps_per_epoch()),
+        );
+        let line = MetricLine::Epoch {
+            step: progress.step,
+            epoch,
+            loss: progress.epoch_loss / progress.epoch_images,
+            accuracy: progress.epoch_correct / progress.epoch_images,
+            lr,
+            images_per_second: progress.epoch_images / progress.epoch_seconds.max(1e-9),
+            val_loss: val.map(|score| score.loss),
+            val_accuracy: val.map(|score| score.accuracy),
+            itop_rate: progress.itop_rate,
+            expected_itop_rate: self.problem.expected_itop_rate_after(progress.step),
+        };
+        (progress.epoch_loss, progress.epoch_correct, progress.epoch_images, progress.epoch_seconds) =
+            Default::default();
+        // Without validation the last epoch is the one that counts; of equals the later, which has learnt longer.
+        let accuracy = val.map(|score| score.accuracy);
+        let better = accuracy.is_none() || accuracy >= progress.best_val_accuracy;
+        if better {
+            progress.best_epoch = epoch;
+            progress.best_val_accuracy = accuracy;
+        }
+        let bytes = self.capture_good().await?;
+        if better {
+            folder.write(BEST, &bytes)?;
+        }
+        folder.metric(&line)?;
+        folder.sync()?;
+        folder.write(LAST, &bytes)?;
+        listener.metric(&line, self.progress.itop_rate);
+        self.clock = Instant::now();
+        self.window = Instant::now();
+        Ok(())
+    }
+}
