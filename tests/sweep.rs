@@ -148,10 +148,19 @@ fn a_failed_row_is_recorded_and_stops_nothing() {
     assert!(text.contains("1 done, 0 running, 1 failed, 0 to do"), "{text}");
     let text = expect(folder, 0, &["sweep", "collect", "out"]);
     assert!(text.contains("1 of 2 rows are done"), "{text}");
-    let text = expect(folder, 0, &["sweep", "submit", "out", "--engine", "slurm", "--time", "01:00:00"]);
+    let text = expect(folder, 0, &["report", "out"]);
+    assert!(text.contains("1 of 2 rows are done"), "{text}");
+    // A job of a row that failed would end at once, unless it is told to try again.
+    let submit = ["sweep", "submit", "out", "--engine", "slurm", "--time", "01:00:00"];
+    let text = expect(folder, 0, &submit);
+    assert!(text.contains("1 rows are left out, for they failed") && text.contains("nothing is left"), "{text}");
+    assert!(!folder.join("out/slurm.sh").exists());
+    let text = expect(folder, 0, &[&submit[..], &["--retry-failed"]].concat());
     assert!(text.contains("1 rows in"), "{text}");
     let script = std::fs::read_to_string(folder.join("out/slurm.sh")).unwrap();
-    assert!(script.contains("#SBATCH --array=1\n") && script.contains("#SBATCH --time=01:00:00"), "{script}");
+    for words in ["#SBATCH --array=1\n", "#SBATCH --time=01:00:00\n", "--adapters 'auto' --retry-failed &\n"] {
+        assert!(script.contains(words), "{words}: {script}");
+    }
 }
 
 #[test]
