@@ -6,7 +6,11 @@
 
 #uniform
 
+#ifdef GROW
+@group(0) @binding(0) var<storage, read> keys: array<vec4<u32>>;
+#else
 @group(0) @binding(0) var<storage, read> keys: array<u32>;
+#endif
 #import select
 @group(0) @binding(1) var<storage, read> selection: Selection;
 @group(0) @binding(2) var<storage, read_write> sums: array<u32>;
@@ -33,33 +37,34 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let at = wid.x * 256u + lane;
     let inside = bits_inside(at, COUNT);
     var word = 0u;
-    var key_at = at * 32u;
-    if inside != 0u {
-        word = bits[at];
-#ifndef GROW
-        key_at = rank[at];
-#endif
-    }
-#ifdef GROW
-    let candidates = ~word & inside;
-#else
-    let candidates = word;
-#endif
     var larger = 0u;
     var equal = 0u;
-    for (var left = candidates; left != 0u; left &= left - 1u) {
-        let bit = countTrailingZeros(left);
+    let threshold = selection.prefix;
+    if inside != 0u {
+        word = bits[at];
 #ifdef GROW
-        let key = keys[key_at + bit] & MAGNITUDE;
-#else
-        let key = keys[key_at] & MAGNITUDE;
-        key_at += 1u;
-#endif
-        if key > selection.prefix {
-            larger |= 1u << bit;
-        } else if key == selection.prefix {
-            equal |= 1u << bit;
+        let places = vec4<u32>(1u, 2u, 4u, 8u);
+        for (var i = 0u; i < 8u; i += 1u) {
+            // Beyond the last position there may be no key, which reads as any.
+            let key = keys[min(at * 8u + i, (COUNT - 1u) / 4u)] & vec4<u32>(MAGNITUDE);
+            larger |= dot(vec4<u32>(key > vec4<u32>(threshold)), places) << (i * 4u);
+            equal |= dot(vec4<u32>(key == vec4<u32>(threshold)), places) << (i * 4u);
         }
+        larger &= ~word & inside;
+        equal &= ~word & inside;
+#else
+        var key_at = rank[at];
+        for (var left = word; left != 0u; left &= left - 1u) {
+            let bit = left & (~left + 1u);
+            let key = keys[key_at] & MAGNITUDE;
+            key_at += 1u;
+            if key > threshold {
+                larger |= bit;
+            } else if key == threshold {
+                equal |= bit;
+            }
+        }
+#endif
     }
     let before = scan_exclusive(lane, countOneBits(equal));
 #ifdef COUNT_TIES

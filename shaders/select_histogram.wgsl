@@ -4,7 +4,8 @@
 
 #uniform
 
-@group(0) @binding(0) var<storage, read> keys: array<u32>;
+// four at a time: a load of four costs little more than one of one
+@group(0) @binding(0) var<storage, read> keys: array<vec4<u32>>;
 #import select
 @group(0) @binding(1) var<storage, read> selection: Selection;
 @group(0) @binding(2) var<storage, read_write> histogram: array<atomic<u32>>;
@@ -23,18 +24,22 @@ var<workgroup> cells: array<atomic<u32>, 256>;
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     atomicStore(&cells[lane], 0u);
     workgroupBarrier();
-    let first = fold_index(wid) * 4096u + lane;
-    for (var i = 0u; i < 16u; i += 1u) {
+    let prefix = select(selection.prefix, 0u, SHIFT == 24u);
+    let first = fold_index(wid) * 1024u + lane;
+    for (var i = 0u; i < 4u; i += 1u) {
         let at = first + i * 256u;
-        if at < COUNT {
-            let key = keys[at] & MAGNITUDE;
-            var takes_part = SHIFT == 24u || ((key >> SHIFT) >> 8u) == selection.prefix;
+        if at * 4u < COUNT {
+            let digits = (keys[at] & vec4<u32>(MAGNITUDE)) >> vec4<u32>(SHIFT);
 #ifdef GROW
-            takes_part = takes_part && ((kept[at / 32u] >> (at % 32u)) & 1u) == 0u;
+            let others = ~kept[at / 8u] >> (at % 8u * 4u);
+#else
+            let others = 15u;
 #endif
-            if takes_part {
-                atomicAdd(&cells[(key >> SHIFT) & 255u], 1u);
+#for j in 0..4
+            if at * 4u + $ju < COUNT && (digits[$j] >> 8u) == prefix && (others & (1u << $ju)) != 0u {
+                atomicAdd(&cells[digits[$j] & 255u], 1u);
             }
+#endfor
         }
     }
     workgroupBarrier();
