@@ -151,8 +151,13 @@ pub struct Job<'a> {
 /// Trains to the end or an interruption.
 pub fn train(job: Job) -> Result<(), Failure> {
     let Job { config, out, resume, dry_run, tensorboard, report, tuning, gpu: adapter } = job;
+    let mut changed = false;
     match out {
-        Some(out) if resume => Config::of_run(out).and_then(|run| run.check_resume(&config)).map_err(Failure::input)?,
+        Some(out) if resume => {
+            let run = Config::of_run(out).map_err(Failure::input)?;
+            run.check_resume(&config).map_err(Failure::input)?;
+            changed = run != config;
+        }
         Some(out) if !dry_run => RunFolder::check_free(out).map_err(Failure::input)?,
         _ => {}
     }
@@ -193,8 +198,9 @@ pub fn train(job: Job) -> Result<(), Failure> {
             if let Some(other) = trainer.other_adapter() {
                 eprintln!("warning: the run was on {other}; another adapter's results differ in their last digits");
             }
-            // It may have been given other values, and they are the run's from here on.
-            folder.write("config.toml", config.to_toml().as_bytes()).map_err(Failure::input)?;
+            if changed {
+                folder.write("config.toml", config.to_toml().as_bytes()).map_err(Failure::input)?;
+            }
             folder
         }
         (out, _) => {

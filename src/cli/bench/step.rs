@@ -14,7 +14,7 @@ use crate::data::{self, Dataset};
 use crate::gpu::{Gpu, GpuError};
 use crate::ops::Storage;
 use crate::plan::METRIC_SLOTS;
-use crate::train::{Method, Problem, Trainer};
+use crate::train::{Method, Problem, TrainError, Trainer};
 
 #[derive(Args)]
 pub struct StepArgs {
@@ -74,15 +74,17 @@ pub fn run(args: &StepArgs) -> Result<(), Failure> {
     }
     let together: Vec<&Problem> = problems.iter().collect();
     let timed = match measure(args, &gpu, &dataset, &together) {
-        Err(failure) if problems.len() > 1 && is_of_memory(&failure) => {
+        Err(error) if problems.len() > 1 && is_of_memory(&error) => {
             eprintln!("warning: the adapter has no memory for all rows at once: they are timed one after the other");
+            // What was tried is gone when the device has noticed.
+            gpu.device.poll(wgpu::PollType::Wait { submission_index: None, timeout: None }).ok();
             let alone = problems.iter().map(|problem| measure(args, &gpu, &dataset, &[problem]));
-            let parts = alone.collect::<Result<Vec<_>, _>>()?;
+            let parts = alone.collect::<Result<Vec<_>, _>>().map_err(Failure::start)?;
             let by_timestamps = parts.iter().all(|part| part.by_timestamps);
             let (interleaved, steps) = (false, parts[0].steps);
             Timed { rows: parts.into_iter().flat_map(|part| part.rows).collect(), steps, by_timestamps, interleaved }
         }
-        timed => timed?,
+        timed => timed.map_err(Failure::start)?,
     };
     let rows = &timed.rows;
     let cells = |row: &Row| {
@@ -128,32 +130,31 @@ struct Timed {
 }
 
 /// Times the steps of `problems` in turns.
-fn measure(args: &StepArgs, gpu: &Gpu, dataset: &Dataset, problems: &[&Problem]) -> Result<Timed, Failure> {
+fn measure(args: &StepArgs, gpu: &Gpu, dataset: &Dataset, problems: &[&Problem]) -> Result<Timed, TrainError> {
     let mut trainers = Vec::new();
     for problem in problems {
-        let trainer = pollster::block_on(Trainer::new(gpu.clone(), problem, dataset, &mut ()));
-        let mut trainer = trainer.map_err(Failure::start)?;
+        let mut trainer = pollster::block_on(Trainer::new(gpu.clone(), problem, dataset, &mut ()))?;
         trainer.initialise();
-        trainer.time_steps(1).map_err(Failure::run)?;
+        trainer.time_steps(1)?;
         trainers.push(trainer);
     }
     // A slow step needs no company to be timed well.
     let mut count = 1;
     for trainer in &mut trainers {
-        let (seconds, _) = trainer.time_steps(1).map_err(Failure::run)?;
+        let (seconds, _) = trainer.time_steps(1)?;
         count = count.max((0.2 / seconds.max(1e-6)) as usize).min(METRIC_SLOTS);
     }
     let mut times: Vec<Vec<(f64, f64)>> = vec![Vec::new(); trainers.len()];
     for _ in 0..args.rounds.max(1) {
         for (trainer, times) in trainers.iter_mut().zip(&mut times) {
-            times.push(trainer.time_steps(count).map_err(Failure::run)?);
+            times.push(trainer.time_steps(count)?);
         }
     }
     let mut timed = Timed { rows: Vec::new(), steps: count, by_timestamps: true, interleaved: true };
     for (trainer, times) in trainers.iter_mut().zip(&mut times) {
         times.sort_by(|a, b| a.0.total_cmp(&b.0));
         let (seconds, host) = times[times.len() / 2];
-        let (passes, timestamps) = pollster::block_on(trainer.profile()).map_err(Failure::run)?;
+        let (passes, timestamps) = pollster::block_on(trainer.profile())?;
         timed.by_timestamps &= timestamps;
         let config = &trainer.problem.config;
         timed.rows.push(Row {
@@ -173,6 +174,20 @@ fn measure(args: &StepArgs, gpu: &Gpu, dataset: &Dataset, problems: &[&Problem])
     Ok(timed)
 }
 
-fn is_of_memory(failure: &Failure) -> bool {
-    failure.error.chain().any(|cause| matches!(cause.downcast_ref(), Some(GpuError::OutOfMemory { .. })))
+fn is_of_memory(error: &TrainError) -> bool {
+    matches!(error, TrainError::NoRoom { .. } | TrainError::Gpu(GpuError::OutOfMemory { .. }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Both ways in which a trainer says that its buffers do not fit beside those of others.
+    #[test]
+    fn rows_that_do_not_fit_together_are_known() {
+        let what = || "buffer `x`".to_string();
+        assert!(is_of_memory(&TrainError::NoRoom { what: what(), total: 1, fits: 1 }));
+        assert!(is_of_memory(&GpuError::OutOfMemory { what: what() }.into()));
+        assert!(!is_of_memory(&GpuError::NoAdapter.into()));
+    }
 }
