@@ -134,22 +134,71 @@ impl Compiled {
 impl KernelCache {
     /// The pipeline for `kernel`, compiled at first use.
     pub fn get(&self, gpu: &Gpu, kernel: &Kernel) -> Result<Arc<Compiled>, GpuError> {
-        let kernel = &kernel.pipeline();
-        if let Some(compiled) = self.compiled.lock().ok().and_then(|known| known.get(kernel).cloned()) {
+        let kernel = kernel.pipeline();
+        if let Some(compiled) = self.known(&kernel) {
             return Ok(compiled);
         }
         // Not under the lock: another thread may compile another kernel meanwhile.
-        let compiled = Arc::new(compile(gpu, kernel)?);
-        if let Ok(mut known) = self.compiled.lock() {
-            known.insert(kernel.clone(), compiled.clone());
+        let compiled = compile(gpu, &kernel, kernel.wgsl()?)?;
+        gpu.check().map_err(|error| GpuError::Kernel { kernel: kernel.shader.into(), message: error.to_string() })?;
+        Ok(self.keep(kernel, compiled))
+    }
+
+    /// If the first of `kernels` is not compiled yet: compiles it and the next such ones, one for each core of the processor,
+    /// side by side, for the driver of a GPU takes up to a second for one. What fails is left to [`KernelCache::get`], which
+    /// knows whose error it is.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn ahead<'a>(&self, gpu: &Gpu, kernels: impl Iterator<Item = &'a Kernel>) {
+        // A GL context belongs to one thread at a time, and who waits for it too long panics.
+        let cores = match gpu.summary.backend {
+            "gl" => 1,
+            _ => std::thread::available_parallelism().map_or(1, usize::from),
+        };
+        let mut missing: Vec<(Kernel, String)> = Vec::new();
+        for kernel in kernels.map(Kernel::pipeline) {
+            let known = self.known(&kernel).is_some() || missing.iter().any(|(other, _)| *other == kernel);
+            if !known {
+                let Ok(wgsl) = kernel.wgsl() else { return };
+                missing.push((kernel, wgsl));
+            }
+            if missing.is_empty() || missing.len() == cores {
+                break;
+            }
         }
-        Ok(compiled)
+        if missing.len() < 2 {
+            return;
+        }
+        let compiled: Vec<_> = std::thread::scope(|scope| {
+            let start = |(kernel, wgsl): &(Kernel, String)| {
+                let (kernel, wgsl) = (kernel.clone(), wgsl.clone());
+                scope.spawn(move || compile(gpu, &kernel, wgsl))
+            };
+            let threads: Vec<_> = missing.iter().map(start).collect();
+            threads.into_iter().map(|thread| thread.join().ok()?.ok()).collect()
+        });
+        if gpu.check().is_ok() {
+            for ((kernel, _), compiled) in missing.into_iter().zip(compiled) {
+                compiled.map(|compiled| self.keep(kernel, compiled));
+            }
+        }
+    }
+
+    fn known(&self, pipeline: &Kernel) -> Option<Arc<Compiled>> {
+        self.compiled.lock().ok()?.get(pipeline).cloned()
+    }
+
+    fn keep(&self, pipeline: Kernel, compiled: Compiled) -> Arc<Compiled> {
+        let compiled = Arc::new(compiled);
+        if let Ok(mut known) = self.compiled.lock() {
+            known.insert(pipeline, compiled.clone());
+        }
+        compiled
     }
 }
 
-fn compile(gpu: &Gpu, kernel: &Kernel) -> Result<Compiled, GpuError> {
+/// What the device finds wrong is for [`Gpu::check`].
+fn compile(gpu: &Gpu, kernel: &Kernel, wgsl: String) -> Result<Compiled, GpuError> {
     let fail = |message: String| GpuError::Kernel { kernel: kernel.shader.into(), message };
-    let wgsl = kernel.wgsl()?;
     let module = naga::front::wgsl::parse_str(&wgsl).map_err(|error| fail(error.emit_to_string(&wgsl)))?;
     for (name, _) in &kernel.constants {
         if !module.overrides.iter().any(|(_, declared)| declared.name.as_deref() == Some(name)) {
@@ -191,7 +240,6 @@ fn compile(gpu: &Gpu, kernel: &Kernel) -> Result<Compiled, GpuError> {
         },
         cache: None,
     });
-    gpu.check().map_err(|error| fail(error.to_string()))?;
     let bindings = entries.len() - usize::from(!shape.is_empty());
     Ok(Compiled { pipeline, layout, bindings, shape, number_outputs })
 }

@@ -82,6 +82,14 @@ impl Pass {
         Pass::Copy { label: label.into(), from, to }
     }
 
+    /// The kernel that it runs, if it runs one.
+    pub fn kernel(&self) -> Option<&Kernel> {
+        match self {
+            Pass::Dispatch { kernel, .. } => Some(kernel),
+            Pass::Copy { .. } | Pass::Clear { .. } => None,
+        }
+    }
+
     /// What the pass is called in timings and errors: `layer: operation`.
     pub fn label(&self) -> &str {
         match self {

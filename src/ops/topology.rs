@@ -122,6 +122,14 @@ pub fn age_bytes(entries: usize) -> u64 {
     (entries as u64).next_multiple_of(4)
 }
 
+/// Output channels of a column of the transposed order that one invocation looks through.
+const COLUMN_PIECE: usize = 64;
+
+/// In how many pieces the columns are looked through: one invocation each would keep few of a GPU's busy.
+fn column_pieces(conv: &Conv) -> usize {
+    conv.output.channels.div_ceil(COLUMN_PIECE)
+}
+
 /// Buffers that all layers' updates share, sized for the largest.
 #[derive(Clone, Copy, Debug)]
 pub struct Scratch {
@@ -144,8 +152,11 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// For layers of at most `numel` positions and `entries` active ones; `scores` if any update may happen.
-    pub fn new(buffers: &mut BufferPlan, numel: usize, entries: usize, layers: usize, scores: bool) -> Self {
+    /// For layers of `convs` with at most `entries` active positions; `scores` if any update may happen.
+    pub fn new(buffers: &mut BufferPlan, convs: &[Conv], entries: usize, layers: usize, scores: bool) -> Self {
+        let numel = convs.iter().map(Conv::numel).max().unwrap_or(0);
+        let pieces = convs.iter().map(|conv| conv.columns() * column_pieces(conv)).max().unwrap_or(0);
+        let sums = numel.div_ceil(32 * 256).max(pieces) + 1;
         let bits = bitset_bytes(numel);
         let list = 4 * entries as u64;
         let mut scratch = |name: &str, bytes| buffers.storage(format!("topology scratch: {name}"), bytes);
@@ -155,7 +166,7 @@ impl Scratch {
             after: scratch("after", bits),
             before_rank: scratch("rank before", bits),
             after_rank: scratch("rank after", bits),
-            sums: scratch("sums", 4 * (numel.div_ceil(32 * 256) as u64 + 1)),
+            sums: scratch("sums", 4 * sums as u64),
             histogram: scratch("histogram", 1024),
             selection: scratch("selection", 16),
             moved_value: scratch("values", list),
@@ -331,9 +342,12 @@ impl SparseLayer {
             .set("IN_PLANE", conv.input.plane())
             .set("IN_ROW", conv.input.row())
             .set("LANES", conv.input.lanes());
+        let pieces = column_pieces(conv);
         let columns = |count: bool| {
             Kernel::new("index_columns")
                 .define_if(count, "COUNT_ONLY")
+                .define("PIECE", COLUMN_PIECE as u32)
+                .set("PIECES", pieces)
                 .set("COLUMNS", conv.columns())
                 .set("ROWS", conv.output.channels)
                 .set("LENGTH", conv.row_length())
@@ -347,7 +361,7 @@ impl SparseLayer {
         };
         let dispatch =
             |kernel, bindings: &[Slice], grid| Pass::dispatch(format!("{label}: index"), kernel, bindings, grid);
-        let column_grid = [conv.columns().div_ceil(64) as u32, 1, 1];
+        let column_grid = [conv.columns().div_ceil(64) as u32, pieces as u32, 1];
         let inputs = Kernel::new("topology_inputs")
             .set("CHANNELS", conv.input.channels)
             .set("CLASSES", conv.stride * conv.stride);
@@ -355,14 +369,14 @@ impl SparseLayer {
         vec![
             dispatch(rows, &[self.active, rank, index.row_start, index.groups, self.own(scratch.counters)], [1, 1, 1]),
             dispatch(entries, &[self.active, rank, index.shift], self.word_groups()),
-            dispatch(columns(true), &[self.active, rank, index.column_start], column_grid),
-            self.scan(label, index.column_start, conv.columns()),
-            dispatch(inputs, &[index.column_start, self.own(scratch.counters)], input_grid),
+            dispatch(columns(true), &[self.active, rank, scratch.sums], column_grid),
+            self.scan(label, scratch.sums, conv.columns() * pieces),
             dispatch(
                 columns(false),
-                &[self.active, rank, index.column_start, index.column_entry, index.column_shift],
+                &[self.active, rank, scratch.sums, index.column_start, index.column_entry, index.column_shift],
                 column_grid,
             ),
+            dispatch(inputs, &[index.column_start, self.own(scratch.counters)], input_grid),
         ]
     }
 }

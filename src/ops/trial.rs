@@ -88,7 +88,7 @@ impl Trial {
             ["weight", "weight gradient", "momentum"].map(|name| buffers.storage(name, 4 * active as u64));
         let most = tuning.sums_bytes(&conv, sparse.then_some(active));
         let sums = buffers.storage("sums of parts", most.max(4));
-        let scratch = Scratch::new(&mut buffers, numel, active, 1, true);
+        let scratch = Scratch::new(&mut buffers, &[conv], active, 1, true);
         let layer = sparse.then(|| {
             let parts = SparseIndex::bytes(&conv, active, tuning);
             let [row_start, shift, column_start, column_entry, column_shift, groups] =
@@ -136,6 +136,12 @@ impl Trial {
     /// Floating-point operations of one pass on the active weights (a multiplication and an addition are two).
     pub fn flops(&self) -> f64 {
         2.0 * (self.active * self.conv.output.pixels() * self.conv.input.images) as f64
+    }
+
+    /// Compiles `candidates`, as many at a time as there are cores, up to the first that this driver cannot.
+    pub fn compile(&mut self, candidates: &[Candidate]) -> Result<(), GpuError> {
+        let passes: Vec<Pass> = candidates.iter().flat_map(|&candidate| self.passes(candidate)).collect();
+        self.machine.prepare(&passes, |_| ()).map(drop)
     }
 
     /// Seconds that `candidate` takes: the median of `samples` samples of at least `least` seconds each; or of one sample, if

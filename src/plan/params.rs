@@ -118,7 +118,7 @@ pub(super) fn plan(input: &PlanInput, layouts: &[Layout], buffers: &mut BufferPl
     let spreads = layers.iter().filter_map(|layer| layer.sparse).any(|layer| layer.choice(&input.tuning).is_dense());
     let scratch = Scratch::new(
         buffers,
-        sparse().map(|layer| layer.numel).max().unwrap_or(0),
+        &sparse().map(|layer| layer.conv).collect::<Vec<_>>(),
         sparse().map(|layer| layer.active).max().unwrap_or(0),
         layers.len(),
         input.growth.is_some() || spreads,

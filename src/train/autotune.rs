@@ -137,7 +137,11 @@ async fn best(
     let mut trial = Trial::new(gpu, tuning, conv, density).await?;
     for candidates in Candidate::all(&conv, tuning, (density < 1.0).then_some(trial.active)) {
         let mut fastest = f64::INFINITY;
-        for candidate in candidates.into_iter().filter(|candidate| worth_timing(gpu, tuning, candidate, density)) {
+        let worth = |candidate: &Candidate| worth_timing(gpu, tuning, candidate, density);
+        let candidates: Vec<Candidate> = candidates.into_iter().filter(worth).collect();
+        // What fails here fails below, by itself.
+        trial.compile(&candidates).ok();
+        for candidate in candidates {
             // A kernel that this driver cannot compile loses.
             let seconds = match trial.time(candidate, 3, 2e-3, fastest) {
                 Ok(seconds) => seconds,

@@ -117,7 +117,7 @@ impl ConvCase {
         let entries = active.len();
         let index = SparseIndex { entries, row_start, shift, column_start, column_entry, column_shift, groups };
         let active_bits = bench.upload("active", &bits(&mask));
-        let scratch = Scratch::new(&mut bench.buffers, numel, entries, 1, true);
+        let scratch = Scratch::new(&mut bench.buffers, &[conv], entries, 1, true);
         let layer = SparseLayer {
             conv,
             layer: 0,

@@ -142,7 +142,7 @@ impl Before {
             initial: bench.upload("initial", &bits(&self.initial)),
             ages: bench.upload("ages", &ages).part(0, age_bytes(entries)),
         };
-        let mut scratch = Scratch::new(&mut bench.buffers, numel, entries, LAYER + 1, true);
+        let mut scratch = Scratch::new(&mut bench.buffers, &[conv], entries, LAYER + 1, true);
         scratch.wanted = bench.upload("wanted", &[Wanted::new(LAYER, entries, self.prune); LAYER + 1]);
         let scores = match &self.score {
             Some(score) => {
