@@ -1,8 +1,8 @@
 // Sparse convolution as a gather: each active weight of a row adds its value times a shifted plane of the input.
 //
 // Forward: a row is an output channel, the input is x.
-// Input gradient (TRANSPOSED): a row is an input channel and one of the OUT_STEP² parity classes of its pixels, the
-// input is dy; with stride 2 a tap reaches exactly one class, so no work is wasted and nothing is scattered.
+// Input gradient: a row is an input channel and one of the OUT_STEP² parity classes of its pixels, the input is dy; with
+// stride 2 a tap reaches exactly one class, so no work is wasted and nothing is scattered.
 //
 // One workgroup: one row (fastest, so that a tile of the input stays in cache while every row uses it), $WG
 // invocations along images, then groups of $ROW neighbouring pixels. The weight and its shift are uniform over the
@@ -12,23 +12,34 @@
 
 @group(0) @binding(0) var<storage, read> input: array<Vector>;
 @group(0) @binding(1) var<storage, read> row_start: array<u32>;
-@group(0) @binding(2) var<storage, read> shift: array<u32>;
-@group(0) @binding(3) var<storage, read> weight: array<f32>;
-@group(0) @binding(4) var<storage, read_write> output: array<Vector>;
-#ifdef TRANSPOSED
-@group(0) @binding(5) var<storage, read> entry: array<u32>;
-#endif
+// Shift and weight, see conv_sparse_pack.
+@group(0) @binding(2) var<storage, read> packed_weight: array<Packed>;
+@group(0) @binding(3) var<storage, read_write> output: array<Vector>;
 #ifdef BIAS
-@group(0) @binding(5) var<storage, read> bias: array<f32>;
+@group(0) @binding(4) var<storage, read> bias: array<f32>;
 #endif
 
-fn weight_of(e: u32) -> f32 {
-#ifdef TRANSPOSED
-    return weight[entry[e]];
-#else
-    return weight[e];
-#endif
+#ifdef WIDE
+alias Packed = u64;
+
+fn shift_of(packed: Packed) -> u32 {
+    return u32(packed);
 }
+
+fn weight_of(packed: Packed) -> f32 {
+    return bitcast<f32>(u32(packed >> 32u));
+}
+#else
+alias Packed = vec2<u32>;
+
+fn shift_of(packed: Packed) -> u32 {
+    return packed.x;
+}
+
+fn weight_of(packed: Packed) -> f32 {
+    return bitcast<f32>(packed.y);
+}
+#endif
 
 @compute @workgroup_size($WG)
 fn main(
@@ -60,9 +71,9 @@ fn main(
 #endfor
 #ifdef SHUFFLE
     for (var first = row_start[wid.x]; first < end; first += $CHUNKu) {
-        let e = min(first + mine % $CHUNKu, end - 1u);
-        let my_shift = shift[e] / $QUADSu;
-        let my_weight = weight_of(e);
+        let my_packed = packed_weight[min(first + mine % $CHUNKu, end - 1u)];
+        let my_shift = shift_of(my_packed);
+        let my_weight = weight_of(my_packed);
         // Counted so that a compiler does not see at most $CHUNK rounds and unroll all: loads are long code on some drivers.
         let last = min(first + $CHUNKu, end);
         for (var i = first; i < last; i += 1u) {
@@ -75,8 +86,9 @@ fn main(
     }
 #else
     for (var e = row_start[wid.x]; e < end; e += 1u) {
-        let at = base + shift[e] / $QUADSu;
-        let w = weight_of(e);
+        let packed = packed_weight[e];
+        let at = base + shift_of(packed);
+        let w = weight_of(packed);
 #for p in 0..$ROW
         sum$p = add(sum$p, w, values(input[at + $pu * IN_STEP_X]));
 #endfor

@@ -28,6 +28,7 @@ pub const KERNELS: &[(&str, &str)] = sources![
     "conv_grad_weight_finish",
     "conv_sparse_gather",
     "conv_sparse_grad_weight",
+    "conv_sparse_pack",
     "conv_sparse_spread",
     "finite",
     "flatten",

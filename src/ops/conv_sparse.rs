@@ -60,7 +60,12 @@ pub struct SparseWeight {
     pub active: Slice,
     /// Room for the dense weight or its gradient, for candidates that spread it out.
     pub scratch: Slice,
+    /// Room for the active weights with their shifts, [`PACKED_BYTES`] each.
+    pub packed: Slice,
 }
+
+/// Of an active weight with its shift.
+pub const PACKED_BYTES: u64 = 8;
 
 impl SparseWeight {
     /// This layer's part of the scratch.
@@ -77,13 +82,14 @@ impl ConvLayer<'_> {
         [x, weight, y]: [Slice; 3],
         bias: Option<Slice>,
     ) -> Vec<Pass> {
-        let index = &sparse.index;
         let kernel = Kernel::new("conv_sparse_gather").define_if(bias.is_some(), "BIAS");
         let (kernel, grid) = self.gather(kernel, self.conv.output.channels, strip, false);
-        let mut bindings = vec![x, index.row_start, index.shift, weight, y];
+        let (pack, packed) = self.pack(sparse, weight, strip, false);
+        let mut bindings = vec![x, sparse.index.row_start, packed, y];
         bindings.extend(bias);
-        let kernel = (self.conv.forward_constants(kernel, strip.wide), index.entries);
-        self.gather_blocks("forward", kernel, (&bindings, 4), [&self.conv.input, &self.conv.output], grid)
+        let kernel = (self.conv.forward_constants(kernel, strip.wide), sparse.index.entries);
+        let layouts = [&self.conv.input, &self.conv.output];
+        [vec![pack], self.gather_blocks("forward", kernel, (&bindings, 3), layouts, grid)].concat()
     }
 
     pub(super) fn sparse_grad_input(
@@ -93,12 +99,27 @@ impl ConvLayer<'_> {
         [dy, weight, dx]: [Slice; 3],
         accumulate: bool,
     ) -> Vec<Pass> {
-        let index = &sparse.index;
-        let kernel = Kernel::new("conv_sparse_gather").define("TRANSPOSED", 1).define_if(accumulate, "ACCUMULATE");
+        let kernel = Kernel::new("conv_sparse_gather").define_if(accumulate, "ACCUMULATE");
         let (kernel, grid) = self.gather(kernel, self.conv.columns(), strip, true);
-        let kernel = (self.conv.backward_constants(kernel, strip.wide), index.entries);
-        let bindings = [dy, index.column_start, index.column_shift, weight, dx, index.column_entry];
-        self.gather_blocks("grad_input", kernel, (&bindings, 4), [&self.conv.output, &self.conv.input], grid)
+        let (pack, packed) = self.pack(sparse, weight, strip, true);
+        let bindings = [dy, sparse.index.column_start, packed, dx];
+        let kernel = (self.conv.backward_constants(kernel, strip.wide), sparse.index.entries);
+        let layouts = [&self.conv.output, &self.conv.input];
+        [vec![pack], self.gather_blocks("grad_input", kernel, (&bindings, 3), layouts, grid)].concat()
+    }
+
+    /// The active weights with their shifts, forward or in the transposed order, and where they will lie.
+    fn pack(&self, sparse: &SparseWeight, weight: Slice, strip: Strip, backward: bool) -> (Pass, Slice) {
+        let index = &sparse.index;
+        let packed = sparse.packed.part(0, PACKED_BYTES * index.entries as u64);
+        let kernel = Kernel::new("conv_sparse_pack")
+            .define_if(backward, "TRANSPOSED")
+            .set("COUNT", index.entries)
+            .set("QUADS", self.conv.input.quads(strip.wide));
+        let mut bindings = vec![if backward { index.column_shift } else { index.shift }, weight, packed];
+        bindings.extend(backward.then_some(index.column_entry));
+        let grid = fold(index.entries.div_ceil(64));
+        (Pass::dispatch(format!("{}: pack", self.label), kernel, &bindings, grid), packed)
     }
 
     pub(super) fn sparse_grad_weight(

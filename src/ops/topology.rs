@@ -117,6 +117,11 @@ pub fn bitset_bytes(numel: usize) -> u64 {
     4 * numel.div_ceil(32) as u64
 }
 
+/// Bytes of a list of a word for each of `entries` weights, after which another may begin.
+fn list_bytes(entries: usize) -> u64 {
+    (4 * entries as u64).next_multiple_of(ALIGNMENT)
+}
+
 /// Bytes of the ages of `entries` weights: one each, whole words.
 pub fn age_bytes(entries: usize) -> u64 {
     (entries as u64).next_multiple_of(4)
@@ -142,8 +147,8 @@ pub struct Scratch {
     sums: Slice,
     histogram: Slice,
     selection: Slice,
-    moved_value: Slice,
-    moved_momentum: Slice,
+    /// Two words an active position: values and momentum on their way, or weights with their shifts.
+    pub moved: Slice,
     moved_ages: Slice,
     /// [`Wanted`] per layer.
     pub wanted: Slice,
@@ -158,7 +163,6 @@ impl Scratch {
         let pieces = convs.iter().map(|conv| conv.columns() * column_pieces(conv)).max().unwrap_or(0);
         let sums = numel.div_ceil(32 * 256).max(pieces) + 1;
         let bits = bitset_bytes(numel);
-        let list = 4 * entries as u64;
         let mut scratch = |name: &str, bytes| buffers.storage(format!("topology scratch: {name}"), bytes);
         Self {
             score: scratch("scores", if scores { 4 * numel as u64 } else { 4 }),
@@ -169,8 +173,7 @@ impl Scratch {
             sums: scratch("sums", 4 * sums as u64),
             histogram: scratch("histogram", 1024),
             selection: scratch("selection", 16),
-            moved_value: scratch("values", list),
-            moved_momentum: scratch("momentum", list),
+            moved: scratch("moved", 2 * list_bytes(entries)),
             moved_ages: scratch("ages", age_bytes(entries)),
             wanted: scratch("wanted", ALIGNMENT * layers as u64),
             counters: scratch("counters", ALIGNMENT * layers as u64),
@@ -186,7 +189,7 @@ impl SparseLayer {
 
     /// Where the layer's weight lies, for its convolutions.
     pub fn weight(&self, scratch: &Scratch) -> SparseWeight {
-        SparseWeight { index: self.index, active: self.active, scratch: scratch.score }
+        SparseWeight { index: self.index, active: self.active, scratch: scratch.score, packed: scratch.moved }
     }
 
     fn words(&self) -> usize {
@@ -237,6 +240,8 @@ impl SparseLayer {
         ];
         passes.push(Pass::dispatch(format!("{label}: statistics"), kernel, &bindings, self.word_groups()));
         passes.extend(self.rank(label, scratch, scratch.after, scratch.after_rank));
+        let room = list_bytes(self.index.entries);
+        let [moved_value, moved_momentum] = [0, room].map(|at| scratch.moved.part(at, room));
         let kernel = Kernel::new("topology_move").set("WORDS", self.words());
         let bindings = [
             self.active,
@@ -245,8 +250,8 @@ impl SparseLayer {
             scratch.after_rank,
             self.value,
             self.momentum,
-            scratch.moved_value,
-            scratch.moved_momentum,
+            moved_value,
+            moved_momentum,
         ];
         passes.push(Pass::dispatch(format!("{label}: move"), kernel, &bindings, self.word_groups()));
         let moved_ages = scratch.moved_ages.part(0, age_bytes(self.index.entries));
@@ -268,8 +273,8 @@ impl SparseLayer {
         let copy = |from: Slice, to: Slice, bytes| {
             Pass::copy(format!("{label}: copy"), from.part(0, bytes), to.part(0, bytes))
         };
-        passes.push(copy(scratch.moved_value, self.value, list));
-        passes.push(copy(scratch.moved_momentum, self.momentum, list));
+        passes.push(copy(moved_value, self.value, list));
+        passes.push(copy(moved_momentum, self.momentum, list));
         passes.push(copy(scratch.after, self.active, bits));
         passes.push(copy(moved_ages, self.ages, age_bytes(self.index.entries)));
         passes.extend(self.reindex(label, tuning, scratch));

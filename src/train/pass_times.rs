@@ -67,11 +67,11 @@ impl PassTimes {
 pub(super) fn gather(problem: &Problem, runs: &[Vec<(String, f64)>], dense: bool) -> Vec<PassTime> {
     let Some(first) = runs.first() else { return Vec::new() };
     let mut times: Vec<PassTime> = Vec::new();
-    // What spreads weights out does so for the pass that follows.
+    // What spreads weights out, or packs them, does so for the pass that follows.
     let mut next = Kind::Other;
     for (at, (label, _)) in first.iter().enumerate().rev() {
         let (name, operation) = label.split_once(": ").unwrap_or((label, ""));
-        let kind = if operation == "spread" { next } else { kind(problem, name, operation) };
+        let kind = if matches!(operation, "spread" | "pack") { next } else { kind(problem, name, operation) };
         next = kind;
         let mut ms: Vec<f64> = runs.iter().filter_map(|run| Some(run.get(at)?.1)).collect();
         ms.sort_by(f64::total_cmp);
