@@ -141,7 +141,10 @@ mod tests {
         broken::set(None);
         assert_eq!(failure.code, 4);
         let message = failure.message();
-        assert!(message.contains("the first is conv_sparse_pack + conv_sparse_gather (sparse layer forward"), "{message}");
+        assert!(
+            message.contains("the first is conv_sparse_pack + conv_sparse_gather (sparse layer forward"),
+            "{message}"
+        );
         run(&args).unwrap_or_else(|failure| panic!("{}", failure.message()));
     }
 }

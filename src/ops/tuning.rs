@@ -278,7 +278,8 @@ impl Tuning {
         self.lanes >= self.weight_group
     }
 
-    fn wide_fits(&self, conv: &Conv) -> bool {
+    /// Whether vectors of 64-bit words can be loaded, and the images of a pixel fill them.
+    pub fn wide_fits(&self, conv: &Conv) -> bool {
         self.wide && conv.input.fits_wide()
     }
 }

@@ -137,7 +137,8 @@ async fn best(
     let mut trial = Trial::new(gpu, tuning, conv, density).await?;
     for candidates in Candidate::all(&conv, tuning, (density < 1.0).then_some(trial.active)) {
         let mut fastest = f64::INFINITY;
-        let worth = |candidate: &Candidate| worth_timing(gpu, tuning, candidate, density);
+        let worth =
+            |candidate: &Candidate| !gpu.summary.is_software() || worth_timing(tuning, &conv, candidate, density);
         let candidates: Vec<Candidate> = candidates.into_iter().filter(worth).collect();
         // What fails here fails below, by itself.
         trial.compile(&candidates).ok();
@@ -160,21 +161,19 @@ async fn best(
     Ok(choice)
 }
 
-/// Whether a candidate is worth its compilation: on software adapters, where that takes longer than a step, those that lost
-/// everywhere by a factor are left out (`docs/speed.md`).
-fn worth_timing(gpu: &Gpu, tuning: &Tuning, candidate: &Candidate, density: f64) -> bool {
+/// Whether a candidate is worth its compilation on a software adapter, where that takes longer than a step: those that lost by
+/// a factor on every driver tried, in one layer or another, are left out (`docs/speed.md`).
+fn worth_timing(tuning: &Tuning, conv: &Conv, candidate: &Candidate, density: f64) -> bool {
     use crate::ops::{Gather, Team, WeightSum};
-    if !gpu.summary.is_software() {
-        return true;
-    }
     let shuffles = tuning.lanes >= 8;
+    let widest = |wide: bool| wide || !tuning.wide_fits(conv);
     match *candidate {
         Candidate::Forward(how) | Candidate::GradInput(how) => match how {
-            Gather::Sparse(strip) => (strip.chunk > 0) == shuffles && (strip.row < 4 || !shuffles) && density < 0.6,
+            Gather::Sparse(strip) => widest(strip.wide) && density < 0.6,
             Gather::Dense(tile) => tile.shuffle == shuffles && tile.channels * tile.row > 8 && density > 0.08,
         },
         Candidate::GradWeight(how) => match how {
-            WeightSum { tile: None, team, .. } => team != Team::Workgroup && density < 0.8,
+            WeightSum { tile: None, wide, .. } => widest(wide) && density < 0.8,
             WeightSum { tile: Some(tile), team, .. } => {
                 team == (if shuffles { Team::Shuffle } else { Team::Invocation }) && tile > 1 && density > 0.15
             }
