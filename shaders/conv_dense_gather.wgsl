@@ -1,7 +1,7 @@
 // Dense convolution, forward and (TRANSPOSED) input gradient; the weight is [out][in][kernel][kernel] in both.
 //
-// One invocation: $ROW neighbouring pixels of $TILE result channels, one vector of images; one workgroup: $WG along images,
-// then pixels, of one parity class (see conv_sparse_gather.wgsl). A loaded input element serves the whole tile and (SHARED:
+// One invocation: $ROW neighbouring pixels of $TILE result channels, one vector of images; one workgroup: one tile of channels
+// and one parity class (see conv_sparse_gather.wgsl). A loaded input element serves the whole tile and (SHARED:
 // the taps of a kernel row reach overlapping pixels) every tap of the row. Weights are loaded by every invocation, or
 // (SHUFFLE) lane t loads those of channel t and hands them round.
 
@@ -33,20 +33,9 @@ fn main(
     @builtin(subgroup_invocation_id) mine: u32,
 #endif
 ) {
-    let id = wid.y * $WGu + lane;
-    let n = id % LANES;
-    let group = id / LANES;
-    // $ROW divides GRID_W, and is 1 unless OUT_STEP divides OUT_W
-    let qy = group * $ROWu / GRID_W;
-    let qx = group * $ROWu % GRID_W;
     let first = wid.x / (OUT_STEP * OUT_STEP) * $TILEu;
     let parity = wid.x % (OUT_STEP * OUT_STEP);
-    let py = parity / OUT_STEP;
-    let px = parity % OUT_STEP;
-    let y = qy * OUT_STEP + py;
-    let x = qx * OUT_STEP + px;
-    let inside = y < OUT_H && x < OUT_W;
-    let base = wid.z * IN_BLOCK + IN_ORIGIN + select(0u, qy * IN_STEP_Y + qx * IN_STEP_X, inside) + n;
+    let place = place_of(wid, lane, parity);
 #ifdef SHUFFLE
     let my_weight = min(first + mine % $TILEu, CHANNELS - 1u) * CHANNEL_STEP;
 #endif
@@ -65,9 +54,9 @@ fn main(
     // In the order of the weight, as the sparse kernel sums: zeros change nothing, and both give the same bits.
 #ifdef SHARED
 #ifdef TRANSPOSED
-    let column = base + (PADDING + LEAD - ($KERNELu - 1u)) * LANES;
+    let column = place.base + (PADDING + LEAD - ($KERNELu - 1u)) * LANES;
 #else
-    let column = base;
+    let column = place.base;
 #endif
     for (var term = 0u; term < TERMS; term += 1u) {
         for (var r = 0u; r < $KERNELu; r += 1u) {
@@ -106,10 +95,12 @@ fn main(
     }
 #else
     // Input gradient with a stride: taps r with (py + PADDING − r) divisible by it.
+    let py = parity / OUT_STEP;
+    let px = parity % OUT_STEP;
     let r_first = (py + PADDING) % STRIDE;
     let s_first = (px + PADDING) % STRIDE;
     for (var term = 0u; term < TERMS; term += 1u) {
-        let plane = base + term * IN_PLANE;
+        let plane = place.base + term * IN_PLANE;
         for (var r = r_first; r < KERNEL; r += STRIDE) {
             for (var s = s_first; s < KERNEL; s += STRIDE) {
                 let dy = (py + PADDING + LEAD * STRIDE - r) / STRIDE;
@@ -136,9 +127,9 @@ fn main(
         }
     }
 #endif
-    let at = wid.z * OUT_BLOCK + first * OUT_PLANE + OUT_ORIGIN + y * OUT_ROW + x * LANES + n;
+    let at = result_at(place, first);
 #for t in 0..$TILE
-    if inside && first + $tu < CHANNELS {
+    if place.inside && first + $tu < CHANNELS {
 #for p in 0..$ROW
         let at$p = at + $tu * OUT_PLANE + $pu * OUT_STEP * LANES;
 #ifdef ACCUMULATE

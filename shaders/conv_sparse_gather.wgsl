@@ -4,9 +4,9 @@
 // Input gradient: a row is an input channel and one of the OUT_STEP² parity classes of its pixels, the input is dy; with
 // stride 2 a tap reaches exactly one class, so no work is wasted and nothing is scattered.
 //
-// One workgroup: one row (fastest, so that a tile of the input stays in cache while every row uses it), $WG
-// invocations along images, then groups of $ROW neighbouring pixels. The weight and its shift are uniform over the
-// workgroup: every invocation loads them, or (SHUFFLE) each lane loads one of $CHUNK and hands it round.
+// One workgroup: one row (fastest, so that a tile of the input stays in cache while every row uses it). The weight and its
+// shift are uniform over the workgroup: every invocation loads them, or (SHUFFLE) each lane loads one of $CHUNK and hands it
+// round.
 
 #import conv_gather
 
@@ -49,18 +49,8 @@ fn main(
     @builtin(subgroup_invocation_id) mine: u32,
 #endif
 ) {
-    let id = wid.y * $WGu + lane;
-    let n = id % LANES;
-    // $ROW divides GRID_W, and is 1 unless OUT_STEP divides OUT_W
-    let pixel = id / LANES * $ROWu;
     let channel = wid.x / (OUT_STEP * OUT_STEP);
-    let parity = wid.x % (OUT_STEP * OUT_STEP);
-    let y = pixel / GRID_W * OUT_STEP + parity / OUT_STEP;
-    let x = pixel % GRID_W * OUT_STEP + parity % OUT_STEP;
-    // Lanes beyond the last pixel work on the first one: they still hand their share of the weights round.
-    let inside = y < OUT_H && x < OUT_W;
-    let source = select(0u, pixel / GRID_W * IN_STEP_Y + pixel % GRID_W * IN_STEP_X, inside);
-    let base = wid.z * IN_BLOCK + IN_ORIGIN + source + n;
+    let place = place_of(wid, lane, wid.x % (OUT_STEP * OUT_STEP));
     let end = row_start[wid.x + 1u];
 #for p in 0..$ROW
 #ifdef BIAS
@@ -77,7 +67,7 @@ fn main(
         // Counted so that a compiler does not see at most $CHUNK rounds and unroll all: loads are long code on some drivers.
         let last = min(first + $CHUNKu, end);
         for (var i = first; i < last; i += 1u) {
-            let at = base + subgroupShuffle(my_shift, i - first);
+            let at = place.base + subgroupShuffle(my_shift, i - first);
             let w = subgroupShuffle(my_weight, i - first);
 #for p in 0..$ROW
             sum$p = add(sum$p, w, values(input[at + $pu * IN_STEP_X]));
@@ -87,15 +77,15 @@ fn main(
 #else
     for (var e = row_start[wid.x]; e < end; e += 1u) {
         let packed = packed_weight[e];
-        let at = base + shift_of(packed);
+        let at = place.base + shift_of(packed);
         let w = weight_of(packed);
 #for p in 0..$ROW
         sum$p = add(sum$p, w, values(input[at + $pu * IN_STEP_X]));
 #endfor
     }
 #endif
-    if inside {
-        let at = wid.z * OUT_BLOCK + channel * OUT_PLANE + OUT_ORIGIN + y * OUT_ROW + x * LANES + n;
+    if place.inside {
+        let at = result_at(place, channel);
 #for p in 0..$ROW
         let at$p = at + $pu * OUT_STEP * LANES;
 #ifdef ACCUMULATE

@@ -85,23 +85,30 @@ impl Conv {
             .set("OUT_W", self.output.width)
     }
 
-    /// Workgroup size, and grid for `rows` result rows, of a gather to y or (backward) to one parity class of x, when an
-    /// invocation computes `share` groups of four images and `lanes` neighbours must be there to hand weights round.
-    pub(super) fn gather_grid(
+    /// A gather's kernel with its defines, and the grid for `rows` result rows, to y or (backward) to one parity class of x:
+    /// an invocation computes `row` pixels, and `lanes` neighbours must be there to hand weights round.
+    pub(super) fn gather_kernel(
         &self,
         tuning: &Tuning,
-        rows: usize,
-        backward: bool,
-        (share, lanes): (u32, u32),
-    ) -> (u32, [u32; 3]) {
+        shader: &'static str,
+        (rows, backward): (usize, bool),
+        (row, wide, lanes): (u32, bool, u32),
+    ) -> (Kernel, [u32; 3]) {
         let pixels = if backward {
             self.input.height.div_ceil(self.stride) * self.input.width.div_ceil(self.stride)
         } else {
             self.output.pixels()
         };
-        let threads = (pixels * self.input.lanes()).div_ceil(share as usize);
-        let size = tuning.gather.min(threads.next_power_of_two() as u32).max(lanes);
-        (size, [rows as u32, threads.div_ceil(size as usize) as u32, self.input.blocks() as u32])
+        let strips = pixels.div_ceil(row as usize);
+        let (block, blocks) = (strips * self.input.vectors(wide).lanes(), self.input.blocks());
+        // Blocks of images that share a workgroup, where one does not fill it.
+        let together = 1 << (tuning.gather as usize / block).max(1).ilog2().min(blocks.trailing_zeros());
+        let size = tuning.gather.min((block * together).next_power_of_two() as u32).max(lanes);
+        let mut kernel = Kernel::new(shader).define("WG", size).define("ROW", row);
+        if together > 1 {
+            kernel = kernel.define("TOGETHER", together as u32).define("STRIPS", strips as u32);
+        }
+        (kernel, [rows, (block * together).div_ceil(size as usize), blocks / together].map(|count| count as u32))
     }
 
     /// Workgroup size of a sum over all pixels.

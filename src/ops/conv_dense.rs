@@ -93,14 +93,10 @@ impl ConvLayer<'_> {
         let classes = if backward { conv.stride * conv.stride } else { 1 };
         let lanes = if tile.shuffle { tuning.lanes } else { 1 };
         let rows = channels.div_ceil(tile.channels as usize) * classes;
-        let (size, grid) =
-            conv.gather_grid(tuning, rows, backward, (tile.row * conv.input.quads(tile.wide) as u32, lanes));
+        let share = (tile.row, tile.wide, lanes);
+        let (kernel, grid) = conv.gather_kernel(tuning, "conv_dense_gather", (rows, backward), share);
         let step = if backward { 1 } else { conv.stride as u32 };
-        let mut kernel = Kernel::new("conv_dense_gather")
-            .define("WG", size)
-            .define("TILE", tile.channels)
-            .define("ROW", tile.row)
-            .define_if(tile.shuffle, "SHUFFLE");
+        let mut kernel = kernel.define("TILE", tile.channels).define_if(tile.shuffle, "SHUFFLE");
         if classes == 1 {
             kernel = kernel
                 .define("SHARED", 1)

@@ -91,8 +91,8 @@ impl ConvLayer<'_> {
         (0..count).step_by(part).map(move |begin| begin..count.min(begin + part))
     }
 
-    /// A gather that multiplies by `weights` weights, in dispatches over blocks of images: it reads its first binding and
-    /// writes number `written`.
+    /// A gather that multiplies by `weights` weights, in dispatches over blocks of images or over groups of them: it reads its
+    /// first binding and writes number `written`.
     pub(super) fn gather_blocks(
         &self,
         label: &str,
@@ -101,10 +101,11 @@ impl ConvLayer<'_> {
         [read, write]: [&Layout; 2],
         [rows, groups, blocks]: [u32; 3],
     ) -> Vec<Pass> {
-        let unit = aligned(read.block_bytes()).max(aligned(write.block_bytes()));
+        let together = (read.blocks() / blocks as usize) as u64;
+        let unit = aligned(together * read.block_bytes()).max(aligned(together * write.block_bytes()));
         let part = |range: Range<usize>| {
             let of = |slice: Slice, layout: &Layout| {
-                let bytes = layout.block_bytes();
+                let bytes = together * layout.block_bytes();
                 slice.part(range.start as u64 * bytes, range.len() as u64 * bytes)
             };
             let mut bindings = bindings.to_vec();

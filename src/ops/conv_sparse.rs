@@ -82,8 +82,8 @@ impl ConvLayer<'_> {
         [x, weight, y]: [Slice; 3],
         bias: Option<Slice>,
     ) -> Vec<Pass> {
-        let kernel = Kernel::new("conv_sparse_gather").define_if(bias.is_some(), "BIAS");
-        let (kernel, grid) = self.gather(kernel, self.conv.output.channels, strip, false);
+        let (kernel, grid) = self.gather(self.conv.output.channels, strip, false);
+        let kernel = kernel.define_if(bias.is_some(), "BIAS");
         let (pack, packed) = self.pack(sparse, weight, strip, false);
         let mut bindings = vec![x, sparse.index.row_start, packed, y];
         bindings.extend(bias);
@@ -99,8 +99,8 @@ impl ConvLayer<'_> {
         [dy, weight, dx]: [Slice; 3],
         accumulate: bool,
     ) -> Vec<Pass> {
-        let kernel = Kernel::new("conv_sparse_gather").define_if(accumulate, "ACCUMULATE");
-        let (kernel, grid) = self.gather(kernel, self.conv.columns(), strip, true);
+        let (kernel, grid) = self.gather(self.conv.columns(), strip, true);
+        let kernel = kernel.define_if(accumulate, "ACCUMULATE");
         let (pack, packed) = self.pack(sparse, weight, strip, true);
         let bindings = [dy, sparse.index.column_start, packed, dx];
         let kernel = (self.conv.backward_constants(kernel, strip.wide), sparse.index.entries);
@@ -145,14 +145,10 @@ impl ConvLayer<'_> {
         self.parts(index.entries, groups, aligned(GROUP_BYTES)).map(part).collect()
     }
 
-    fn gather(&self, kernel: Kernel, rows: usize, strip: Strip, backward: bool) -> (Kernel, [u32; 3]) {
-        let Strip { row, chunk, wide } = strip;
-        let share = (row * self.conv.input.quads(wide) as u32, chunk.max(1));
-        let (size, grid) = self.conv.gather_grid(self.tuning, rows, backward, share);
-        let mut kernel = kernel.define("WG", size).define("ROW", row);
-        if chunk > 0 {
-            kernel = kernel.define("SHUFFLE", 1).define("CHUNK", chunk);
-        }
+    fn gather(&self, rows: usize, Strip { row, chunk, wide }: Strip, backward: bool) -> (Kernel, [u32; 3]) {
+        let share = (row, wide, chunk.max(1));
+        let (kernel, grid) = self.conv.gather_kernel(self.tuning, "conv_sparse_gather", (rows, backward), share);
+        let kernel = if chunk > 0 { kernel.define("SHUFFLE", 1).define("CHUNK", chunk) } else { kernel };
         (kernel, grid)
     }
 
