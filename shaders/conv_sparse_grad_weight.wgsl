@@ -3,7 +3,8 @@
 //
 // $GROUP consecutive active weights of one output channel are summed together, so that dy is loaded once for all of them.
 // A workgroup shares the images and pixels and adds up in order; or (SUBGROUP) the lanes of a subgroup do, which need no
-// barrier, $ROW vectors each before they add up; or (SERIAL) each invocation alone.
+// barrier, $ROW vectors each before they add up; or (SERIAL) each invocation alone. Where a row of dy has not enough vectors
+// for all of them, they take $TOGETHER rows at once.
 
 #import conv_sum
 #import divide
@@ -40,11 +41,9 @@ fn main(
 ) {
 #ifdef SERIAL
     let index = fold_index(wid) * $WGu + lane;
-    let start = 0u;
     let step = 1u;
 #else
     let index = fold_index(wid);
-    let start = lane;
     let step = $WGu;
 #endif
     var row = 0xffffffffu;
@@ -59,21 +58,27 @@ fn main(
     let last = min(first + $GROUPu, row_start[row + 1u]) - 1u;
     let width = row_width();
     let rows = rows_of(wid.z, BLOCKS * OUT_H);
+#ifndef SERIAL
+    // Which of $TOGETHER rows is this lane's, and where it begins in it.
+    let my_row = select(0u, lane / width, $TOGETHERu > 1u);
+    let my_start = lane - my_row * width;
+#endif
     let to = wid.z * WEIGHTS + first;
 #ifdef SUBGROUP
     // Lane i keeps the sum of weight i; the loop over them stays a loop, for loads are long code on some drivers.
     let my_shift = shift[min(first + lane, last)] / $QUADSu;
     var total = 0.0;
-    for (var each = rows.x; each < rows.y; each += 1u) {
-        let place = divide(each, OUT_H);
+    for (var each = rows.x; each < rows.y; each += $TOGETHERu) {
+        let has_row = my_row < $TOGETHERu && each + my_row < rows.y;
+        let place = divide(select(each, each + my_row, has_row), OUT_H);
         let in_base = place.x * IN_BLOCK + IN_ORIGIN + place.y * IN_STEP_Y;
         let out_base = place.x * OUT_BLOCK + row * OUT_PLANE + OUT_ORIGIN + place.y * OUT_ROW;
         var sum = 0.0;
         for (var begin = 0u; begin < width; begin += $ROWu * $WGu) {
-            // Lanes beyond the row's end add zeros.
+            // Lanes beyond the row's end, or the last row, add zeros.
 #for p in 0..$ROW
-            let mine$p = begin + $pu * $WGu + lane;
-            let inside$p = mine$p < width;
+            let mine$p = begin + $pu * $WGu + my_start;
+            let inside$p = has_row && mine$p < width;
             let at$p = select(0u, mine$p, inside$p);
             let dy$p = values(output_grad[out_base + at$p]);
             let base$p = in_base + in_row(at$p);
@@ -98,8 +103,15 @@ fn main(
     let shift$i = shift[min(first + $iu, last)] / $QUADSu;
     var total$i = 0.0;
 #endfor
-    for (var each = rows.x; each < rows.y; each += 1u) {
+    for (var each = rows.x; each < rows.y; each += $TOGETHERu) {
+#ifdef SERIAL
+        let start = 0u;
         let place = divide(each, OUT_H);
+#else
+        let has_row = my_row < $TOGETHERu && each + my_row < rows.y;
+        let start = select(width, my_start, has_row);
+        let place = divide(select(each, each + my_row, has_row), OUT_H);
+#endif
         let in_base = place.x * IN_BLOCK + IN_ORIGIN + place.y * IN_STEP_Y;
         let out_base = place.x * OUT_BLOCK + row * OUT_PLANE + OUT_ORIGIN + place.y * OUT_ROW;
         // Rows are summed on their own: a long chain of additions would round more.

@@ -119,18 +119,34 @@ impl Conv {
     /// Vectors of a row of y that each lane of a subgroup takes at once in a sparse weight gradient: two, unless that would
     /// leave more lanes idle than one at a time.
     pub(super) fn weight_row(&self, tuning: &Tuning, wide: bool) -> u32 {
-        let vectors = self.output.width * self.output.vectors(wide).lanes();
-        let rounds = vectors.div_ceil(tuning.lanes.max(1) as usize);
+        let rounds = self.row_vectors(wide).div_ceil(tuning.lanes.max(1) as usize);
         if rounds.is_multiple_of(2) { 2 } else { 1 }
     }
 
-    /// A weight gradient's kernel with its defines, and the grid for `count` sums of `cells` numbers each.
+    /// Rows of y that a team takes at once in a sparse weight gradient: as many as its lanes have vectors for.
+    pub(super) fn weight_rows(&self, tuning: &Tuning, how: WeightSum) -> u32 {
+        let lanes = match how.team {
+            Team::Invocation | Team::Shuffle => 1,
+            Team::Subgroup => tuning.lanes,
+            Team::Workgroup => tuning.weight_team,
+        };
+        let (vectors, rows) = (self.row_vectors(how.wide), self.output.blocks() * self.output.height);
+        (lanes / vectors as u32).clamp(1, rows.div_ceil(how.split as usize) as u32)
+    }
+
+    /// Vectors in a row of y.
+    pub(super) fn row_vectors(&self, wide: bool) -> usize {
+        self.output.width * self.output.vectors(wide).lanes()
+    }
+
+    /// A weight gradient's kernel with its defines, and the grid for `count` sums of `cells` numbers each, each of which at
+    /// most `most` invocations share.
     pub(super) fn weight_kernel(
         &self,
         tuning: &Tuning,
         how: WeightSum,
         shader: &'static str,
-        (count, cells): (usize, u32),
+        (count, cells, most): (usize, u32, usize),
     ) -> (Kernel, [u32; 3]) {
         let WeightSum { team, wide, split, .. } = how;
         let kernel = self.weight_constants(Kernel::new(shader), wide).set("SPLIT", split as usize);
@@ -140,9 +156,9 @@ impl Conv {
             // A workgroup as large as the smallest subgroup lies in one.
             Team::Subgroup => (kernel.define("SUBGROUP", 1).define("WG", tuning.lanes), fold(count)),
             Team::Workgroup => {
-                let most = (self.output.width * self.output.vectors(wide).lanes()).next_power_of_two() as u32;
                 // The cells of a workgroup must fit in 15 KiB.
-                let size = tuning.weight_team.min(most).min(1 << (3840 / cells).max(1).ilog2());
+                let fit = 1 << (3840 / cells).max(1).ilog2();
+                let size = tuning.weight_team.min(most.next_power_of_two() as u32).min(fit);
                 (kernel.define("WG", size).define("CELLS", size * cells), fold(count))
             }
         };

@@ -51,7 +51,8 @@ impl ConvLayer<'_> {
         let part = |channels: Range<usize>| {
             let lanes = if how.team == Team::Shuffle { self.tuning.lanes as usize } else { 1 };
             let tiles = conv.input.channels.div_ceil(lanes) * channels.len().div_ceil(tile as usize);
-            let sums = (tiles, tile * taps);
+            let strips = conv.output.blocks() * conv.output.height * conv.output.vectors(how.wide).lanes();
+            let sums = (tiles, tile * taps, strips.div_ceil(how.split as usize));
             let (kernel, grid) = conv.weight_kernel(self.tuning, how, "conv_dense_grad_weight", sums);
             let kernel = kernel
                 .define("TILE", tile)

@@ -130,11 +130,13 @@ impl ConvLayer<'_> {
     ) -> Vec<Pass> {
         let (index, tuning) = (&sparse.index, self.tuning);
         let part = |groups: Range<usize>| {
-            let sums = (groups.len(), tuning.weight_group);
+            let together = self.conv.weight_rows(tuning, how);
+            let sums = (groups.len(), tuning.weight_group, together as usize * self.conv.row_vectors(how.wide));
             let (kernel, grid) = self.conv.weight_kernel(tuning, how, "conv_sparse_grad_weight", sums);
             let kernel = kernel
                 .define("GROUP", tuning.weight_group)
                 .define("ROW", self.conv.weight_row(tuning, how.wide))
+                .define("TOGETHER", together)
                 .set("GROUP_MOST", groups.len())
                 .set("WEIGHTS", index.entries);
             let table = index.groups.part(GROUP_BYTES * groups.start as u64, GROUP_BYTES * groups.len() as u64);
