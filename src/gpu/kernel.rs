@@ -146,13 +146,13 @@ impl KernelCache {
 
     /// If the first of `kernels` is not compiled yet: compiles it and the next such ones, one for each core of the processor,
     /// side by side, for the driver of a GPU takes up to a second for one. What fails is left to [`KernelCache::get`], which
-    /// knows whose error it is.
+    /// says why.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn ahead<'a>(&self, gpu: &Gpu, kernels: impl Iterator<Item = &'a Kernel>) {
         // A GL context belongs to one thread at a time, and who waits for it too long panics.
         let cores = match gpu.summary.backend {
             "gl" => 1,
-            _ => std::thread::available_parallelism().map_or(1, usize::from),
+            _ => std::thread::available_parallelism().map_or(1, |cores| cores.get().min(16)),
         };
         let mut missing: Vec<(Kernel, String)> = Vec::new();
         for kernel in kernels.map(Kernel::pipeline) {
@@ -168,19 +168,15 @@ impl KernelCache {
         if missing.len() < 2 {
             return;
         }
-        let compiled: Vec<_> = std::thread::scope(|scope| {
-            let start = |(kernel, wgsl): &(Kernel, String)| {
-                let (kernel, wgsl) = (kernel.clone(), wgsl.clone());
-                scope.spawn(move || compile(gpu, &kernel, wgsl))
+        std::thread::scope(|scope| {
+            let start = |(kernel, wgsl): (Kernel, String)| {
+                let work = move || compile_clean(gpu, &kernel, wgsl).map(|compiled| self.keep(kernel, compiled));
+                // Where there are no more threads, it is compiled later.
+                std::thread::Builder::new().spawn_scoped(scope, work).ok()
             };
-            let threads: Vec<_> = missing.iter().map(start).collect();
-            threads.into_iter().map(|thread| thread.join().ok()?.ok()).collect()
+            let threads: Vec<_> = missing.into_iter().filter_map(start).collect();
+            threads.into_iter().for_each(|thread| drop(thread.join()));
         });
-        if gpu.check().is_ok() {
-            for ((kernel, _), compiled) in missing.into_iter().zip(compiled) {
-                compiled.map(|compiled| self.keep(kernel, compiled));
-            }
-        }
     }
 
     fn known(&self, pipeline: &Kernel) -> Option<Arc<Compiled>> {
@@ -194,6 +190,17 @@ impl KernelCache {
         }
         compiled
     }
+}
+
+/// Nothing if the device finds anything wrong, which then is no error of its own.
+#[cfg(not(target_arch = "wasm32"))]
+fn compile_clean(gpu: &Gpu, kernel: &Kernel, wgsl: String) -> Option<Compiled> {
+    use wgpu::ErrorFilter::{Internal, OutOfMemory, Validation};
+    // These are the thread's own.
+    let scopes = [Validation, OutOfMemory, Internal].map(|filter| gpu.device.push_error_scope(filter));
+    let compiled = compile(gpu, kernel, wgsl).ok();
+    let errors = scopes.into_iter().rev().filter_map(|scope| pollster::block_on(scope.pop())).count();
+    compiled.filter(|_| errors == 0)
 }
 
 /// What the device finds wrong is for [`Gpu::check`].

@@ -12,6 +12,7 @@
 
 use std::collections::HashSet;
 use std::fmt::Write;
+use std::hash::{Hash, Hasher};
 
 macro_rules! sources {
     ($($name:literal),* $(,)?) => {
@@ -92,6 +93,13 @@ pub const SHARED: &[(&str, &str)] = sources![
 pub struct PreprocessError {
     pub line: usize,
     pub message: String,
+}
+
+/// Another one for other kernels.
+pub fn fingerprint() -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    (KERNELS, SHARED).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The source of a kernel.

@@ -101,8 +101,10 @@ impl Conv {
         };
         let strips = pixels.div_ceil(row as usize);
         let (block, blocks) = (strips * self.input.vectors(wide).lanes(), self.input.blocks());
-        // Blocks of images that share a workgroup, where one does not fill it.
-        let together = 1 << (tuning.gather as usize / block).max(1).ilog2().min(blocks.trailing_zeros());
+        // Blocks of images that share a workgroup, where one does not fill it and a dispatch may do as much.
+        let flops = 2 * (self.numel() * self.output.pixels() * self.input.block_images()) as u64;
+        let most = (tuning.gather as usize / block).min((tuning.dispatch_flops / flops) as usize);
+        let together = 1 << most.max(1).ilog2().min(blocks.trailing_zeros());
         let size = tuning.gather.min((block * together).next_power_of_two() as u32).max(lanes);
         let mut kernel = Kernel::new(shader).define("WG", size).define("ROW", row);
         if together > 1 {
@@ -123,13 +125,9 @@ impl Conv {
         if rounds.is_multiple_of(2) { 2 } else { 1 }
     }
 
-    /// Rows of y that a team takes at once in a sparse weight gradient: as many as its lanes have vectors for.
+    /// Rows of y that a team takes at once in a sparse weight gradient: as many as fill its lanes.
     pub(super) fn weight_rows(&self, tuning: &Tuning, how: WeightSum) -> u32 {
-        let lanes = match how.team {
-            Team::Invocation | Team::Shuffle => 1,
-            Team::Subgroup => tuning.lanes,
-            Team::Workgroup => tuning.weight_team,
-        };
+        let lanes = team_lanes(tuning, how.team, tuning.weight_group);
         let (vectors, rows) = (self.row_vectors(how.wide), self.output.blocks() * self.output.height);
         (lanes / vectors as u32).clamp(1, rows.div_ceil(how.split as usize) as u32)
     }
@@ -156,13 +154,21 @@ impl Conv {
             // A workgroup as large as the smallest subgroup lies in one.
             Team::Subgroup => (kernel.define("SUBGROUP", 1).define("WG", tuning.lanes), fold(count)),
             Team::Workgroup => {
-                // The cells of a workgroup must fit in 15 KiB.
-                let fit = 1 << (3840 / cells).max(1).ilog2();
-                let size = tuning.weight_team.min(most.next_power_of_two() as u32).min(fit);
+                let size = team_lanes(tuning, team, cells).min(most.next_power_of_two() as u32);
                 (kernel.define("WG", size).define("CELLS", size * cells), fold(count))
             }
         };
         (kernel, [x, y, split])
+    }
+}
+
+/// The most invocations that share `cells` sums of a weight gradient.
+fn team_lanes(tuning: &Tuning, team: Team, cells: u32) -> u32 {
+    match team {
+        Team::Invocation | Team::Shuffle => 1,
+        Team::Subgroup => tuning.lanes,
+        // Their cells must fit in 15 KiB.
+        Team::Workgroup => tuning.weight_team.min(1 << (3840 / cells).max(1).ilog2()),
     }
 }
 

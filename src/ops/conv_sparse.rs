@@ -65,7 +65,7 @@ pub struct SparseWeight {
 }
 
 /// Of an active weight with its shift.
-pub const PACKED_BYTES: u64 = 8;
+const PACKED_BYTES: u64 = 8;
 
 impl SparseWeight {
     /// This layer's part of the scratch.

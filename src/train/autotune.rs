@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::run_folder::{MOST_TUNING, SCHEMA, read_up_to, write_whole};
-use crate::gpu::{Gpu, GpuError};
+use crate::gpu::{Gpu, GpuError, shader};
 use crate::ops::trial::{Candidate, Trial};
 use crate::ops::{Conv, Layout, Tuning};
 use crate::plan::Plan;
@@ -42,7 +42,7 @@ pub struct Measured {
 
 impl TuningCache {
     fn empty() -> Self {
-        Self { schema: SCHEMA, version: env!("CARGO_PKG_VERSION").into(), adapters: BTreeMap::new() }
+        Self { schema: SCHEMA, version: version(), adapters: BTreeMap::new() }
     }
 
     /// The cache at `path`; an empty one, and why, if it is of another version or damaged.
@@ -65,7 +65,7 @@ impl TuningCache {
     /// The cache in a file's bytes, or why they are of no use.
     pub fn parse(text: &[u8]) -> Result<Self, String> {
         match serde_json::from_slice::<Self>(text) {
-            Ok(cache) if cache.schema == SCHEMA && cache.version == env!("CARGO_PKG_VERSION") => Ok(cache),
+            Ok(cache) if cache.schema == SCHEMA && cache.version == version() => Ok(cache),
             Ok(cache) => Err(format!("of version {}", cache.version)),
             Err(error) => Err(format!("damaged ({error})")),
         }
@@ -116,11 +116,16 @@ impl TuningCache {
     }
 }
 
+fn version() -> String {
+    format!("{} {:016x}", env!("CARGO_PKG_VERSION"), shader::fingerprint())
+}
+
 fn adapter(gpu: &Gpu) -> String {
     format!("{}, tier {}", gpu.summary, gpu.tier())
 }
 
-/// The fastest candidates of a layer. On a software adapter with one block of images, which is all that it works on at once.
+/// The fastest candidates of a layer. On a software adapter with one block of images, which is all that it works on at once,
+/// unless the map is so small that blocks share a workgroup.
 async fn best(
     gpu: &Gpu,
     tuning: &Tuning,
@@ -129,7 +134,8 @@ async fn best(
     failed: &mut Vec<String>,
 ) -> Result<crate::ops::Choice, GpuError> {
     let fewer = |layout: Layout| Layout { images: layout.block_images(), ..layout };
-    let conv = match gpu.summary.is_software() {
+    let fills = conv.output.pixels() * conv.output.lanes() >= tuning.gather as usize;
+    let conv = match gpu.summary.is_software() && fills {
         true => Conv { input: fewer(conv.input), output: fewer(conv.output), ..conv },
         false => conv,
     };
@@ -162,7 +168,7 @@ async fn best(
 }
 
 /// Whether a candidate is worth its compilation on a software adapter, where that takes longer than a step: those that lost by
-/// a factor on every driver tried, in one layer or another, are left out (`docs/speed.md`).
+/// a factor in every layer and on every driver tried are left out (`docs/speed.md`).
 fn worth_timing(tuning: &Tuning, conv: &Conv, candidate: &Candidate, density: f64) -> bool {
     use crate::ops::{Gather, Team, WeightSum};
     let shuffles = tuning.lanes >= 8;

@@ -71,7 +71,8 @@ const SHARES: usize = 6;
 pub fn cases(f16: bool) -> Vec<Case> {
     let mut cases = vec![Case::Philox];
     for random in [true, false] {
-        let shape = [24, 20, 3];
+        // Output channels in one piece of a column, and in two.
+        let shape = if random { [24, 20, 3] } else { [70, 10, 3] };
         cases.push(Case::Topology(TopologyCase {
             shape,
             stride: 2,
@@ -96,6 +97,9 @@ pub fn cases(f16: bool) -> Vec<Case> {
             let strided = ConvCase { stride: 2, accumulate: false, pick: Pick::One(1), ..ConvCase::SMALL };
             cases.push(Case::Conv(strided.clone()));
             cases.push(Case::Conv(ConvCase { images: 5, kernel: 1, padding: 0, pick: Pick::One(0), ..strided }));
+            // A linear layer, of which blocks of images share a workgroup.
+            let linear = ConvCase { images: 128, h: 1, w: 1, kernel: 1, padding: 0, ..ConvCase::SMALL };
+            cases.push(Case::Conv(ConvCase { pick: Pick::One(0), ..linear }));
         } else {
             // One candidate of each kind where only loads and stores differ; those of f16 are long code, so its simplest.
             let pick = Pick::One(if storage == Storage::F16 { 0 } else { number });
