@@ -58,11 +58,9 @@ fn main(
     let last = min(first + $GROUPu, row_start[row + 1u]) - 1u;
     let width = row_width();
     let rows = rows_of(wid.z, BLOCKS * OUT_H);
-#ifndef SERIAL
-    // Which of $TOGETHER rows is this lane's, and where it begins in it.
+    // Which of $TOGETHER rows is this lane's, and where it begins in it (of a team; one alone has all).
     let my_row = select(0u, lane / width, $TOGETHERu > 1u);
     let my_start = lane - my_row * width;
-#endif
     let to = wid.z * WEIGHTS + first;
 #ifdef SUBGROUP
     // Lane i keeps the sum of weight i; the loop over them stays a loop, for loads are long code on some drivers.
