@@ -113,11 +113,11 @@ impl Machine {
     pub fn prepare(&mut self, passes: &[Pass], mut progress: impl FnMut(usize)) -> Result<Program, GpuError> {
         let mut shapes = Shapes::default();
         let mut compiled = Vec::with_capacity(passes.len());
-        for (at, pass) in passes.iter().enumerate() {
+        for pass in passes {
             compiled.push(match pass {
                 Pass::Dispatch { kernel, .. } => {
                     #[cfg(not(target_arch = "wasm32"))]
-                    self.gpu.kernels.ahead(&self.gpu, passes[at..].iter().filter_map(Pass::kernel));
+                    self.gpu.kernels.ahead(&self.gpu, passes[compiled.len()..].iter().filter_map(Pass::kernel));
                     let compiled = self.gpu.kernels.get(&self.gpu, kernel)?;
                     let shape = shapes.add(compiled.shape(kernel)?);
                     Some((compiled, shape))
