@@ -48,9 +48,9 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     var to = piece_start[piece];
     if wid.y == 0u {
         column_start[column] = to;
-    }
-    if column == 0u && wid.y == 0u {
-        column_start[COLUMNS] = piece_start[COLUMNS * PIECES];
+        if column == 0u {
+            column_start[COLUMNS] = piece_start[COLUMNS * PIECES];
+        }
     }
 #endif
     let last = min(ROWS, (wid.y + 1u) * $PIECEu);

@@ -149,24 +149,21 @@ impl KernelCache {
     /// says why.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn ahead<'a>(&self, gpu: &Gpu, kernels: impl Iterator<Item = &'a Kernel>) {
+        let mut kernels = kernels.map(Kernel::pipeline).peekable();
+        if kernels.peek().is_none_or(|first| self.known(first).is_some()) {
+            return;
+        }
         // A GL context belongs to one thread at a time, and who waits for it too long panics.
         let cores = match gpu.summary.backend {
-            "gl" => 1,
+            "gl" => return,
             _ => std::thread::available_parallelism().map_or(1, |cores| cores.get().min(16)),
         };
         let mut missing: Vec<(Kernel, String)> = Vec::new();
-        for kernel in kernels.map(Kernel::pipeline) {
-            let known = self.known(&kernel).is_some() || missing.iter().any(|(other, _)| *other == kernel);
-            if !known {
+        while let Some(kernel) = kernels.next().filter(|_| missing.len() < cores) {
+            if self.known(&kernel).is_none() && missing.iter().all(|(other, _)| *other != kernel) {
                 let Ok(wgsl) = kernel.wgsl() else { return };
                 missing.push((kernel, wgsl));
             }
-            if missing.is_empty() || missing.len() == cores {
-                break;
-            }
-        }
-        if missing.len() < 2 {
-            return;
         }
         std::thread::scope(|scope| {
             let start = |(kernel, wgsl): (Kernel, String)| {
@@ -305,5 +302,30 @@ fn binding_entries(module: &naga::Module) -> Result<Vec<wgpu::BindGroupLayoutEnt
     match entries.iter().enumerate().find(|(i, entry)| *i as u32 != entry.binding) {
         Some((i, _)) => Err(format!("binding {i} is missing")),
         None => Ok(entries),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::GpuOptions;
+
+    /// Compiled side by side: the device's refusal of one kernel is no error of the others, nor one that is found later.
+    #[test]
+    fn a_refused_kernel_is_reported_as_itself() {
+        let adapter = std::env::var("ITOP_TEST_ADAPTER").unwrap_or("auto".into());
+        let gpu = pollster::block_on(Gpu::open(&GpuOptions { adapter, ..Default::default() })).unwrap();
+        let cache = KernelCache::default();
+        let refused = Kernel::new("topology_growth").define("WG", 1 << 20);
+        let good = Kernel::new("scan");
+        cache.ahead(&gpu, [&refused, &good].into_iter());
+        gpu.check().unwrap();
+        assert!(cache.known(&refused.pipeline()).is_none());
+        let side_by_side =
+            gpu.summary.backend != "gl" && std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1);
+        assert_eq!(cache.known(&good.pipeline()).is_some(), side_by_side);
+        let error = cache.get(&gpu, &refused).err().unwrap();
+        assert!(matches!(&error, GpuError::Kernel { kernel, .. } if kernel == "topology_growth"), "{error}");
+        cache.get(&gpu, &good).unwrap();
     }
 }

@@ -95,7 +95,7 @@ pub struct PreprocessError {
     pub message: String,
 }
 
-/// Another one for other kernels.
+/// A number that other kernels do not have.
 pub fn fingerprint() -> u64 {
     let mut hasher = std::hash::DefaultHasher::new();
     (KERNELS, SHARED).hash(&mut hasher);

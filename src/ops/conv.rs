@@ -102,8 +102,8 @@ impl Conv {
         let strips = pixels.div_ceil(row as usize);
         let (block, blocks) = (strips * self.input.vectors(wide).lanes(), self.input.blocks());
         // Blocks of images that share a workgroup, where one does not fill it and a dispatch may do as much.
-        let flops = 2 * (self.numel() * self.output.pixels() * self.input.block_images()) as u64;
-        let most = (tuning.gather as usize / block).min((tuning.dispatch_flops / flops) as usize);
+        let flops = 2 * self.numel() as u64 * (self.output.pixels() * self.input.block_images()) as u64;
+        let most = (tuning.gather as u64 / block as u64).min(tuning.dispatch_flops / flops);
         let together = 1 << most.max(1).ilog2().min(blocks.trailing_zeros());
         let size = tuning.gather.min((block * together).next_power_of_two() as u32).max(lanes);
         let mut kernel = Kernel::new(shader).define("WG", size).define("ROW", row);

@@ -148,7 +148,7 @@ pub struct Scratch {
     histogram: Slice,
     selection: Slice,
     /// Two words an active position: values and momentum on their way, or weights with their shifts.
-    pub moved: Slice,
+    moved: Slice,
     moved_ages: Slice,
     /// [`Wanted`] per layer.
     pub wanted: Slice,
