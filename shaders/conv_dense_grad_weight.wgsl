@@ -8,6 +8,7 @@
 #uniform
 
 #import conv_sum
+#import team
 #import divide
 
 @group(0) @binding(0) var<storage, read> input: array<Vector>;

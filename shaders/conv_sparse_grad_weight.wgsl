@@ -7,6 +7,7 @@
 // for all of them, they take $TOGETHER rows at once.
 
 #import conv_sum
+#import team
 #import divide
 
 @group(0) @binding(0) var<storage, read> input: array<Vector>;

@@ -208,7 +208,7 @@ fn input_images() {
 #[test]
 fn verification_is_complete() {
     let place = place();
-    let cases = itop::verify::cases(place.gpu.f16);
+    let cases = itop::verify::cases(&place.gpu);
     let comparisons = itop::verify::all(&[place], &cases, |_| ()).unwrap();
     if let Some(first) = comparisons.iter().find(|comparison| !comparison.agrees()) {
         panic!("{first}");

@@ -3,7 +3,6 @@
 #import inputs
 #import outputs
 #import fold
-#import team
 
 override BLOCKS: u32;
 override IN_STEP_Y: u32;

@@ -28,7 +28,7 @@ pub fn run(args: &VerifyArgs) -> Result<(), Failure> {
     // A GL context serves one thread at a time.
     let places = if gpu.summary.backend == "gl" { 1 } else { most_places() };
     let mut places = (1..places).map(|_| args.gpu.open_quietly().map(Place::new)).collect::<Result<Vec<_>, _>>()?;
-    let cases = verify::cases(gpu.f16);
+    let cases = verify::cases(&gpu);
     places.push(Place::new(gpu));
     let gpu = &places[places.len() - 1].gpu;
     let target =

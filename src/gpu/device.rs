@@ -32,6 +32,43 @@ impl Default for GpuOptions {
     }
 }
 
+/// The cooperative matrices of a device that sum in `f32`: square, of 8 or 16 numbers a side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Matrices {
+    /// A side of those of 16-bit floats; 0: there are none.
+    pub f16: u32,
+    /// Likewise of `f32`.
+    pub f32: u32,
+    /// Lanes of the largest and the smallest subgroup.
+    pub most_lanes: u32,
+    pub least_lanes: u32,
+}
+
+impl Matrices {
+    /// The most subgroups in a workgroup as large as the largest.
+    pub fn subgroups(&self) -> u32 {
+        self.most_lanes / self.least_lanes.max(1)
+    }
+
+    fn of(adapter: &wgpu::Adapter) -> Self {
+        use wgpu::CooperativeScalarType::{F16, F32};
+        let info = adapter.get_info();
+        let offered = adapter.cooperative_matrix_properties();
+        let side = |of: wgpu::CooperativeScalarType| {
+            let square = offered.iter().filter(|one| one.m_size == one.n_size && one.m_size == one.k_size);
+            let sides = square.filter(|one| one.ab_type == of && one.cr_type == F32).map(|one| one.m_size);
+            sides.filter(|side| matches!(side, 8 | 16)).max().unwrap_or(0)
+        };
+        let has_f16 = adapter.features().contains(wgpu::Features::SHADER_F16);
+        Self {
+            f16: if has_f16 { side(F16) } else { 0 },
+            f32: side(F32),
+            most_lanes: info.subgroup_max_size,
+            least_lanes: info.subgroup_min_size,
+        }
+    }
+}
+
 /// An open device; clones share it.
 #[derive(Clone)]
 pub struct Gpu {
@@ -50,6 +87,7 @@ pub struct Gpu {
     pub int64: bool,
     /// Whether shaders convert to and from 16-bit floats.
     pub f16: bool,
+    pub matrices: Matrices,
     pub(super) kernels: Arc<KernelCache>,
     tier: &'static str,
     failure: Arc<Mutex<Option<GpuError>>>,
@@ -79,11 +117,24 @@ impl Gpu {
         } else {
             prev_power_of_two(adapter.get_info().subgroup_min_size.min(32))
         };
+        let matrices = if strict || shuffle_lanes == 0 { Matrices::default() } else { Matrices::of(&adapter) };
+        let mut for_matrices = wgpu::Features::empty();
+        for_matrices.set(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, matrices.f16.max(matrices.f32) > 0);
+        for_matrices.set(wgpu::Features::SHADER_F16, matrices.f16 > 0);
+        // SAFETY: what is experimental may be wrong in wgpu or in a driver. It is asked for where there are cooperative matrices, and
+        // only kernels that multiply them use it: they read and write within their bindings as the others do, run where they were
+        // measured (never by default), and only if they gave there what the others give (`train::autotune`).
+        #[allow(unsafe_code)]
+        let experimental_features = match for_matrices.is_empty() {
+            true => wgpu::ExperimentalFeatures::disabled(),
+            false => unsafe { wgpu::ExperimentalFeatures::enabled() },
+        };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("itop"),
-            required_features: timestamps | better,
+            required_features: timestamps | better | for_matrices,
             required_limits: limits.clone(),
             memory_hints: wgpu::MemoryHints::MemoryUsage,
+            experimental_features,
             ..Default::default()
         };
         let (device, queue) = adapter
@@ -114,12 +165,14 @@ impl Gpu {
             slot.set(if message.is_empty() { "it was destroyed".into() } else { message }).ok();
         });
         let timestamp_period = (!timestamps.is_empty()).then(|| queue.get_timestamp_period());
-        let tier = match (options.limits, shuffle_lanes > 0, int64) {
+        let tier = match (options.limits, shuffle_lanes > 0, int64, for_matrices.is_empty()) {
             (LimitChoice::WebGpu, ..) => "webgpu",
-            (_, false, false) => "base",
-            (_, true, false) => "subgroups",
-            (_, false, true) => "int64",
-            (_, true, true) => "subgroups+int64",
+            (_, false, false, _) => "base",
+            (_, true, false, true) => "subgroups",
+            (_, false, true, _) => "int64",
+            (_, true, true, true) => "subgroups+int64",
+            (_, true, false, false) => "subgroups+matrices",
+            (_, true, true, false) => "subgroups+int64+matrices",
         };
         Ok(Self {
             summary,
@@ -132,6 +185,7 @@ impl Gpu {
             shuffle_lanes,
             int64,
             f16,
+            matrices,
             kernels: Arc::default(),
             tier,
             failure,
@@ -140,7 +194,7 @@ impl Gpu {
     }
 
     /// The kernel tier: `webgpu` (limits of a browser), `base` (the same kernels, larger buffers), or what else the kernels
-    /// may use: `subgroups`, `int64`, `subgroups+int64`.
+    /// may use: `subgroups`, `int64`, `subgroups+int64`, and with subgroups `+matrices`.
     pub fn tier(&self) -> &'static str {
         self.tier
     }

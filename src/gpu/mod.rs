@@ -11,7 +11,7 @@ pub mod shader;
 mod translate;
 
 pub use adapter::{AdapterSummary, each_once, list, named};
-pub use device::{Gpu, GpuOptions, LimitChoice};
+pub use device::{Gpu, GpuOptions, LimitChoice, Matrices};
 pub use error::GpuError;
 pub use finite::Findings;
 pub use kernel::Kernel;

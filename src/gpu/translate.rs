@@ -15,29 +15,37 @@ use super::{GpuError, Kernel};
 pub struct Tier {
     pub subgroups: bool,
     pub int64: bool,
+    pub matrices: bool,
 }
 
 impl Tier {
-    pub const ALL: [Self; 4] =
-        [Self::new(false, false), Self::new(true, false), Self::new(false, true), Self::new(true, true)];
+    pub const ALL: [Self; 5] = [
+        Self::new(false, false, false),
+        Self::new(true, false, false),
+        Self::new(false, true, false),
+        Self::new(true, true, false),
+        Self::new(true, false, true),
+    ];
 
-    pub const fn new(subgroups: bool, int64: bool) -> Self {
-        Self { subgroups, int64 }
+    pub const fn new(subgroups: bool, int64: bool, matrices: bool) -> Self {
+        Self { subgroups, int64, matrices }
     }
 
     /// The lowest tier that has what `kernel` uses.
     pub fn of(kernel: &Kernel) -> Self {
         let has = |name| kernel.defines.iter().any(|(define, _)| *define == name);
-        Self { subgroups: has("SHUFFLE") || has("SUBGROUP"), int64: has("WIDE") }
+        let matrices = has("MATRIX");
+        Self { subgroups: has("SHUFFLE") || has("SUBGROUP") || matrices, int64: has("WIDE"), matrices }
     }
 
-    /// `webgpu`, `subgroups`, `int64` or `subgroups+int64`.
+    /// `webgpu`, `subgroups`, `int64`, `subgroups+int64` or `subgroups+matrices`.
     pub fn name(self) -> &'static str {
-        match (self.subgroups, self.int64) {
-            (false, false) => "webgpu",
-            (true, false) => "subgroups",
-            (false, true) => "int64",
-            (true, true) => "subgroups+int64",
+        match (self.subgroups, self.int64, self.matrices) {
+            (false, false, _) => "webgpu",
+            (true, false, false) => "subgroups",
+            (false, true, _) => "int64",
+            (true, true, _) => "subgroups+int64",
+            (true, false, true) => "subgroups+matrices",
         }
     }
 
@@ -46,6 +54,7 @@ impl Tier {
         let mut capabilities = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
         capabilities.set(Capabilities::SHADER_INT64, self.int64);
         capabilities.set(Capabilities::SUBGROUP, self.subgroups);
+        capabilities.set(Capabilities::SHADER_FLOAT16 | Capabilities::COOPERATIVE_MATRIX, self.matrices);
         let mut validator = Validator::new(ValidationFlags::all(), capabilities);
         if self.subgroups {
             validator.subgroup_stages(ShaderStages::COMPUTE);
@@ -151,6 +160,7 @@ fn write(module: &Module, info: &ModuleInfo, tier: Tier, target: Target) -> Resu
     let entry = || (ShaderStage::Compute, "main".to_string());
     let bindings = || module.global_variables.iter().filter_map(|(_, global)| global.binding);
     match target {
+        Target::Hlsl | Target::Glsl if tier.matrices => Err("it has no cooperative matrices".into()),
         Target::Wgsl => Err("is written before constants are resolved".into()),
         Target::Spirv => {
             let options = spv::Options {

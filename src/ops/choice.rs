@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Conv;
 
-/// How the forward pass or the input gradient of a convolution runs. All candidates sum in the order of the weight, and so
-/// give the same bits.
+/// How the forward pass or the input gradient of a convolution runs. All candidates but matrices sum in the order of the weight,
+/// and so give the same bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Gather {
@@ -13,6 +13,8 @@ pub enum Gather {
     Sparse(Strip),
     /// Every weight; those of a sparse layer are spread out into a scratch first.
     Dense(Tile),
+    /// The same by cooperative matrices: `channels` of the result and `row` neighbouring pixels of it at a time.
+    Matrices { channels: u32, row: u32 },
 }
 
 /// What an invocation of a sparse gather computes.
@@ -39,11 +41,17 @@ pub struct Tile {
 }
 
 impl Gather {
+    /// Bytes of the weight as matrices; 0 where there are none.
+    pub fn room_bytes(&self, conv: &Conv) -> u64 {
+        if matches!(self, Gather::Matrices { .. }) { conv.matrices_bytes() } else { 0 }
+    }
+
     /// The tile that a dense gather takes: one channel of one pixel, if this one was not made for it.
     pub(super) fn tile(&self) -> Tile {
         match *self {
             Gather::Dense(tile) => tile,
             Gather::Sparse(strip) => Tile { channels: 1, row: 1, shuffle: false, wide: strip.wide },
+            Gather::Matrices { .. } => Tile { channels: 1, row: 1, shuffle: false, wide: false },
         }
     }
 }
@@ -60,6 +68,8 @@ pub enum Team {
     Subgroup,
     /// A workgroup shares them, and meets at a barrier.
     Workgroup,
+    /// A subgroup, by cooperative matrices (dense only).
+    Matrices,
 }
 
 /// How the weight gradient of a convolution runs.
@@ -89,6 +99,7 @@ impl std::fmt::Display for Gather {
                 let (shuffle, wide) = (if shuffle { " shuffle" } else { "" }, if wide { " wide" } else { "" });
                 write!(f, "dense {channels}x{row}{shuffle}{wide}")
             }
+            Gather::Matrices { channels, row } => write!(f, "matrices {channels}x{row}"),
         }
     }
 }
@@ -104,6 +115,7 @@ impl std::fmt::Display for WeightSum {
             Team::Shuffle => " shuffle",
             Team::Subgroup => " subgroup",
             Team::Workgroup => " workgroup",
+            Team::Matrices => " matrices",
         };
         write!(f, "{team}{}", if self.wide { " wide" } else { "" })?;
         if self.split > 1 { write!(f, " split {}", self.split) } else { Ok(()) }
@@ -112,7 +124,7 @@ impl std::fmt::Display for WeightSum {
 
 impl WeightSum {
     /// Bytes of the sums of all parts for a layer with `active` weights; 0 where nothing is split.
-    pub fn sums_bytes(&self, conv: &Conv, active: usize) -> u64 {
+    pub fn room_bytes(&self, conv: &Conv, active: usize) -> u64 {
         let weights = if self.tile.is_some() { conv.numel() } else { active };
         if self.split > 1 { 4 * u64::from(self.split) * weights as u64 } else { 0 }
     }
@@ -129,8 +141,13 @@ pub struct Choice {
 impl Choice {
     /// Whether a sparse layer would need the scratch.
     pub fn is_dense(&self) -> bool {
-        matches!(self.forward, Gather::Dense(_))
-            || matches!(self.grad_input, Gather::Dense(_))
-            || self.grad_weight.tile.is_some()
+        let all_weights = |gather: Gather| !matches!(gather, Gather::Sparse(_));
+        all_weights(self.forward) || all_weights(self.grad_input) || self.grad_weight.tile.is_some()
+    }
+
+    /// Bytes that the passes of a layer with `active` weights leave to their next dispatches.
+    pub fn room_bytes(&self, conv: &Conv, active: usize) -> u64 {
+        let gathers = [self.forward, self.grad_input].map(|gather| gather.room_bytes(conv));
+        gathers.into_iter().chain([self.grad_weight.room_bytes(conv, active)]).max().unwrap_or(0)
     }
 }

@@ -75,7 +75,7 @@ impl Conv {
     }
 
     /// Constants of a sum over all pixels of x and dy.
-    fn weight_constants(&self, kernel: Kernel, wide: bool) -> Kernel {
+    pub(super) fn weight_constants(&self, kernel: Kernel, wide: bool) -> Kernel {
         let (x, y) = (self.input.vectors(wide), self.output.vectors(wide));
         y.outputs(x.inputs(x.declare(kernel), self.padding))
             .set("BLOCKS", self.input.blocks())
@@ -152,7 +152,7 @@ impl Conv {
             Team::Invocation => (kernel.define("SERIAL", 1).define("WG", 8), fold(count.div_ceil(8))),
             Team::Shuffle => (kernel.define("SERIAL", 1).define("SHUFFLE", 1).define("WG", tuning.lanes), fold(count)),
             // A workgroup as large as the smallest subgroup lies in one.
-            Team::Subgroup => (kernel.define("SUBGROUP", 1).define("WG", tuning.lanes), fold(count)),
+            Team::Subgroup | Team::Matrices => (kernel.define("SUBGROUP", 1).define("WG", tuning.lanes), fold(count)),
             Team::Workgroup => {
                 let size = team_lanes(tuning, team, cells).min(most.next_power_of_two() as u32);
                 (kernel.define("WG", size).define("CELLS", size * cells), fold(count))
@@ -166,7 +166,7 @@ impl Conv {
 fn team_lanes(tuning: &Tuning, team: Team, cells: u32) -> u32 {
     match team {
         Team::Invocation | Team::Shuffle => 1,
-        Team::Subgroup => tuning.lanes,
+        Team::Subgroup | Team::Matrices => tuning.lanes,
         // Their cells must fit in 15 KiB.
         Team::Workgroup => tuning.weight_team.min(1 << (3840 / cells).max(1).ilog2()),
     }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::conv_sparse::SparseWeight;
-use super::{Conv, Gather, Layout, Tuning, WeightSum};
+use super::{Conv, Gather, Layout, Team, Tuning, WeightSum};
 use crate::gpu::{ALIGNMENT, Kernel, Pass, Slice, fold};
 
 /// A convolution of a plan.
@@ -14,8 +14,9 @@ pub struct ConvLayer<'a> {
     pub tuning: &'a Tuning,
     /// Where the active weights lie; `None`: the weight is dense.
     pub sparse: Option<SparseWeight>,
-    /// Room for the sums of a split weight gradient's parts ([`WeightSum::sums_bytes`]).
-    pub sums: Slice,
+    /// Room for what a pass leaves to its next dispatch ([`super::Choice::room_bytes`]): the sums of a split weight gradient's
+    /// parts, a weight as matrices.
+    pub room: Slice,
 }
 
 impl ConvLayer<'_> {
@@ -24,10 +25,17 @@ impl ConvLayer<'_> {
         match (how, self.sparse) {
             (Gather::Sparse(strip), Some(sparse)) => self.sparse_forward(&sparse, strip, [x, weight, y], bias),
             (_, Some(sparse)) => {
-                let dense = self.dense_forward(how.tile(), [x, sparse.dense(self.conv), y], bias);
-                [vec![self.spread(&sparse, weight)], dense].concat()
+                let all = self.forward_of_all(how, [x, sparse.dense(self.conv), y], bias);
+                [vec![self.spread(&sparse, weight)], all].concat()
             }
-            (_, None) => self.dense_forward(how.tile(), [x, weight, y], bias),
+            (_, None) => self.forward_of_all(how, [x, weight, y], bias),
+        }
+    }
+
+    fn forward_of_all(&self, how: Gather, slices: [Slice; 3], bias: Option<Slice>) -> Vec<Pass> {
+        match how {
+            Gather::Matrices { channels, row } => self.matrix_forward([channels, row], slices, bias),
+            _ => self.dense_forward(how.tile(), slices, bias),
         }
     }
 
@@ -38,10 +46,17 @@ impl ConvLayer<'_> {
                 self.sparse_grad_input(&sparse, strip, [dy, weight, dx], accumulate)
             }
             (_, Some(sparse)) => {
-                let dense = self.dense_grad_input(how.tile(), [dy, sparse.dense(self.conv), dx], accumulate);
-                [vec![self.spread(&sparse, weight)], dense].concat()
+                let all = self.grad_input_of_all(how, [dy, sparse.dense(self.conv), dx], accumulate);
+                [vec![self.spread(&sparse, weight)], all].concat()
             }
-            (_, None) => self.dense_grad_input(how.tile(), [dy, weight, dx], accumulate),
+            (_, None) => self.grad_input_of_all(how, [dy, weight, dx], accumulate),
+        }
+    }
+
+    fn grad_input_of_all(&self, how: Gather, slices: [Slice; 3], accumulate: bool) -> Vec<Pass> {
+        match how {
+            Gather::Matrices { channels, row } => self.matrix_grad_input([channels, row], slices, accumulate),
+            _ => self.dense_grad_input(how.tile(), slices, accumulate),
         }
     }
 
@@ -61,7 +76,10 @@ impl ConvLayer<'_> {
     }
 
     fn all_weights(&self, how: WeightSum, [x, dy, weight_grad]: [Slice; 3]) -> Vec<Pass> {
-        self.split(how, self.conv.numel(), weight_grad, |to| self.dense_grad_weight(how, [x, dy, to]))
+        self.split(how, self.conv.numel(), weight_grad, |to| match how.team {
+            Team::Matrices => self.matrix_grad_weight(how, [x, dy, to]),
+            _ => self.dense_grad_weight(how, [x, dy, to]),
+        })
     }
 
     /// `sums` of `weights` weights to `weight_grad`; where they are split, to the room for parts and from there.
@@ -75,7 +93,7 @@ impl ConvLayer<'_> {
         if how.split == 1 {
             return sums(weight_grad);
         }
-        let parts = self.sums.part(0, how.sums_bytes(self.conv, weights));
+        let parts = self.room.part(0, how.room_bytes(self.conv, weights));
         let kernel = Kernel::new("conv_grad_weight_finish").set("SPLIT", how.split as usize).set("WEIGHTS", weights);
         let label = format!("{}: grad_weight", self.label);
         let finish = Pass::dispatch(label, kernel, &[parts, weight_grad], fold(weights.div_ceil(64)));
@@ -127,7 +145,7 @@ pub(super) fn aligned(bytes: u64) -> usize {
 mod tests {
     use super::*;
     use crate::ops::tuning::tests::tuning;
-    use crate::ops::{Team, Tile};
+    use crate::ops::Tile;
 
     /// The dispatches of each pass of a dense layer, as the bytes that their outputs span.
     #[test]
@@ -139,7 +157,7 @@ mod tests {
         let weight = slice(2, 4 * conv.numel() as u64);
         let spans = |dispatch_flops: u64| {
             let tuning = Tuning { dispatch_flops, ..tuning() };
-            let layer = ConvLayer { label: "conv", conv: &conv, tuning: &tuning, sparse: None, sums: weight };
+            let layer = ConvLayer { label: "conv", conv: &conv, tuning: &tuning, sparse: None, room: weight };
             let how = Gather::Dense(Tile { channels: 1, row: 1, shuffle: false, wide: false });
             let forward = layer.forward(how, [x, weight, y], None);
             let grad_input = layer.grad_input(how, [y, weight, x], false);

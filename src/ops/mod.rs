@@ -6,6 +6,7 @@ mod choice;
 mod conv;
 mod conv_dense;
 mod conv_layer;
+mod conv_matrix;
 mod conv_sparse;
 pub mod flatten;
 mod layout;

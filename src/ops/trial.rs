@@ -4,7 +4,7 @@ use web_time::Instant;
 
 use super::philox::{Purpose, unit, word};
 use super::topology::{Scratch, SparseLayer, age_bytes, bitset_bytes};
-use super::{Choice, Conv, ConvLayer, Gather, SparseIndex, SparseWeight, Storage, Tuning, WeightSum};
+use super::{Choice, Conv, ConvLayer, Gather, SparseIndex, SparseWeight, Storage, Team, Tuning, WeightSum};
 use crate::gpu::{ALIGNMENT, BufferPlan, Gpu, GpuError, Machine, Pass, Slice};
 
 /// One of the three passes of a convolution, with the candidate that carries it out.
@@ -34,6 +34,14 @@ impl Candidate {
             tuning.gathers(conv, sparse, true).into_iter().map(Candidate::GradInput).collect(),
             tuning.weight_sums(conv, active).into_iter().map(Candidate::GradWeight).collect(),
         ]
+    }
+
+    /// Whether it multiplies cooperative matrices, which are as new to drivers as to wgpu.
+    pub fn by_matrices(&self) -> bool {
+        match self {
+            Candidate::Forward(how) | Candidate::GradInput(how) => matches!(how, Gather::Matrices { .. }),
+            Candidate::GradWeight(how) => how.team == Team::Matrices,
+        }
     }
 
     /// Puts this candidate in its place.
@@ -67,7 +75,7 @@ pub struct Trial {
     dy: Slice,
     weight: Slice,
     weight_grad: Slice,
-    sums: Slice,
+    room: Slice,
 }
 
 impl Trial {
@@ -86,8 +94,8 @@ impl Trial {
         let dy = buffers.storage("dy", conv.output.bytes());
         let [weight, weight_grad, momentum] =
             ["weight", "weight gradient", "momentum"].map(|name| buffers.storage(name, 4 * active as u64));
-        let most = tuning.sums_bytes(&conv, sparse.then_some(active));
-        let sums = buffers.storage("sums of parts", most.max(4));
+        let most = tuning.room_bytes(&conv, sparse.then_some(active));
+        let room = buffers.storage("room", most.max(4));
         let scratch = Scratch::new(&mut buffers, &[conv], active, 1, true);
         let layer = sparse.then(|| {
             let parts = SparseIndex::bytes(&conv, active, tuning);
@@ -130,7 +138,7 @@ impl Trial {
             machine.submit(&program);
         }
         let sparse = layer.map(|layer| layer.weight(&scratch));
-        Ok(Self { conv, active, tuning: tuning.clone(), machine, sparse, x, dy, weight, weight_grad, sums })
+        Ok(Self { conv, active, tuning: tuning.clone(), machine, sparse, x, dy, weight, weight_grad, room })
     }
 
     /// Floating-point operations of one pass on the active weights (a multiplication and an addition are two).
@@ -165,9 +173,42 @@ impl Trial {
         Ok(times[times.len() / 2] / count as f64)
     }
 
+    /// Whether `candidate` gives what `other` of the same direction does, but for rounding.
+    ///
+    /// # Errors
+    /// A kernel's, if it gives something else.
+    pub async fn check(&mut self, candidate: Candidate, other: Candidate) -> Result<(), GpuError> {
+        let wanted = self.result(other).await?;
+        let got = self.result(candidate).await?;
+        let largest = wanted.iter().fold(0.0f32, |most, value| most.max(value.abs()));
+        let errors = got.iter().zip(&wanted).map(|(got, wanted)| (got - wanted).abs());
+        // A NaN is the greatest.
+        let worst = errors.max_by(f32::total_cmp).unwrap_or(0.0);
+        // Rounded weights make a hundredth of that, a wrong product far more.
+        if worst <= largest / 64.0 {
+            return Ok(());
+        }
+        Err(GpuError::Kernel {
+            kernel: format!("{} {candidate}", candidate.direction()),
+            message: format!("is off by {worst} where the largest result of `{other}` is {largest}"),
+        })
+    }
+
+    /// What `candidate` computes.
+    async fn result(&mut self, candidate: Candidate) -> Result<Vec<f32>, GpuError> {
+        let program = self.machine.prepare(&self.passes(candidate), |_| ())?;
+        self.machine.wait(Some(self.machine.submit(&program)))?;
+        let (slice, storage) = match candidate {
+            Candidate::Forward(_) => (self.dy, self.conv.output.storage),
+            Candidate::GradInput(_) => (self.x, self.conv.input.storage),
+            Candidate::GradWeight(_) => (self.weight_grad, Storage::F32),
+        };
+        Ok(storage.numbers(&self.machine.read::<u32>(slice).await?))
+    }
+
     fn passes(&self, candidate: Candidate) -> Vec<Pass> {
         let (conv, tuning) = (&self.conv, &self.tuning);
-        let layer = ConvLayer { label: "trial", conv, tuning, sparse: self.sparse, sums: self.sums };
+        let layer = ConvLayer { label: "trial", conv, tuning, sparse: self.sparse, room: self.room };
         let (x, dy, weight) = (self.x, self.dy, self.weight);
         match candidate {
             Candidate::Forward(how) => layer.forward(how, [x, weight, dy], None),

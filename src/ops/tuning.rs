@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use super::choice::{Choice, Gather, Strip, Team, Tile, WeightSum};
 use super::{Conv, Storage};
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, Matrices};
 
 /// The most sums of four images that an invocation of a dense gather keeps: more do not fit in registers.
 const TILE_MOST: u32 = 32;
+
+/// The most numbers of sums that a lane keeps where matrices are multiplied.
+const SUMS_MOST: u32 = 128;
 
 /// The most parts of a weight gradient: their sums take that many times the weights' room.
 const SPLIT_MOST: usize = 16;
@@ -32,6 +35,8 @@ pub struct Tuning {
     pub dense_team: Team,
     /// Lanes that can hand values round; 0 without subgroups.
     pub lanes: u32,
+    /// Cooperative matrices.
+    pub matrices: Matrices,
     /// Whether there are 64-bit integers, and whether loads by them are the default.
     pub wide: bool,
     pub prefer_wide: bool,
@@ -55,6 +60,7 @@ impl Tuning {
     /// The defaults for an adapter: on a processor one vector is the widest thing there is, and barriers are dear.
     pub fn for_gpu(gpu: &Gpu) -> Self {
         let usual = Self::of(gpu.summary.is_software(), gpu.shuffle_lanes, gpu.int64);
+        let usual = Self { matrices: gpu.matrices, ..usual };
         match (gpu.summary.kind, gpu.summary.backend) {
             // A tenth of a second at 250 GFLOP/s; a thousand invocations for each of 128 processors. Metal calls what shares
             // its memory with the processor integrated, which is all that Apple makes.
@@ -90,6 +96,7 @@ impl Tuning {
             team,
             dense_team,
             lanes,
+            matrices: Matrices::default(),
             wide,
             prefer_wide: software,
             // A tenth of a second at 25 GFLOP/s.
@@ -207,9 +214,42 @@ impl Tuning {
                 }
             }
         }
+        all.extend(self.matrix_gathers(conv, backward));
         all.sort();
         all.dedup();
         all
+    }
+
+    /// Every gather by matrices: that of strided input gradients, few, has none.
+    fn matrix_gathers(&self, conv: &Conv, backward: bool) -> Vec<Gather> {
+        let size = self.matrix(conv);
+        if size == 0 || (backward && conv.stride > 1) {
+            return Vec::new();
+        }
+        let channels = if backward { conv.input.channels } else { conv.output.channels } as u32;
+        let columns = conv.input.block_images() as u32 / size;
+        let tiles = [1, 2, 4].into_iter().flat_map(|tile| [1, 2].map(|row| (tile, row)));
+        let fits = |&(tile, row): &(u32, u32)| {
+            row == row_that_fits(conv, backward, row)
+                && channels.is_multiple_of(tile * size)
+                // A lane holds so many sums of each matrix.
+                && tile * row * columns * size * size <= SUMS_MOST * self.matrices.least_lanes
+                // What leaves them goes by way of the workgroup's memory, of 15 KiB.
+                && self.matrices.subgroups() * 4 * size * row * columns * size <= 15 << 10
+        };
+        tiles.filter(fits).map(|(tile, row)| Gather::Matrices { channels: tile * size, row }).collect()
+    }
+
+    /// A side of the matrices that a convolution can be cut into; 0: of none.
+    pub fn matrix(&self, conv: &Conv) -> u32 {
+        let size = match conv.input.storage {
+            Storage::F32 => self.matrices.f32,
+            Storage::F16 => self.matrices.f16,
+            Storage::Bf16 => 0,
+        };
+        let whole = |count: usize| size > 0 && count.is_multiple_of(size as usize);
+        let (x, y) = (&conv.input, &conv.output);
+        if whole(x.channels) && whole(y.channels) && whole(x.block_images()) { size } else { 0 }
     }
 
     /// Every candidate for the weight gradient of a layer with `active` weights (`None`: a dense layer), the simplest first.
@@ -228,13 +268,22 @@ impl Tuning {
                 let mut tiles = match team {
                     Team::Invocation => vec![1, 4, 8],
                     Team::Subgroup | Team::Workgroup => vec![4, 8],
-                    Team::Shuffle => vec![8],
+                    _ => vec![8],
                 };
                 tiles.iter_mut().for_each(|tile| *tile = weight_tile(conv).min(*tile));
                 tiles.dedup();
                 all.extend(tiles.into_iter().map(|tile| WeightSum { tile: Some(tile), team, wide, split: 1 }));
             }
         }
+        let size = self.matrix(conv);
+        let fits = |tile: &u32| {
+            (conv.output.channels as u32).is_multiple_of(tile * size)
+                && tile * conv.kernel as u32 * size * size <= SUMS_MOST * self.matrices.least_lanes
+        };
+        let tiles = [1, 2, 4].into_iter().filter(|tile| size > 0 && fits(tile));
+        all.extend(
+            tiles.map(|tile| WeightSum { tile: Some(tile * size), team: Team::Matrices, wide: false, split: 1 }),
+        );
         let split = |whole: &WeightSum| WeightSum { split: self.split(conv, active.unwrap_or(0), whole), ..*whole };
         all.extend(all.iter().map(split).filter(|sum| sum.split > 1).collect::<Vec<_>>());
         all
@@ -251,10 +300,11 @@ impl Tuning {
         WeightSum { split: self.split(conv, 0, &whole), ..whole }
     }
 
-    /// Bytes of the sums of all parts by whichever candidate.
-    pub fn sums_bytes(&self, conv: &Conv, active: Option<usize>) -> u64 {
-        let sums = self.weight_sums(conv, active);
-        sums.iter().map(|sum| sum.sums_bytes(conv, active.unwrap_or(0))).max().unwrap_or(0)
+    /// Bytes that whichever candidate leaves to its next dispatch.
+    pub fn room_bytes(&self, conv: &Conv, active: Option<usize>) -> u64 {
+        let sums = self.weight_sums(conv, active).into_iter().map(|sum| sum.room_bytes(conv, active.unwrap_or(0)));
+        let gathers = [false, true].map(|backward| self.matrix_gathers(conv, backward));
+        sums.chain(gathers.iter().flatten().map(|gather| gather.room_bytes(conv))).max().unwrap_or(0)
     }
 
     /// Parts that make the weight gradient of a layer with `active` weights fill the adapter.
@@ -263,10 +313,14 @@ impl Tuning {
             Team::Invocation | Team::Shuffle => return 1,
             Team::Subgroup => self.lanes,
             Team::Workgroup => self.weight_team,
+            Team::Matrices => self.matrices.most_lanes,
         };
-        let sums = match sum.tile {
-            None => active.div_ceil(self.weight_group as usize),
-            Some(tile) => conv.input.channels * conv.output.channels.div_ceil(tile as usize),
+        let sums = match (sum.tile, sum.team) {
+            (None, _) => active.div_ceil(self.weight_group as usize),
+            (Some(tile), Team::Matrices) => {
+                conv.kernel * conv.input.channels * conv.output.channels / (tile * self.matrix(conv).max(1)) as usize
+            }
+            (Some(tile), _) => conv.input.channels * conv.output.channels.div_ceil(tile as usize),
         };
         let invocations = sums.max(1) * team as usize;
         let rows = conv.output.blocks() * conv.output.height;
@@ -318,6 +372,7 @@ pub(super) mod tests {
             team: Team::Invocation,
             dense_team: Team::Shuffle,
             lanes: 8,
+            matrices: Matrices::default(),
             wide: true,
             prefer_wide: true,
             dispatch_flops: 1 << 40,

@@ -54,8 +54,8 @@ pub(super) struct Params {
     pub maps: Vec<LayerMap>,
     pub norms: Vec<NormSlices>,
     pub scratch: Scratch,
-    /// Room for the sums of the parts of one layer's weight gradient.
-    pub sums: Slice,
+    /// Room for what one layer's pass leaves to its next dispatch: [`crate::ops::Choice::room_bytes`].
+    pub room: Slice,
     /// The arenas' parts that hold the sparse layers, and the rest: (value, momentum, gradient).
     pub sparse_range: [Slice; 3],
     pub other_range: [Slice; 3],
@@ -149,21 +149,23 @@ pub(super) fn plan(input: &PlanInput, layouts: &[Layout], buffers: &mut BufferPl
             grad_factors,
         })
         .collect();
-    let sums = buffers.storage("sums of parts", sums_bytes(input, layouts, &layers).max(4));
-    Ok(Params { slots, layers, maps, norms, scratch, sums, sparse_range, other_range })
+    let room = buffers.storage("room", room_bytes(input, layouts, &layers).max(4));
+    Ok(Params { slots, layers, maps, norms, scratch, room, sparse_range, other_range })
 }
 
-/// The most that the sums of the parts of a layer's weight gradient take, in a step without an update or with one.
-fn sums_bytes(input: &PlanInput, layouts: &[Layout], layers: &[LayerPlan]) -> u64 {
+/// The most that a layer's passes leave to their next dispatches, in a step without an update or with one.
+fn room_bytes(input: &PlanInput, layouts: &[Layout], layers: &[LayerPlan]) -> u64 {
     let of_node = |node: &Node| {
         let Op::Conv { weight, .. } = node.op else { return None };
         let conv = conv_of(node, layouts)?;
         let layer = layers.iter().find(|layer| layer.param == weight);
         let (active, density) = layer.map_or((conv.numel(), 1.0), |layer| (layer.active, layer.density()));
-        let how = input.tuning.choice(&conv, density).grad_weight;
-        let own = how.sums_bytes(&conv, active);
+        let choice = input.tuning.choice(&conv, density);
+        let own = choice.room_bytes(&conv, active);
         match input.growth {
-            Some(Growth::Gradient) => Some(own.max(input.tuning.dense(&conv, how).sums_bytes(&conv, active))),
+            Some(Growth::Gradient) => {
+                Some(own.max(input.tuning.dense(&conv, choice.grad_weight).room_bytes(&conv, active)))
+            }
             _ => Some(own),
         }
     };

@@ -204,7 +204,7 @@ impl Context<'_> {
         let tuning = &self.input.tuning;
         let choice = sparse.map_or_else(|| tuning.choice(conv, 1.0), |sparse| sparse.choice(tuning));
         let sparse = sparse.map(|sparse| sparse.weight(&self.params.scratch));
-        (ConvLayer { label, conv, tuning, sparse, sums: self.params.sums }, choice)
+        (ConvLayer { label, conv, tuning, sparse, room: self.params.room }, choice)
     }
 
     fn pointwise(&self, node: &Node, norm: usize) -> Pointwise {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Growth, Plan, PlanError, PlanInput};
-use crate::gpu::{Kernel, Pass, Tier};
+use crate::gpu::{Kernel, Matrices, Pass, Tier};
 use crate::model::{self, Graph, Shape};
 use crate::ops::augment::Padding;
 use crate::ops::trial::Candidate;
@@ -22,7 +22,13 @@ pub fn permutations(tier: Tier) -> Vec<Kernel> {
     // A processor's vectors, and the lanes of GPUs (more than 32 are used as 32).
     let lanes: &[u32] = if tier.subgroups { &[4, 8, 16, 32] } else { &[0] };
     for (&lanes, software) in lanes.iter().flat_map(|lanes| [(lanes, true), (lanes, false)]) {
-        let tuning = Tuning::of(software, lanes, tier.int64);
+        // As drivers offer them: of 16 a side on GPUs, of 8 on Apple's and on processors.
+        let matrices = match (tier.matrices, lanes) {
+            (false, _) => Matrices::default(),
+            (true, 32) => Matrices { f16: 16, f32: 0, most_lanes: 64, least_lanes: 32 },
+            (true, lanes) => Matrices { f16: 8, f32: 8, most_lanes: lanes, least_lanes: lanes },
+        };
+        let tuning = Tuning { matrices, ..Tuning::of(software, lanes, tier.int64) };
         for graph in MODELS.iter().filter_map(|name| model::build(name, 10, Shape::new(3, 32, 32)).ok()) {
             for storage in Storage::ALL {
                 of_network(&graph, storage, &tuning, &mut found);

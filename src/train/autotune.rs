@@ -148,9 +148,14 @@ async fn best(
         let candidates: Vec<Candidate> = candidates.into_iter().filter(worth).collect();
         // What fails here fails below, by itself.
         trial.compile(&candidates).ok();
+        let simplest = candidates.first().copied();
         for candidate in candidates {
+            let checked = match simplest {
+                Some(simplest) if candidate.by_matrices() => trial.check(candidate, simplest).await,
+                _ => Ok(()),
+            };
             // A kernel that this driver cannot compile loses.
-            let seconds = match trial.time(candidate, 3, 2e-3, fastest) {
+            let seconds = match checked.and_then(|()| trial.time(candidate, 3, 2e-3, fastest)) {
                 Ok(seconds) => seconds,
                 Err(error @ GpuError::Lost { .. }) => return Err(error),
                 Err(error) => {
@@ -177,9 +182,11 @@ fn worth_timing(tuning: &Tuning, conv: &Conv, candidate: &Candidate, density: f6
         Candidate::Forward(how) | Candidate::GradInput(how) => match how {
             Gather::Sparse(strip) => widest(strip.wide) && density < 0.6,
             Gather::Dense(tile) => tile.shuffle == shuffles && tile.channels * tile.row > 8 && density > 0.08,
+            Gather::Matrices { .. } => density > 0.08,
         },
         Candidate::GradWeight(how) => match how {
             WeightSum { tile: None, wide, .. } => widest(wide) && density < 0.8,
+            WeightSum { team: Team::Matrices, .. } => density > 0.08,
             WeightSum { tile: Some(tile), team, .. } => {
                 team == (if shuffles { Team::Shuffle } else { Team::Invocation }) && tile > 1 && density > 0.15
             }

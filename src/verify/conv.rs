@@ -23,6 +23,8 @@ pub enum Pick {
         from: usize,
         of: usize,
     },
+    /// Those by cooperative matrices.
+    Matrices,
 }
 
 impl Pick {
@@ -32,6 +34,7 @@ impl Pick {
             Self::All => true,
             Self::One(one) => at == one % all.len(),
             Self::Share { from, of } => at == 0 || number(at) % of == from % of,
+            Self::Matrices => all[at].by_matrices(),
         };
         (0..all.len()).filter(chosen).map(|at| all[at]).collect()
     }
@@ -132,9 +135,9 @@ impl ConvCase {
         };
         let mut passes = layer.index("verify", tuning, &scratch);
         let sparse = Some(layer.weight(&scratch));
-        let most = tuning.sums_bytes(&conv, Some(entries)).max(tuning.sums_bytes(&conv, None));
-        let sums = bench.empty("sums of parts", most.max(4));
-        let sparse = ConvLayer { label: "sparse", conv: &conv, tuning, sparse, sums };
+        let most = tuning.room_bytes(&conv, Some(entries)).max(tuning.room_bytes(&conv, None));
+        let room = bench.empty("room", most.max(4));
+        let sparse = ConvLayer { label: "sparse", conv: &conv, tuning, sparse, room };
         let dense = ConvLayer { label: "dense", sparse: None, ..sparse };
         passes.push(dense.grad_bias(dys, bias_grad));
         let mut results: Vec<(bool, Candidate, Slice, Vec<&'static str>)> = Vec::new();
@@ -166,11 +169,17 @@ impl ConvCase {
         }
         let ran = bench.run(&place.gpu, &passes).await?;
 
-        let forward = reference::conv::forward(&twin, &f64s(&x), &f64s(&masked), Some(&f64s(&bias)));
-        let mut grad_input = reference::conv::grad_input(&twin, &f64s(&dy), &f64s(&masked));
-        if accumulate {
-            grad_input.iter_mut().zip(&before).for_each(|(to, &add)| *to += f64::from(add));
-        }
+        let gathered = |weight: &[f32]| {
+            let forward = reference::conv::forward(&twin, &f64s(&x), &f64s(weight), Some(&f64s(&bias)));
+            let mut grad_input = reference::conv::grad_input(&twin, &f64s(&dy), &f64s(weight));
+            if accumulate {
+                grad_input.iter_mut().zip(&before).for_each(|(to, &add)| *to += f64::from(add));
+            }
+            [forward, grad_input]
+        };
+        // Matrices hold the weight as activations are stored.
+        let of_numbers = gathered(&masked);
+        let of_matrices = gathered(&rounded(storage, masked));
         let dense = reference::conv::grad_weight(&twin, &f64s(&x), &f64s(&dy));
         // A lone active weight's gradient may cancel to nearly nothing: sums are measured by their terms.
         let terms = reference::conv::grad_weight(&twin, &magnitudes(&x), &magnitudes(&dy));
@@ -202,9 +211,13 @@ impl ConvCase {
                     continue;
                 }
             };
-            let close = Comparison::close(&kernels, &what, &got, [&forward, &grad_input][direction], 1e-5);
+            let wanted = if candidate.by_matrices() { &of_matrices } else { &of_numbers };
+            let close = Comparison::close(&kernels, &what, &got, &wanted[direction], 1e-5);
             comparisons.push(close.stored(storage));
-            // Whatever the candidate, the sums are taken in the order of the weight. (−0 equals 0.)
+            if candidate.by_matrices() {
+                continue;
+            }
+            // Whatever the other candidates, the sums are taken in the order of the weight. (−0 equals 0.)
             let found: Vec<u32> = got.iter().map(|v| (v + 0.0).to_bits()).collect();
             let wanted = first[direction].get_or_insert_with(|| found.clone());
             let same = Comparison::exact(&kernels, &format!("{what}: bits of the first candidate"), &found, wanted);

@@ -23,7 +23,7 @@ pub use topology::{After, Before, LAYER, TopologyCase, to_mask};
 pub use topology_map::MapCase;
 pub use twin::Twin;
 
-use crate::gpu::GpuError;
+use crate::gpu::{Gpu, GpuError};
 use crate::ops::Storage;
 use crate::ops::augment::Padding;
 use crate::ops::philox::{Purpose, unit, word};
@@ -67,8 +67,8 @@ impl Case {
 /// In how many cases the candidates of the one convolution that has all of them are compared.
 const SHARES: usize = 6;
 
-/// Everything that an adapter must do, the parts before what is made of them. `f16`: it converts 16-bit floats.
-pub fn cases(f16: bool) -> Vec<Case> {
+/// Everything that `gpu` must do, the parts before what is made of them.
+pub fn cases(gpu: &Gpu) -> Vec<Case> {
     let mut cases = vec![Case::Philox];
     for random in [true, false] {
         // Output channels in one piece of a column, and in two.
@@ -86,7 +86,7 @@ pub fn cases(f16: bool) -> Vec<Case> {
     // Cells of several channels, the last ones of fewer.
     let grid = Grid { outputs: 70, inputs: 130, taps: 9 };
     cases.push(Case::Map(MapCase { grid, density: 0.4, stream: 1 }));
-    for (number, storage) in Storage::ALL.into_iter().filter(|&storage| storage != Storage::F16 || f16).enumerate() {
+    for (number, storage) in Storage::ALL.into_iter().filter(|&storage| storage != Storage::F16 || gpu.f16).enumerate() {
         // Three bindings of images, two, one.
         let how = [None, Some(Padding::Zero), Some(Padding::Reflect)][number];
         cases.push(Case::Augment(AugmentCase { how, per_chunk: [8, 12, 23][number], storage }));
@@ -104,6 +104,16 @@ pub fn cases(f16: bool) -> Vec<Case> {
             // One candidate of each kind where only loads and stores differ; those of f16 are long code, so its simplest.
             let pick = Pick::One(if storage == Storage::F16 { 0 } else { number });
             cases.push(Case::Conv(ConvCase { images: 16, pick, storage, ..ConvCase::SMALL }));
+        }
+        let matrix = match storage {
+            Storage::F32 => gpu.matrices.f32,
+            Storage::F16 => gpu.matrices.f16,
+            Storage::Bf16 => 0,
+        };
+        if matrix > 0 {
+            let case = ConvCase { images: 64, c: 32, k: 64, storage, pick: Pick::Matrices, ..ConvCase::SMALL };
+            cases.push(Case::Conv(ConvCase { stride: 2, accumulate: false, ..case.clone() }));
+            cases.push(Case::Conv(case));
         }
         cases.push(Case::Pointwise(PointwiseCase {
             images: 37,

@@ -1,0 +1,131 @@
+//! Dense convolution by cooperative matrices, which multiply several times as fast as the rest of a GPU does. Of 16-bit floats,
+//! or on Apple's GPUs of `f32`; sums are `f32`. The weight is rounded as activations are stored, and sums are taken in another
+//! order than by all other candidates. Shaders: `conv_matrix_*.wgsl`; twin: [`super::reference::conv`].
+
+use std::ops::Range;
+
+use super::conv_layer::aligned;
+use super::{Conv, ConvLayer, Tuning, WeightSum};
+use crate::gpu::{Kernel, Pass, Slice, fold};
+
+impl Conv {
+    /// Bytes of the weight as matrices.
+    pub(super) fn matrices_bytes(&self) -> u64 {
+        (self.input.storage.bytes() * self.numel()) as u64
+    }
+
+    /// A kernel with what all that multiply matrices are told.
+    fn matrix_kernel(&self, tuning: &Tuning, shader: &'static str, channels: u32) -> Kernel {
+        let (size, matrices) = (tuning.matrix(self), tuning.matrices);
+        Kernel::new(shader)
+            .define("MATRIX", size)
+            .define("TILE", channels / size)
+            .define("COLUMNS", self.input.block_images() as u32 / size)
+            .define("WG", matrices.most_lanes)
+            .define("SUBGROUPS", matrices.subgroups())
+    }
+}
+
+impl ConvLayer<'_> {
+    /// y = conv(x) (+ bias), `channels` channels of `row` pixels at a time.
+    pub(super) fn matrix_forward(
+        &self,
+        [channels, row]: [u32; 2],
+        [x, weight, y]: [Slice; 3],
+        bias: Option<Slice>,
+    ) -> Vec<Pass> {
+        let conv = self.conv;
+        let kernel = self.matrix_gather(channels, row, conv.input.channels, false);
+        let kernel = conv.forward_constants(kernel.define_if(bias.is_some(), "BIAS").set("FIRST", 0), false);
+        let (pack, matrices) = self.matrix_pack(weight);
+        let mut bindings = vec![x, matrices, y];
+        bindings.extend(bias);
+        let grid = [conv.output.channels / channels as usize, conv.output.pixels() / row as usize, conv.input.blocks()];
+        let layouts = [&conv.input, &conv.output];
+        let passes =
+            self.gather_blocks("forward", (kernel, conv.numel()), (&bindings, 2), layouts, grid.map(|n| n as u32));
+        [vec![pack], passes].concat()
+    }
+
+    /// dx (+)= conv'(dy) of a convolution without a stride.
+    pub(super) fn matrix_grad_input(
+        &self,
+        [channels, row]: [u32; 2],
+        [dy, weight, dx]: [Slice; 3],
+        accumulate: bool,
+    ) -> Vec<Pass> {
+        let conv = self.conv;
+        // Tap (0, 0) reads what lies `padding` behind the pixel, and the gather begins `lead` before it.
+        let (y, first) = (conv.output.vectors(false), conv.padding + conv.lead());
+        let kernel = self
+            .matrix_gather(channels, row, conv.output.channels, true)
+            .define("TRANSPOSED", 1)
+            .define_if(accumulate, "ACCUMULATE")
+            .set("FIRST", first * (y.row() + y.lanes()));
+        let kernel = conv.backward_constants(kernel, false);
+        let (pack, matrices) = self.matrix_pack(weight);
+        let grid = [conv.input.channels / channels as usize, conv.input.pixels() / row as usize, conv.input.blocks()];
+        let (bindings, layouts) = ([dy, matrices, dx], [&conv.output, &conv.input]);
+        let passes =
+            self.gather_blocks("grad_input", (kernel, conv.numel()), (&bindings, 2), layouts, grid.map(|n| n as u32));
+        [vec![pack], passes].concat()
+    }
+
+    /// Gradient of every position of the weight.
+    pub(super) fn matrix_grad_weight(&self, how: WeightSum, [x, dy, weight_grad]: [Slice; 3]) -> Vec<Pass> {
+        let conv = self.conv;
+        let (size, tile) = (self.tuning.matrix(conv) as usize, how.tile.unwrap_or(0) as usize);
+        // Of each output channel: its plane in the first block, its row of the weight.
+        let (plane, row) = (conv.output.plane_bytes(), 4 * conv.row_length() as u64);
+        let part = |channels: Range<usize>| {
+            let tiles = channels.len() / tile * (conv.input.channels / size) * conv.kernel;
+            let kernel = conv.matrix_kernel(self.tuning, "conv_matrix_grad_weight", tile as u32);
+            let kernel = conv
+                .weight_constants(kernel, false)
+                .define("KERNEL", conv.kernel as u32)
+                .set("TILES", tiles)
+                .set("IN_CHANNELS", conv.input.channels)
+                .set("SPLIT", how.split as usize)
+                .set("WEIGHTS", conv.numel());
+            let before = plane * channels.start as u64;
+            let dy = dy.part(before, dy.bytes - before);
+            // To the same channels of the last part of a split sum.
+            let others = u64::from(how.split - 1) * 4 * conv.numel() as u64;
+            let weight_grad = weight_grad.part(row * channels.start as u64, row * channels.len() as u64 + others);
+            let [across, down, _] = fold(tiles);
+            let grid = [across, down, how.split];
+            Pass::dispatch(format!("{}: grad_weight", self.label), kernel, &[x, dy, weight_grad], grid)
+        };
+        let unit = aligned(plane).max(aligned(row)).max(tile).next_multiple_of(tile);
+        self.parts(conv.numel(), conv.output.channels, unit).map(part).collect()
+    }
+
+    /// A gather's kernel without what depends on its direction, for sums over `terms` channels.
+    fn matrix_gather(&self, channels: u32, row: u32, terms: usize, backward: bool) -> Kernel {
+        let (conv, size) = (self.conv, self.tuning.matrix(self.conv) as usize);
+        let taps = conv.kernel * conv.kernel;
+        let (rows, columns) = (taps * conv.input.channels / size, taps);
+        conv.matrix_kernel(self.tuning, "conv_matrix_gather", channels)
+            .define("ROW", row)
+            .set("KERNEL", conv.kernel)
+            .set("TERMS", terms / size)
+            .set("CHANNEL_STEP", if backward { columns } else { rows })
+            .set("TERM_STEP", if backward { rows } else { columns })
+    }
+
+    /// The weight as matrices, and where they will lie.
+    fn matrix_pack(&self, weight: Slice) -> (Pass, Slice) {
+        let conv = self.conv;
+        let matrices = self.room.part(0, conv.matrices_bytes());
+        let vectors = conv.numel() / (4 * conv.input.quads(false));
+        let kernel = conv.input.vectors(false).declare(Kernel::new("conv_matrix_pack"));
+        let kernel = kernel
+            .set("COUNT", vectors)
+            .set("SIZE", self.tuning.matrix(conv) as usize)
+            .set("IN_CHANNELS", conv.input.channels)
+            .set("TAPS", conv.kernel * conv.kernel);
+        let pass =
+            Pass::dispatch(format!("{}: pack", self.label), kernel, &[weight, matrices], fold(vectors.div_ceil(64)));
+        (pass, matrices)
+    }
+}
