@@ -61,8 +61,8 @@ fn every_permutation_validates() {
                         "CELLS" => 4096,
                         "KERNEL" => 3,
                         "TAPS" => 9,
-                        "GROUP" | "CHUNK" => 8,
-                        "TILE" | "ROW" | "STEP" | "UNROLL" => 2,
+                        "GROUP" | "CHUNK" | "MATRIX" => 8,
+                        "TILE" | "ROW" | "STEP" | "COLUMNS" | "SUBGROUPS" => 2,
                         "KEPT" => 1,
                         "LOADS" => 5,
                         "RESULT" => 5,
@@ -89,7 +89,8 @@ fn every_permutation_validates() {
             let mut capabilities = Capabilities::empty();
             capabilities.set(Capabilities::SHADER_FLOAT16_IN_FLOAT32, has("HALF"));
             capabilities.set(Capabilities::SHADER_INT64, has("WIDE"));
-            let lanes = has("SHUFFLE") || has("SUBGROUP");
+            capabilities.set(Capabilities::COOPERATIVE_MATRIX | Capabilities::SHADER_FLOAT16, has("MATRIX"));
+            let lanes = has("SHUFFLE") || has("SUBGROUP") || has("MATRIX");
             capabilities.set(Capabilities::SUBGROUP, lanes);
             let mut validator = Validator::new(ValidationFlags::all(), capabilities);
             if lanes {

@@ -31,7 +31,9 @@ fn every_shader_has_permutations_and_each_needs_its_tier() {
         assert!(count > 0);
     }
     for (tier, kernel) in all {
-        let lower = |other: &Tier| (tier.subgroups && !other.subgroups) || (tier.int64 && !other.int64);
+        let lower = |other: &Tier| {
+            (tier.subgroups && !other.subgroups) || (tier.int64 && !other.int64) || (tier.matrices && !other.matrices)
+        };
         for other in Tier::ALL.iter().filter(|other| lower(other)) {
             assert!(kernel.translate(*other, Target::Wgsl).is_err(), "{kernel} is valid at {}", other.name());
         }
@@ -43,6 +45,10 @@ fn every_permutation_in_every_language() {
     for &(tier, ref kernel) in all() {
         for target in Target::ALL {
             let result = kernel.translate(tier, target);
+            if matches!(target, Target::Hlsl | Target::Glsl) && tier.matrices {
+                assert!(result.expect_err("naga has learnt matrices").to_string().contains("no cooperative matrices"));
+                continue;
+            }
             if target == Target::Glsl && tier.int64 {
                 // naga writes no 64-bit integers in GLSL; no GL adapter has them either (`Gpu::open` asks for the feature).
                 let error = result.expect_err("naga has learnt 64-bit integers in GLSL").to_string();
@@ -61,6 +67,7 @@ fn spirv_is_valid() {
         eprintln!("SPIR-V is not checked: there is no `spirv-val` (Debian: spirv-tools)");
         return;
     }
+    let mut unknown = 0;
     for (tier, kernel) in all() {
         let words = kernel.translate(*tier, Target::Spirv).unwrap();
         let mut command = Command::new("spirv-val");
@@ -69,6 +76,13 @@ fn spirv_is_valid() {
         child.stdin.take().unwrap().write_all(&words).unwrap();
         let output = child.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        if tier.matrices && said.contains("Invalid capability operand: 6022") {
+            unknown += 1;
+            continue;
+        }
         assert!(output.status.success(), "{kernel}: {said}");
+    }
+    if unknown > 0 {
+        eprintln!("{unknown} permutations are not checked: this `spirv-val` is older than cooperative matrices (2023)");
     }
 }

@@ -50,9 +50,13 @@ impl Matrices {
         self.most_lanes / self.least_lanes.max(1)
     }
 
-    fn of(adapter: &wgpu::Adapter) -> Self {
+    /// Whether there are any.
+    pub fn any(&self) -> bool {
+        self.f16.max(self.f32) > 0
+    }
+
+    fn of(adapter: &wgpu::Adapter, [least_lanes, most_lanes]: [u32; 2]) -> Self {
         use wgpu::CooperativeScalarType::{F16, F32};
-        let info = adapter.get_info();
         let offered = adapter.cooperative_matrix_properties();
         let side = |of: wgpu::CooperativeScalarType| {
             let square = offered.iter().filter(|one| one.m_size == one.n_size && one.m_size == one.k_size);
@@ -60,12 +64,7 @@ impl Matrices {
             sides.filter(|side| matches!(side, 8 | 16)).max().unwrap_or(0)
         };
         let has_f16 = adapter.features().contains(wgpu::Features::SHADER_F16);
-        Self {
-            f16: if has_f16 { side(F16) } else { 0 },
-            f32: side(F32),
-            most_lanes: info.subgroup_max_size,
-            least_lanes: info.subgroup_min_size,
-        }
+        Self { f16: if has_f16 { side(F16) } else { 0 }, f32: side(F32), most_lanes, least_lanes }
     }
 }
 
@@ -109,17 +108,17 @@ impl Gpu {
         };
         let f16 = adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::SHADER_F16_IN_F32);
         let int64 = better.contains(wgpu::Features::SHADER_INT64);
-        let shuffle_lanes = if !better.contains(wgpu::Features::SUBGROUP) {
-            0
-        } else if summary.backend == "metal" && summary.name.starts_with("Apple") {
-            // wgpu gives the least of all Metal devices; Apple's own have 32.
-            32
-        } else {
-            prev_power_of_two(adapter.get_info().subgroup_min_size.min(32))
+        let info = adapter.get_info();
+        let lanes = match summary.backend == "metal" && summary.name.starts_with("Apple") {
+            // wgpu gives the least and the most of all Metal devices; Apple's own have 32.
+            true => [32, 32],
+            false => [info.subgroup_min_size, info.subgroup_max_size],
         };
-        let matrices = if strict || shuffle_lanes == 0 { Matrices::default() } else { Matrices::of(&adapter) };
+        let has_subgroups = better.contains(wgpu::Features::SUBGROUP);
+        let shuffle_lanes = if has_subgroups { prev_power_of_two(lanes[0].min(32)) } else { 0 };
+        let matrices = if has_subgroups { Matrices::of(&adapter, lanes) } else { Matrices::default() };
         let mut for_matrices = wgpu::Features::empty();
-        for_matrices.set(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, matrices.f16.max(matrices.f32) > 0);
+        for_matrices.set(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, matrices.any());
         for_matrices.set(wgpu::Features::SHADER_F16, matrices.f16 > 0);
         // SAFETY: what is experimental may be wrong in wgpu or in a driver. It is asked for where there are cooperative matrices, and
         // only kernels that multiply them use it: they read and write within their bindings as the others do, run where they were

@@ -53,7 +53,7 @@ impl Kernel {
         let text = shader::source(self.shader).ok_or_else(|| fail("no such shader".into()))?;
         let wgsl = shader::preprocess(text, &self.defines).map_err(|error| fail(error.to_string()))?;
         #[cfg(test)]
-        let wgsl = broken::edit(self.shader, wgsl);
+        let wgsl = super::emulated::edit(broken::edit(self.shader, wgsl));
         Ok(wgsl)
     }
 }

@@ -2,6 +2,8 @@
 
 mod adapter;
 mod device;
+#[cfg(test)]
+pub(crate) mod emulated;
 mod error;
 mod finite;
 mod kernel;

@@ -144,8 +144,8 @@ pub(super) fn aligned(bytes: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::tuning::tests::tuning;
     use crate::ops::Tile;
+    use crate::ops::tuning::tests::tuning;
 
     /// The dispatches of each pass of a dense layer, as the bytes that their outputs span.
     #[test]

@@ -129,3 +129,37 @@ impl ConvLayer<'_> {
         (pass, matrices)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::gpu::{Gpu, GpuOptions, Matrices, emulated};
+    use crate::verify::{ConvCase, Pick, Place};
+
+    /// Every candidate, with matrices of both sizes, beside its twin: padded or not, strided or not, in parts or not.
+    #[test]
+    fn emulated_matrices_agree_with_their_twin() {
+        let adapter = std::env::var("ITOP_TEST_ADAPTER").unwrap_or("auto".into());
+        let gpu = pollster::block_on(Gpu::open(&GpuOptions { adapter, checked_shaders: true, ..Default::default() }));
+        let mut place = Place::new(gpu.unwrap());
+        emulated::set(true);
+        for (size, images, [c, k, h, w], [kernel, stride, padding], accumulate, dispatch_flops) in [
+            (8, 16, [16, 32, 3, 4], [3, 1, 1], true, 1 << 40),
+            (8, 48, [8, 16, 5, 6], [3, 2, 1], false, 1),
+            (16, 48, [32, 16, 4, 2], [3, 1, 0], false, 1),
+            (16, 32, [16, 32, 3, 4], [1, 1, 0], true, 1 << 40),
+        ] {
+            place.tuning.matrices = Matrices { f16: 0, f32: size, most_lanes: 8, least_lanes: 8 };
+            place.tuning.dispatch_flops = dispatch_flops;
+            let pick = Pick::Matrices;
+            let case = ConvCase { images, c, k, h, w, kernel, stride, padding, accumulate, pick, ..ConvCase::SMALL };
+            let compared = pollster::block_on(case.compare(&place)).unwrap();
+            for kernel in ["conv_matrix_gather", "conv_matrix_grad_weight", "conv_grad_weight_finish"] {
+                assert!(compared.iter().any(|one| one.kernels.contains(&kernel)), "{case:?}: no {kernel}");
+            }
+            if let Some(wrong) = compared.iter().find(|one| !one.agrees()) {
+                panic!("{case:?}: {wrong}");
+            }
+        }
+        emulated::set(false);
+    }
+}

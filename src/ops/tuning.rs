@@ -281,9 +281,12 @@ impl Tuning {
                 && tile * conv.kernel as u32 * size * size <= SUMS_MOST * self.matrices.least_lanes
         };
         let tiles = [1, 2, 4].into_iter().filter(|tile| size > 0 && fits(tile));
-        all.extend(
-            tiles.map(|tile| WeightSum { tile: Some(tile * size), team: Team::Matrices, wide: false, split: 1 }),
-        );
+        all.extend(tiles.map(|tile| WeightSum {
+            tile: Some(tile * size),
+            team: Team::Matrices,
+            wide: false,
+            split: 1,
+        }));
         let split = |whole: &WeightSum| WeightSum { split: self.split(conv, active.unwrap_or(0), whole), ..*whole };
         all.extend(all.iter().map(split).filter(|sum| sum.split > 1).collect::<Vec<_>>());
         all

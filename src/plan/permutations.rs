@@ -20,13 +20,18 @@ const MODELS: [&str; 4] = ["resnet8", "resnet34", "vgg_c", "mlp_cifar10"];
 pub fn permutations(tier: Tier) -> Vec<Kernel> {
     let mut found = Found::new();
     // A processor's vectors, and the lanes of GPUs (more than 32 are used as 32).
-    let lanes: &[u32] = if tier.subgroups { &[4, 8, 16, 32] } else { &[0] };
+    let lanes: &[u32] = match (tier.subgroups, tier.matrices) {
+        (false, _) => &[0],
+        (true, false) => &[4, 8, 16, 32],
+        (true, true) => &[8, 32],
+    };
     for (&lanes, software) in lanes.iter().flat_map(|lanes| [(lanes, true), (lanes, false)]) {
-        // As drivers offer them: of 16 a side on GPUs, of 8 on Apple's and on processors.
-        let matrices = match (tier.matrices, lanes) {
-            (false, _) => Matrices::default(),
-            (true, 32) => Matrices { f16: 16, f32: 0, most_lanes: 64, least_lanes: 32 },
-            (true, lanes) => Matrices { f16: 8, f32: 8, most_lanes: lanes, least_lanes: lanes },
+        // As drivers offer them: a processor's, Apple's, those of other GPUs, which may have subgroups of two sizes.
+        let matrices = match (tier.matrices, lanes, software) {
+            (false, ..) => Matrices::default(),
+            (true, 8, _) => Matrices { f16: 8, f32: 0, most_lanes: 8, least_lanes: 8 },
+            (true, _, true) => Matrices { f16: 8, f32: 8, most_lanes: 32, least_lanes: 32 },
+            (true, _, false) => Matrices { f16: 16, f32: 0, most_lanes: 64, least_lanes: 32 },
         };
         let tuning = Tuning { matrices, ..Tuning::of(software, lanes, tier.int64) };
         for graph in MODELS.iter().filter_map(|name| model::build(name, 10, Shape::new(3, 32, 32)).ok()) {

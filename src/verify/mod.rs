@@ -86,7 +86,8 @@ pub fn cases(gpu: &Gpu) -> Vec<Case> {
     // Cells of several channels, the last ones of fewer.
     let grid = Grid { outputs: 70, inputs: 130, taps: 9 };
     cases.push(Case::Map(MapCase { grid, density: 0.4, stream: 1 }));
-    for (number, storage) in Storage::ALL.into_iter().filter(|&storage| storage != Storage::F16 || gpu.f16).enumerate() {
+    for (number, storage) in Storage::ALL.into_iter().filter(|&storage| storage != Storage::F16 || gpu.f16).enumerate()
+    {
         // Three bindings of images, two, one.
         let how = [None, Some(Padding::Zero), Some(Padding::Reflect)][number];
         cases.push(Case::Augment(AugmentCase { how, per_chunk: [8, 12, 23][number], storage }));
