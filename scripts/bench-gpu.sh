@@ -136,9 +136,14 @@ if [ ${#files[@]} -gt 0 ]; then
     part compare 20 python3 benches/peers/compare.py "${files[@]}"
 fi
 
-step tuned 110 --autotune --sparsity 0,0.98 --storage f32 --rounds 3
-if [ -f "$out/tuned.json" ]; then
-    files=("$out/tuned.json")
+step tuned 100 --autotune --sparsity 0,0.98 --storage f32 --rounds 3
+# In f16 dense layers may be multiplied by cooperative matrices, where the adapter has them.
+step tuned-f16 80 --autotune --sparsity 0,0.9 --storage f16 --rounds 3
+files=()
+for file in "$out/tuned.json" "$out/tuned-f16.json"; do
+    [ ! -f "$file" ] || files+=("$file")
+done
+if [ ${#files[@]} -gt 0 ]; then
     [ ! -f "$out/pytorch.json" ] || files+=("$out/pytorch.json")
     part compare-tuned 20 python3 benches/peers/compare.py "${files[@]}"
 fi

@@ -1,5 +1,5 @@
 // Gradient of relu(norm(input) + residual) to the input and the residual. Padding images get 0 behind a norm, which
-// would else spread the means over them.
+// would else spread the means over them. RELU, BY_INPUT: see pointwise_grad_stats.wgsl.
 
 #uniform
 
@@ -14,6 +14,9 @@
 @group(0) @binding($NORM) var<storage, read> input: array<Vector>;
 @group(0) @binding($FACTORS) var<storage, read> grad_factors: array<vec4<f32>>;
 #endif
+#ifdef BY_INPUT
+@group(0) @binding($BY_INPUT) var<storage, read> factors: array<vec4<f32>>;
+#endif
 #ifdef RESIDUAL
 @group(0) @binding($RESIDUAL) var<storage, read_write> residual_grad: array<Vector>;
 #endif
@@ -25,6 +28,9 @@
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
 #ifdef NORM
     let f = grad_factors[wid.x];
+#endif
+#ifdef BY_INPUT
+    let g = factors[wid.x];
 #endif
     let first = wid.y * $EACHu * 64u + lane;
     let end = min(first + $EACHu * 64u, PIXELS * LANES);
@@ -50,6 +56,9 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
 #ifdef NORM
         let v = values(input[at.input]);
 #for j in 0..$QUADS
+#ifdef BY_INPUT
+        dz.v$j = select(vec4<f32>(0.0), dz.v$j, (v.v$j - g.x) * g.z + g.w > vec4<f32>(0.0));
+#endif
         let d$j = f.x * dz.v$j + f.y * (v.v$j - f.w) + f.z;
         dz.v$j = select(vec4<f32>(0.0), d$j, images(at.image, $ju) < vec4<u32>(run.valid));
 #endfor

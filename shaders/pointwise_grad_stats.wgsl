@@ -1,5 +1,6 @@
 // Sums that batch normalisation's gradient needs, of one channel in one block of images:
-// Σ dz and Σ dz · (x − mean), where dz is the output gradient behind the ReLU.
+// Σ dz and Σ dz · (x − mean), where dz is the output gradient behind the ReLU. Where that let numbers pass is read off the output,
+// or (BY_INPUT: no residual was added) found again from the input.
 
 #uniform
 
@@ -26,7 +27,8 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let c = wid.x;
     let in_base = wid.z * IN_BLOCK + c * IN_PLANE + IN_ORIGIN;
     let out_base = wid.z * OUT_BLOCK + c * OUT_PLANE + OUT_ORIGIN;
-    let mean = factors[c].x;
+    // (mean, 1/std, scale, shift)
+    let f = factors[c];
     var sum = 0.0;
     var moment = 0.0;
     let step = divide($WGu, WIDTH * LANES);
@@ -43,8 +45,11 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
 #ifdef RELU
         dz.v$j = select(vec4<f32>(0.0), dz.v$j, z.v$j > vec4<f32>(0.0));
 #endif
+#ifdef BY_INPUT
+        dz.v$j = select(vec4<f32>(0.0), dz.v$j, (v.v$j - f.x) * f.z + f.w > vec4<f32>(0.0));
+#endif
         sum += dot(dz.v$j, vec4<f32>(1.0));
-        moment += dot(dz.v$j, v.v$j - mean);
+        moment += dot(dz.v$j, v.v$j - f.x);
 #endfor
     }
     let sum_total = reduce_sum(lane, sum);

@@ -80,9 +80,13 @@ impl TuningArgs {
         };
         let measured = pollster::block_on(cache.measure(gpu, &tuning, &problem.plan, progress));
         bar.finish_and_clear();
-        let measured = measured.map_err(Failure::run)?;
+        let measured = measured.map_err(|error| {
+            Failure::run(
+                anyhow::Error::new(error).context("measuring kernels failed (--no-autotune takes the default ones)"),
+            )
+        })?;
         for failed in &measured.failed {
-            eprintln!("warning: a kernel that this driver refuses is left out: {failed}");
+            eprintln!("warning: a kernel that this driver refuses or gets wrong is left out: {failed}");
         }
         if measured.layers > 0 {
             // The measurements serve this run even where they cannot be kept.

@@ -123,18 +123,20 @@ pub struct BackwardSlices {
 pub fn backward(label: &str, node: &Pointwise, tuning: &Tuning, io: &BackwardSlices, run: Slice) -> Vec<Pass> {
     let mut passes = Vec::new();
     let (x, y) = (&node.input, &node.output);
+    // Where the ReLU let numbers pass need not be read where the input says it, which is read in any case.
+    let of_input = node.relu && node.norm.is_some() && node.residual.is_none();
+    let of_output = node.relu && !of_input;
     if let Some(norm) = &node.norm {
         let stats = Kernel::new("pointwise_grad_stats")
             .define("WG", reduce_size(x, tuning))
-            .define_if(node.relu, "RELU")
+            .define_if(of_output, "RELU")
+            .define_if(of_input, "BY_INPUT")
             .set("BLOCKS", x.blocks())
             .set("PIXELS", x.pixels())
             .set("WIDTH", x.width);
         let stats = planes(stats, x, y, tuning);
         let mut bindings = vec![io.x, io.dy, norm.factors, norm.partials];
-        if node.relu {
-            bindings.push(io.y);
-        }
+        bindings.extend(of_output.then_some(io.y));
         let grid = [x.channels as u32, 1, x.blocks() as u32];
         passes.push(Pass::dispatch(format!("{label}: grad statistics"), stats, &bindings, grid));
         let finish = Kernel::new("pointwise_grad_finish")
@@ -146,13 +148,17 @@ pub fn backward(label: &str, node: &Pointwise, tuning: &Tuning, io: &BackwardSli
     }
     let mut kernel = Kernel::new("pointwise_backward").define_if(io.accumulate, "ACCUMULATE");
     let mut bindings = vec![io.dy, io.dx, run];
-    if node.relu {
+    if of_output {
         kernel = kernel.define("RELU", bindings.len() as u32);
         bindings.push(io.y);
     }
     if let Some(norm) = &node.norm {
         kernel = kernel.define("NORM", bindings.len() as u32).define("FACTORS", bindings.len() as u32 + 1);
         bindings.extend([io.x, norm.grad_factors]);
+        if of_input {
+            kernel = kernel.define("BY_INPUT", bindings.len() as u32);
+            bindings.push(norm.factors);
+        }
     }
     if let Some((residual, accumulate)) = io.residual {
         kernel = kernel.define_if(accumulate, "RESIDUAL_ACCUMULATE").define("RESIDUAL", bindings.len() as u32);

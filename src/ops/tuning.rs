@@ -407,6 +407,8 @@ pub(super) mod tests {
                         grad_weight: WeightSum { tile: Some(u32::MAX), team: Team::Workgroup, wide: false, split: 1 },
                         ..usual
                     },
+                    Choice { forward: Gather::Matrices { channels: 0, row: 0 }, ..usual },
+                    Choice { grad_input: Gather::Matrices { channels: 8, row: 1 }, ..usual },
                     Choice { grad_weight: WeightSum { split: 0, ..usual.grad_weight }, ..usual },
                     Choice { grad_weight: WeightSum { split: u32::MAX, ..usual.grad_weight }, ..usual },
                 ] {
@@ -416,5 +418,32 @@ pub(super) mod tests {
                 }
             }
         }
+    }
+
+    /// Matrices are offered where channels and images make whole ones, and never run by default.
+    #[test]
+    fn matrices_are_offered_where_they_fit() {
+        let matrices = Matrices { f16: 16, f32: 8, most_lanes: 32, least_lanes: 32 };
+        let tuning = Tuning { matrices, ..tuning() };
+        let offered = |storage: Storage, [c, k, images, stride]: [usize; 4]| {
+            let [input, output] = [c, k].map(|channels| Layout::new(channels, 8, 8, 1, images).stored(storage));
+            let conv = Conv { input, output, kernel: 3, stride, padding: 1 };
+            for density in [0.02, 0.5, 1.0] {
+                let choice = tuning.choice(&conv, density);
+                let by_matrices = |gather: Gather| matches!(gather, Gather::Matrices { .. });
+                assert!(!by_matrices(choice.forward) && !by_matrices(choice.grad_input));
+                assert_ne!(choice.grad_weight.team, Team::Matrices);
+            }
+            let sums = tuning.weight_sums(&conv, None).into_iter().filter(|sum| sum.team == Team::Matrices);
+            [tuning.matrix_gathers(&conv, false).len(), tuning.matrix_gathers(&conv, true).len(), sums.count()]
+        };
+        assert_eq!(offered(Storage::F16, [64, 64, 128, 1]), [6, 6, 3]);
+        assert_eq!(offered(Storage::F16, [64, 128, 128, 2]), [6, 0, 3]);
+        assert_eq!(offered(Storage::F32, [8, 24, 8, 1]), [2, 2, 1]);
+        for none in [(Storage::F16, [3, 64, 128, 1]), (Storage::F16, [64, 40, 128, 1]), (Storage::F16, [64, 64, 40, 1])]
+        {
+            assert_eq!(offered(none.0, none.1), [0, 0, 0]);
+        }
+        assert_eq!(offered(Storage::Bf16, [64, 64, 128, 1]), [0, 0, 0]);
     }
 }

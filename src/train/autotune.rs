@@ -36,7 +36,7 @@ pub struct CacheError {
 pub struct Measured {
     /// Layer shapes measured.
     pub layers: usize,
-    /// Candidates that this driver refused, and why.
+    /// Candidates that this driver refused or got wrong, and why.
     pub failed: Vec<String>,
 }
 

@@ -102,7 +102,10 @@ impl ConvCase {
             noise(2, numel).iter().zip(&mask).map(|(&w, &keep)| if keep { w } else { 0.0 }).collect();
         let active: Vec<f32> = masked.iter().zip(&mask).filter(|(_, keep)| **keep).map(|(&w, _)| w).collect();
         let x = rounded(storage, noise(3, images * c * h * w));
-        let dy = rounded(storage, noise(4, images * k * conv.output.pixels()));
+        // Matrices must not take numbers below 2⁻¹⁴ for zero, which most gradients in f16 are.
+        let scale = if matches!(pick, Pick::Matrices) && !accumulate { 0.5f32.powi(15) } else { 1.0 };
+        let dy = noise(4, images * k * conv.output.pixels()).iter().map(|v| v * scale).collect();
+        let dy = rounded(storage, dy);
         let bias = noise(5, k);
         let before = rounded(storage, noise(6, x.len()));
 
