@@ -26,7 +26,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
             vector = advance(vector, step, OUT_W * LANES);
         }
     }
-    let total = reduce_sum(lane, product(sum, all_of(1.0)));
+    let total = reduce_sums(lane, vec2<f32>(product(sum, all_of(1.0)), 0.0)).x;
     if lane == 0u {
         bias_grad[wid.x] = total;
     }

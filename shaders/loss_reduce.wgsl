@@ -11,15 +11,13 @@ override IMAGES: u32;
 
 @compute @workgroup_size($WG)
 fn main(@builtin(local_invocation_index) lane: u32) {
-    var loss = 0.0;
-    var correct = 0.0;
+    // of losses, of correct answers
+    var sums = vec2<f32>(0.0);
     for (var image = lane; image < IMAGES; image += $WGu) {
-        loss += result[image].x;
-        correct += result[image].y;
+        sums += result[image];
     }
-    let loss_total = reduce_sum(lane, loss);
-    let correct_total = reduce_sum(lane, correct);
+    let totals = reduce_sums(lane, sums);
     if lane == 0u {
-        metrics[run.slot] += vec4<f32>(loss_total, correct_total, f32(run.valid), 0.0);
+        metrics[run.slot] += vec4<f32>(totals, f32(run.valid), 0.0);
     }
 }

@@ -52,9 +52,8 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
         moment += dot(dz.v$j, v.v$j - f.x);
 #endfor
     }
-    let sum_total = reduce_sum(lane, sum);
-    let product_total = reduce_sum(lane, moment);
+    let totals = reduce_sums(lane, vec2<f32>(sum, moment));
     if lane == 0u {
-        partials[c * BLOCKS + wid.z] = vec2<f32>(sum_total, product_total);
+        partials[c * BLOCKS + wid.z] = totals;
     }
 }

@@ -56,9 +56,9 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
         squares += distance * distance * share * count;
         count += more;
     }
-    let center = reduce_sum(lane, count * mean) * scale;
+    let center = reduce_sums(lane, vec2<f32>(count * mean, 0.0)).x * scale;
     let distance = mean - center;
-    let total = reduce_sum(lane, squares + count * distance * distance);
+    let total = reduce_sums(lane, vec2<f32>(squares + count * distance * distance, 0.0)).x;
     if lane == 0u {
         partials[wid.x * BLOCKS + wid.z] = vec2<f32>(center, total);
     }

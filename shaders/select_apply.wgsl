@@ -44,11 +44,12 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
         word = bits[at];
 #ifdef GROW
         let places = vec4<u32>(1u, 2u, 4u, 8u);
-        for (var i = 0u; i < 8u; i += 1u) {
+        // From a number that compilers do not know, for they would unroll eight loads.
+        for (var i = at * 8u; i < at * 8u + 8u; i += 1u) {
             // Beyond the last position there may be no key, which reads as any.
-            let key = keys[min(at * 8u + i, (COUNT - 1u) / 4u)] & vec4<u32>(MAGNITUDE);
-            larger |= dot(vec4<u32>(key > vec4<u32>(threshold)), places) << (i * 4u);
-            equal |= dot(vec4<u32>(key == vec4<u32>(threshold)), places) << (i * 4u);
+            let key = keys[min(i, (COUNT - 1u) / 4u)] & vec4<u32>(MAGNITUDE);
+            larger |= dot(vec4<u32>(key > vec4<u32>(threshold)), places) << (i % 8u * 4u);
+            equal |= dot(vec4<u32>(key == vec4<u32>(threshold)), places) << (i % 8u * 4u);
         }
         larger &= ~word & inside;
         equal &= ~word & inside;

@@ -20,7 +20,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
             sum += abs(value[entry]);
         }
     }
-    let total = reduce_sum(lane, sum);
+    let total = reduce_sums(lane, vec2<f32>(sum, 0.0)).x;
     if lane == 0u {
         counters[YOUNG_MAGNITUDE] = bitcast<u32>(total);
     }

@@ -1,8 +1,8 @@
-// Sum over a workgroup of $WG (a power of two) in a fixed tree; every invocation gets it.
-var<workgroup> reduce_cells: array<f32, $WG>;
+// Two sums over a workgroup of $WG (a power of two) in a fixed tree; every invocation gets them.
+var<workgroup> reduce_cells: array<vec2<f32>, $WG>;
 
-fn reduce_sum(lane: u32, value: f32) -> f32 {
-    reduce_cells[lane] = value;
+fn reduce_sums(lane: u32, values: vec2<f32>) -> vec2<f32> {
+    reduce_cells[lane] = values;
     workgroupBarrier();
     for (var width = $WGu / 2u; width > 0u; width /= 2u) {
         if lane < width {
@@ -10,7 +10,7 @@ fn reduce_sum(lane: u32, value: f32) -> f32 {
         }
         workgroupBarrier();
     }
-    let total = reduce_cells[0];
+    let totals = reduce_cells[0];
     workgroupBarrier();
-    return total;
+    return totals;
 }
