@@ -145,7 +145,7 @@ mod tests {
         for (size, images, [c, k, h, w], [kernel, stride, padding], accumulate, dispatch_flops) in [
             (8, 16, [16, 32, 3, 4], [3, 1, 1], true, 1 << 40),
             (8, 48, [8, 16, 5, 6], [3, 2, 1], false, 1),
-            (16, 48, [32, 16, 4, 2], [3, 1, 0], false, 1),
+            (16, 64, [16, 32, 3, 4], [3, 1, 0], false, 1),
             (16, 32, [16, 32, 3, 4], [1, 1, 0], true, 1 << 40),
         ] {
             place.tuning.matrices = Matrices { f16: 0, f32: size, most_lanes: 8, least_lanes: 8 };
