@@ -22,8 +22,8 @@ cargo build --release
 tests=$(cargo test --release --no-run --test kernels --test training --message-format json |
     python3 -c 'import json, sys
 for line in sys.stdin:
-    path = json.loads(line).get("executable")
-    if path: print(path)')
+    built = json.loads(line)
+    if built.get("executable") and built["profile"]["test"]: print(built["executable"])')
 
 if [ ! -e "$root/usr/share/vulkan/icd.d" ]; then
     debootstrap --variant=minbase --include=mesa-vulkan-drivers,libvulkan1 sid "$root" http://deb.debian.org/debian
