@@ -116,30 +116,37 @@ impl Gpu {
         };
         let has_subgroups = better.contains(wgpu::Features::SUBGROUP);
         let shuffle_lanes = if has_subgroups { prev_power_of_two(lanes[0].min(32)) } else { 0 };
-        let matrices = if has_subgroups { Matrices::of(&adapter, lanes) } else { Matrices::default() };
-        let mut for_matrices = wgpu::Features::empty();
-        for_matrices.set(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, matrices.any());
-        for_matrices.set(wgpu::Features::SHADER_F16, matrices.f16 > 0);
-        // SAFETY: what is experimental may be wrong in wgpu or in a driver. It is asked for where there are cooperative matrices, and
-        // only kernels that multiply them use it: they read and write within their bindings as the others do, run where they were
-        // measured (never by default), and only if they gave there what the others give (`train::autotune`).
-        #[allow(unsafe_code)]
-        let experimental_features = match for_matrices.is_empty() {
-            true => wgpu::ExperimentalFeatures::disabled(),
-            false => unsafe { wgpu::ExperimentalFeatures::enabled() },
+        let mut matrices = if has_subgroups { Matrices::of(&adapter, lanes) } else { Matrices::default() };
+        let request = async |matrices: Matrices| {
+            let mut for_matrices = wgpu::Features::empty();
+            for_matrices.set(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, matrices.any());
+            for_matrices.set(wgpu::Features::SHADER_F16, matrices.f16 > 0);
+            // SAFETY: what is experimental may be wrong in wgpu or in a driver. It is asked for where there are cooperative matrices,
+            // and only kernels that multiply them use it: they read and write within their bindings as the others do, run where they
+            // were measured (never by default), and only if they gave there what the others give (`train::autotune`).
+            #[allow(unsafe_code)]
+            let experimental_features = match matrices.any() {
+                true => unsafe { wgpu::ExperimentalFeatures::enabled() },
+                false => wgpu::ExperimentalFeatures::disabled(),
+            };
+            let descriptor = wgpu::DeviceDescriptor {
+                label: Some("itop"),
+                required_features: timestamps | better | for_matrices,
+                required_limits: limits.clone(),
+                memory_hints: wgpu::MemoryHints::MemoryUsage,
+                experimental_features,
+                ..Default::default()
+            };
+            adapter.request_device(&descriptor).await
         };
-        let descriptor = wgpu::DeviceDescriptor {
-            label: Some("itop"),
-            required_features: timestamps | better | for_matrices,
-            required_limits: limits.clone(),
-            memory_hints: wgpu::MemoryHints::MemoryUsage,
-            experimental_features,
-            ..Default::default()
-        };
-        let (device, queue) = adapter
-            .request_device(&descriptor)
-            .await
-            .map_err(|error| GpuError::Device { adapter: summary.name.clone(), message: error.to_string() })?;
+        let mut opened = request(matrices).await;
+        if opened.is_err() && matrices.any() {
+            // A driver may promise what it cannot give.
+            matrices = Matrices::default();
+            opened = request(matrices).await;
+        }
+        let (device, queue) =
+            opened.map_err(|error| GpuError::Device { adapter: summary.name.clone(), message: error.to_string() })?;
         let failure: Arc<Mutex<Option<GpuError>>> = Arc::default();
         let keep = |slot: &Arc<Mutex<Option<GpuError>>>, error| {
             // The first error is the cause; the rest follow from it.
@@ -164,14 +171,14 @@ impl Gpu {
             slot.set(if message.is_empty() { "it was destroyed".into() } else { message }).ok();
         });
         let timestamp_period = (!timestamps.is_empty()).then(|| queue.get_timestamp_period());
-        let tier = match (options.limits, shuffle_lanes > 0, int64, for_matrices.is_empty()) {
+        let tier = match (options.limits, shuffle_lanes > 0, int64, matrices.any()) {
             (LimitChoice::WebGpu, ..) => "webgpu",
             (_, false, false, _) => "base",
-            (_, true, false, true) => "subgroups",
+            (_, true, false, false) => "subgroups",
             (_, false, true, _) => "int64",
-            (_, true, true, true) => "subgroups+int64",
-            (_, true, false, false) => "subgroups+matrices",
-            (_, true, true, false) => "subgroups+int64+matrices",
+            (_, true, true, false) => "subgroups+int64",
+            (_, true, false, true) => "subgroups+matrices",
+            (_, true, true, true) => "subgroups+int64+matrices",
         };
         Ok(Self {
             summary,
