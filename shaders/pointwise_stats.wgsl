@@ -1,5 +1,5 @@
-// Batch statistics of one channel in one block of images: mean and sum of squared distances from it. Each vector has its own,
-// which are combined (Chan, Golub and LeVeque 1979): E[x²] − E[x]² would lose everything when the mean is far from 0.
+// Batch statistics of one channel in one block of images: mean and sum of squared distances from it, in two reads
+// (a single pass of E[x²] − E[x]² loses everything when the mean is far from 0).
 
 #uniform
 
@@ -34,32 +34,28 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let valid = min(max(run.valid, before) - before, most);
     let base = wid.z * IN_BLOCK + wid.x * IN_PLANE + IN_ORIGIN;
     let scale = 1.0 / f32(max(valid * PIXELS, 1u));
+    let first = divide(lane, WIDTH * LANES);
     let step = divide($WGu, WIDTH * LANES);
-    var vector = divide(lane, WIDTH * LANES);
-    // of this invocation's numbers so far
-    var count = 0.0;
-    var mean = 0.0;
+    var vector = first;
+    var sum = 0.0;
+    for (var id = lane; id < PIXELS * LANES; id += $WGu) {
+        sum += product(values(input[base + vector.x * IN_ROW + vector.y]), mask(valid, vector.y));
+        vector = advance(vector, step, WIDTH * LANES);
+    }
+    let mean = reduce_sums(lane, vec2<f32>(sum, 0.0)).x * scale;
     var squares = 0.0;
+    vector = first;
     for (var id = lane; id < PIXELS * LANES; id += $WGu) {
         let v = values(input[base + vector.x * IN_ROW + vector.y]);
         let counts = mask(valid, vector.y);
         vector = advance(vector, step, WIDTH * LANES);
-        let more = product(counts, counts);
-        let own = product(v, counts) / max(more, 1.0);
 #for j in 0..$QUADS
-        let d$j = (v.v$j - own) * counts.v$j;
+        let d$j = (v.v$j - mean) * counts.v$j;
         squares += dot(d$j, d$j);
 #endfor
-        let share = more / max(count + more, 1.0);
-        let distance = own - mean;
-        mean += distance * share;
-        squares += distance * distance * share * count;
-        count += more;
     }
-    let center = reduce_sums(lane, vec2<f32>(count * mean, 0.0)).x * scale;
-    let distance = mean - center;
-    let total = reduce_sums(lane, vec2<f32>(squares + count * distance * distance, 0.0)).x;
+    let total = reduce_sums(lane, vec2<f32>(squares, 0.0)).x;
     if lane == 0u {
-        partials[wid.x * BLOCKS + wid.z] = vec2<f32>(center, total);
+        partials[wid.x * BLOCKS + wid.z] = vec2<f32>(mean, total);
     }
 }
