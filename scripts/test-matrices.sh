@@ -7,16 +7,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 root=${1:-target/debian-sid}
-for tool in cargo debootstrap chroot; do
-    if ! command -v "$tool" >/dev/null; then
-        echo "error: $tool is needed and not there (Debian: apt install debootstrap)" >&2
-        exit 2
-    fi
-done
 if [ "$(id -u)" != 0 ]; then
     echo "error: only root may change its root; run it with sudo" >&2
     exit 2
 fi
+command -v debootstrap >/dev/null || apt-get install -qq -y debootstrap >/dev/null
 
 cargo build --release
 tests=$(cargo test --release --no-run --test kernels --test training --message-format json |

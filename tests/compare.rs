@@ -28,9 +28,7 @@ fn text(output: &Output) -> String {
 #[test]
 fn adapters_agree() {
     let place = tempfile::tempdir().unwrap();
-    // With most seeds, so with this one, no weight lies so near the prune's threshold that rounding moves it across.
-    let args =
-        "--model resnet8 --batch-size 4 --steps 4 --delta-t 2 --reference-steps 1 --rounds 3 --seed 3 --out report";
+    let args = "--model resnet8 --batch-size 4 --steps 4 --delta-t 2 --reference-steps 1 --rounds 3 --out report";
     let output = compare(place.path(), args);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     let json = std::fs::read(place.path().join("report/compare.json")).unwrap();

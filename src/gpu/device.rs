@@ -86,6 +86,7 @@ pub struct Gpu {
     pub int64: bool,
     /// Whether shaders convert to and from 16-bit floats.
     pub f16: bool,
+    /// Cooperative matrices, where the device was opened with them.
     pub matrices: Matrices,
     pub(super) kernels: Arc<KernelCache>,
     tier: &'static str,

@@ -132,15 +132,52 @@ impl ConvLayer<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::gpu::{Gpu, GpuOptions, Matrices, emulated};
+    use crate::gpu::{Gpu, GpuOptions, Matrices, broken, emulated};
+    use crate::ops::trial::{Candidate, Trial};
+    use crate::ops::{Conv, Layout, Tuning};
     use crate::verify::{ConvCase, Pick, Place};
+
+    fn gpu() -> Gpu {
+        let adapter = std::env::var("ITOP_TEST_ADAPTER").unwrap_or("auto".into());
+        pollster::block_on(Gpu::open(&GpuOptions { adapter, checked_shaders: true, ..Default::default() })).unwrap()
+    }
+
+    fn matrices(size: u32) -> Matrices {
+        Matrices { f16: 0, f32: size, most_lanes: 8, least_lanes: 8 }
+    }
+
+    /// The autotuner's check lets right candidates pass, and no wrong one.
+    #[test]
+    fn a_wrong_product_is_refused() {
+        emulated::set(true);
+        let [input, output] = [8, 16].map(|channels| Layout::new(channels, 4, 4, 1, 8));
+        let conv = Conv { input, output, kernel: 3, stride: 1, padding: 1 };
+        let check = |direction: usize| {
+            let gpu = gpu();
+            let tuning = Tuning { matrices: matrices(8), ..Tuning::for_gpu(&gpu) };
+            let all = &Candidate::all(&conv, &tuning, None)[direction];
+            let by_matrices = *all.iter().find(|candidate| candidate.by_matrices()).unwrap();
+            let mut trial = pollster::block_on(Trial::new(&gpu, &tuning, conv, 1.0)).unwrap();
+            pollster::block_on(trial.check(by_matrices, all[0]))
+        };
+        (0..3).for_each(|direction| check(direction).unwrap());
+        for (direction, shader, from, to) in [
+            (0, "conv_matrix_gather", "r * IN_ROW", "s * IN_ROW"),
+            (1, "conv_matrix_gather", "coopLoad<Left>", "coopLoadT<Left>"),
+            (2, "conv_matrix_grad_weight", "coopLoad<Right>", "coopLoadT<Right>"),
+        ] {
+            broken::set(Some((shader, from, to)));
+            let error = check(direction).expect_err(shader).to_string();
+            assert!(error.contains("is off by"), "{error}");
+        }
+        broken::set(None);
+        emulated::set(false);
+    }
 
     /// Every candidate, with matrices of both sizes, beside its twin: padded or not, strided or not, in parts or not.
     #[test]
     fn emulated_matrices_agree_with_their_twin() {
-        let adapter = std::env::var("ITOP_TEST_ADAPTER").unwrap_or("auto".into());
-        let gpu = pollster::block_on(Gpu::open(&GpuOptions { adapter, checked_shaders: true, ..Default::default() }));
-        let mut place = Place::new(gpu.unwrap());
+        let mut place = Place::new(gpu());
         emulated::set(true);
         for (size, images, [c, k, h, w], [kernel, stride, padding], accumulate, dispatch_flops) in [
             (8, 16, [16, 32, 3, 4], [3, 1, 1], true, 1 << 40),
@@ -148,7 +185,7 @@ mod tests {
             (16, 64, [16, 32, 3, 4], [3, 1, 0], false, 1),
             (16, 32, [16, 32, 3, 4], [1, 1, 0], true, 1 << 40),
         ] {
-            place.tuning.matrices = Matrices { f16: 0, f32: size, most_lanes: 8, least_lanes: 8 };
+            place.tuning.matrices = matrices(size);
             place.tuning.dispatch_flops = dispatch_flops;
             let pick = Pick::Matrices;
             let case = ConvCase { images, c, k, h, w, kernel, stride, padding, accumulate, pick, ..ConvCase::SMALL };

@@ -7,7 +7,7 @@
 use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
 
-use crate::gpu::Kernel;
+use crate::gpu::{Kernel, Matrices};
 
 /// Most images a block.
 pub const BLOCK: usize = 32;
@@ -61,6 +61,15 @@ impl Storage {
     /// What the loss's gradient is multiplied with: in `f16` a gradient of 10⁻⁷ would be zero.
     pub fn loss_scale(self) -> f32 {
         if self == Storage::F16 { 1024.0 } else { 1.0 }
+    }
+
+    /// A side of the matrices that hold numbers stored so; 0: there are none.
+    pub fn matrix(self, matrices: Matrices) -> u32 {
+        match self {
+            Storage::F32 => matrices.f32,
+            Storage::F16 => matrices.f16,
+            Storage::Bf16 => 0,
+        }
     }
 
     /// `values`, an even number of them, rounded to the nearest; the first of two in the low half.

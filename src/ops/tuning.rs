@@ -242,11 +242,7 @@ impl Tuning {
 
     /// A side of the matrices that a convolution can be cut into; 0: of none.
     pub fn matrix(&self, conv: &Conv) -> u32 {
-        let size = match conv.input.storage {
-            Storage::F32 => self.matrices.f32,
-            Storage::F16 => self.matrices.f16,
-            Storage::Bf16 => 0,
-        };
+        let size = conv.input.storage.matrix(self.matrices);
         let whole = |count: usize| size > 0 && count.is_multiple_of(size as usize);
         let (x, y) = (&conv.input, &conv.output);
         if whole(x.channels) && whole(y.channels) && whole(x.block_images()) { size } else { 0 }

@@ -182,7 +182,8 @@ impl ConvCase {
         };
         // Matrices hold the weight as activations are stored.
         let of_numbers = gathered(&masked);
-        let of_matrices = gathered(&rounded(storage, masked));
+        let by_matrices = results.iter().any(|(_, candidate, ..)| candidate.by_matrices());
+        let of_matrices = by_matrices.then(|| gathered(&rounded(storage, masked)));
         let dense = reference::conv::grad_weight(&twin, &f64s(&x), &f64s(&dy));
         // A lone active weight's gradient may cancel to nearly nothing: sums are measured by their terms.
         let terms = reference::conv::grad_weight(&twin, &magnitudes(&x), &magnitudes(&dy));
@@ -214,7 +215,7 @@ impl ConvCase {
                     continue;
                 }
             };
-            let wanted = if candidate.by_matrices() { &of_matrices } else { &of_numbers };
+            let wanted = of_matrices.as_ref().filter(|_| candidate.by_matrices()).unwrap_or(&of_numbers);
             let close = Comparison::close(&kernels, &what, &got, &wanted[direction], 1e-5);
             comparisons.push(close.stored(storage));
             if candidate.by_matrices() {

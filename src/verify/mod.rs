@@ -106,12 +106,7 @@ pub fn cases(gpu: &Gpu) -> Vec<Case> {
             let pick = Pick::One(if storage == Storage::F16 { 0 } else { number });
             cases.push(Case::Conv(ConvCase { images: 16, pick, storage, ..ConvCase::SMALL }));
         }
-        let matrix = match storage {
-            Storage::F32 => gpu.matrices.f32,
-            Storage::F16 => gpu.matrices.f16,
-            Storage::Bf16 => 0,
-        };
-        if matrix > 0 {
+        if storage.matrix(gpu.matrices) > 0 {
             let case = ConvCase { images: 64, c: 32, k: 64, storage, pick: Pick::Matrices, ..ConvCase::SMALL };
             cases.push(Case::Conv(ConvCase { stride: 2, accumulate: false, ..case.clone() }));
             cases.push(Case::Conv(case));
