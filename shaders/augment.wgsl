@@ -37,16 +37,21 @@ override CHUNK: u32;
 // Byte `at` of image `image`.
 fn pixel_byte(image: u32, at: u32) -> u32 {
     let byte = image % CHUNK * (CHANNELS * HEIGHT * WIDTH) + at;
+    let chunk = image / CHUNK;
     var word = 0u;
-    switch image / CHUNK {
+    if chunk == 0u {
+        word = chunk0[byte / 4u];
+    }
 #ifdef CHUNK1
-        case 1u: { word = chunk1[byte / 4u]; }
+    if chunk == 1u {
+        word = chunk1[byte / 4u];
+    }
 #endif
 #ifdef CHUNK2
-        case 2u: { word = chunk2[byte / 4u]; }
-#endif
-        default: { word = chunk0[byte / 4u]; }
+    if chunk == 2u {
+        word = chunk2[byte / 4u];
     }
+#endif
     return (word >> (byte % 4u * 8u)) & 255u;
 }
 
@@ -74,25 +79,26 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let x = at.y;
     let first = (wid.z * LANES + n) * 4u * $QUADSu;
 #for j in 0..$QUADS
-    var image$j = array<u32, 4>();
+    var image$j = vec4<u32>(0xffffffffu);
     // Offset of the source pixel in its plane; u32 max: outside the image.
-    var place$j = array<u32, 4>();
+    var place$j = vec4<u32>(pixel);
     for (var i = 0u; i < 4u; i += 1u) {
         let position = first + i * $QUADSu + $ju;
-        image$j[i] = 0xffffffffu;
-        place$j[i] = pixel;
         if position < run.valid {
-            image$j[i] = order[run.cursor + position];
+            let image = order[run.cursor + position];
             if pixel == 0u {
-                labels[position] = image_labels[image$j[i]];
+                labels[position] = image_labels[image];
             }
+            // Component i, by a mask: FXC refuses a store to a component by a variable index.
+            let here = vec4<u32>(0u, 1u, 2u, 3u) == vec4<u32>(i);
+            image$j = select(image$j, vec4<u32>(image), here);
 #ifdef AUGMENT
             let draw = philox4x32(run.seed, vec4<u32>(run.cursor + position, run.epoch, 0u, PURPOSE_AUGMENT));
             let column = select(x, WIDTH - 1u - x, (draw.z & 1u) == 1u);
             let sy = source(y, draw.y % (2u * PAD + 1u), HEIGHT);
             let sx = source(column, draw.x % (2u * PAD + 1u), WIDTH);
             let outside = sy == 0xffffffffu || sx == 0xffffffffu;
-            place$j[i] = select(sy * WIDTH + sx, 0xffffffffu, outside);
+            place$j = select(place$j, vec4<u32>(select(sy * WIDTH + sx, 0xffffffffu, outside)), here);
 #endif
         }
     }
@@ -106,7 +112,8 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
                 if place$j[i] != 0xffffffffu {
                     raw = pixel_byte(image$j[i], c * HEIGHT * WIDTH + place$j[i]);
                 }
-                v.v$j[i] = normal[c * 256u + raw];
+                let here = vec4<u32>(0u, 1u, 2u, 3u) == vec4<u32>(i);
+                v.v$j = select(v.v$j, vec4<f32>(normal[c * 256u + raw]), here);
             }
         }
 #endfor

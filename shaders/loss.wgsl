@@ -19,9 +19,9 @@
 override BLOCKS: u32;
 override CLASSES: u32;
 
-@compute @workgroup_size(32)
+@compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let id = wid.x * 32u + lane;
+    let id = wid.x * 64u + lane;
     if id >= BLOCKS * LANES {
         return;
     }
@@ -32,11 +32,11 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let counts$j = image$j < vec4<u32>(run.valid);
     // Padding images have no label.
     var label$j = vec4<u32>(0u);
-    for (var i = 0u; i < 4u; i += 1u) {
-        if counts$j[i] {
-            label$j[i] = labels[image$j[i]];
-        }
+#for i in 0..4
+    if counts$j[$i] {
+        label$j[$i] = labels[image$j[$i]];
     }
+#endfor
     var top$j = vec4<u32>(0u);
 #endfor
     var most = values(logits[base]);
@@ -63,10 +63,10 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let nll$j = log_total$j - truth.v$j;
     let mean$j = log_total$j - sum.v$j / f32(CLASSES);
     let loss$j = (1.0 - run.smoothing) * nll$j + run.smoothing * mean$j;
-    for (var i = 0u; i < 4u; i += 1u) {
-        let right = select(0.0, 1.0, top$j[i] == label$j[i]);
-        result[image$j[i]] = select(vec2<f32>(0.0), vec2<f32>(loss$j[i], right), counts$j[i]);
-    }
+#for i in 0..4
+    let right$j_$i = select(0.0, 1.0, top$j[$i] == label$j[$i]);
+    result[image$j[$i]] = select(vec2<f32>(0.0), vec2<f32>(loss$j[$i], right$j_$i), counts$j[$i]);
+#endfor
 #endfor
 #ifdef GRADIENT
     let scale = run.loss_scale / f32(run.valid);

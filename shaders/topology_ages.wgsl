@@ -44,7 +44,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
             let to = after_rank[at] + countOneBits(bits_below(now, bit));
             atomicOr(&moved_ages[to / 4u], older << (to % 4u * 8u));
             let bin = min(firstLeadingBit(older) + 1u, AGE_BINS - 1u);
-            bins[bin / 4u] += 1u << (bin % 4u * 8u);
+            bins += select(vec2<u32>(0u), vec2<u32>(1u << (bin % 4u * 8u)), vec2<u32>(0u, 1u) == vec2<u32>(bin / 4u));
         }
         entry += 1u;
     }

@@ -1,6 +1,9 @@
 //! Every shader parses and validates in every combination of its defines, under WebGPU's capabilities and those that the
 //! define itself asks for.
 
+#[path = "shaders/fxc.rs"]
+mod fxc;
+
 use itop::gpu::shader;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 
@@ -97,13 +100,58 @@ fn every_permutation_validates() {
                 validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
                 validator.subgroup_operations(naga::valid::SubgroupOperationSet::all());
             }
-            if let Err(error) = validator.validate(&module) {
-                fail!(error.emit_to_string(&wgsl));
+            let info = match validator.validate(&module) {
+                Ok(info) => info,
+                Err(error) => fail!(error.emit_to_string(&wgsl)),
+            };
+            if let Some(what) = fxc::refused(&module, &info, &wgsl).first() {
+                fail!(what);
             }
             permutations += 1;
         }
     }
     assert!(permutations > shader::KERNELS.len());
+}
+
+/// The rule's own test: each of these is found, and named by its line.
+#[test]
+fn what_fxc_refuses_is_found() {
+    let found = |functions: &str| {
+        let wgsl = format!(
+            "@group(0) @binding(0) var<storage, read_write> b: array<vec4<u32>>;\nvar<workgroup> w: array<u32, 4>;\n\
+             {functions}\n@compute @workgroup_size(1) fn main() {{ f(b[0].x); }}"
+        );
+        let module =
+            naga::front::wgsl::parse_str(&wgsl).unwrap_or_else(|error| panic!("{}", error.emit_to_string(&wgsl)));
+        let info = Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(&module).unwrap();
+        fxc::refused(&module, &info, &wgsl)
+    };
+    for (refused, word) in [
+        ("fn f(i: u32) {\nvar v = vec4<u32>();\nv[i] = 1u;\nb[1] = v;\n}", "`v[i] = 1u;`"),
+        ("fn f(i: u32) {\nvar v = vec4<u32>();\nv[i] += 1u;\nb[1] = v;\n}", "`v[i] += 1u;`"),
+        ("fn f(i: u32) {\nvar a = array<u32, 4>();\na[i] = 1u;\nb[1].x = a[2];\n}", "`a[i] = 1u;`"),
+        ("fn f(i: u32) {\nvar a = array<vec4<u32>, 4>();\na[i].x = 1u;\nb[1] = a[2];\n}", "`a[i].x = 1u;`"),
+        ("fn f(i: u32) {\nb[1][i] = 1u;\n}", "`b[1][i] = 1u;`"),
+        (
+            "fn g(p: ptr<function, vec4<u32>>, i: u32) {\n(*p)[i] = 1u;\n}\nfn f(i: u32) {\nvar v = vec4<u32>();\ng(&v, i);\nb[1] = v;\n}",
+            "`(*p)[i] = 1u;`",
+        ),
+        (
+            "fn f(i: u32) {\nfor (var j = 0u; j < i; j++) {\nswitch j {\ncase 1u: { b[0].x = 1u; }\ndefault: {}\n}\n}\n}",
+            "`switch j {`",
+        ),
+        (
+            "fn g(i: u32) {\nswitch i {\ncase 1u: { b[0].x = 1u; }\ndefault: {}\n}\n}\nfn f(i: u32) {\nfor (var j = 0u; j < i; j++) {\ng(j);\n}\n}",
+            "`switch i {`",
+        ),
+    ] {
+        let found = found(refused);
+        assert!(found.len() == 1 && found[0].contains(word), "{refused}\n{found:?}");
+    }
+    // Into buffers and workgroup memory, by a constant, and a switch outside of loops.
+    let allowed = "fn f(i: u32) {\nvar v = vec4<u32>();\nv[1] = i;\nvar a = array<u32, 4>();\na[2] = v[i];\nw[i] = a[i];\n\
+                   b[i] = v;\nb[i].y = w[1];\nswitch i {\ncase 1u: { b[0].x = 1u; }\ndefault: {}\n}\n}";
+    assert_eq!(found(allowed), Vec::<String>::new());
 }
 
 /// A variable in a loop must be zero again in each turn. Chromium was seen to keep the last turn's value of one without an

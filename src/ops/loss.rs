@@ -33,7 +33,7 @@ pub fn passes(layout: &Layout, io: &LossSlices, run: Slice) -> Vec<Pass> {
     let groups = layout.blocks() * vectors.lanes();
     let reduce = Kernel::new("loss_reduce").define("WG", 64).set("IMAGES", images);
     vec![
-        Pass::dispatch("loss", kernel, &bindings, [groups.div_ceil(32) as u32, 1, 1]),
+        Pass::dispatch("loss", kernel, &bindings, [groups.div_ceil(64) as u32, 1, 1]),
         Pass::dispatch("loss: sum", reduce, &[io.result, io.metrics, run], [1, 1, 1]),
     ]
 }
