@@ -28,6 +28,8 @@ fn names(text: &str) -> (Vec<String>, Vec<String>) {
             values.extend(Some(name).filter(|name| !name.is_empty()));
         }
     }
+    // All constants in a uniform, as FXC wants them.
+    flags.push("UNIFORM".into());
     flags.sort();
     flags.dedup();
     values.sort();

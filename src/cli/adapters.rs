@@ -20,6 +20,7 @@ pub fn run(args: &AdaptersArgs) -> Result<(), Failure> {
             .map(|a| {
                 serde_json::json!({
                     "index": a.index, "name": a.name, "backend": a.backend, "type": a.kind, "driver": a.driver,
+                    "compiler": a.compiler.map(|compiler| compiler.to_string()),
                 })
             })
             .collect();
@@ -29,9 +30,12 @@ pub fn run(args: &AdaptersArgs) -> Result<(), Failure> {
     if adapters.is_empty() {
         return Err(Failure::adapter(GpuError::NoAdapter));
     }
-    let row = |a: &gpu::AdapterSummary| {
-        vec![format!("[{}] {}", a.index, a.name), a.backend.into(), a.kind.into(), a.driver.clone()]
+    let driver = |a: &gpu::AdapterSummary| match a.compiler {
+        Some(compiler) => format!("{}, {compiler}", a.driver),
+        None => a.driver.clone(),
     };
+    let row =
+        |a: &gpu::AdapterSummary| vec![format!("[{}] {}", a.index, a.name), a.backend.into(), a.kind.into(), driver(a)];
     let rows: Vec<_> = adapters.iter().map(row).collect();
     print!("{}", text::table(&["adapter", "backend", "type", "driver"], &rows));
     Ok(())

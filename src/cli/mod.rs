@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::gpu::{Gpu, GpuOptions, LimitChoice};
+use crate::gpu::{Gpu, GpuOptions, HlslCompiler, LimitChoice};
 use failure::Failure;
 
 /// Trains sparse convolutional networks from scratch on any GPU.
@@ -119,6 +119,13 @@ impl GpuArgs {
     fn open(&self) -> Result<Gpu, Failure> {
         let gpu = self.open_quietly()?;
         println!("adapter: {}, tier {}", gpu.summary, gpu.tier());
+        if gpu.summary.compiler == Some(HlslCompiler::Fxc) {
+            eprintln!(
+                "note: Windows' old compiler of shaders, FXC, serves this adapter: it compiles slowly, and the fastest kernels need \
+                 subgroups, which it lacks; with `dxcompiler.dll` of github.com/microsoft/DirectXShaderCompiler beside itop.exe, \
+                 DXC serves it (or try --adapter vulkan)"
+            );
+        }
         if gpu.summary.is_software() {
             eprintln!(
                 "warning: this adapter is software: it computes the same on the processor, much slower than a GPU"

@@ -11,7 +11,7 @@ use crate::plan::permutations;
 
 #[derive(Args)]
 pub struct ShadersArgs {
-    /// `wgsl`, `spirv`, `hlsl`, `msl` or `glsl`
+    /// `wgsl`, `spirv`, `hlsl` (for DXC), `hlsl-fxc`, `msl` or `glsl`
     #[arg(long, default_value = "wgsl")]
     target: Target,
     /// Write one file a permutation; without this, count them

@@ -14,6 +14,26 @@ pub struct AdapterSummary {
     pub driver: String,
     /// `discrete`, `integrated`, `virtual`, `software` or `other`
     pub kind: &'static str,
+    /// Direct3D 12: Microsoft's compiler that reads the kernels before the driver does. Others have one of their own.
+    pub compiler: Option<HlslCompiler>,
+}
+
+/// Microsoft's compilers of HLSL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HlslCompiler {
+    /// Comes with Windows: shader model 5.1, without subgroups, and slow where it knows the bounds of loops.
+    Fxc,
+    /// `dxcompiler.dll` beside the program or on the path, or linked into it (the feature `static-dxc`): shader model 6.
+    Dxc,
+}
+
+impl std::fmt::Display for HlslCompiler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Fxc => "FXC",
+            Self::Dxc => "DXC",
+        })
+    }
 }
 
 impl AdapterSummary {
@@ -31,7 +51,13 @@ impl AdapterSummary {
         }
     }
 
-    fn new(index: usize, info: &wgpu::AdapterInfo) -> Self {
+    fn new(index: usize, adapter: &wgpu::Adapter) -> Self {
+        let info = adapter.get_info();
+        // wgpu does not say which it found. What DXC compiles for has subgroups, what FXC compiles for never has.
+        let compiler = (info.backend == wgpu::Backend::Dx12).then(|| {
+            let has_subgroups = adapter.features().contains(wgpu::Features::SUBGROUP);
+            if has_subgroups { HlslCompiler::Dxc } else { HlslCompiler::Fxc }
+        });
         let driver = [info.driver.trim(), info.driver_info.trim()].into_iter().filter(|part| !part.is_empty());
         Self {
             index,
@@ -48,6 +74,7 @@ impl AdapterSummary {
                 }
                 wgpu::DeviceType::Other => "other",
             },
+            compiler,
         }
     }
 }
@@ -57,6 +84,9 @@ impl std::fmt::Display for AdapterSummary {
         write!(f, "{} ({}, {}", self.name, self.backend, self.kind)?;
         if !self.driver.is_empty() {
             write!(f, ", {}", self.driver)?;
+        }
+        if let Some(compiler) = self.compiler {
+            write!(f, ", compiled by {compiler}")?;
         }
         f.write_str(")")
     }
@@ -103,7 +133,7 @@ async fn adapters(strict: bool) -> Vec<(AdapterSummary, wgpu::Adapter)> {
             let flags = adapter.get_downlevel_capabilities().flags;
             flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
         })
-        .map(|adapter| (AdapterSummary::new(0, &adapter.get_info()), adapter))
+        .map(|adapter| (AdapterSummary::new(0, &adapter), adapter))
         .collect();
     found.sort_by_key(|(summary, _)| rank(summary));
     for (index, (summary, _)) in found.iter_mut().enumerate() {
@@ -176,6 +206,7 @@ mod tests {
             backend,
             driver: String::new(),
             kind,
+            compiler: None,
         };
         let found: Vec<AdapterSummary> = known.into_iter().enumerate().map(summary).collect();
         let indices = |named: Result<Vec<&AdapterSummary>, GpuError>| -> Vec<usize> {

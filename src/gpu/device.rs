@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, OnceLock};
 
-use super::{AdapterSummary, GpuError, KernelCache, adapter};
+use super::{AdapterSummary, GpuError, HlslCompiler, KernelCache, adapter};
 
 /// Which limits to ask the adapter for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,6 +86,8 @@ pub struct Gpu {
     pub int64: bool,
     /// Whether shaders convert to and from 16-bit floats.
     pub f16: bool,
+    /// Whether all kernels read their constants from a uniform ([`Kernel::in_uniform`](super::Kernel::in_uniform)).
+    pub in_uniform: bool,
     /// Cooperative matrices, where the device was opened with them.
     pub matrices: Matrices,
     pub(super) kernels: Arc<KernelCache>,
@@ -106,6 +108,11 @@ impl Gpu {
             wgpu::Features::empty()
         } else {
             adapter.features() & (wgpu::Features::SUBGROUP | wgpu::Features::SHADER_INT64)
+        };
+        // Direct3D 12 promises arithmetic on 64-bit integers, and not that they can be loaded (wgpu#6081, #5857).
+        let better = match summary.backend {
+            "dx12" => better - wgpu::Features::SHADER_INT64,
+            _ => better,
         };
         let f16 = adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::SHADER_F16_IN_F32);
         let int64 = better.contains(wgpu::Features::SHADER_INT64);
@@ -182,6 +189,7 @@ impl Gpu {
             (_, true, true, true) => "subgroups+int64+matrices",
         };
         Ok(Self {
+            in_uniform: summary.compiler == Some(HlslCompiler::Fxc),
             summary,
             device,
             queue,
@@ -257,6 +265,8 @@ fn required_limits(
     // One GL driver offers 32 bytes less than WebGPU asks; no kernel uses the last kilobyte.
     limits.max_compute_workgroup_storage_size = 15 * 1024;
     limits.max_immediate_size = 0;
+    // As Vulkan and Direct3D 12 have it. Metal offers more, and 32-bit indices into that are wrong (tinygrad#13624).
+    limits.max_storage_buffer_binding_size = limits.max_storage_buffer_binding_size.min((2 << 30) - 4);
     if choice == LimitChoice::WebGpu {
         limits.max_storage_buffer_binding_size = webgpu.max_storage_buffer_binding_size;
         limits.max_buffer_size = webgpu.max_buffer_size;

@@ -12,7 +12,7 @@ mod pass;
 pub mod shader;
 mod translate;
 
-pub use adapter::{AdapterSummary, each_once, list, named};
+pub use adapter::{AdapterSummary, HlslCompiler, each_once, list, named};
 pub use device::{Gpu, GpuOptions, LimitChoice, Matrices};
 pub use error::GpuError;
 pub use finite::Findings;

@@ -7,6 +7,7 @@
 //! - `#for i in M..N` … `#endfor`: the lines between, for each i, with `$i` replaced; M and N are numbers or `$NAME`
 //! - `#uniform`: the `override` constants are members of a uniform, so that one pipeline serves all shapes. For kernels that
 //!   have little to gain from knowing them: every pipeline is compiled on the user's machine, on some drivers for seconds.
+//!   The define UNIFORM asks for the same.
 //!
 //! and `$NAME` anywhere, replaced by the define's value.
 
@@ -112,11 +113,14 @@ pub fn source(name: &str) -> Option<&'static str> {
 }
 
 /// Whether a kernel's `override` constants are in a uniform.
-pub fn is_uniform(text: &str) -> bool {
-    text.lines().any(|line| line == UNIFORM)
+pub fn is_uniform(text: &str, defines: &[(&str, u32)]) -> bool {
+    text.lines().any(|line| line == UNIFORM) || defines.iter().any(|(name, _)| *name == UNIFORM_DEFINE)
 }
 
 const UNIFORM: &str = "#uniform";
+
+/// The define that asks for the same where a source does not.
+pub const UNIFORM_DEFINE: &str = "UNIFORM";
 
 /// The uniform of a kernel whose constants are in one; its members are called as the constants were.
 pub const SHAPE: &str = "shape";
@@ -126,7 +130,7 @@ pub fn preprocess(text: &str, defines: &[(&str, u32)]) -> Result<String, Preproc
     let lines: Vec<&str> = text.lines().collect();
     let mut output = String::with_capacity(text.len() * 2);
     expand(&lines, 0, defines, &mut HashSet::new(), &mut output)?;
-    Ok(if is_uniform(text) { in_uniform(&output) } else { output })
+    Ok(if is_uniform(text, defines) { in_uniform(&output) } else { output })
 }
 
 /// `wgsl` with its `override` constants as members of the uniform [`SHAPE`], whose binding is the one after all others.

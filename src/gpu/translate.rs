@@ -71,8 +71,10 @@ pub enum Target {
     Wgsl,
     /// Version 1.3: Vulkan 1.1.
     Spirv,
-    /// Shader model 6.0: Direct3D 12.
+    /// Shader model 6.0: Direct3D 12, for Microsoft's DXC.
     Hlsl,
+    /// Shader model 5.1, constants in a uniform ([`Kernel::in_uniform`]): for FXC.
+    HlslFxc,
     /// Version 2.4: macOS 12, iOS 15.
     Msl,
     /// OpenGL ES 3.1; with subgroups OpenGL 4.5.
@@ -80,13 +82,14 @@ pub enum Target {
 }
 
 impl Target {
-    pub const ALL: [Self; 5] = [Self::Wgsl, Self::Spirv, Self::Hlsl, Self::Msl, Self::Glsl];
+    pub const ALL: [Self; 6] = [Self::Wgsl, Self::Spirv, Self::Hlsl, Self::HlslFxc, Self::Msl, Self::Glsl];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Wgsl => "wgsl",
             Self::Spirv => "spirv",
             Self::Hlsl => "hlsl",
+            Self::HlslFxc => "hlsl-fxc",
             Self::Msl => "msl",
             Self::Glsl => "glsl",
         }
@@ -97,7 +100,7 @@ impl Target {
         match self {
             Self::Wgsl => "wgsl",
             Self::Spirv => "spv",
-            Self::Hlsl => "hlsl",
+            Self::Hlsl | Self::HlslFxc => "hlsl",
             Self::Msl => "metal",
             Self::Glsl => "comp",
         }
@@ -120,7 +123,10 @@ impl Kernel {
             kernel: self.to_string(),
             message: format!("{what}: {message}"),
         };
-        let wgsl = self.wgsl()?;
+        let wgsl = match target {
+            Target::HlslFxc => self.clone().in_uniform().wgsl()?,
+            _ => self.wgsl()?,
+        };
         let module = naga::front::wgsl::parse_str(&wgsl).map_err(|error| fail("WGSL", error.emit_to_string(&wgsl)))?;
         let info = tier.validator().validate(&module);
         let info = info.map_err(|error| fail(tier.name(), error.emit_to_string(&wgsl)))?;
@@ -160,7 +166,8 @@ fn write(module: &Module, info: &ModuleInfo, tier: Tier, target: Target) -> Resu
     let entry = || (ShaderStage::Compute, "main".to_string());
     let bindings = || module.global_variables.iter().filter_map(|(_, global)| global.binding);
     match target {
-        Target::Hlsl | Target::Glsl if tier.matrices => Err("it has no cooperative matrices".into()),
+        Target::Hlsl | Target::HlslFxc | Target::Glsl if tier.matrices => Err("it has no cooperative matrices".into()),
+        Target::HlslFxc if tier.subgroups || tier.int64 => Err("shader model 5.1 has no such operations".into()),
         Target::Wgsl => Err("is written before constants are resolved".into()),
         Target::Spirv => {
             let options = spv::Options {
@@ -176,9 +183,12 @@ fn write(module: &Module, info: &ModuleInfo, tier: Tier, target: Target) -> Resu
             let words = spv::write_vec(module, info, &options, Some(&pipeline)).map_err(|error| error.to_string())?;
             Ok(words.into_iter().flat_map(u32::to_le_bytes).collect())
         }
-        Target::Hlsl => {
+        Target::Hlsl | Target::HlslFxc => {
             let options = hlsl::Options {
-                shader_model: hlsl::ShaderModel::V6_0,
+                shader_model: match target {
+                    Target::HlslFxc => hlsl::ShaderModel::V5_1,
+                    _ => hlsl::ShaderModel::V6_0,
+                },
                 zero_initialize_workgroup_memory: false,
                 restrict_indexing: false,
                 force_loop_bounding: false,

@@ -86,7 +86,7 @@ pub fn run(args: &StartArgs) -> Result<(), Failure> {
         for ((label, first), (_, second)) in first.iter().zip(second) {
             let Some(kernel) = kernels.get(label) else { continue };
             let (pipelines, ms) = late.entry(kernel.shader).or_default();
-            pipelines.insert(kernel.pipeline());
+            pipelines.insert(kernel.pipeline(&gpu));
             *ms += first - second;
         }
     }
