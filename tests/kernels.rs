@@ -6,7 +6,7 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::{Bench, agree, place};
-use itop::gpu::shader;
+use itop::gpu::{Family, shader};
 use itop::ops::augment::Padding;
 use itop::ops::pool::PoolKind;
 use itop::ops::{Layout, Storage, Tuning, flatten};
@@ -43,7 +43,7 @@ fn place_of_parts() -> Place {
 /// With the sizes of workgroups that a GPU gets.
 fn place_of_a_gpu() -> Place {
     let mut place = place();
-    let gpu = Tuning::of(false, place.gpu.shuffle_lanes, place.gpu.int64);
+    let gpu = Tuning::of(Family::Unknown, place.gpu.shuffle_lanes, place.gpu.int64);
     place.tuning = Tuning { busy: place.tuning.busy, ..gpu };
     place
 }

@@ -99,6 +99,7 @@ impl GpuArgs {
             limits,
             checked_shaders: self.checked_shaders,
             memory: self.gpu_memory.map(|mib| u64::from(mib) << 20),
+            to_compile: false,
         }
     }
 
@@ -117,22 +118,37 @@ impl GpuArgs {
 
     /// Opens the adapter and says so in line 1.
     fn open(&self) -> Result<Gpu, Failure> {
-        let gpu = self.open_quietly()?;
-        println!("adapter: {}, tier {}", gpu.summary, gpu.tier());
-        if gpu.summary.compiler == Some(HlslCompiler::Fxc) {
-            eprintln!(
-                "note: Windows' old compiler of shaders, FXC, serves this adapter: it compiles slowly, and the fastest kernels need \
-                 subgroups, which it lacks; with `dxcompiler.dll` of github.com/microsoft/DirectXShaderCompiler beside itop.exe, \
-                 DXC serves it (or try --adapter vulkan)"
-            );
-        }
-        if gpu.summary.is_software() {
-            eprintln!(
-                "warning: this adapter is software: it computes the same on the processor, much slower than a GPU"
-            );
+        self.open_quietly().map(introduce)
+    }
+
+    /// The same of a device that only has to compile.
+    fn open_to_compile(&self) -> Result<Gpu, Failure> {
+        let options = GpuOptions { to_compile: true, ..self.options() };
+        let gpu = introduce(pollster::block_on(Gpu::open(&options)).map_err(Failure::adapter)?);
+        if !gpu.executes {
+            eprintln!("warning: this device executes nothing: kernels are compiled, times and results mean nothing");
         }
         Ok(gpu)
     }
+}
+
+/// Says in line 1 which adapter it is, and what to know of it.
+fn introduce(gpu: Gpu) -> Gpu {
+    println!("adapter: {}, tier {}", gpu.summary, gpu.tier());
+    if let Some(note) = &gpu.note {
+        eprintln!("warning: {note}");
+    }
+    if gpu.summary.compiler == Some(HlslCompiler::Fxc) {
+        eprintln!(
+            "note: Windows' old compiler of shaders, FXC, serves this adapter: it compiles slowly, and the fastest kernels need \
+             subgroups, which it lacks; with `dxcompiler.dll` of github.com/microsoft/DirectXShaderCompiler beside itop.exe, \
+             DXC serves it (or try --adapter vulkan)"
+        );
+    }
+    if gpu.summary.is_software() {
+        eprintln!("warning: this adapter is software: it computes the same on the processor, much slower than a GPU");
+    }
+    gpu
 }
 
 /// What Ctrl-C and SIGTERM set; a second one ends the process at once.

@@ -1,6 +1,6 @@
 //! Which GPUs there are, and which one a run uses.
 
-use super::GpuError;
+use super::{Family, GpuError};
 
 /// One way to reach one GPU: the same card through Vulkan and through GL is two adapters.
 #[derive(Clone, Debug)]
@@ -14,6 +14,7 @@ pub struct AdapterSummary {
     pub driver: String,
     /// `discrete`, `integrated`, `virtual`, `software` or `other`
     pub kind: &'static str,
+    pub family: Family,
     /// Direct3D 12: Microsoft's compiler that reads the kernels before the driver does. Others have one of their own.
     pub compiler: Option<HlslCompiler>,
 }
@@ -58,22 +59,22 @@ impl AdapterSummary {
             let has_subgroups = adapter.features().contains(wgpu::Features::SUBGROUP);
             if has_subgroups { HlslCompiler::Dxc } else { HlslCompiler::Fxc }
         });
+        let kind = match info.device_type {
+            wgpu::DeviceType::DiscreteGpu => "discrete",
+            wgpu::DeviceType::IntegratedGpu => "integrated",
+            wgpu::DeviceType::VirtualGpu => "virtual",
+            wgpu::DeviceType::Cpu => "software",
+            wgpu::DeviceType::Other if info.name.contains("llvmpipe") || info.name.contains("softpipe") => "software",
+            wgpu::DeviceType::Other => "other",
+        };
         let driver = [info.driver.trim(), info.driver_info.trim()].into_iter().filter(|part| !part.is_empty());
         Self {
             index,
             name: if info.name.is_empty() { "unnamed".into() } else { info.name.clone() },
             backend: backend_name(info.backend),
             driver: driver.collect::<Vec<_>>().join(" "),
-            kind: match info.device_type {
-                wgpu::DeviceType::DiscreteGpu => "discrete",
-                wgpu::DeviceType::IntegratedGpu => "integrated",
-                wgpu::DeviceType::VirtualGpu => "virtual",
-                wgpu::DeviceType::Cpu => "software",
-                wgpu::DeviceType::Other if info.name.contains("llvmpipe") || info.name.contains("softpipe") => {
-                    "software"
-                }
-                wgpu::DeviceType::Other => "other",
-            },
+            kind,
+            family: if kind == "software" { Family::Software } else { Family::of(info.vendor, &info.name) },
             compiler,
         }
     }
@@ -206,6 +207,7 @@ mod tests {
             backend,
             driver: String::new(),
             kind,
+            family: Family::Unknown,
             compiler: None,
         };
         let found: Vec<AdapterSummary> = known.into_iter().enumerate().map(summary).collect();

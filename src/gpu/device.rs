@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, OnceLock};
 
+use super::lanes::{self, Found};
 use super::{AdapterSummary, GpuError, HlslCompiler, KernelCache, adapter};
 
 /// Which limits to ask the adapter for.
@@ -24,11 +25,19 @@ pub struct GpuOptions {
     pub checked_shaders: bool,
     /// The most bytes of buffers that a plan may take; as many as there are if nothing is said.
     pub memory: Option<u64>,
+    /// Also a device that executes nothing: only its compiler is wanted.
+    pub to_compile: bool,
 }
 
 impl Default for GpuOptions {
     fn default() -> Self {
-        Self { adapter: "auto".into(), limits: LimitChoice::Adapter, checked_shaders: false, memory: None }
+        Self {
+            adapter: "auto".into(),
+            limits: LimitChoice::Adapter,
+            checked_shaders: false,
+            memory: None,
+            to_compile: false,
+        }
     }
 }
 
@@ -68,6 +77,10 @@ impl Matrices {
     }
 }
 
+/// Metal's compiler gets some kernels wrong whose workgroups are one subgroup of 32, now and then and without a word; with two
+/// subgroups it does not (tracel-ai/cubek#645).
+const METAL_LEAST_GROUP: u32 = 64;
+
 /// An open device; clones share it.
 #[derive(Clone)]
 pub struct Gpu {
@@ -82,6 +95,8 @@ pub struct Gpu {
     pub timestamp_period: Option<f32>,
     /// How many neighbouring lanes can always hand values round (a power of two); 0 without subgroups.
     pub shuffle_lanes: u32,
+    /// The fewest invocations of a workgroup that a kernel chooses the size of.
+    pub least_group: u32,
     /// Whether shaders have 64-bit integers.
     pub int64: bool,
     /// Whether shaders convert to and from 16-bit floats.
@@ -90,8 +105,13 @@ pub struct Gpu {
     pub in_uniform: bool,
     /// Cooperative matrices, where the device was opened with them.
     pub matrices: Matrices,
+    /// Whether what is submitted runs: a driver may stand without its device, to compile for it.
+    pub executes: bool,
+    /// What this device does otherwise than its driver says, and what follows.
+    pub note: Option<String>,
     pub(super) kernels: Arc<KernelCache>,
-    tier: &'static str,
+    /// With a browser's limits.
+    strict: bool,
     failure: Arc<Mutex<Option<GpuError>>>,
     lost: Arc<OnceLock<String>>,
 }
@@ -122,9 +142,11 @@ impl Gpu {
             true => [32, 32],
             false => [info.subgroup_min_size, info.subgroup_max_size],
         };
+        let least_group = if summary.backend == "metal" { METAL_LEAST_GROUP } else { 1 };
         let has_subgroups = better.contains(wgpu::Features::SUBGROUP);
         let shuffle_lanes = if has_subgroups { prev_power_of_two(lanes[0].min(32)) } else { 0 };
-        let mut matrices = if has_subgroups { Matrices::of(&adapter, lanes) } else { Matrices::default() };
+        let of_matrices = [lanes[0], lanes[1].max(least_group)];
+        let mut matrices = if has_subgroups { Matrices::of(&adapter, of_matrices) } else { Matrices::default() };
         let request = async |matrices: Matrices| {
             let mut for_matrices = wgpu::Features::empty();
             for_matrices.set(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, matrices.any());
@@ -179,16 +201,7 @@ impl Gpu {
             slot.set(if message.is_empty() { "it was destroyed".into() } else { message }).ok();
         });
         let timestamp_period = (!timestamps.is_empty()).then(|| queue.get_timestamp_period());
-        let tier = match (options.limits, shuffle_lanes > 0, int64, matrices.any()) {
-            (LimitChoice::WebGpu, ..) => "webgpu",
-            (_, false, false, _) => "base",
-            (_, true, false, false) => "subgroups",
-            (_, false, true, _) => "int64",
-            (_, true, true, false) => "subgroups+int64",
-            (_, true, false, true) => "subgroups+matrices",
-            (_, true, true, true) => "subgroups+int64+matrices",
-        };
-        Ok(Self {
+        let mut gpu = Self {
             in_uniform: summary.compiler == Some(HlslCompiler::Fxc),
             summary,
             device,
@@ -201,17 +214,40 @@ impl Gpu {
             int64,
             f16,
             matrices,
+            least_group,
+            executes: true,
+            note: None,
+            strict,
             kernels: Arc::default(),
-            tier,
             failure,
             lost,
-        })
+        };
+        match lanes::contact(&gpu).await? {
+            Found::AsSaid => {}
+            Found::Nothing if options.to_compile => gpu.executes = false,
+            Found::Nothing => return Err(GpuError::ExecutesNothing { adapter: gpu.summary.name }),
+            Found::OtherLanes(how) => {
+                gpu.note =
+                    Some(format!("this driver's subgroups have {how}: kernels that need subgroups are left out"));
+                gpu.shuffle_lanes = 0;
+                gpu.matrices = Matrices::default();
+            }
+        }
+        Ok(gpu)
     }
 
     /// The kernel tier: `webgpu` (limits of a browser), `base` (the same kernels, larger buffers), or what else the kernels
     /// may use: `subgroups`, `int64`, `subgroups+int64`, and with subgroups `+matrices`.
     pub fn tier(&self) -> &'static str {
-        self.tier
+        match (self.strict, self.shuffle_lanes > 0, self.int64, self.matrices.any()) {
+            (true, ..) => "webgpu",
+            (_, false, false, _) => "base",
+            (_, true, false, false) => "subgroups",
+            (_, false, true, _) => "int64",
+            (_, true, true, false) => "subgroups+int64",
+            (_, true, false, true) => "subgroups+matrices",
+            (_, true, true, true) => "subgroups+int64+matrices",
+        }
     }
 
     /// The first error that the device reported outside of a call, if any.
@@ -239,7 +275,7 @@ impl Gpu {
     /// Whether a plan for `other` runs here just the same.
     pub fn is_like(&self, other: &Self) -> bool {
         self.summary.to_string() == other.summary.to_string()
-            && self.tier == other.tier
+            && self.tier() == other.tier()
             && (self.max_binding(), self.limits.max_buffer_size) == (other.max_binding(), other.limits.max_buffer_size)
     }
 

@@ -15,6 +15,11 @@ pub enum GpuError {
     Limit { adapter: String, limit: &'static str, needed: u64, offered: u64 },
     #[error("adapter `{adapter}` gave no device: {message}")]
     Device { adapter: String, message: String },
+    #[error(
+        "adapter `{adapter}` executes nothing: what was submitted left its buffers as they were. It may be a driver without \
+         its device, of which only the compiler works; choose another with --adapter"
+    )]
+    ExecutesNothing { adapter: String },
     #[error("kernel `{kernel}` does not compile: {message}")]
     Kernel { kernel: String, message: String },
     #[error("out of GPU memory at {what}; use a smaller --batch-size")]

@@ -327,9 +327,7 @@ impl Machine {
     /// timestamps).
     pub async fn profile(&self, program: &Program, parts: usize) -> Result<(Vec<(String, f64)>, bool), GpuError> {
         if let Some(period) = self.gpu.timestamp_period {
-            let times = self.profile_timestamps(program, parts, f64::from(period)).await?;
-            // macOS 26 returns only zeros (wgpu#9414).
-            if times.iter().any(|(_, ms)| *ms > 0.0) {
+            if let Some(times) = self.profile_timestamps(program, parts, f64::from(period)).await? {
                 return Ok((times, true));
             }
         }
@@ -345,12 +343,13 @@ impl Machine {
         Ok((times, false))
     }
 
+    /// None where the driver's timestamps are not to be believed.
     async fn profile_timestamps(
         &self,
         program: &Program,
         parts: usize,
         period: f64,
-    ) -> Result<Vec<(String, f64)>, GpuError> {
+    ) -> Result<Option<Vec<(String, f64)>>, GpuError> {
         const MOST: usize = 1024; // 2 queries a pass, at most 4096 in a set
         let mut times = Vec::with_capacity(program.steps.len());
         for steps in program.steps.chunks(program.steps.len().div_ceil(parts.max(1)).clamp(1, MOST)) {
@@ -377,6 +376,10 @@ impl Machine {
                 self.record_one(&mut encoder, step, Some((&queries, next)));
                 next += 2 * u32::from(timed(&step));
             }
+            // Resolved only when they are there: some drivers give zeros for what is resolved beside its passes (wgpu#6406), or
+            // before they ended (wgpu#9414).
+            self.wait(Some(self.gpu.queue.submit([encoder.finish()])))?;
+            let mut encoder = self.encoder();
             encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
             encoder.copy_buffer_to_buffer(&resolved, 0, &staging, 0, None);
             let submission = self.gpu.queue.submit([encoder.finish()]);
@@ -384,11 +387,20 @@ impl Machine {
             staging.map_async(wgpu::MapMode::Read, .., move |result| sender.send(result.map_err(|e| e.to_string())));
             let read = ReadBack { staging, submission, receiver, what: "pass times".into() };
             let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&self.finish(read).await?);
-            times.extend(steps.iter().filter(timed).zip(ticks.chunks_exact(2)).map(|(step, ticks)| {
-                (step.label().to_string(), ticks[1].saturating_sub(ticks[0]) as f64 * period / 1e6)
-            }));
+            let used = &ticks[..next as usize];
+            if !are_believable(used) {
+                log::info!("timestamps are not believed: {used:?}");
+                return Ok(None);
+            }
+            times.extend(
+                steps
+                    .iter()
+                    .filter(timed)
+                    .zip(ticks.chunks_exact(2))
+                    .map(|(step, ticks)| (step.label().to_string(), (ticks[1] - ticks[0]) as f64 * period / 1e6)),
+            );
         }
-        Ok(times)
+        Ok(Some(times))
     }
 
     fn record_one(&self, encoder: &mut wgpu::CommandEncoder, step: &Step, times: Option<(&wgpu::QuerySet, u32)>) {
@@ -406,6 +418,12 @@ impl Machine {
             self.record_transfer(encoder, step);
         }
     }
+}
+
+/// Whether each pass began, and ended later: some drivers give zeros for some (wgpu#9414), or an end before its begin
+/// (wgpu#5660).
+fn are_believable(ticks: &[u64]) -> bool {
+    ticks.chunks_exact(2).all(|pair| 0 < pair[0] && pair[0] < pair[1])
 }
 
 fn create(gpu: &Gpu, spec: &BufferSpec) -> wgpu::Buffer {
@@ -465,6 +483,19 @@ impl Future for Receiver {
                 shared.waker = Some(context.waker().clone());
                 std::task::Poll::Pending
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::are_believable;
+
+    #[test]
+    fn timestamps_are_believed_whole_or_not_at_all() {
+        assert!(are_believable(&[5, 7, 7, 9]) && are_believable(&[]));
+        for bad in [[0, 7, 7, 9], [5, 7, 7, 0], [0, 0, 7, 9], [5, 7, 9, 8], [5, 7, 9, 9]] {
+            assert!(!are_believable(&bad), "{bad:?}");
         }
     }
 }

@@ -5,8 +5,10 @@ mod device;
 #[cfg(test)]
 pub(crate) mod emulated;
 mod error;
+mod family;
 mod finite;
 mod kernel;
+mod lanes;
 mod machine;
 mod pass;
 pub mod shader;
@@ -15,6 +17,7 @@ mod translate;
 pub use adapter::{AdapterSummary, HlslCompiler, each_once, list, named};
 pub use device::{Gpu, GpuOptions, LimitChoice, Matrices};
 pub use error::GpuError;
+pub use family::Family;
 pub use finite::Findings;
 pub use kernel::Kernel;
 use kernel::KernelCache;

@@ -41,6 +41,7 @@ pub const KERNELS: &[(&str, &str)] = sources![
     "index_columns",
     "index_entries",
     "index_rows",
+    "lanes",
     "loss",
     "loss_reduce",
     "peak_copy",

@@ -1,5 +1,6 @@
 //! The geometry of a convolution, common to its sparse and dense kernels.
 
+use super::tuning::GROUP_CELLS;
 use super::{Layout, Team, Tuning, WeightSum};
 use crate::gpu::{Kernel, fold};
 
@@ -105,7 +106,7 @@ impl Conv {
         let flops = 2 * self.numel() as u64 * (self.output.pixels() * self.input.block_images()) as u64;
         let most = (tuning.gather as u64 / block as u64).min(tuning.dispatch_flops / flops);
         let together = 1 << most.max(1).ilog2().min(blocks.trailing_zeros());
-        let size = tuning.gather.min((block * together).next_power_of_two() as u32).max(lanes);
+        let size = tuning.gather.min((block * together).next_power_of_two() as u32).max(lanes).max(tuning.least_group);
         let mut kernel = Kernel::new(shader).define("WG", size).define("ROW", row);
         if together > 1 {
             kernel = kernel.define("TOGETHER", together as u32).define("STRIPS", strips as u32);
@@ -115,7 +116,8 @@ impl Conv {
 
     /// Workgroup size of a sum over all pixels.
     pub(super) fn reduce_size(&self, tuning: &Tuning) -> u32 {
-        tuning.reduce.min(self.output.vectors(false).plane_lanes().next_power_of_two() as u32)
+        let size = tuning.reduce.min(self.output.vectors(false).plane_lanes().next_power_of_two() as u32);
+        size.max(tuning.least_group)
     }
 
     /// Vectors of a row of y that each lane of a subgroup takes at once in a sparse weight gradient: two, unless that would
@@ -149,12 +151,15 @@ impl Conv {
         let WeightSum { team, wide, split, .. } = how;
         let kernel = self.weight_constants(Kernel::new(shader), wide).set("SPLIT", split as usize);
         let (kernel, [x, y, _]) = match team {
-            Team::Invocation => (kernel.define("SERIAL", 1).define("WG", 8), fold(count.div_ceil(8))),
+            Team::Invocation => {
+                let size = tuning.least_group.max(8);
+                (kernel.define("SERIAL", 1).define("WG", size), fold(count.div_ceil(size as usize)))
+            }
             Team::Shuffle => (kernel.define("SERIAL", 1).define("SHUFFLE", 1).define("WG", tuning.lanes), fold(count)),
             // A workgroup as large as the smallest subgroup lies in one.
             Team::Subgroup | Team::Matrices => (kernel.define("SUBGROUP", 1).define("WG", tuning.lanes), fold(count)),
             Team::Workgroup => {
-                let size = team_lanes(tuning, team, cells).min(most.next_power_of_two() as u32);
+                let size = team_lanes(tuning, team, cells).min(most.next_power_of_two() as u32).max(tuning.least_group);
                 (kernel.define("WG", size).define("CELLS", size * cells), fold(count))
             }
         };
@@ -167,8 +172,7 @@ fn team_lanes(tuning: &Tuning, team: Team, cells: u32) -> u32 {
     match team {
         Team::Invocation | Team::Shuffle => 1,
         Team::Subgroup | Team::Matrices => tuning.lanes,
-        // Their cells must fit in 15 KiB.
-        Team::Workgroup => tuning.weight_team.min(1 << (3840 / cells).max(1).ilog2()),
+        Team::Workgroup => tuning.weight_team.min(1 << (GROUP_CELLS / cells).max(1).ilog2()),
     }
 }
 

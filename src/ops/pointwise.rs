@@ -171,7 +171,7 @@ pub fn backward(label: &str, node: &Pointwise, tuning: &Tuning, io: &BackwardSli
 
 fn reduce_size(layout: &Layout, tuning: &Tuning) -> u32 {
     let vectors = layout.vectors(wide(layout, tuning));
-    tuning.reduce.min(vectors.plane_lanes().next_power_of_two() as u32)
+    tuning.reduce.min(vectors.plane_lanes().next_power_of_two() as u32).max(tuning.least_group)
 }
 
 fn per_channel(layout: &Layout) -> [u32; 3] {

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::choice::{Choice, Gather, Strip, Team, Tile, WeightSum};
-use super::{Conv, Storage};
-use crate::gpu::{Gpu, Matrices};
-
-/// The most sums of four images that an invocation of a dense gather keeps: more do not fit in registers.
-const TILE_MOST: u32 = 32;
+use super::{Conv, Registers, Storage};
+use crate::gpu::{Family, Gpu, Matrices};
 
 /// The most numbers of sums that a lane keeps where matrices are multiplied.
 const SUMS_MOST: u32 = 128;
+
+/// Sums that fit in a workgroup's memory of 15 KiB.
+pub(super) const GROUP_CELLS: u32 = 15 * 1024 / 4;
 
 /// The most parts of a weight gradient: their sums take that many times the weights' room.
 const SPLIT_MOST: usize = 16;
@@ -35,6 +35,10 @@ pub struct Tuning {
     pub dense_team: Team,
     /// Lanes that can hand values round; 0 without subgroups.
     pub lanes: u32,
+    /// The fewest invocations of a workgroup.
+    pub least_group: u32,
+    /// What an invocation of a dense kernel may keep.
+    pub registers: Registers,
     /// Cooperative matrices.
     pub matrices: Matrices,
     /// Whether there are 64-bit integers, and whether loads by them are the default.
@@ -52,15 +56,15 @@ pub struct Tuning {
 /// For a GPU of which nothing is known.
 impl Default for Tuning {
     fn default() -> Self {
-        Self::of(false, 0, false)
+        Self::of(Family::Unknown, 0, false)
     }
 }
 
 impl Tuning {
     /// The defaults for an adapter: on a processor one vector is the widest thing there is, and barriers are dear.
     pub fn for_gpu(gpu: &Gpu) -> Self {
-        let usual = Self::of(gpu.summary.is_software(), gpu.shuffle_lanes, gpu.int64);
-        let usual = Self { matrices: gpu.matrices, ..usual };
+        let usual = Self::of(gpu.summary.family, gpu.shuffle_lanes, gpu.int64);
+        let usual = Self { matrices: gpu.matrices, ..usual.in_groups_of(gpu.least_group) };
         match (gpu.summary.kind, gpu.summary.backend) {
             // A tenth of a second at 250 GFLOP/s; a thousand invocations for each of 128 processors. Metal calls what shares
             // its memory with the processor integrated, which is all that Apple makes.
@@ -73,9 +77,10 @@ impl Tuning {
         }
     }
 
-    /// The same from what counts of an adapter: the lanes that can hand values round (0: none), and whether there are
-    /// 64-bit integers.
-    pub fn of(software: bool, lanes: u32, wide: bool) -> Self {
+    /// The same from what counts of an adapter: its maker, the lanes that can hand values round (0: none), and whether there
+    /// are 64-bit integers.
+    pub fn of(family: Family, lanes: u32, wide: bool) -> Self {
+        let software = family == Family::Software;
         // On a GPU the lanes of a subgroup would spend as long on handing sums round as on loading; a processor's loads are slow.
         let team = match (software, lanes) {
             (true, 8..) => Team::Subgroup,
@@ -96,6 +101,8 @@ impl Tuning {
             team,
             dense_team,
             lanes,
+            least_group: 1,
+            registers: Registers::of(family),
             matrices: Matrices::default(),
             wide,
             prefer_wide: software,
@@ -104,6 +111,12 @@ impl Tuning {
             busy: if software { 1 } else { 1 << 14 },
             measured: Arc::default(),
         }
+    }
+
+    /// With no workgroup of fewer invocations, and so without kernels whose workgroup is one subgroup.
+    pub fn in_groups_of(self, least: u32) -> Self {
+        let team = |team| if self.lanes < least && team != Team::Invocation { Team::Workgroup } else { team };
+        Self { least_group: least, team: team(self.team), dense_team: team(self.dense_team), ..self }
     }
 
     /// What a measured choice holds for: a geometry and a density (in steps of a quarter of its binary logarithm; a
@@ -169,12 +182,9 @@ impl Tuning {
                 // weights are loaded by every invocation.
                 let overlap = conv.kernel > 1 && !(backward && conv.stride > 1);
                 let most = if overlap && !shuffle { 4 } else { 2 };
-                Gather::Dense(Tile {
-                    channels: channels.min(8),
-                    row: row_that_fits(conv, backward, most / conv.input.quads(false) as u32),
-                    shuffle,
-                    wide: false,
-                })
+                let row = row_that_fits(conv, backward, most / conv.input.quads(false) as u32);
+                let tile = Tile { channels: channels.min(8), row, shuffle, wide: false };
+                Gather::Dense(self.registers.gather(conv, backward, tile))
             } else {
                 let row = row_that_fits(conv, backward, 4 / conv.input.quads(wide) as u32);
                 Gather::Sparse(Strip { row, chunk: self.lanes, wide })
@@ -207,10 +217,10 @@ impl Tuning {
         for (tile, row, wide) in tiles {
             for shuffle in [false, true] {
                 let fits = row == row_that_fits(conv, backward, row) && (!wide || self.wide_fits(conv));
-                let fits = fits && tile * row * conv.input.quads(wide) as u32 <= TILE_MOST;
                 let channels = tile.min(channels);
                 if fits && (!shuffle || self.lanes >= channels) {
-                    all.push(Gather::Dense(Tile { channels, row, shuffle, wide }));
+                    let tile = Tile { channels, row, shuffle, wide };
+                    all.push(Gather::Dense(self.registers.gather(conv, backward, tile)));
                 }
             }
         }
@@ -260,13 +270,13 @@ impl Tuning {
                 if active.is_some() && team != Team::Shuffle {
                     all.push(WeightSum { tile: None, team, wide, split: 1 });
                 }
+                let Some(most) = self.weight_tile(conv, wide) else { continue };
                 // A smaller tile loads more for each sum: one channel is there to be simple, half a tile for want of registers.
                 let mut tiles = match team {
-                    Team::Invocation => vec![1, 4, 8],
-                    Team::Subgroup | Team::Workgroup => vec![4, 8],
-                    _ => vec![8],
+                    Team::Invocation => vec![1, most.div_ceil(2), most],
+                    Team::Subgroup | Team::Workgroup => vec![most.div_ceil(2), most],
+                    _ => vec![most],
                 };
-                tiles.iter_mut().for_each(|tile| *tile = weight_tile(conv).min(*tile));
                 tiles.dedup();
                 all.extend(tiles.into_iter().map(|tile| WeightSum { tile: Some(tile), team, wide, split: 1 }));
             }
@@ -293,9 +303,10 @@ impl Tuning {
         if sum.tile.is_some() {
             return sum;
         }
-        let (tile, team) = (Some(weight_tile(conv)), self.dense_team);
+        let team = self.dense_team;
         // Twice the numbers do not fit beside all those sums.
-        let whole = WeightSum { tile, team, wide: sum.wide && team != Team::Shuffle, split: 1 };
+        let wide = sum.wide && team != Team::Shuffle && self.weight_tile(conv, true).is_some();
+        let whole = WeightSum { tile: self.weight_tile(conv, wide), team, wide, split: 1 };
         WeightSum { split: self.split(conv, 0, &whole), ..whole }
     }
 
@@ -326,20 +337,23 @@ impl Tuning {
         (self.busy / invocations).min(rows).clamp(1, SPLIT_MOST) as u32
     }
 
-    /// A lane keeps the sum of one weight of a group.
+    /// The largest tile of a dense weight gradient; one channel where even that does not fit. None of wide loads that do not.
+    fn weight_tile(&self, conv: &Conv, wide: bool) -> Option<u32> {
+        let tile = self.registers.weight_tile(conv, wide).or((!wide).then_some(1))?;
+        // A workgroup of the least size has room for so many sums.
+        let most = (GROUP_CELLS / self.least_group / (conv.kernel * conv.kernel) as u32).max(1);
+        Some(tile.min(1 << most.ilog2()))
+    }
+
+    /// A lane keeps the sum of one weight of a group, and a workgroup is one subgroup.
     fn subgroup_fits(&self) -> bool {
-        self.lanes >= self.weight_group
+        self.lanes >= self.weight_group && self.lanes >= self.least_group
     }
 
     /// Whether vectors of 64-bit words can be loaded, and the images of a pixel fill them.
     pub fn wide_fits(&self, conv: &Conv) -> bool {
         self.wide && conv.input.fits_wide()
     }
-}
-
-/// The largest tile of a dense weight gradient.
-fn weight_tile(conv: &Conv) -> u32 {
-    8.min(conv.output.channels as u32)
 }
 
 /// The largest power of two up to `most` that divides the pixels of a row of the result.
@@ -371,6 +385,8 @@ pub(super) mod tests {
             team: Team::Invocation,
             dense_team: Team::Shuffle,
             lanes: 8,
+            least_group: 1,
+            registers: Registers::of(Family::Software),
             matrices: Matrices::default(),
             wide: true,
             prefer_wide: true,
@@ -383,10 +399,10 @@ pub(super) mod tests {
     #[test]
     fn defaults_are_candidates_and_measurements_must_be() {
         let teams = [(Team::Invocation, 1), (Team::Subgroup, 1 << 17)];
-        for (channels, (team, busy)) in
-            [1, 3, 5, 64].into_iter().flat_map(|channels| teams.map(|team| (channels, team)))
-        {
-            let mut tuning = Tuning { team, dense_team: team, busy, ..tuning() };
+        let cases = [1, 3, 5, 64].into_iter().flat_map(|channels| teams.map(|team| (channels, team)));
+        for ((channels, (team, busy)), family) in cases.flat_map(|case| Family::ALL.map(|family| (case, family))) {
+            let registers = Registers::of(family);
+            let mut tuning = Tuning { team, dense_team: team, busy, registers, ..tuning() };
             for density in [0.01, 0.3, 0.5, 1.0] {
                 let side = |halo| Layout::new(channels, 8, 8, halo, 32);
                 let conv = Conv { input: side(1), output: side(1), kernel: 3, stride: 1, padding: 1 };

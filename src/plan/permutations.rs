@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Growth, Plan, PlanError, PlanInput};
-use crate::gpu::{Kernel, Matrices, Pass, Tier};
+use crate::gpu::{Family, Kernel, Matrices, Pass, Tier};
 use crate::model::{self, Graph, Shape};
 use crate::ops::augment::Padding;
 use crate::ops::trial::Candidate;
@@ -19,13 +19,8 @@ const MODELS: [&str; 4] = ["resnet8", "resnet34", "vgg_c", "mlp_cifar10"];
 /// defines, with the constants of its first use.
 pub fn permutations(tier: Tier) -> Vec<Kernel> {
     let mut found = Found::new();
-    // A processor's vectors, and the lanes of GPUs (more than 32 are used as 32).
-    let lanes: &[u32] = match (tier.subgroups, tier.matrices) {
-        (false, _) => &[0],
-        (true, false) => &[4, 8, 16, 32],
-        (true, true) => &[8, 32],
-    };
-    for (&lanes, software) in lanes.iter().flat_map(|lanes| [(lanes, true), (lanes, false)]) {
+    for (family, lanes) in adapters(tier) {
+        let software = family == Family::Software;
         // As drivers offer them: a processor's, Apple's, those of other GPUs, which may have subgroups of two sizes.
         let matrices = match (tier.matrices, lanes, software) {
             (false, ..) => Matrices::default(),
@@ -33,7 +28,7 @@ pub fn permutations(tier: Tier) -> Vec<Kernel> {
             (true, _, true) => Matrices { f16: 8, f32: 8, most_lanes: 32, least_lanes: 32 },
             (true, _, false) => Matrices { f16: 16, f32: 0, most_lanes: 64, least_lanes: 32 },
         };
-        let tuning = Tuning { matrices, ..Tuning::of(software, lanes, tier.int64) };
+        let tuning = Tuning { matrices, ..Tuning::of(family, lanes, tier.int64) };
         for graph in MODELS.iter().filter_map(|name| model::build(name, 10, Shape::new(3, 32, 32)).ok()) {
             for storage in Storage::ALL {
                 of_network(&graph, storage, &tuning, &mut found);
@@ -41,6 +36,22 @@ pub fn permutations(tier: Tier) -> Vec<Kernel> {
         }
     }
     found.into_values().collect()
+}
+
+/// Makers, and the lanes that they have (more than 32 are used as 32). AMD's are as NVIDIA's.
+fn adapters(tier: Tier) -> Vec<(Family, u32)> {
+    use Family::{Adreno, Apple, Nvidia, Software, Unknown};
+    let lanes = |family, lanes: &[u32]| lanes.iter().map(|&lanes| (family, lanes)).collect::<Vec<_>>();
+    match (tier.subgroups, tier.matrices) {
+        (false, _) => [Software, Nvidia, Apple, Adreno, Unknown].map(|family| (family, 0)).to_vec(),
+        (true, true) => [lanes(Software, &[8, 32]), lanes(Unknown, &[8, 32])].concat(),
+        (true, false) => [
+            lanes(Software, &[4, 8, 16]),
+            lanes(Unknown, &[4, 8, 16, 32]),
+            [Nvidia, Apple, Adreno].map(|family| (family, 32)).to_vec(),
+        ]
+        .concat(),
+    }
 }
 
 type Found = BTreeMap<String, Kernel>;

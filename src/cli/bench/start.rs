@@ -56,7 +56,7 @@ pub fn run(args: &StartArgs) -> Result<(), Failure> {
         times.push((what, 1e3 * clock.elapsed().as_secs_f64()));
         clock = Instant::now();
     };
-    let gpu = args.gpu.open()?;
+    let gpu = args.gpu.open_to_compile()?;
     lap("adapter");
     let config = config(&args.model, method(&args.method), args.sparsity, args.batch_size, args.storage);
     let problem = args.tuning.problem(config, &dataset, &gpu, None, false)?;

@@ -1,0 +1,118 @@
+//! Which dense tiles fit the registers of a GPU: what does not is kept in memory, and loses.
+//!
+//! The limits are what the makers' compilers in Mesa 26 keep without spilling, of all permutations of the kernels
+//! (`cargo xtask isa`, docs/backends.md).
+
+use super::{Conv, Tile};
+use crate::gpu::Family;
+
+/// The most that an invocation of a dense kernel may keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registers {
+    /// A dense gather: sums of four images.
+    sums: u32,
+    /// The same with the vectors of four images that it loads; if lanes hand weights round.
+    gather: u32,
+    shuffled: u32,
+    /// A dense weight gradient: for each tap the sum and the total of every channel of the tile, and three words a vector of
+    /// four images of the input.
+    weight: u32,
+}
+
+impl Registers {
+    /// Those of `family`'s GPUs; of one that no compiler was tried for, those that suit all.
+    pub const fn of(family: Family) -> Self {
+        const ANY: u32 = u32::MAX;
+        match family {
+            Family::Software => Self { sums: 32, gather: ANY, shuffled: ANY, weight: ANY },
+            Family::Nvidia | Family::Amd => Self { sums: 32, gather: ANY, shuffled: ANY, weight: 180 },
+            Family::Adreno => Self { sums: 32, gather: 46, shuffled: 20, weight: 144 },
+            Family::Apple => Self { sums: 16, gather: ANY, shuffled: ANY, weight: 90 },
+            Family::Unknown => Self { sums: 16, gather: 46, shuffled: 20, weight: 90 },
+        }
+    }
+
+    /// Whether an invocation of a dense gather keeps `tile`.
+    fn gather_fits(&self, conv: &Conv, backward: bool, tile: Tile) -> bool {
+        let step = if backward { 1 } else { conv.stride as u32 };
+        // Taps of a kernel row share what they load, but not those of a strided input gradient.
+        let loads = if backward && conv.stride > 1 { tile.row } else { (tile.row - 1) * step + conv.kernel as u32 };
+        let quads = conv.input.quads(tile.wide) as u32;
+        let sums = tile.channels * tile.row * quads;
+        let most = if tile.shuffle { self.shuffled } else { self.gather };
+        sums <= self.sums && sums + loads * quads <= most
+    }
+
+    /// The part of a dense gather's tile that fits: shorter rows first, for more channels use a loaded input more often.
+    pub fn gather(&self, conv: &Conv, backward: bool, tile: Tile) -> Tile {
+        let mut tile = tile;
+        while !self.gather_fits(conv, backward, tile) && tile.row * tile.channels > 1 {
+            if tile.row > 1 {
+                tile.row /= 2;
+            } else {
+                tile.channels /= 2;
+            }
+        }
+        tile
+    }
+
+    /// The most output channels of a dense weight gradient: a power of two up to 8, or all channels if they are fewer.
+    /// None: not even one fits.
+    pub fn weight_tile(&self, conv: &Conv, wide: bool) -> Option<u32> {
+        let (taps, quads) = ((conv.kernel * conv.kernel) as u32, conv.input.quads(wide) as u32);
+        let fits = |tile: &u32| taps * (2 * tile + 3 * quads + u32::from(wide)) <= self.weight;
+        let tile = [8, 4, 2, 1].into_iter().find(fits)?;
+        Some(tile.min(conv.output.channels as u32))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::{Layout, Storage};
+
+    fn conv(storage: Storage, stride: usize) -> Conv {
+        let side = |size| Layout::new(64, size, size, 1, 128).stored(storage);
+        Conv { input: side(32), output: side(32 / stride), kernel: 3, stride, padding: 1 }
+    }
+
+    #[test]
+    fn tiles_shrink_until_they_fit() {
+        let tile = |channels, row, shuffle| Tile { channels, row, shuffle, wide: false };
+        let gather = |family, conv: &Conv, whole| {
+            let tile = Registers::of(family).gather(conv, false, whole);
+            [tile.channels, tile.row]
+        };
+        let (single, half) = (conv(Storage::F32, 1), conv(Storage::Bf16, 1));
+        assert_eq!(gather(Family::Software, &single, tile(8, 4, false)), [8, 4]);
+        assert_eq!(gather(Family::Nvidia, &single, tile(8, 4, true)), [8, 4]);
+        assert_eq!(gather(Family::Apple, &single, tile(8, 4, false)), [8, 2]);
+        assert_eq!(gather(Family::Apple, &half, tile(8, 4, false)), [8, 1]);
+        assert_eq!(gather(Family::Adreno, &single, tile(8, 2, true)), [8, 2]);
+        assert_eq!(gather(Family::Adreno, &half, tile(8, 1, true)), [4, 1]);
+        let weight = |family, conv: &Conv, wide| Registers::of(family).weight_tile(conv, wide);
+        assert_eq!(weight(Family::Software, &half, true), Some(8));
+        assert_eq!([false, true].map(|wide| weight(Family::Nvidia, &half, wide)), [Some(4), Some(2)]);
+        assert_eq!([false, true].map(|wide| weight(Family::Apple, &single, wide)), [Some(2), Some(1)]);
+        assert_eq!([false, true].map(|wide| weight(Family::Apple, &half, wide)), [Some(2), None]);
+    }
+
+    /// A GPU that nobody tried is given what fits everywhere.
+    #[test]
+    fn what_fits_an_unknown_gpu_fits_all() {
+        for (storage, stride, backward, shuffle) in [Storage::F32, Storage::Bf16]
+            .into_iter()
+            .flat_map(|storage| (0..8).map(move |bits| (storage, 1 + bits % 2, bits / 2 % 2 == 1, bits / 4 == 1)))
+        {
+            let conv = conv(storage, stride);
+            for (channels, row, wide) in [(8, 4, false), (8, 2, true), (4, 4, false), (8, 1, true)] {
+                let fit = Registers::of(Family::Unknown).gather(&conv, backward, Tile { channels, row, shuffle, wide });
+                let tile = Registers::of(Family::Unknown).weight_tile(&conv, wide);
+                for family in Family::ALL {
+                    assert_eq!(Registers::of(family).gather(&conv, backward, fit), fit, "{family:?}");
+                    assert!(tile <= Registers::of(family).weight_tile(&conv, wide), "{family:?}");
+                }
+            }
+        }
+    }
+}
