@@ -2,12 +2,14 @@
 
 mod adapters;
 mod bench;
+mod cache;
 mod compare;
 mod data;
 mod dry_run;
 mod eval;
 mod explore;
 mod failure;
+mod first_contact;
 mod progress;
 mod report;
 mod shaders;

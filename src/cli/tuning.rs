@@ -1,6 +1,6 @@
 //! Whether kernels are chosen by measurement, and where the measurements are kept.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -8,10 +8,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Failure;
 use crate::data::Dataset;
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, GpuError};
 use crate::ops::Tuning;
 use crate::train::autotune::TuningCache;
 use crate::train::run_folder::RunFolder;
+use crate::train::tuning_journal::{Attempt, Journal};
 use crate::train::{Config, Problem};
 
 #[derive(Args, Clone)]
@@ -23,16 +24,20 @@ pub struct TuningArgs {
     /// Take the default kernels
     #[arg(long)]
     no_autotune: bool,
+    /// Use an adapter that was never verified without checking it first
+    #[arg(long)]
+    no_verify: bool,
 }
 
 impl TuningArgs {
     /// The same as arguments of another process.
     pub fn flags(&self) -> impl Iterator<Item = &'static str> {
-        let flags = [("--autotune", self.autotune), ("--no-autotune", self.no_autotune)];
+        let flags =
+            [("--autotune", self.autotune), ("--no-autotune", self.no_autotune), ("--no-verify", self.no_verify)];
         flags.into_iter().filter_map(|(flag, given)| given.then_some(flag))
     }
 
-    /// The planned run: with the kernels of the run in `resumed`, or measured ones, or the defaults. `measure`: what is not
+    /// The planned run, on an adapter that computes right: with the kernels of the run in `resumed`, or measured ones, or the defaults. `measure`: what is not
     /// known of this adapter yet may be measured.
     pub fn problem(
         &self,
@@ -42,6 +47,9 @@ impl TuningArgs {
         resumed: Option<&PathBuf>,
         measure: bool,
     ) -> Result<Problem, Failure> {
+        if measure && !self.no_verify {
+            super::first_contact::check(gpu, config.storage)?;
+        }
         let mut tuning = Tuning::for_gpu(gpu);
         if let Some(folder) = resumed {
             tuning.measured = Arc::new(RunFolder::read_tuning(folder).map_err(Failure::input)?);
@@ -60,10 +68,19 @@ impl TuningArgs {
         if self.no_autotune || (gpu.summary.is_software() && !self.autotune) {
             return Ok(problem);
         }
-        let path = cache_path();
+        let path = super::cache::folder().join("tuning.json");
         let (mut cache, why) = TuningCache::read(&path);
         if let Some(why) = why {
             eprintln!("warning: {why}");
+        }
+        let (mut journal, left) = Journal::open(path.parent().unwrap_or(Path::new(".")));
+        for Attempt { adapter, candidate } in &left {
+            let why = "the program ended while it ran";
+            eprintln!("warning: the kernel `{candidate}` is left out on {adapter}: {why}");
+            cache.refuse(adapter, candidate, why);
+        }
+        if !left.is_empty() {
+            keep(&cache, &path);
         }
         if !measure {
             let tuning = cache.apply(gpu, &tuning);
@@ -78,30 +95,33 @@ impl TuningArgs {
             bar.set_position(number as u64);
             bar.set_message(layer.to_string());
         };
-        let measured = pollster::block_on(cache.measure(gpu, &tuning, &problem.plan, progress));
+        let measured = pollster::block_on(cache.measure(gpu, &tuning, &problem.plan, &mut journal, progress));
         bar.finish_and_clear();
         let measured = measured.map_err(|error| {
-            Failure::run(
-                anyhow::Error::new(error).context("measuring kernels failed (--no-autotune takes the default ones)"),
-            )
+            keep(&cache, &path);
+            let what = match error {
+                GpuError::Lost { .. } => {
+                    "measuring kernels lost the GPU; the kernel that ran is left out from now on: start again, \
+                     or take the default kernels with --no-autotune"
+                }
+                _ => "measuring kernels failed (--no-autotune takes the default ones)",
+            };
+            Failure::run(anyhow::Error::new(error).context(what))
         })?;
         for failed in &measured.failed {
             eprintln!("warning: a kernel that this driver refuses or gets wrong is left out: {failed}");
         }
         if measured.layers > 0 {
-            // The measurements serve this run even where they cannot be kept.
-            if let Err(error) = cache.write(&path) {
-                eprintln!("warning: {error}; the kernels will be measured again next time");
-            }
+            keep(&cache, &path);
         }
         let tuning = cache.apply(gpu, &tuning);
         Problem::with_tuning(problem.config, dataset, gpu, tuning).map_err(Failure::input)
     }
 }
 
-/// `$ITOP_CACHE/tuning.json`, or in the user's cache folder.
-fn cache_path() -> PathBuf {
-    let folder = std::env::var_os("ITOP_CACHE").map(PathBuf::from);
-    let folder = folder.or_else(|| dirs::cache_dir().map(|cache| cache.join("itop")));
-    folder.unwrap_or_else(|| PathBuf::from(".itop-cache")).join("tuning.json")
+/// The measurements serve this run even where they cannot be kept.
+fn keep(cache: &TuningCache, path: &Path) {
+    if let Err(error) = cache.write(path) {
+        eprintln!("warning: {error}; the kernels will be measured again next time");
+    }
 }

@@ -9,6 +9,7 @@ use web_time::Instant;
 
 use super::text::table;
 use super::{Failure, GpuArgs};
+use crate::ops::Storage;
 use crate::verify::{self, Comparison, Place};
 
 #[derive(Args)]
@@ -19,6 +20,9 @@ pub struct VerifyArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Do everything so many times: some kernels go wrong now and then, and under load
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    repeat: u32,
     #[command(flatten)]
     gpu: GpuArgs,
 }
@@ -28,7 +32,8 @@ pub fn run(args: &VerifyArgs) -> Result<(), Failure> {
     // A GL context serves one thread at a time.
     let places = if gpu.summary.backend == "gl" { 1 } else { most_places() };
     let mut places = (1..places).map(|_| args.gpu.open_quietly().map(Place::new)).collect::<Result<Vec<_>, _>>()?;
-    let cases = verify::cases(&gpu);
+    let once = verify::cases(&gpu);
+    let cases: Vec<verify::Case> = (0..args.repeat).flat_map(|_| once.iter().cloned()).collect();
     places.push(Place::new(gpu));
     let gpu = &places[places.len() - 1].gpu;
     let target =
@@ -63,7 +68,10 @@ pub fn run(args: &VerifyArgs) -> Result<(), Failure> {
         print!("{}", table(&["kernel", "worst of", "ULP", "relative", "allowed", "verdict"], &rows));
         println!("{} comparisons in {seconds:.1} s", comparisons.len());
     }
-    let Some(first) = first else { return Ok(()) };
+    let Some(first) = first else {
+        super::first_contact::remember(gpu, &Storage::ALL);
+        return Ok(());
+    };
     let count = comparisons.iter().filter(|comparison| !comparison.agrees()).count();
     Err(Failure::run(anyhow!(
         "{count} of {} comparisons disagree with the processor; the first is {first}; do not trust results of this adapter: \

@@ -91,6 +91,8 @@ pub struct Gpu {
     pub checked_shaders: bool,
     /// The most bytes of buffers that a plan may take.
     pub memory: Option<u64>,
+    /// How long the driver may take to compile one kernel.
+    pub compile_limit: std::time::Duration,
     /// Nanoseconds a timestamp tick, where passes can be timed on the GPU.
     pub timestamp_period: Option<f32>,
     /// How many neighbouring lanes can always hand values round (a power of two); 0 without subgroups.
@@ -209,6 +211,7 @@ impl Gpu {
             limits,
             checked_shaders: options.checked_shaders,
             memory: options.memory,
+            compile_limit: std::time::Duration::from_secs(300),
             timestamp_period,
             shuffle_lanes,
             int64,

@@ -1,6 +1,6 @@
 //! From a kernel's description to a compiled pipeline.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use super::{Gpu, GpuError, shader};
@@ -119,6 +119,8 @@ pub struct Compiled {
 #[derive(Default)]
 pub(super) struct KernelCache {
     compiled: Mutex<HashMap<Kernel, Arc<Compiled>>>,
+    /// What a driver has not ended to compile within the limit; its thread may still be at it.
+    endless: Mutex<HashSet<Kernel>>,
 }
 
 impl Compiled {
@@ -150,7 +152,13 @@ impl KernelCache {
             return Ok(compiled);
         }
         // Not under the lock: another thread may compile another kernel meanwhile.
-        let compiled = compile(gpu, &kernel, kernel.wgsl()?)?;
+        let wgsl = kernel.wgsl()?;
+        #[cfg(not(target_arch = "wasm32"))]
+        if gpu.summary.backend != "gl" {
+            let ended = self.compile_within(gpu, vec![(kernel.clone(), wgsl)]).pop();
+            return ended.unwrap_or_else(|| Err(endless(gpu, &kernel)));
+        }
+        let compiled = compile(gpu, &kernel, wgsl)?;
         gpu.check().map_err(|error| GpuError::Kernel { kernel: kernel.shader.into(), message: error.to_string() })?;
         Ok(self.keep(kernel, compiled))
     }
@@ -176,15 +184,38 @@ impl KernelCache {
                 missing.push((kernel, wgsl));
             }
         }
-        std::thread::scope(|scope| {
-            let start = |(kernel, wgsl): (Kernel, String)| {
-                let work = move || compile_clean(gpu, &kernel, wgsl).map(|compiled| self.keep(kernel, compiled));
-                // Where there are no more threads, it is compiled later.
-                std::thread::Builder::new().spawn_scoped(scope, work).ok()
-            };
-            let threads: Vec<_> = missing.into_iter().filter_map(start).collect();
-            threads.into_iter().for_each(|thread| drop(thread.join()));
-        });
+        self.compile_within(gpu, missing);
+    }
+
+    /// Compiles `kernels` side by side, each on a thread of its own, and gives what ended within [`Gpu::compile_limit`]: some
+    /// drivers were seen to compile for more than ten minutes (wgpu#6110), and nobody can stop them.
+    #[cfg(not(target_arch = "wasm32"))]
+    fn compile_within(&self, gpu: &Gpu, kernels: Vec<(Kernel, String)>) -> Vec<Result<Arc<Compiled>, GpuError>> {
+        let until = std::time::Instant::now() + gpu.compile_limit;
+        let (send, receive) = std::sync::mpsc::channel();
+        let mut under_way: Vec<Kernel> = Vec::new();
+        for (kernel, wgsl) in kernels {
+            if self.endless.lock().is_ok_and(|known| known.contains(&kernel)) {
+                continue;
+            }
+            let (send, gpu, of) = (send.clone(), gpu.clone(), kernel.clone());
+            let work = move || send.send((of.clone(), compile_clean(&gpu, &of, wgsl)));
+            // Where there are no more threads, it is compiled later.
+            if std::thread::Builder::new().spawn(work).is_ok() {
+                under_way.push(kernel);
+            }
+        }
+        let mut ended = Vec::new();
+        while !under_way.is_empty() {
+            let left = until.saturating_duration_since(std::time::Instant::now());
+            let Ok((kernel, compiled)) = receive.recv_timeout(left) else { break };
+            under_way.retain(|other| *other != kernel);
+            ended.push(compiled.map(|compiled| self.keep(kernel, compiled)));
+        }
+        if let Ok(mut endless) = self.endless.lock() {
+            endless.extend(under_way);
+        }
+        ended
     }
 
     fn known(&self, pipeline: &Kernel) -> Option<Arc<Compiled>> {
@@ -200,15 +231,28 @@ impl KernelCache {
     }
 }
 
-/// Nothing if the device finds anything wrong, which then is no error of its own.
+/// An error if the device finds anything wrong, which then is no error of its own.
 #[cfg(not(target_arch = "wasm32"))]
-fn compile_clean(gpu: &Gpu, kernel: &Kernel, wgsl: String) -> Option<Compiled> {
+fn compile_clean(gpu: &Gpu, kernel: &Kernel, wgsl: String) -> Result<Compiled, GpuError> {
     use wgpu::ErrorFilter::{Internal, OutOfMemory, Validation};
     // These are the thread's own.
     let scopes = [Validation, OutOfMemory, Internal].map(|filter| gpu.device.push_error_scope(filter));
-    let compiled = compile(gpu, kernel, wgsl).ok();
-    let errors = scopes.into_iter().rev().filter_map(|scope| pollster::block_on(scope.pop())).count();
-    compiled.filter(|_| errors == 0)
+    let compiled = compile(gpu, kernel, wgsl);
+    let errors: Vec<wgpu::Error> =
+        scopes.into_iter().rev().filter_map(|scope| pollster::block_on(scope.pop())).collect();
+    match errors.first() {
+        None => compiled,
+        Some(error) => Err(GpuError::Kernel { kernel: kernel.shader.into(), message: error.to_string() }),
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn endless(gpu: &Gpu, kernel: &Kernel) -> GpuError {
+    let seconds = gpu.compile_limit.as_secs();
+    let message = format!(
+        "the driver has not ended within {seconds} s; update it, or choose another adapter or backend with --adapter"
+    );
+    GpuError::Kernel { kernel: kernel.to_string(), message }
 }
 
 /// What the device finds wrong is for [`Gpu::check`].

@@ -158,7 +158,8 @@ mod tests {
             let all = &Candidate::all(&conv, &tuning, None)[direction];
             let by_matrices = *all.iter().find(|candidate| candidate.by_matrices()).unwrap();
             let mut trial = pollster::block_on(Trial::new(&gpu, &tuning, conv, 1.0)).unwrap();
-            pollster::block_on(trial.check(by_matrices, all[0]))
+            let wanted = pollster::block_on(trial.result(all[0])).unwrap();
+            pollster::block_on(trial.check(by_matrices, (all[0], &wanted), 1))
         };
         (0..3).for_each(|direction| check(direction).unwrap());
         for (direction, shader, from, to) in [

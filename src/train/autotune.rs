@@ -7,10 +7,17 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::run_folder::{MOST_TUNING, SCHEMA, read_up_to, write_whole};
+use super::tuning_journal::{Attempt, Journal};
 use crate::gpu::{Gpu, GpuError, shader};
 use crate::ops::trial::{Candidate, Trial};
-use crate::ops::{Conv, Layout, Tuning};
+use crate::ops::{Choice, Conv, Layout, Tuning};
 use crate::plan::Plan;
+
+/// How long a driver may take to compile a candidate.
+const COMPILE_LIMIT: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// How often a candidate must give the right result before it is timed: some go wrong now and then.
+const CHECKS: usize = 3;
 
 /// Measured choices of all adapters of this machine.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -20,7 +27,10 @@ pub struct TuningCache {
     /// The kernels' version: other kernels, other winners.
     version: String,
     /// By adapter with its driver.
-    adapters: BTreeMap<String, BTreeMap<String, crate::ops::Choice>>,
+    adapters: BTreeMap<String, BTreeMap<String, Choice>>,
+    /// By adapter: candidates that are left out there, and why.
+    #[serde(default)]
+    refused: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 /// Why a tuning cache is not used.
@@ -36,13 +46,13 @@ pub struct CacheError {
 pub struct Measured {
     /// Layer shapes measured.
     pub layers: usize,
-    /// Candidates that this driver refused or got wrong, and why.
+    /// Candidates that failed, and why: those that this driver refuses or gets wrong are left out from now on.
     pub failed: Vec<String>,
 }
 
 impl TuningCache {
     fn empty() -> Self {
-        Self { schema: SCHEMA, version: version(), adapters: BTreeMap::new() }
+        Self { schema: SCHEMA, version: version(), adapters: BTreeMap::new(), refused: BTreeMap::new() }
     }
 
     /// The cache at `path`; an empty one, and why, if it is of another version or damaged.
@@ -84,35 +94,119 @@ impl TuningCache {
 
     /// `tuning` with what is known of `gpu`.
     pub fn apply(&self, gpu: &Gpu, tuning: &Tuning) -> Tuning {
-        let measured = self.adapters.get(&adapter(gpu)).cloned().unwrap_or_default();
+        let mut measured = self.adapters.get(&adapter(gpu)).cloned().unwrap_or_default();
+        measured.retain(|_, choice| self.refuses(gpu, choice).is_none());
         Tuning { measured: Arc::new(measured), ..tuning.clone() }
     }
 
-    /// Measures what `plan` needs and the cache lacks. `progress` hears the layer, its number and how many there are.
+    /// Leaves `candidate` out on `adapter`, for `why`.
+    pub fn refuse(&mut self, adapter: &str, candidate: &str, why: &str) {
+        self.refused.entry(adapter.into()).or_default().insert(candidate.into(), why.into());
+    }
+
+    /// The candidate of `choice` that is left out on `gpu`, and why.
+    fn refuses(&self, gpu: &Gpu, choice: &Choice) -> Option<(&String, &String)> {
+        let refused = self.refused.get(&adapter(gpu))?;
+        Candidate::of(choice).iter().find_map(|candidate| refused.get_key_value(&candidate.name()))
+    }
+
+    /// Measures what `plan` needs and the cache lacks, and notes in `journal` what runs. `progress` hears the layer, its number
+    /// and how many there are.
+    ///
+    /// # Errors
+    /// When the device is lost, or nothing can run; what was learnt until then is in the cache.
     pub async fn measure(
         &mut self,
         gpu: &Gpu,
         tuning: &Tuning,
         plan: &Plan,
+        journal: &mut Journal,
         mut progress: impl FnMut(&str, usize, usize),
     ) -> Result<Measured, GpuError> {
-        let known = self.adapters.entry(adapter(gpu)).or_default();
+        let known = self.adapters.get(&adapter(gpu));
         let mut missing: Vec<(String, &str, Conv, f64)> = Vec::new();
         for layer in &plan.layers {
             let density = layer.density();
             let key = Tuning::key(&layer.conv, density);
-            let usable = known.get(&key).is_some_and(|choice| tuning.offers(&layer.conv, density, choice));
+            let usable =
+                |choice: &Choice| tuning.offers(&layer.conv, density, choice) && self.refuses(gpu, choice).is_none();
+            let usable = known.and_then(|known| known.get(&key)).is_some_and(usable);
             if !usable && missing.iter().all(|(seen, ..)| *seen != key) {
                 missing.push((key, &layer.name, layer.conv, density));
             }
         }
         let total = missing.len();
         let mut measured = Measured { layers: total, failed: Vec::new() };
+        // A candidate may take its time to compile, but not a run's.
+        let mut gpu = gpu.clone();
+        gpu.compile_limit = COMPILE_LIMIT;
+        let gpu = &gpu;
         for (number, (key, name, conv, density)) in missing.into_iter().enumerate() {
             progress(name, number + 1, total);
-            known.insert(key, best(gpu, tuning, conv, density, &mut measured.failed).await?);
+            let choice = self.best(gpu, tuning, (conv, density), journal, &mut measured.failed).await?;
+            self.adapters.entry(adapter(gpu)).or_default().insert(key, choice);
         }
         Ok(measured)
+    }
+
+    /// The fastest candidates of a layer. On a software adapter with one block of images, which is all that it works on at
+    /// once, unless the map is so small that blocks share a workgroup.
+    async fn best(
+        &mut self,
+        gpu: &Gpu,
+        tuning: &Tuning,
+        (conv, density): (Conv, f64),
+        journal: &mut Journal,
+        failed: &mut Vec<String>,
+    ) -> Result<Choice, GpuError> {
+        let fewer = |layout: Layout| Layout { images: layout.block_images(), ..layout };
+        let fills = conv.output.pixels() * conv.output.lanes() >= tuning.gather as usize;
+        let conv = match gpu.summary.is_software() && fills {
+            true => Conv { input: fewer(conv.input), output: fewer(conv.output), ..conv },
+            false => conv,
+        };
+        let mut choice = tuning.choice(&conv, density);
+        let mut trial = Trial::new(gpu, tuning, conv, density).await?;
+        let adapter = adapter(gpu);
+        for candidates in Candidate::all(&conv, tuning, (density < 1.0).then_some(trial.active)) {
+            let refused = self.refused.get(&adapter);
+            let worth = |candidate: &Candidate| {
+                (!gpu.summary.is_software() || worth_timing(tuning, &conv, candidate, density))
+                    && refused.is_none_or(|refused| !refused.contains_key(&candidate.name()))
+            };
+            let candidates: Vec<Candidate> = candidates.into_iter().filter(worth).collect();
+            // What fails here fails below, by itself.
+            trial.compile(&candidates).ok();
+            let mut fastest = f64::INFINITY;
+            // The simplest that runs, and what it computes.
+            let mut simplest: Option<(Candidate, Vec<f32>)> = None;
+            for candidate in candidates {
+                journal.begin(&Attempt { adapter: adapter.clone(), candidate: candidate.name() });
+                let seconds = try_one(&mut trial, candidate, &mut simplest, fastest).await;
+                journal.end();
+                match seconds {
+                    Ok(seconds) if seconds < fastest => {
+                        fastest = seconds;
+                        candidate.put(&mut choice);
+                    }
+                    Ok(_) => {}
+                    Err(error) => {
+                        if matches!(error, GpuError::Kernel { .. } | GpuError::Lost { .. }) {
+                            self.refuse(&adapter, &candidate.name(), &error.to_string());
+                        }
+                        if matches!(error, GpuError::Lost { .. }) {
+                            return Err(error);
+                        }
+                        failed.push(format!("{}: {error}", candidate.name()));
+                        // What it left behind must not be what the next direction reads.
+                        if let Some((simplest, _)) = simplest {
+                            trial.result(simplest).await?;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(choice)
     }
 }
 
@@ -124,52 +218,28 @@ fn adapter(gpu: &Gpu) -> String {
     format!("{}, tier {}", gpu.summary, gpu.tier())
 }
 
-/// The fastest candidates of a layer. On a software adapter with one block of images, which is all that it works on at once,
-/// unless the map is so small that blocks share a workgroup.
-async fn best(
-    gpu: &Gpu,
-    tuning: &Tuning,
-    conv: Conv,
-    density: f64,
-    failed: &mut Vec<String>,
-) -> Result<crate::ops::Choice, GpuError> {
-    let fewer = |layout: Layout| Layout { images: layout.block_images(), ..layout };
-    let fills = conv.output.pixels() * conv.output.lanes() >= tuning.gather as usize;
-    let conv = match gpu.summary.is_software() && fills {
-        true => Conv { input: fewer(conv.input), output: fewer(conv.output), ..conv },
-        false => conv,
-    };
-    let mut choice = tuning.choice(&conv, density);
-    let mut trial = Trial::new(gpu, tuning, conv, density).await?;
-    for candidates in Candidate::all(&conv, tuning, (density < 1.0).then_some(trial.active)) {
-        let mut fastest = f64::INFINITY;
-        let worth =
-            |candidate: &Candidate| !gpu.summary.is_software() || worth_timing(tuning, &conv, candidate, density);
-        let candidates: Vec<Candidate> = candidates.into_iter().filter(worth).collect();
-        // What fails here fails below, by itself.
-        trial.compile(&candidates).ok();
-        let simplest = candidates.first().copied();
-        for candidate in candidates {
-            let checked = match simplest {
-                Some(simplest) if candidate.by_matrices() => trial.check(candidate, simplest).await,
-                _ => Ok(()),
-            };
-            // A kernel that this driver cannot compile loses.
-            let seconds = match checked.and_then(|()| trial.time(candidate, 3, 2e-3, fastest)) {
-                Ok(seconds) => seconds,
-                Err(error @ GpuError::Lost { .. }) => return Err(error),
-                Err(error) => {
-                    failed.push(format!("{} {candidate}: {error}", candidate.direction()));
-                    continue;
-                }
-            };
-            if seconds < fastest {
-                fastest = seconds;
-                candidate.put(&mut choice);
-            }
+/// Seconds that `candidate` takes, once it has given several times what the simplest does.
+async fn try_one(
+    trial: &mut Trial,
+    candidate: Candidate,
+    simplest: &mut Option<(Candidate, Vec<f32>)>,
+    fastest: f64,
+) -> Result<f64, GpuError> {
+    let (other, wanted) = match simplest {
+        Some((other, wanted)) => (*other, &wanted[..]),
+        None => {
+            let wanted = trial.result(candidate).await?;
+            let (_, wanted) = simplest.insert((candidate, wanted));
+            (candidate, &wanted[..])
         }
+    };
+    let checked = trial.check(candidate, (other, wanted), CHECKS).await;
+    if checked.is_err() && candidate == other {
+        // One that does not even repeat itself is no measure for others.
+        *simplest = None;
     }
-    Ok(choice)
+    checked?;
+    trial.time(candidate, 3, 2e-3, fastest)
 }
 
 /// Whether a candidate is worth its compilation on a software adapter, where that takes longer than a step: those that lost by
@@ -197,6 +267,8 @@ fn worth_timing(tuning: &Tuning, conv: &Conv, candidate: &Candidate, density: f6
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gpu::{GpuOptions, broken, emulated};
+    use crate::ops::{Gather, Team};
 
     #[test]
     fn a_cache_that_cannot_be_used_is_an_empty_one() {
@@ -210,5 +282,112 @@ mod tests {
             let (cache, why) = TuningCache::read(&path);
             assert!(why.is_some() && cache.adapters.is_empty(), "{text}");
         }
+    }
+
+    fn gpu() -> Gpu {
+        let adapter = std::env::var("ITOP_TEST_ADAPTER").unwrap_or("auto".into());
+        pollster::block_on(Gpu::open(&GpuOptions { adapter, ..Default::default() })).unwrap()
+    }
+
+    /// All candidates, those by emulated matrices too, as if the adapter were a GPU.
+    fn everything(gpu: &Gpu) -> Tuning {
+        let matrices = crate::gpu::Matrices { f16: 0, f32: 8, most_lanes: 8, least_lanes: 8 };
+        Tuning { matrices, busy: 1 << 14, ..Tuning::for_gpu(gpu) }
+    }
+
+    fn small() -> (Conv, f64) {
+        let [input, output] = [8, 16].map(|channels| Layout::new(channels, 4, 8, 1, 32));
+        (Conv { input, output, kernel: 3, stride: 1, padding: 1 }, 0.3)
+    }
+
+    fn tune(cache: &mut TuningCache, gpu: &Gpu) -> Result<(Choice, Vec<String>), GpuError> {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut journal, mut failed) = (Journal::open(folder.path()).0, Vec::new());
+        let choice = pollster::block_on(cache.best(gpu, &everything(gpu), small(), &mut journal, &mut failed))?;
+        Ok((choice, failed))
+    }
+
+    /// Of each kind of candidate one that computes something else: it is reported, remembered, and does not win.
+    #[test]
+    fn a_wrong_candidate_never_wins() {
+        let mut gpu = gpu();
+        // As on a GPU, where all candidates are tried.
+        gpu.summary.kind = "discrete";
+        emulated::set(true);
+        let (_, failed) = tune(&mut TuningCache::empty(), &gpu).unwrap();
+        assert_eq!(failed, Vec::<String>::new());
+        type Is = fn(&Candidate) -> bool;
+        let kinds: [(&str, &str, &str, Is); 6] = [
+            ("conv_sparse_gather", "subgroupShuffle(my_weight", "0.5 + subgroupShuffle(my_weight", |c| match c {
+                Candidate::Forward(Gather::Sparse(strip)) => strip.chunk > 0,
+                _ => false,
+            }),
+            ("conv_dense_gather", "subgroupShuffle(weight_0", "1.0 + subgroupShuffle(weight_0", |c| match c {
+                Candidate::Forward(Gather::Dense(tile)) => tile.shuffle,
+                _ => false,
+            }),
+            ("conv_sparse_grad_weight", "select(0.0, all, lane", "select(0.0, all + 1.0, lane", |c| match c {
+                Candidate::GradWeight(sum) => sum.tile.is_none() && sum.team == Team::Subgroup,
+                _ => false,
+            }),
+            ("conv_dense_grad_weight", "total += cells[", "total += 1.0 + cells[", |c| match c {
+                Candidate::GradWeight(sum) => sum.tile.is_some() && sum.team == Team::Workgroup,
+                _ => false,
+            }),
+            ("conv_grad_weight_finish", "total +=", "total -=", |c| match c {
+                Candidate::GradWeight(sum) => sum.split > 1,
+                _ => false,
+            }),
+            ("conv_matrix_gather", "r * IN_ROW", "s * IN_ROW", |c| match c {
+                Candidate::Forward(how) => matches!(how, Gather::Matrices { .. }),
+                _ => false,
+            }),
+        ];
+        for (shader, from, to, is) in kinds {
+            let mut cache = TuningCache::empty();
+            broken::set(Some((shader, from, to)));
+            let tuned = tune(&mut cache, &gpu);
+            broken::set(None);
+            let (choice, failed) = tuned.unwrap();
+            let all = Candidate::all(&small().0, &everything(&gpu), Some(100)).concat();
+            let wrong: Vec<String> = all.iter().filter(|candidate| is(candidate)).map(Candidate::name).collect();
+            let refused = &cache.refused.get(&adapter(&gpu)).cloned().unwrap_or_default();
+            for name in &wrong {
+                assert!(refused.contains_key(name), "{shader}: {name} is not refused");
+                assert!(failed.iter().any(|line| line.starts_with(name) && line.contains("is off by")), "{failed:?}");
+                assert!(Candidate::of(&choice).iter().all(|chosen| chosen.name() != *name), "{name} wins");
+            }
+            // What was learnt holds for the next time: they are not tried again, and no choice of them is taken.
+            assert_eq!(tune(&mut cache, &gpu).unwrap().1, Vec::<String>::new());
+        }
+        emulated::set(false);
+    }
+
+    #[test]
+    fn a_candidate_that_loses_the_device_is_left_out_from_then_on() {
+        let mut cache = TuningCache::empty();
+        let candidates = |gpu: &Gpu| Candidate::all(&small().0, &everything(gpu), Some(100));
+        let gpu = gpu();
+        let losing = *candidates(&gpu)[1].first().unwrap();
+        crate::ops::trial::broken::set(Some(losing));
+        let error = tune(&mut cache, &gpu).expect_err("the device is there");
+        assert!(matches!(error, GpuError::Lost { .. }), "{error}");
+        assert!(cache.refused[&adapter(&gpu)].contains_key(&losing.name()));
+        // Again, on a new device: it is not run, so nothing is lost.
+        let (choice, failed) = tune(&mut cache, &self::gpu()).unwrap();
+        crate::ops::trial::broken::set(None);
+        assert!(failed.is_empty() && Candidate::of(&choice)[1] != losing, "{failed:?}");
+    }
+
+    /// A driver that does not end to compile a kernel: all of them take longer than no time.
+    #[test]
+    fn compiling_has_a_limit() {
+        let mut gpu = gpu();
+        gpu.compile_limit = std::time::Duration::ZERO;
+        if gpu.summary.backend == "gl" {
+            return;
+        }
+        let error = tune(&mut TuningCache::empty(), &gpu).expect_err("compiled in no time");
+        assert!(error.to_string().contains("has not ended within 0 s"), "{error}");
     }
 }

@@ -1,5 +1,6 @@
 //! One run of training: configuration, problem, trainer, checkpoint, run folder.
 
+#[cfg(not(target_arch = "wasm32"))]
 pub mod autotune;
 mod bad_numbers;
 pub mod checkpoint;
@@ -19,6 +20,8 @@ mod store;
 pub mod tensorboard;
 mod timing;
 mod trainer;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod tuning_journal;
 
 pub use config::{Augment, Config, ConfigError, Method};
 pub use problem::{Initial, Problem, ProblemError};

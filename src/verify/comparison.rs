@@ -69,6 +69,10 @@ impl Comparison {
             (Some(got), Some(wanted)) => format!("{got} instead of {wanted} at {at} (scale {})", scale(at)),
             _ => String::new(),
         };
+        // As one phone's browser gave all gradients (tfjs#8590).
+        if got.len() > 1 && got.iter().all(|&g| g == 0.0) && wanted.iter().any(|&w| w != 0.0) {
+            worst = format!("all {} numbers are 0", got.len());
+        }
         if got.len() != wanted.len() {
             relative = f64::INFINITY;
             worst = format!("{} numbers instead of {}", got.len(), wanted.len());
@@ -150,6 +154,8 @@ mod tests {
         for bad in [&[1.1f32, -2.0][..], &[1.0, 2.0], &[f32::NAN, -2.0], &[1.0, f32::INFINITY], &[1.0], &[]] {
             assert!(!close(bad).agrees(), "{bad:?}");
         }
+        let zeros = close(&[0.0, 0.0]);
+        assert!(!zeros.agrees() && zeros.worst == "all 2 numbers are 0", "{zeros:?}");
         // 1 + 1e4 − 1e4 in f32.
         let cancelled = Comparison::sums(&["k"], "w", &[1.0 + 2f32.powi(-10), 3.0], (&[1.0, 3.0], &[2e4, 3.0]), 1e-7);
         assert!(cancelled.agrees() && cancelled.relative > 1e-8, "{cancelled:?}");

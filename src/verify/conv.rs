@@ -25,16 +25,19 @@ pub enum Pick {
     },
     /// Those by cooperative matrices.
     Matrices,
+    /// Those that run where nothing was measured.
+    Default,
 }
 
 impl Pick {
-    fn of(self, all: &[Candidate], dense: &[Candidate]) -> Vec<Candidate> {
+    fn of(self, all: &[Candidate], dense: &[Candidate], default: &[Candidate]) -> Vec<Candidate> {
         let number = |at: usize| dense.iter().position(|known| *known == all[at]).unwrap_or(at);
         let chosen = |&at: &usize| match self {
             Self::All => true,
             Self::One(one) => at == one % all.len(),
             Self::Share { from, of } => at == 0 || number(at) % of == from % of,
             Self::Matrices => all[at].by_matrices(),
+            Self::Default => default.contains(&all[at]),
         };
         (0..all.len()).filter(chosen).map(|at| all[at]).collect()
     }
@@ -149,8 +152,9 @@ impl ConvCase {
                 if is_sparse { (&sparse, sparse_weight, entries) } else { (&dense, dense_weight, numel) };
             let of_dense = Candidate::all(&conv, tuning, None);
             let all = Candidate::all(&conv, tuning, is_sparse.then_some(entries));
+            let default = Candidate::of(&tuning.choice(&conv, if is_sparse { density.into() } else { 1.0 }));
             for (all, of_dense) in all.iter().zip(&of_dense) {
-                for candidate in pick.of(all, of_dense) {
+                for candidate in pick.of(all, of_dense, &default) {
                     let (to, own) = match candidate {
                         Candidate::Forward(how) => {
                             let y = bench.empty("y", output.bytes());

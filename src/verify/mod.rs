@@ -5,6 +5,7 @@ mod augment;
 mod bench;
 mod comparison;
 mod conv;
+mod grid;
 mod network;
 mod pointwise;
 mod simple;
@@ -16,7 +17,8 @@ pub use augment::AugmentCase;
 pub use bench::{Bench, Place, Ran};
 pub use comparison::Comparison;
 pub use conv::{ConvCase, Pick};
-pub use network::{LOSSES, training};
+pub use grid::GridCase;
+pub use network::{Input, training};
 pub use pointwise::PointwiseCase;
 pub use simple::{FlattenCase, KNOWN_ANSWERS, LossCase, PoolCase, SgdCase, philox};
 pub use topology::{After, Before, LAYER, TopologyCase, to_mask};
@@ -34,6 +36,7 @@ use crate::ops::topology_map::Grid;
 #[derive(Clone, Debug)]
 pub enum Case {
     Philox,
+    Grid(GridCase),
     Topology(TopologyCase),
     Map(MapCase),
     Augment(AugmentCase),
@@ -43,13 +46,14 @@ pub enum Case {
     Flatten(FlattenCase),
     Loss(LossCase),
     Sgd(SgdCase),
-    Training,
+    Training(Input),
 }
 
 impl Case {
     pub async fn compare(&self, place: &Place) -> Result<Vec<Comparison>, GpuError> {
         match self {
             Self::Philox => philox(place).await,
+            Self::Grid(case) => case.compare(place).await,
             Self::Topology(case) => Before::random(case).compare(place).await,
             Self::Map(case) => case.compare(place).await,
             Self::Augment(case) => case.compare(place).await,
@@ -59,7 +63,7 @@ impl Case {
             Self::Flatten(case) => case.compare(place).await,
             Self::Loss(case) => case.compare(place).await,
             Self::Sgd(case) => case.compare(place).await,
-            Self::Training => training(place).await,
+            Self::Training(of) => training(place, *of).await,
         }
     }
 }
@@ -70,6 +74,8 @@ const SHARES: usize = 6;
 /// Everything that `gpu` must do, the parts before what is made of them.
 pub fn cases(gpu: &Gpu) -> Vec<Case> {
     let mut cases = vec![Case::Philox];
+    // The most workgroups of a dimension, one fewer and one more.
+    cases.extend([65_534, 65_535, 65_536].map(|workgroups| Case::Grid(GridCase { workgroups })));
     for random in [true, false] {
         // Output channels in one piece of a column, and in two.
         let shape = if random { [24, 20, 3] } else { [70, 10, 3] };
@@ -98,6 +104,9 @@ pub fn cases(gpu: &Gpu) -> Vec<Case> {
             let strided = ConvCase { stride: 2, accumulate: false, pick: Pick::One(1), ..ConvCase::SMALL };
             cases.push(Case::Conv(strided.clone()));
             cases.push(Case::Conv(ConvCase { images: 5, kernel: 1, padding: 0, pick: Pick::One(0), ..strided }));
+            // Channels that make no whole vectors of weights, in a few candidates of each kind.
+            let odd = ConvCase { c: 35, k: 43, ..ConvCase::SMALL };
+            cases.extend([0, 3].map(|one| Case::Conv(ConvCase { pick: Pick::One(one), ..odd.clone() })));
             // A linear layer, of which blocks of images share a workgroup.
             let linear = ConvCase { images: 128, h: 1, w: 1, kernel: 1, padding: 0, ..ConvCase::SMALL };
             cases.push(Case::Conv(ConvCase { pick: Pick::One(0), ..linear }));
@@ -129,7 +138,23 @@ pub fn cases(gpu: &Gpu) -> Vec<Case> {
     }
     let (lr, momentum, decay) = (0.1, 0.9, 5e-4);
     cases.push(Case::Sgd(SgdCase { vectors: 77, lr, momentum, decay, nesterov: true, storage: Storage::F16 }));
-    cases.push(Case::Training);
+    cases.extend([Input::Noise, Input::Images].map(Case::Training));
+    cases
+}
+
+/// What a run on `gpu` stands on, in seconds: random numbers, a topology update, and ten steps through each kind of kernel that
+/// a run takes by default, and of its storage.
+pub fn short(gpu: &Gpu, storage: Storage) -> Vec<Case> {
+    let wanted = |case: &Case| match case {
+        Case::Philox | Case::Training(_) => true,
+        Case::Topology(case) => !case.random,
+        Case::Augment(case) => case.storage == storage,
+        Case::Pointwise(case) => case.storage == storage && storage != Storage::F32,
+        _ => false,
+    };
+    let mut cases = cases(gpu);
+    cases.retain(wanted);
+    cases.push(Case::Conv(ConvCase { images: 16, pick: Pick::Default, storage, ..ConvCase::SMALL }));
     cases
 }
 

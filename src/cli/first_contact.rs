@@ -1,0 +1,71 @@
+//! An adapter's first run: whether it computes right is looked at before, once for each adapter, driver and version of the
+//! kernels.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use anyhow::anyhow;
+use serde::{Deserialize, Serialize};
+
+use super::Failure;
+use crate::gpu::{Gpu, shader};
+use crate::ops::Storage;
+use crate::train::run_folder::{MOST_TUNING, SCHEMA, read_up_to, write_whole};
+use crate::verify::{self, Place};
+
+/// The adapters that computed right.
+#[derive(Default, Serialize, Deserialize)]
+struct Verified {
+    schema: u32,
+    adapters: BTreeSet<String>,
+}
+
+impl Verified {
+    fn path() -> PathBuf {
+        super::cache::folder().join("verified.json")
+    }
+
+    /// None if there are none, or the file cannot be read: then all are looked at again.
+    fn read() -> Self {
+        let text = read_up_to(&Self::path(), MOST_TUNING).unwrap_or_default();
+        let read = serde_json::from_slice::<Self>(&text).ok().filter(|read| read.schema == SCHEMA);
+        read.unwrap_or(Self { schema: SCHEMA, ..Self::default() })
+    }
+}
+
+fn key(gpu: &Gpu, storage: Storage) -> String {
+    let kernels = shader::fingerprint();
+    format!("{}, tier {}, {}, kernels {kernels:016x}", gpu.summary, gpu.tier(), storage.name())
+}
+
+/// `gpu` computed right with activations in `storage`.
+pub fn remember(gpu: &Gpu, storages: &[Storage]) {
+    let mut verified = Verified::read();
+    verified.adapters.extend(storages.iter().map(|&storage| key(gpu, storage)));
+    let text = serde_json::to_vec_pretty(&verified).unwrap_or_default();
+    let path = Verified::path();
+    let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+    let written = folder.map_err(anyhow::Error::from).and_then(|()| Ok(write_whole(&path, &text)?));
+    if let Err(error) = written {
+        eprintln!("warning: that this adapter computes right cannot be kept, and is checked again next time: {error}");
+    }
+}
+
+/// Runs [`verify::short`] if `gpu` was never verified.
+pub fn check(gpu: &Gpu, storage: Storage) -> Result<(), Failure> {
+    if Verified::read().adapters.contains(&key(gpu, storage)) {
+        return Ok(());
+    }
+    eprintln!("checking that this adapter computes right: once, for some seconds (--no-verify leaves it out)");
+    let place = Place::new(gpu.clone());
+    let compared = verify::all(&[place], &verify::short(gpu, storage), |_| ()).map_err(Failure::run)?;
+    if let Some(first) = compared.iter().find(|comparison| !comparison.agrees()) {
+        return Err(Failure::run(anyhow!(
+            "this adapter computes something else than the processor, and would train wrong; the first difference is {first}; \
+             update its driver, or choose another with --adapter; `itop verify` looks at everything, and --no-verify goes on \
+             nonetheless"
+        )));
+    }
+    remember(gpu, &[storage]);
+    Ok(())
+}
