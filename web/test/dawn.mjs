@@ -52,7 +52,8 @@ async function run(name, settings, data, pause) {
     // A pause ends after the steps under way, and changes no bit.
     const first = await hear("step");
     if (first.kind === "failed") fail(`the run ${name} failed: ${first.message}`);
-    const { step } = await ask({ do: "pause" }, "paused");
+    const { kind, step } = await ask({ do: "pause" }, "paused", "finished");
+    if (kind !== "paused") fail(`the run ${name} ended before it could be paused`);
     await ask({ do: "resume" }, "resumed");
     console.log(`${name}: paused after step ${step}`);
   }
