@@ -38,7 +38,11 @@ pub fn run(args: &ShadersArgs) -> Result<(), Failure> {
                     if let Some(folder) = &folder {
                         save(&folder.join(format!("{name}.{}", args.target.extension())), &bytes)?;
                     }
-                    constants.insert(name, kernel.pipeline().constants.into_iter().collect());
+                    // The others are in a uniform.
+                    let text = String::from_utf8_lossy(&bytes);
+                    let values = kernel.constants.iter().copied();
+                    let values = values.filter(|(constant, _)| text.contains(&format!("override {constant}:")));
+                    constants.insert(name, values.collect());
                 }
                 Err(error) => refused.push(error),
             }
