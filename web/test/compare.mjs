@@ -6,8 +6,8 @@ const [what, ...runs] = process.argv.slice(2);
 const fail = (text) => { console.error(`error: ${text}`); process.exit(1); };
 
 if (what === "losses") {
-  // Tint's (Chromium's and Dawn's) and naga's code for the same shaders gave the same bits. But each may contract float operations in its own way,
-  // and RigL then grows other weights where gradients nearly tie: each loss may differ by this share.
+  // Tint's (Chromium's and Dawn's) and naga's code for the same shaders gave the same bits. But each may contract float operations
+  // in its own way, and RigL then grows other weights where gradients nearly tie: each loss may differ by this share.
   const TOLERANCE = 0.02;
   const steps = runs.map((run) => readFileSync(`${run}/metrics.jsonl`, "utf8").trim().split("\n").map(JSON.parse).filter((line) => line.kind === "step"));
   if (steps[0].length < 30 || steps[0].length !== steps[1].length) fail(`${steps[0].length} and ${steps[1].length} steps`);
