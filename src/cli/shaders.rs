@@ -1,7 +1,7 @@
 //! `itop shaders`: every kernel permutation, as WGSL or in a driver's language.
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -14,7 +14,8 @@ pub struct ShadersArgs {
     /// `wgsl`, `spirv`, `hlsl` (for DXC), `hlsl-fxc`, `msl` or `glsl`
     #[arg(long, default_value = "wgsl")]
     target: Target,
-    /// Write one file a permutation; without this, count them
+    /// Write one file a permutation (beside WGSL, whose `override` constants have no values yet, those of a real use in
+    /// `constants.json`); without this, count them
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -24,6 +25,8 @@ pub fn run(args: &ShadersArgs) -> Result<(), Failure> {
     let mut seen = BTreeSet::new();
     for tier in Tier::ALL {
         let (mut written, mut refused) = (0, Vec::new());
+        let mut constants: BTreeMap<String, BTreeMap<&str, u32>> = BTreeMap::new();
+        let folder = args.out.as_ref().map(|folder| folder.join(tier.name()));
         for kernel in permutations(tier) {
             let name = kernel.to_string();
             if !seen.insert(name.clone()) {
@@ -32,20 +35,22 @@ pub fn run(args: &ShadersArgs) -> Result<(), Failure> {
             match kernel.translate(tier, args.target) {
                 Ok(bytes) => {
                     written += 1;
-                    if let Some(folder) = &args.out {
-                        let folder = folder.join(tier.name());
-                        let path = folder.join(format!("{name}.{}", args.target.extension()));
-                        let save = || std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, bytes));
-                        save().map_err(|error| {
-                            Failure::input(anyhow::anyhow!(
-                                "cannot write `{}`: {error}; choose another folder with --out",
-                                path.display()
-                            ))
-                        })?;
+                    if let Some(folder) = &folder {
+                        save(&folder.join(format!("{name}.{}", args.target.extension())), &bytes)?;
                     }
+                    // The others are in a uniform.
+                    let text = String::from_utf8_lossy(&bytes);
+                    let values = kernel.constants.iter().copied();
+                    let values = values.filter(|(constant, _)| text.contains(&format!("override {constant}:")));
+                    constants.insert(name, values.collect());
                 }
                 Err(error) => refused.push(error),
             }
+        }
+        // The other languages have them in their text.
+        if let Some(folder) = folder.filter(|_| args.target == Target::Wgsl && written > 0) {
+            let text = serde_json::to_vec_pretty(&constants).map_err(Failure::run)?;
+            save(&folder.join("constants.json"), &text)?;
         }
         if let Some(error) = refused.first() {
             eprintln!("tier {}: {} permutations have no {}: {error}", tier.name(), refused.len(), args.target.name());
@@ -54,4 +59,12 @@ pub fn run(args: &ShadersArgs) -> Result<(), Failure> {
     }
     print!("{}", text::table(&["tier", args.target.name(), "not expressible"], &rows));
     Ok(())
+}
+
+/// Writes a file and the folder that it lies in.
+fn save(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+    folder.and_then(|()| std::fs::write(path, bytes)).map_err(|error| {
+        Failure::input(anyhow::anyhow!("cannot write `{}`: {error}; choose another folder with --out", path.display()))
+    })
 }
