@@ -167,46 +167,58 @@ impl TuningCache {
         };
         let mut choice = tuning.choice(&conv, density);
         let mut trial = Trial::new(gpu, tuning, conv, density).await?;
-        let adapter = adapter(gpu);
         for candidates in Candidate::all(&conv, tuning, (density < 1.0).then_some(trial.active)) {
-            let refused = self.refused.get(&adapter);
-            let worth = |candidate: &Candidate| {
-                (!gpu.summary.is_software() || worth_timing(tuning, &conv, candidate, density))
-                    && refused.is_none_or(|refused| !refused.contains_key(&candidate.name()))
-            };
+            let worth =
+                |candidate: &Candidate| !gpu.summary.is_software() || worth_timing(tuning, &conv, candidate, density);
             let candidates: Vec<Candidate> = candidates.into_iter().filter(worth).collect();
-            // What fails here fails below, by itself.
-            trial.compile(&candidates).ok();
-            let mut fastest = f64::INFINITY;
-            // The simplest that runs, and what it computes.
-            let mut simplest: Option<(Candidate, Vec<f32>)> = None;
-            for candidate in candidates {
-                journal.begin(&Attempt { adapter: adapter.clone(), candidate: candidate.name() });
-                let seconds = try_one(&mut trial, candidate, &mut simplest, fastest).await;
-                journal.end();
-                match seconds {
-                    Ok(seconds) if seconds < fastest => {
-                        fastest = seconds;
-                        candidate.put(&mut choice);
+            if let Some(fastest) = self.fastest(&adapter(gpu), &mut trial, &candidates, journal, failed).await? {
+                fastest.put(&mut choice);
+            }
+        }
+        Ok(choice)
+    }
+
+    /// The fastest of `candidates` for one direction, the simplest first; None if none of them is right.
+    async fn fastest(
+        &mut self,
+        adapter: &str,
+        trial: &mut Trial,
+        candidates: &[Candidate],
+        journal: &mut Journal,
+        failed: &mut Vec<String>,
+    ) -> Result<Option<Candidate>, GpuError> {
+        let refused = self.refused.get(adapter);
+        let is_refused = |candidate: &Candidate| refused.is_some_and(|refused| refused.contains_key(&candidate.name()));
+        let candidates: Vec<Candidate> = candidates.iter().copied().filter(|one| !is_refused(one)).collect();
+        // What fails here fails below, by itself.
+        trial.compile(&candidates).ok();
+        let mut fastest: Option<(f64, Candidate)> = None;
+        // The simplest that runs, and what it computes.
+        let mut simplest: Option<(Candidate, Vec<f32>)> = None;
+        for candidate in candidates {
+            journal.begin(&Attempt { adapter: adapter.into(), candidate: candidate.name() });
+            let enough = fastest.map_or(f64::INFINITY, |(seconds, _)| seconds);
+            let seconds = try_one(trial, candidate, &mut simplest, enough).await;
+            journal.end();
+            match seconds {
+                Ok(seconds) if seconds < enough => fastest = Some((seconds, candidate)),
+                Ok(_) => {}
+                Err(error) => {
+                    if matches!(error, GpuError::Kernel { .. } | GpuError::Lost { .. }) {
+                        self.refuse(adapter, &candidate.name(), &error.to_string());
                     }
-                    Ok(_) => {}
-                    Err(error) => {
-                        if matches!(error, GpuError::Kernel { .. } | GpuError::Lost { .. }) {
-                            self.refuse(&adapter, &candidate.name(), &error.to_string());
-                        }
-                        if matches!(error, GpuError::Lost { .. }) {
-                            return Err(error);
-                        }
-                        failed.push(format!("{}: {error}", candidate.name()));
-                        // What it left behind must not be what the next direction reads.
-                        if let Some((simplest, _)) = simplest {
-                            trial.result(simplest).await?;
-                        }
+                    if matches!(error, GpuError::Lost { .. }) {
+                        return Err(error);
+                    }
+                    failed.push(format!("{}: {error}", candidate.name()));
+                    // What it left behind must not be what the next direction reads.
+                    if let Some((simplest, _)) = simplest {
+                        trial.result(simplest).await?;
                     }
                 }
             }
         }
-        Ok(choice)
+        Ok(fastest.map(|(_, candidate)| candidate))
     }
 }
 
@@ -289,105 +301,136 @@ mod tests {
         pollster::block_on(Gpu::open(&GpuOptions { adapter, ..Default::default() })).unwrap()
     }
 
-    /// All candidates, those by emulated matrices too, as if the adapter were a GPU.
-    fn everything(gpu: &Gpu) -> Tuning {
+    /// A small sparse layer on a new device, and its candidates; of those by matrices, emulated ones.
+    fn trial(gpu: &Gpu) -> (Trial, [Vec<Candidate>; 3]) {
         let matrices = crate::gpu::Matrices { f16: 0, f32: 8, most_lanes: 8, least_lanes: 8 };
-        Tuning { matrices, busy: 1 << 14, ..Tuning::for_gpu(gpu) }
-    }
-
-    fn small() -> (Conv, f64) {
+        let tuning = Tuning { matrices, busy: 1 << 14, ..Tuning::for_gpu(gpu) };
         let [input, output] = [8, 16].map(|channels| Layout::new(channels, 4, 8, 1, 32));
-        (Conv { input, output, kernel: 3, stride: 1, padding: 1 }, 0.3)
+        let conv = Conv { input, output, kernel: 3, stride: 1, padding: 1 };
+        let trial = pollster::block_on(Trial::new(gpu, &tuning, conv, 0.3)).unwrap();
+        let all = Candidate::all(&conv, &tuning, Some(trial.active));
+        (trial, all)
     }
 
-    fn tune(cache: &mut TuningCache, gpu: &Gpu) -> Result<(Choice, Vec<String>), GpuError> {
+    /// The fastest of some candidates, and what failed.
+    fn fastest(
+        cache: &mut TuningCache,
+        trial: &mut Trial,
+        candidates: &[Candidate],
+    ) -> Result<(Option<Candidate>, Vec<String>), GpuError> {
         let folder = tempfile::tempdir().unwrap();
         let (mut journal, mut failed) = (Journal::open(folder.path()).0, Vec::new());
-        let choice = pollster::block_on(cache.best(gpu, &everything(gpu), small(), &mut journal, &mut failed))?;
-        Ok((choice, failed))
+        let fastest = cache.fastest("here", trial, candidates, &mut journal, &mut failed);
+        Ok((pollster::block_on(fastest)?, failed))
     }
 
-    /// Of each kind of candidate one that computes something else: it is reported, remembered, and does not win.
+    /// One of each kind of candidate that computes something else: it is reported, remembered, and does not win.
     #[test]
     fn a_wrong_candidate_never_wins() {
-        let mut gpu = gpu();
-        // As on a GPU, where all candidates are tried.
-        gpu.summary.kind = "discrete";
         emulated::set(true);
-        let (_, failed) = tune(&mut TuningCache::empty(), &gpu).unwrap();
-        assert_eq!(failed, Vec::<String>::new());
         type Is = fn(&Candidate) -> bool;
-        let kinds: [(&str, &str, &str, Is); 6] = [
-            ("conv_sparse_gather", "subgroupShuffle(my_weight", "0.5 + subgroupShuffle(my_weight", |c| match c {
-                Candidate::Forward(Gather::Sparse(strip)) => strip.chunk > 0,
-                _ => false,
+        let kinds: [(usize, &str, &str, &str, Is); 7] = [
+            (
+                0,
+                "conv_sparse_gather",
+                "subgroupShuffle(my_weight",
+                "0.5 + subgroupShuffle(my_weight",
+                |c| matches!(c, Candidate::Forward(Gather::Sparse(strip)) if strip.chunk > 0),
+            ),
+            (1, "conv_dense_gather", "all_of(0.0)", "all_of(1.0)", |c| {
+                matches!(c, Candidate::GradInput(Gather::Dense(_)))
             }),
-            ("conv_dense_gather", "subgroupShuffle(weight_0", "1.0 + subgroupShuffle(weight_0", |c| match c {
-                Candidate::Forward(Gather::Dense(tile)) => tile.shuffle,
-                _ => false,
+            // What it leaves out must not be what another wrote.
+            (1, "conv_dense_gather", "if place.inside &&", "if !place.inside &&", |c| {
+                matches!(c, Candidate::GradInput(Gather::Dense(_)))
             }),
-            ("conv_sparse_grad_weight", "select(0.0, all, lane", "select(0.0, all + 1.0, lane", |c| match c {
-                Candidate::GradWeight(sum) => sum.tile.is_none() && sum.team == Team::Subgroup,
-                _ => false,
-            }),
-            ("conv_dense_grad_weight", "total += cells[", "total += 1.0 + cells[", |c| match c {
-                Candidate::GradWeight(sum) => sum.tile.is_some() && sum.team == Team::Workgroup,
-                _ => false,
-            }),
-            ("conv_grad_weight_finish", "total +=", "total -=", |c| match c {
-                Candidate::GradWeight(sum) => sum.split > 1,
-                _ => false,
-            }),
-            ("conv_matrix_gather", "r * IN_ROW", "s * IN_ROW", |c| match c {
-                Candidate::Forward(how) => matches!(how, Gather::Matrices { .. }),
-                _ => false,
+            (
+                2,
+                "conv_sparse_grad_weight",
+                "total += sum;",
+                "total -= sum;",
+                |c| matches!(c, Candidate::GradWeight(sum) if sum.tile.is_none() && sum.team == Team::Subgroup && sum.split == 1),
+            ),
+            (
+                2,
+                "conv_dense_grad_weight",
+                "total += cells[",
+                "total += 1.0 + cells[",
+                |c| matches!(c, Candidate::GradWeight(sum) if sum.tile.is_some() && sum.team == Team::Workgroup && sum.split == 1),
+            ),
+            (
+                2,
+                "conv_grad_weight_finish",
+                "total += parts",
+                "total -= parts",
+                |c| matches!(c, Candidate::GradWeight(sum) if sum.split > 1),
+            ),
+            (0, "conv_matrix_gather", "r * IN_ROW", "s * IN_ROW", |c| {
+                matches!(c, Candidate::Forward(Gather::Matrices { .. }))
             }),
         ];
-        for (shader, from, to, is) in kinds {
+        for (direction, shader, from, to, is) in kinds {
             let mut cache = TuningCache::empty();
             broken::set(Some((shader, from, to)));
-            let tuned = tune(&mut cache, &gpu);
+            let (mut trial, all) = trial(&gpu());
+            let Some(&wrong) = all[direction].iter().find(|candidate| is(candidate)) else {
+                // Without subgroups.
+                broken::set(None);
+                continue;
+            };
+            let simplest = all[direction][0];
+            let found = fastest(&mut cache, &mut trial, &[simplest, wrong]);
             broken::set(None);
-            let (choice, failed) = tuned.unwrap();
-            let all = Candidate::all(&small().0, &everything(&gpu), Some(100)).concat();
-            let wrong: Vec<String> = all.iter().filter(|candidate| is(candidate)).map(Candidate::name).collect();
-            let refused = &cache.refused.get(&adapter(&gpu)).cloned().unwrap_or_default();
-            for name in &wrong {
-                assert!(refused.contains_key(name), "{shader}: {name} is not refused");
-                assert!(failed.iter().any(|line| line.starts_with(name) && line.contains("is off by")), "{failed:?}");
-                assert!(Candidate::of(&choice).iter().all(|chosen| chosen.name() != *name), "{name} wins");
-            }
-            // What was learnt holds for the next time: they are not tried again, and no choice of them is taken.
-            assert_eq!(tune(&mut cache, &gpu).unwrap().1, Vec::<String>::new());
+            let (winner, failed) = found.unwrap();
+            assert_eq!(winner, Some(simplest), "{shader}");
+            let name = wrong.name();
+            assert!(failed.len() == 1 && failed[0].starts_with(&name) && failed[0].contains("is off by"), "{failed:?}");
+            assert!(cache.refused["here"].contains_key(&name), "{shader}");
+            // Next time it is not even tried.
+            let (winner, failed) = fastest(&mut cache, &mut trial, &[simplest, wrong]).unwrap();
+            assert!(winner == Some(simplest) && failed.is_empty(), "{failed:?}");
         }
         emulated::set(false);
+    }
+
+    /// Choices that were measured before a candidate was found out do not bring it back.
+    #[test]
+    fn a_choice_of_what_is_left_out_is_not_taken() {
+        let (gpu, mut cache) = (gpu(), TuningCache::empty());
+        let tuning = Tuning::for_gpu(&gpu);
+        let [input, output] = [8, 16].map(|channels| Layout::new(channels, 4, 8, 1, 32));
+        let choice = tuning.choice(&Conv { input, output, kernel: 3, stride: 1, padding: 1 }, 0.3);
+        cache.adapters.entry(adapter(&gpu)).or_default().insert("a layer".into(), choice);
+        assert_eq!(cache.apply(&gpu, &tuning).measured.len(), 1);
+        cache.refuse(&adapter(&gpu), &Candidate::of(&choice)[2].name(), "it hung");
+        assert_eq!(cache.apply(&gpu, &tuning).measured.len(), 0);
     }
 
     #[test]
     fn a_candidate_that_loses_the_device_is_left_out_from_then_on() {
         let mut cache = TuningCache::empty();
-        let candidates = |gpu: &Gpu| Candidate::all(&small().0, &everything(gpu), Some(100));
-        let gpu = gpu();
-        let losing = *candidates(&gpu)[1].first().unwrap();
+        let (mut lost, all) = trial(&gpu());
+        let [simplest, losing] = [all[0][0], all[0][1]];
         crate::ops::trial::broken::set(Some(losing));
-        let error = tune(&mut cache, &gpu).expect_err("the device is there");
+        let error = fastest(&mut cache, &mut lost, &[simplest, losing]).expect_err("the device is there");
         assert!(matches!(error, GpuError::Lost { .. }), "{error}");
-        assert!(cache.refused[&adapter(&gpu)].contains_key(&losing.name()));
+        assert!(cache.refused["here"].contains_key(&losing.name()));
         // Again, on a new device: it is not run, so nothing is lost.
-        let (choice, failed) = tune(&mut cache, &self::gpu()).unwrap();
+        let found = fastest(&mut cache, &mut trial(&gpu()).0, &[simplest, losing]);
         crate::ops::trial::broken::set(None);
-        assert!(failed.is_empty() && Candidate::of(&choice)[1] != losing, "{failed:?}");
+        assert_eq!(found.unwrap(), (Some(simplest), Vec::new()));
     }
 
     /// A driver that does not end to compile a kernel: all of them take longer than no time.
     #[test]
     fn compiling_has_a_limit() {
         let mut gpu = gpu();
-        gpu.compile_limit = std::time::Duration::ZERO;
         if gpu.summary.backend == "gl" {
             return;
         }
-        let error = tune(&mut TuningCache::empty(), &gpu).expect_err("compiled in no time");
+        gpu.compile_limit = std::time::Duration::ZERO;
+        let place = crate::verify::Place::new(gpu);
+        let error = pollster::block_on(crate::verify::philox(&place)).expect_err("compiled in no time");
         assert!(error.to_string().contains("has not ended within 0 s"), "{error}");
     }
 }
