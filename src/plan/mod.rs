@@ -9,7 +9,7 @@ mod tensors;
 
 pub use memory::{MemoryRow, memory_table};
 pub use params::{LayerMap, LayerPlan, ParamSlot};
-pub use permutations::permutations;
+pub use permutations::{candidates, permutations};
 
 use thiserror::Error;
 

@@ -28,13 +28,15 @@ pub fn permutations(tier: Tier) -> Vec<Kernel> {
             (true, _, true) => Matrices { f16: 8, f32: 8, most_lanes: 32, least_lanes: 32 },
             (true, _, false) => Matrices { f16: 16, f32: 0, most_lanes: 64, least_lanes: 32 },
         };
-        let tuning = Tuning { matrices, ..Tuning::of(family, lanes, tier.int64) };
-        for graph in MODELS.iter().filter_map(|name| model::build(name, 10, Shape::new(3, 32, 32)).ok()) {
-            for storage in Storage::ALL {
-                of_network(&graph, storage, &tuning, &mut found);
-            }
-        }
+        of_networks(&Tuning { matrices, ..Tuning::of(family, lanes, tier.int64) }, &mut found);
     }
+    found.into_values().collect()
+}
+
+/// The same for one adapter: every candidate that `tuning` offers.
+pub fn candidates(tuning: &Tuning) -> Vec<Kernel> {
+    let mut found = Found::new();
+    of_networks(tuning, &mut found);
     found.into_values().collect()
 }
 
@@ -55,6 +57,14 @@ fn adapters(tier: Tier) -> Vec<(Family, u32)> {
 }
 
 type Found = BTreeMap<String, Kernel>;
+
+fn of_networks(tuning: &Tuning, found: &mut Found) {
+    for graph in MODELS.iter().filter_map(|name| model::build(name, 10, Shape::new(3, 32, 32)).ok()) {
+        for storage in Storage::ALL {
+            of_network(&graph, storage, tuning, found);
+        }
+    }
+}
 
 fn of_network(graph: &Graph, storage: Storage, tuning: &Tuning, found: &mut Found) {
     for (density, growth, augment) in [

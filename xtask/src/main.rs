@@ -1,54 +1,41 @@
-//! Builds what cargo alone does not. `cargo xtask web`: the page, in `target/web`.
+//! What cargo alone does not do. `cargo xtask web`: builds the page, in `target/web`. `cargo xtask isa`: what compilers of
+//! GPUs make of the kernels.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod isa;
+mod web;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::Result;
+use clap::{Parser, Subcommand};
 
-const TRIPLE: &str = "wasm32-unknown-unknown";
-
-fn main() -> Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match words.as_slice() {
-        ["web"] => web("web"),
-        ["web", "--dev"] => web("dev"),
-        _ => bail!("usage: cargo xtask web [--dev]\n  --dev: quick to build, large and slow to load"),
-    }
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
 }
 
-/// Compiles the module in `profile`, generates what calls it from JavaScript, and puts the page beside.
-fn web(profile: &str) -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the repository")?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    let out = target.join("web");
+#[derive(Subcommand)]
+enum Task {
+    /// Builds the web page into target/web
+    Web {
+        /// Quick to build, large and slow to load
+        #[arg(long)]
+        dev: bool,
+    },
+    /// Compiles kernels for GPUs that need not be here, and prints what comes out (as root, on Debian)
+    Isa(isa::Arguments),
+    /// Runs a command with the driver of each of those GPUs, which executes nothing
+    OnGpus(isa::OnArguments),
+    /// The part of `isa` that runs with the driver of one GPU
+    #[command(hide = true)]
+    IsaWorker(isa::WorkerArguments),
+}
 
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(root).args(["build", "--package", "itop-web", "--target", TRIPLE, "--profile", profile]);
-    let built = cargo.status().context("cargo does not start")?;
-    ensure!(
-        built.success(),
-        "the module does not compile; is the target there? `rustup target add {TRIPLE}` brings it"
-    );
-
-    let folder = if profile == "dev" { "debug" } else { profile };
-    let module = target.join(TRIPLE).join(folder).join("itop_web.wasm");
-    std::fs::remove_dir_all(&out).ok();
-    std::fs::create_dir_all(&out).with_context(|| format!("cannot create {}", out.display()))?;
-    wasm_bindgen_cli_support::Bindgen::new()
-        .input_path(&module)
-        .web(true)?
-        .typescript(false)
-        .generate(&out)
-        .with_context(|| format!("cannot generate the JavaScript of {}", module.display()))?;
-    let page = root.join("web/page");
-    for entry in std::fs::read_dir(&page).with_context(|| format!("cannot read {}", page.display()))? {
-        let path = entry?.path();
-        if let Some(name) = path.file_name() {
-            std::fs::copy(&path, out.join(name)).with_context(|| format!("cannot copy {}", path.display()))?;
-        }
+fn main() -> Result<()> {
+    match Arguments::parse().task {
+        Task::Web { dev } => web::build(if dev { "dev" } else { "web" }),
+        Task::Isa(arguments) => isa::run(&arguments),
+        Task::OnGpus(arguments) => isa::run_on(&arguments),
+        Task::IsaWorker(arguments) => isa::work(&arguments),
     }
-    let size = std::fs::metadata(out.join("itop_web_bg.wasm"))?.len();
-    println!("{}: the module has {:.1} MB. Serve it with: itop web", out.display(), size as f64 / 1e6);
-    Ok(())
 }
