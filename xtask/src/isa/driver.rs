@@ -1,14 +1,12 @@
 //! The first Vulkan device, opened as `wgpu` opens it, and what its driver makes of SPIR-V.
 
-use std::ffi::{CStr, c_int, c_void};
-use std::fs::File;
-use std::io::{Read, Seek, Write};
-use std::os::fd::OwnedFd;
+use std::ffi::{CStr, c_void};
 
 use anyhow::{Context, Result, bail};
 use ash::vk;
 
 use super::listing::Syntax;
+use super::printed::Printed;
 use super::statistics::Statistics;
 
 /// What drivers give beside machine code.
@@ -21,7 +19,6 @@ const CAPTURE: vk::PipelineCreateFlags = vk::PipelineCreateFlags::from_raw(
 pub struct Driver {
     device: ash::Device,
     executables: ash::khr::pipeline_executable_properties::Device,
-    printed: Printed,
     // Last: the others call into it.
     _entry: ash::Entry,
 }
@@ -87,12 +84,12 @@ impl Driver {
                 .push_next(&mut features);
             let device = instance.create_device(physical, &information, None).context("the driver opens no device")?;
             let executables = ash::khr::pipeline_executable_properties::Device::new(&instance, &device);
-            Ok(Self { device, executables, printed: Printed::new()?, _entry: entry })
+            Ok(Self { device, executables, _entry: entry })
         }
     }
 
     /// Compiles a kernel that `Kernel::translate` wrote. Nothing is kept.
-    pub fn compile(&mut self, spirv: &[u8]) -> Result<Compiled> {
+    pub fn compile(&self, spirv: &[u8], printed: &Printed) -> Result<Compiled> {
         let words = ash::util::read_spv(&mut std::io::Cursor::new(spirv))?;
         let bindings: Vec<_> = bindings(&words)
             .into_iter()
@@ -102,7 +99,7 @@ impl Driver {
             })
             .collect();
         let device = &self.device;
-        self.printed.clear()?;
+        printed.clear()?;
         // SAFETY: as in `open`; the SPIR-V is naga's own, of a module that it has validated. What was made is destroyed once,
         // after its last use.
         unsafe {
@@ -120,7 +117,7 @@ impl Driver {
             device.destroy_shader_module(module, None);
             let made = made.map_err(|(_, error)| error);
             let compiled = made.context("the driver refuses it").and_then(|made| {
-                let compiled = self.read(made[0]);
+                let compiled = self.read(made[0], printed);
                 device.destroy_pipeline(made[0], None);
                 compiled
             });
@@ -134,7 +131,7 @@ impl Driver {
     ///
     /// # Safety
     /// It is one of this device.
-    unsafe fn read(&self, pipeline: vk::Pipeline) -> Result<Compiled> {
+    unsafe fn read(&self, pipeline: vk::Pipeline, printed: &Printed) -> Result<Compiled> {
         let of = vk::PipelineExecutableInfoKHR::default().pipeline(pipeline);
         // SAFETY: the pipeline is the caller's care; a union is read as its format says; what drivers name ends with a zero.
         let (values, mut listing) = unsafe {
@@ -151,7 +148,7 @@ impl Driver {
             (values, self.listing(&of)?)
         };
         if listing.is_none() {
-            listing = self.printed.take()?.map(|text| (Syntax::Agx, text));
+            listing = printed.take()?.map(|text| (Syntax::Agx, text));
         }
         if values.is_empty() {
             bail!("the driver gives no statistics");
@@ -215,55 +212,4 @@ fn bindings(words: &[u32]) -> Vec<(u32, vk::DescriptorType)> {
         _ => None,
     };
     instructions.iter().filter_map(binding).collect()
-}
-
-/// What the driver writes to this process's standard output, which is what Apple's compiler does with its code.
-struct Printed {
-    file: File,
-    /// Standard output as it was.
-    output: File,
-}
-
-unsafe extern "C" {
-    /// The C library's: with no stream, writes out what all of them hold.
-    fn fflush(stream: *mut c_void) -> c_int;
-}
-
-impl Printed {
-    fn new() -> Result<Self> {
-        let output: OwnedFd = std::os::fd::AsFd::as_fd(&std::io::stdout()).try_clone_to_owned()?;
-        let path = std::env::temp_dir().join(format!("itop-isa-{}", std::process::id()));
-        let file = File::options().read(true).append(true).create_new(true).open(&path);
-        let file = file.with_context(|| format!("cannot write {}", path.display()))?;
-        std::fs::remove_file(&path)?;
-        rustix::stdio::dup2_stdout(&file)?;
-        Ok(Self { file, output: output.into() })
-    }
-
-    fn clear(&mut self) -> Result<()> {
-        Self::flush();
-        Ok(self.file.set_len(0)?)
-    }
-
-    /// What was written since; `None`: nothing.
-    fn take(&self) -> Result<Option<String>> {
-        Self::flush();
-        let mut text = Vec::new();
-        let mut file = &self.file;
-        file.rewind()?;
-        file.read_to_end(&mut text)?;
-        Ok((!text.is_empty()).then(|| String::from_utf8_lossy(&text).into_owned()))
-    }
-
-    fn flush() {
-        // SAFETY: without a stream it takes all of them.
-        unsafe { fflush(std::ptr::null_mut()) };
-    }
-}
-
-impl Driver {
-    /// Writes a line to where standard output went before the driver had it.
-    pub fn report(&mut self, line: &str) -> Result<()> {
-        Ok(writeln!(self.printed.output, "{line}")?)
-    }
 }

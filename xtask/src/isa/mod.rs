@@ -5,6 +5,7 @@ mod baseline;
 mod driver;
 mod gpus;
 mod listing;
+mod printed;
 mod statistics;
 mod table;
 mod worker;

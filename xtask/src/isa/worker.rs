@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::driver::Driver;
 use super::listing::Loop;
+use super::printed::Printed;
 use super::statistics::Statistics;
 
 /// Which kernels.
@@ -63,6 +64,8 @@ pub struct Row {
 }
 
 pub fn work(arguments: &WorkerArguments) -> Result<()> {
+    // First: the driver also prints kernels of its own when a device is opened.
+    let printed = Printed::new()?;
     let options = GpuOptions { adapter: "vulkan".into(), ..GpuOptions::default() };
     let gpu = pollster::block_on(Gpu::open(&options)).context("wgpu opens no device")?;
     let mut kernels = match arguments.which {
@@ -74,17 +77,17 @@ pub fn work(arguments: &WorkerArguments) -> Result<()> {
     kernels.retain(|kernel| seen.insert(identity(&gpu, kernel)));
     kernels.retain(|kernel| arguments.kernel.as_ref().is_none_or(|part| kernel.to_string().contains(part)));
 
-    let mut driver = Driver::open(!arguments.no_robustness)?;
+    let driver = Driver::open(!arguments.no_robustness)?;
     let header = Header {
         adapter: gpu.summary.name.clone(),
         driver: gpu.summary.driver.clone(),
         tier: gpu.tier().into(),
         pipelines: kernels.len(),
     };
-    driver.report(&serde_json::to_string(&header)?)?;
+    printed.report(&serde_json::to_string(&header)?)?;
     for kernel in &kernels {
         let compiled = kernel.translate(Tier::of(kernel), Target::Spirv).map_err(anyhow::Error::from);
-        let compiled = compiled.and_then(|spirv| driver.compile(&spirv));
+        let compiled = compiled.and_then(|spirv| driver.compile(&spirv, &printed));
         let listing = compiled.as_ref().ok().and_then(|compiled| compiled.listing.as_ref());
         let (kernel, constants) = identity(&gpu, kernel);
         let row = Row {
@@ -94,7 +97,7 @@ pub fn work(arguments: &WorkerArguments) -> Result<()> {
             listing: listing.map(|(_, text)| text.clone()).filter(|_| arguments.asm),
             result: compiled.map(|compiled| compiled.statistics).map_err(|error| format!("{error:#}")),
         };
-        driver.report(&serde_json::to_string(&row)?)?;
+        printed.report(&serde_json::to_string(&row)?)?;
     }
     Ok(())
 }
