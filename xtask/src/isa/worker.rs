@@ -66,7 +66,7 @@ pub struct Row {
 pub fn work(arguments: &WorkerArguments) -> Result<()> {
     // First: the driver also prints kernels of its own when a device is opened.
     let printed = Printed::new()?;
-    let options = GpuOptions { adapter: "vulkan".into(), ..GpuOptions::default() };
+    let options = GpuOptions { adapter: "vulkan".into(), to_compile: true, ..GpuOptions::default() };
     let gpu = pollster::block_on(Gpu::open(&options)).context("wgpu opens no device")?;
     let mut kernels = match arguments.which {
         Which::Default => default(&gpu)?,
