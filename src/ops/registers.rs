@@ -27,8 +27,8 @@ impl Registers {
             Family::Software => Self { sums: 32, gather: ANY, shuffled: ANY, weight: ANY },
             Family::Nvidia | Family::Amd => Self { sums: 32, gather: ANY, shuffled: ANY, weight: 180 },
             Family::Adreno => Self { sums: 32, gather: 46, shuffled: 20, weight: 144 },
-            Family::Apple => Self { sums: 16, gather: ANY, shuffled: ANY, weight: 90 },
-            Family::Unknown => Self { sums: 16, gather: 46, shuffled: 20, weight: 90 },
+            Family::Apple => Self { sums: 16, gather: 25, shuffled: ANY, weight: 90 },
+            Family::Unknown => Self { sums: 16, gather: 25, shuffled: 20, weight: 90 },
         }
     }
 
