@@ -11,8 +11,10 @@ pub struct Gpu {
     /// The shim's library and the driver's file, without path and what all have in common.
     shim: &'static str,
     driver: &'static str,
-    /// Which GPU the shim plays, where it can play several; and what makes a driver print its code that has no other way.
-    more: &'static [(&'static str, &'static str)],
+    /// Which GPU the shim plays, where it can play several.
+    plays: Option<(&'static str, &'static str)>,
+    /// What makes a driver print its code that has no other way to give it.
+    prints: Option<(&'static str, &'static str)>,
 }
 
 pub const GPUS: [Gpu; 7] = [
@@ -21,43 +23,56 @@ pub const GPUS: [Gpu; 7] = [
         title: "NVIDIA Ada, NVK",
         shim: "nouveau",
         driver: "nouveau",
-        more: &[("NOUVEAU_CHIPSET", "192")],
+        plays: Some(("NOUVEAU_CHIPSET", "192")),
+        prints: None,
     },
     Gpu {
         name: "ampere",
         title: "NVIDIA Ampere, NVK",
         shim: "nouveau",
         driver: "nouveau",
-        more: &[("NOUVEAU_CHIPSET", "172")],
+        plays: Some(("NOUVEAU_CHIPSET", "172")),
+        prints: None,
     },
-    Gpu { name: "m1", title: "Apple M1, AGX", shim: "asahi", driver: "asahi", more: &[("AGX_MESA_DEBUG", "shaders")] },
+    Gpu {
+        name: "m1",
+        title: "Apple M1, AGX",
+        shim: "asahi",
+        driver: "asahi",
+        plays: None,
+        prints: Some(("AGX_MESA_DEBUG", "shaders")),
+    },
     Gpu {
         name: "navi31",
         title: "AMD RDNA 3 (Navi 31), ACO",
         shim: "amdgpu",
         driver: "radeon",
-        more: &[("AMDGPU_GPU_ID", "navi31")],
+        plays: Some(("AMDGPU_GPU_ID", "navi31")),
+        prints: None,
     },
     Gpu {
         name: "navi21",
         title: "AMD RDNA 2 (Navi 21), ACO",
         shim: "amdgpu",
         driver: "radeon",
-        more: &[("AMDGPU_GPU_ID", "navi21")],
+        plays: Some(("AMDGPU_GPU_ID", "navi21")),
+        prints: None,
     },
     Gpu {
         name: "vega10",
         title: "AMD GCN 5 (Vega 10), ACO",
         shim: "amdgpu",
         driver: "radeon",
-        more: &[("AMDGPU_GPU_ID", "vega10")],
+        plays: Some(("AMDGPU_GPU_ID", "vega10")),
+        prints: None,
     },
     Gpu {
         name: "a730",
         title: "Qualcomm Adreno 730, Turnip",
         shim: "freedreno",
         driver: "freedreno",
-        more: &[("FD_GPU_ID", "730")],
+        plays: Some(("FD_GPU_ID", "730")),
+        prints: None,
     },
 ];
 
@@ -76,10 +91,16 @@ impl Gpu {
         let mut all = vec![
             format!("LD_PRELOAD=/usr/lib/x86_64-linux-gnu/lib{}_noop_drm_shim.so", self.shim),
             format!("VK_DRIVER_FILES=/usr/share/vulkan/icd.d/{}_icd.json", self.driver),
-            // What comes from a cache has no statistics.
+            // What comes from a cache was compiled before, and has no statistics.
             "MESA_SHADER_CACHE_DISABLE=true".into(),
         ];
-        all.extend(self.more.iter().map(|(name, value)| format!("{name}={value}")));
+        all.extend(self.plays.map(|(name, value)| format!("{name}={value}")));
         all
+    }
+
+    /// The same, and the driver prints its code.
+    pub fn printing(&self) -> Vec<String> {
+        let prints = self.prints.map(|(name, value)| format!("{name}={value}"));
+        [self.environment(), prints.into_iter().collect()].concat()
     }
 }

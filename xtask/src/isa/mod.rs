@@ -205,7 +205,7 @@ fn each<T: Send>(wanted: &[&'static Gpu], work: impl Fn(&'static Gpu) -> T + Syn
 
 fn compile(root: &Path, gpu: &'static Gpu, arguments: &Arguments, which: Which) -> Result<Report> {
     let mut command = debian(root);
-    command.args(["run", "env"]).args(gpu.environment());
+    command.args(["run", "env"]).args(gpu.printing());
     command.arg(std::env::current_exe()?).arg("isa-worker").arg(clap_name(which));
     if let Some(kernel) = &arguments.kernel {
         command.args(["--kernel", kernel]);
