@@ -20,6 +20,9 @@ pub struct VerifyArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Only what a first run on an adapter looks at, with activations in this storage (`f32`, `f16`, `bf16`)
+    #[arg(long, value_name = "STORAGE", num_args = 0..=1, default_missing_value = "f32")]
+    short: Option<Storage>,
     /// Do everything so many times: some kernels go wrong now and then, and under load
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     repeat: u32,
@@ -32,7 +35,10 @@ pub fn run(args: &VerifyArgs) -> Result<(), Failure> {
     // A GL context serves one thread at a time.
     let places = if gpu.summary.backend == "gl" { 1 } else { most_places() };
     let mut places = (1..places).map(|_| args.gpu.open_quietly().map(Place::new)).collect::<Result<Vec<_>, _>>()?;
-    let once = verify::cases(&gpu);
+    let once = match args.short {
+        Some(storage) => verify::short(&gpu, storage),
+        None => verify::cases(&gpu),
+    };
     let cases: Vec<verify::Case> = (0..args.repeat).flat_map(|_| once.iter().cloned()).collect();
     places.push(Place::new(gpu));
     let gpu = &places[places.len() - 1].gpu;
@@ -69,7 +75,10 @@ pub fn run(args: &VerifyArgs) -> Result<(), Failure> {
         println!("{} comparisons in {seconds:.1} s", comparisons.len());
     }
     let Some(first) = first else {
-        super::first_contact::remember(gpu, &Storage::ALL);
+        match args.short {
+            Some(storage) => super::first_contact::remember(gpu, &[storage]),
+            None => super::first_contact::remember(gpu, &Storage::ALL),
+        }
         return Ok(());
     };
     let count = comparisons.iter().filter(|comparison| !comparison.agrees()).count();

@@ -124,3 +124,32 @@ fn add(plan: Result<Plan, PlanError>, found: &mut Found) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// On Metal no workgroup is one subgroup of 32, or a part of it (`gpu::device`); those of kernels that choose no size are
+    /// larger.
+    #[test]
+    fn no_workgroup_on_metal_is_one_subgroup() {
+        for (family, lanes, matrices) in [
+            (Family::Apple, 32, Matrices { f16: 8, f32: 8, most_lanes: 64, least_lanes: 32 }),
+            (Family::Amd, 32, Matrices::default()),
+            (Family::Unknown, 8, Matrices::default()),
+        ] {
+            let tuning = Tuning { matrices, ..Tuning::of(family, lanes, false).in_groups_of(64) };
+            let mut found = Found::new();
+            for graph in MODELS.iter().filter_map(|name| model::build(name, 10, Shape::new(3, 32, 32)).ok()) {
+                of_network(&graph, Storage::F16, &tuning, &mut found);
+            }
+            assert!(found.values().any(|kernel| kernel.shader == "conv_matrix_gather") == matrices.any());
+            for kernel in found.values() {
+                let wgsl = kernel.wgsl().unwrap();
+                let module = naga::front::wgsl::parse_str(&wgsl).unwrap();
+                let size: u32 = module.entry_points[0].workgroup_size.iter().product();
+                assert!(size >= 64, "{family:?}: {kernel} has workgroups of {size}");
+            }
+        }
+    }
+}

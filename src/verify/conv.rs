@@ -27,6 +27,8 @@ pub enum Pick {
     Matrices,
     /// Those that run where nothing was measured.
     Default,
+    /// The last of each kind, which splits its sums.
+    Last,
 }
 
 impl Pick {
@@ -37,6 +39,7 @@ impl Pick {
             Self::One(one) => at == one % all.len(),
             Self::Share { from, of } => at == 0 || number(at) % of == from % of,
             Self::Matrices => all[at].by_matrices(),
+            Self::Last => at + 1 == all.len(),
             Self::Default => default.contains(&all[at]),
         };
         (0..all.len()).filter(chosen).map(|at| all[at]).collect()

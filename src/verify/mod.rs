@@ -154,7 +154,8 @@ pub fn short(gpu: &Gpu, storage: Storage) -> Vec<Case> {
     };
     let mut cases = cases(gpu);
     cases.retain(wanted);
-    cases.push(Case::Conv(ConvCase { images: 16, pick: Pick::Default, storage, ..ConvCase::SMALL }));
+    // So few weights that a sparse layer runs sparse kernels.
+    cases.push(Case::Conv(ConvCase { images: 16, density: 0.05, pick: Pick::Default, storage, ..ConvCase::SMALL }));
     cases
 }
 
@@ -220,4 +221,69 @@ fn f64s(values: &[f32]) -> Vec<f64> {
 
 fn magnitudes(values: &[f32]) -> Vec<f64> {
     values.iter().map(|&v| f64::from(v.abs())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::{GpuOptions, broken};
+
+    /// One of each family of kernels that computes something else is named by the first comparison that disagrees.
+    #[test]
+    fn a_broken_kernel_of_each_family_is_named() {
+        let adapter = std::env::var("ITOP_TEST_ADAPTER").unwrap_or("auto".into());
+        let open = || pollster::block_on(Gpu::open(&GpuOptions { adapter: adapter.clone(), ..Default::default() }));
+        let usual = open().unwrap();
+        let small = ConvCase { images: 8, c: 6, k: 10, h: 4, w: 4, ..ConvCase::SMALL };
+        let conv = |density, pick| Case::Conv(ConvCase { density, pick, ..small.clone() });
+        let sparse = || conv(0.05, Pick::One(0));
+        // So many weights that all of them are gathered and summed.
+        let dense = || conv(0.9, Pick::Default);
+        let of = |wanted: fn(&Case) -> bool| cases(&usual).into_iter().find(wanted).unwrap();
+        let topology = |random: bool| match random {
+            true => of(|case| matches!(case, Case::Topology(case) if case.random)),
+            false => of(|case| matches!(case, Case::Topology(case) if !case.random)),
+        };
+        let pointwise = || of(|case| matches!(case, Case::Pointwise(_)));
+        let families = [
+            ("philox_test", "philox4x32(keys[wid.x]", "philox4x32(keys[0]", Case::Philox),
+            ("lanes", "seen[at] = 1u", "seen[at] = u32(wid.y == 0u)", Case::Grid(GridCase { workgroups: 65_536 })),
+            ("augment", "labels[position] = ", "labels[position] = 1u + ", of(|case| matches!(case, Case::Augment(_)))),
+            ("conv_sparse_gather", "all_of(bias[channel])", "all_of(bias[0])", sparse()),
+            ("conv_sparse_pack", "weight[", "0.5 * weight[", sparse()),
+            ("conv_sparse_grad_weight", "product(dy", "0.0 * product(dy", sparse()),
+            ("conv_sparse_spread", "dense[position] = value", "dense[position] = 0.5 * value", dense()),
+            ("conv_dense_gather", "var term = 0u; term < TERMS", "var term = 1u; term < TERMS", dense()),
+            ("conv_dense_grad_weight", "var at = 0u; at <", "var at = 1u; at <", dense()),
+            ("conv_grad_weight_finish", "total += parts", "total -= parts", conv(0.05, Pick::Last)),
+            ("conv_bias_grad", "sum = plus(sum, values(", "sum = plus(all_of(0.0), values(", sparse()),
+            ("index_entries", "shift[entry] = ", "shift[entry] = 1u + ", sparse()),
+            ("pointwise_forward", "max(v.v", "min(v.v", pointwise()),
+            ("pointwise_backward", "packed(dz)", "packed(plus(dz, dz))", pointwise()),
+            (
+                "pool_forward",
+                "max(v.v",
+                "min(v.v",
+                of(|case| matches!(case, Case::Pool(case) if case.kind == PoolKind::Max)),
+            ),
+            ("flatten", "= input[map]", "= input[0u * map]", of(|case| matches!(case, Case::Flatten(_)))),
+            ("loss", "exp(v.v", "exp(0.5 * v.v", of(|case| matches!(case, Case::Loss(_)))),
+            ("sgd", "run.weight_decay", "0.0 * run.weight_decay", of(|case| matches!(case, Case::Sgd(_)))),
+            ("grow_random", "words[i] >> 1u", "words[0] >> 1u", topology(true)),
+            ("topology_stats", "countOneBits(", "1u + countOneBits(", topology(false)),
+            ("topology_ages", "min(age + 1u, 255u)", "min(age + 2u, 255u)", topology(false)),
+            ("topology_move", "moved_momentum[to] = m", "moved_momentum[to] = m + 1u", topology(false)),
+            ("topology_map", "sum.x | (", "(sum.x + 1u) | (", of(|case| matches!(case, Case::Map(_)))),
+        ];
+        for (shader, from, to, case) in families {
+            broken::set(Some((shader, from, to)));
+            let gpu = open();
+            let compared = gpu.and_then(|gpu| pollster::block_on(case.compare(&Place::new(gpu))));
+            broken::set(None);
+            let compared = compared.unwrap_or_else(|error| panic!("{shader}: {error}"));
+            let wrong = compared.iter().find(|one| !one.agrees());
+            let wrong = wrong.unwrap_or_else(|| panic!("nobody noticed that {shader} is broken"));
+            assert!(wrong.kernels.contains(&shader), "{shader} is broken, and named is {wrong}");
+        }
+    }
 }

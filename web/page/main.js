@@ -159,6 +159,7 @@ const hears = {
     redraw();
     for (const id of ["loss", "accuracy", "validation", "speed"]) $(id).textContent = "–";
   },
+  checking({ done, total }) { $("status").textContent = `Checking that this GPU computes right: ${done} of ${total}…`; },
   preparing({ done, total }) { $("status").textContent = `Preparing kernels: ${done} of ${total} passes…`; },
   step(event) {
     run.done = event.step;

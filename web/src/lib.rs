@@ -1,7 +1,7 @@
 //! `itop` in a browser: one [`Session`] is one run, driven from a worker. All there is to see goes out as JSON events; the
 //! run folder stays in memory until somebody takes it as an archive.
 //!
-//! Events (`kind`): `start`, `preparing`, the lines of `metrics.jsonl` (`step`, `epoch`), `update`, `map` (there are new
+//! Events (`kind`): `checking`, `start`, `preparing`, the lines of `metrics.jsonl` (`step`, `epoch`), `update`, `map` (there are new
 //! maps), `warning`, `paused`, `resumed`, `stopped`, `finished`.
 #![cfg(target_arch = "wasm32")]
 #![deny(unsafe_code)]
@@ -15,11 +15,13 @@ use std::path::Path;
 
 use itop::data::{self, Dataset};
 use itop::gpu::{Gpu, GpuError, GpuOptions};
+use itop::ops::Storage;
 use itop::report::Film;
 use itop::train::frames::FrameLine;
 use itop::train::presets::preset;
 use itop::train::run_folder::{Memory, RunFolder};
 use itop::train::{Config, ConfigError, End, Problem, TrainError, Trainer};
+use itop::verify::{self, Place};
 use serde_json::json;
 use wasm_bindgen::prelude::*;
 
@@ -89,7 +91,9 @@ impl Session {
         };
         let config = Config { data: dataset.name.clone(), ..config };
         let open = async || open(&adapter).await;
-        let problem = Problem::new(config, &dataset, &open().await.map_err(error)?).map_err(error)?;
+        let gpu = open().await.map_err(error)?;
+        check(&gpu, config.storage, &emit).await?;
+        let problem = Problem::new(config, &dataset, &gpu).map_err(error)?;
         self.run.replace(Some(problem.config.run_name()));
         let done = self.train_problem(&problem, &dataset, open, &emit).await;
         done.map_err(error)
@@ -165,6 +169,30 @@ fn config(assignments: &[String]) -> Result<Config, ConfigError> {
     let mut layers = preset("quick")?;
     assignments.iter().try_for_each(|assignment| layers.assign(assignment))?;
     layers.finish()
+}
+
+/// Whether `gpu` computes right, looked at before the first run of this page: one phone's browser gave gradients that were all
+/// zero, and trained on (tfjs#8590).
+async fn check(gpu: &Gpu, storage: Storage, emit: &Emit) -> Result<(), JsError> {
+    thread_local! {
+        static CHECKED: RefCell<Vec<Storage>> = const { RefCell::new(Vec::new()) };
+    }
+    if CHECKED.with_borrow(|checked| checked.contains(&storage)) {
+        return Ok(());
+    }
+    let (place, cases) = (Place::new(gpu.clone()), verify::short(gpu, storage));
+    for (done, case) in cases.iter().enumerate() {
+        emit.json(&json!({ "kind": "checking", "done": done, "total": cases.len() }));
+        let compared = case.compare(&place).await.map_err(error)?;
+        if let Some(wrong) = compared.iter().find(|one| !one.agrees()) {
+            return Err(JsError::new(&format!(
+                "this browser's GPU computes something else than the processor, and would train wrong: {wrong}; another \
+                 browser, a newer driver, or `itop verify` on the command line may tell more"
+            )));
+        }
+    }
+    CHECKED.with_borrow_mut(|checked| checked.push(storage));
+    Ok(())
 }
 
 async fn open(adapter: &str) -> Result<Gpu, GpuError> {
