@@ -12,7 +12,7 @@ use crate::gpu::{Gpu, GpuError};
 use crate::ops::Tuning;
 use crate::train::autotune::TuningCache;
 use crate::train::run_folder::RunFolder;
-use crate::train::tuning_journal::{Attempt, Journal};
+use crate::train::tuning_journal::Journal;
 use crate::train::{Config, Problem};
 
 #[derive(Args, Clone)]
@@ -74,10 +74,8 @@ impl TuningArgs {
             eprintln!("warning: {why}");
         }
         let (mut journal, left) = Journal::open(path.parent().unwrap_or(Path::new(".")));
-        for Attempt { adapter, candidate } in &left {
-            let why = "the program ended while it ran";
-            eprintln!("warning: the kernel `{candidate}` is left out on {adapter}: {why}");
-            cache.refuse(adapter, candidate, why);
+        for attempt in &left {
+            eprintln!("warning: {}", cache.learn(attempt));
         }
         if !left.is_empty() {
             keep(&cache, &path);

@@ -104,7 +104,8 @@ fn backend_name(backend: wgpu::Backend) -> &'static str {
     }
 }
 
-/// Hardware before software, native APIs before GL; the driver's own order within.
+/// Hardware before software, native APIs before GL, Vulkan before Direct3D 12, whose drivers for older Intel GPUs hang
+/// (wgpu#4007); the driver's own order within.
 fn rank(summary: &AdapterSummary) -> (u8, u8) {
     let kind = match summary.kind {
         "discrete" => 0,
@@ -113,7 +114,12 @@ fn rank(summary: &AdapterSummary) -> (u8, u8) {
         "other" => 3,
         _ => 4,
     };
-    (kind, u8::from(summary.backend == "gl"))
+    let backend = match summary.backend {
+        "dx12" => 1,
+        "gl" => 2,
+        _ => 0,
+    };
+    (kind, backend)
 }
 
 fn instance(strict: bool) -> wgpu::Instance {

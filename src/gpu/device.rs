@@ -343,3 +343,27 @@ fn required_limits(
 fn prev_power_of_two(value: u32) -> u32 {
     if value == 0 { 0 } else { 1 << value.ilog2() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_binding_spans_more_than_two_gibibytes() {
+        let summary = AdapterSummary {
+            index: 0,
+            name: "a GPU".into(),
+            backend: "metal",
+            driver: String::new(),
+            kind: "integrated",
+            family: crate::gpu::Family::Apple,
+            compiler: None,
+        };
+        let mut offered = wgpu::Limits::defaults();
+        for (bytes, most) in [(1 << 40, (2u64 << 30) - 4), (256 << 20, 256 << 20)] {
+            (offered.max_buffer_size, offered.max_storage_buffer_binding_size) = (1 << 40, bytes);
+            let limits = required_limits(&summary, &offered, LimitChoice::Adapter).unwrap();
+            assert_eq!(limits.max_storage_buffer_binding_size, most);
+        }
+    }
+}

@@ -282,6 +282,20 @@ impl Machine {
         self.gpu.check()
     }
 
+    /// The same, at most for `limit`.
+    ///
+    /// # Errors
+    /// What has not ended by then counts as a lost device: nobody can stop it.
+    pub fn wait_within(&self, until: wgpu::SubmissionIndex, limit: std::time::Duration) -> Result<(), GpuError> {
+        let poll = wgpu::PollType::Wait { submission_index: Some(until.clone()), timeout: Some(limit) };
+        match self.gpu.device.poll(poll) {
+            Err(wgpu::PollError::Timeout) => Err(GpuError::Lost {
+                message: format!("what was submitted has not ended within {} s", limit.as_secs()),
+            }),
+            _ => self.wait(Some(until)),
+        }
+    }
+
     /// Copies `slices` out of their buffers as one piece; the copy is taken after everything submitted before.
     /// Starts now, ends when the future is awaited.
     pub fn read_slices(&self, slices: &[Slice]) -> ReadBack {

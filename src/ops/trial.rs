@@ -74,6 +74,9 @@ impl std::fmt::Display for Candidate {
     }
 }
 
+/// How long one run of a candidate may take before it counts as hung.
+const RUN_LIMIT: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// A convolution with random weights and activations on a device.
 pub struct Trial {
     pub conv: Conv,
@@ -232,7 +235,7 @@ impl Trial {
         let program = self.machine.prepare(&passes, |_| ())?;
         #[cfg(test)]
         broken::lose(&self.machine.gpu, candidate);
-        self.machine.wait(Some(self.machine.submit(&program)))?;
+        self.machine.wait_within(self.machine.submit(&program), RUN_LIMIT)?;
         Ok(storage.numbers(&self.machine.read::<u32>(slice).await?))
     }
 

@@ -1,6 +1,6 @@
 //! Which candidate is fastest for each layer, by measurement on the adapter at hand; the results are kept on disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,6 +15,9 @@ use crate::plan::Plan;
 
 /// How long a driver may take to compile a candidate.
 const COMPILE_LIMIT: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// What the journal has for the candidates of a direction while they are compiled, some side by side.
+const COMPILING: &str = "compiling";
 
 /// How often a candidate must give the right result before it is timed: some go wrong now and then.
 const CHECKS: usize = 3;
@@ -31,6 +34,9 @@ pub struct TuningCache {
     /// By adapter: candidates that are left out there, and why.
     #[serde(default)]
     refused: BTreeMap<String, BTreeMap<String, String>>,
+    /// Adapters whose driver ended the program while it compiled several candidates: they are compiled one by one.
+    #[serde(default)]
+    careful: BTreeSet<String>,
 }
 
 /// Why a tuning cache is not used.
@@ -52,7 +58,13 @@ pub struct Measured {
 
 impl TuningCache {
     fn empty() -> Self {
-        Self { schema: SCHEMA, version: version(), adapters: BTreeMap::new(), refused: BTreeMap::new() }
+        Self {
+            schema: SCHEMA,
+            version: version(),
+            adapters: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            careful: BTreeSet::new(),
+        }
     }
 
     /// The cache at `path`; an empty one, and why, if it is of another version or damaged.
@@ -100,8 +112,20 @@ impl TuningCache {
     }
 
     /// Leaves `candidate` out on `adapter`, for `why`.
-    pub fn refuse(&mut self, adapter: &str, candidate: &str, why: &str) {
+    fn refuse(&mut self, adapter: &str, candidate: &str, why: &str) {
         self.refused.entry(adapter.into()).or_default().insert(candidate.into(), why.into());
+    }
+
+    /// Learns what a program was at when it ended, and says what follows.
+    pub fn learn(&mut self, left: &Attempt) -> String {
+        let Attempt { adapter, candidate } = left;
+        if candidate == COMPILING {
+            self.careful.insert(adapter.clone());
+            return format!("the program ended while it compiled kernels for {adapter}: they are compiled one by one");
+        }
+        let why = "the program ended while it ran";
+        self.refuse(adapter, candidate, why);
+        format!("the kernel `{candidate}` is left out on {adapter}: {why}")
     }
 
     /// The candidate of `choice` that is left out on `gpu`, and why.
@@ -190,8 +214,12 @@ impl TuningCache {
         let refused = self.refused.get(adapter);
         let is_refused = |candidate: &Candidate| refused.is_some_and(|refused| refused.contains_key(&candidate.name()));
         let candidates: Vec<Candidate> = candidates.iter().copied().filter(|one| !is_refused(one)).collect();
-        // What fails here fails below, by itself.
-        trial.compile(&candidates).ok();
+        if !self.careful.contains(adapter) {
+            journal.begin(&Attempt { adapter: adapter.into(), candidate: COMPILING.into() });
+            // What fails here fails below, by itself.
+            trial.compile(&candidates).ok();
+            journal.end();
+        }
         let mut fastest: Option<(f64, Candidate)> = None;
         // The simplest that runs, and what it computes.
         let mut simplest: Option<(Candidate, Vec<f32>)> = None;
@@ -404,6 +432,18 @@ mod tests {
         assert_eq!(cache.apply(&gpu, &tuning).measured.len(), 1);
         cache.refuse(&adapter(&gpu), &Candidate::of(&choice)[2].name(), "it hung");
         assert_eq!(cache.apply(&gpu, &tuning).measured.len(), 0);
+    }
+
+    #[test]
+    fn what_ended_a_program_is_learnt() {
+        let mut cache = TuningCache::empty();
+        let attempt = |candidate: &str| Attempt { adapter: "here".into(), candidate: candidate.into() };
+        assert!(cache.learn(&attempt("forward sparse")).contains("`forward sparse` is left out on here"));
+        assert!(cache.refused["here"].contains_key("forward sparse") && cache.careful.is_empty());
+        assert!(cache.learn(&attempt(COMPILING)).contains("one by one"));
+        assert!(cache.careful.contains("here"));
+        let (mut trial, all) = trial(&gpu());
+        assert_eq!(fastest(&mut cache, &mut trial, &all[2][..1]).unwrap(), (Some(all[2][0]), Vec::new()));
     }
 
     #[test]
