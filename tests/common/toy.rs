@@ -34,9 +34,59 @@ fn command(folder: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// The binary, running, and silent.
+/// The binary, running, and silent. [`interrupt`] can reach it.
 pub fn start(folder: &Path, args: &[&str]) -> Child {
-    command(folder, args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    let mut command = command(folder, args);
+    // Ctrl-C goes to everybody at a console.
+    #[cfg(windows)]
+    {
+        const CREATE_NEW_CONSOLE: u32 = 0x10;
+        std::os::windows::process::CommandExt::creation_flags(&mut command, CREATE_NEW_CONSOLE);
+    }
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// Ctrl-C for a process that [`start`] started.
+#[cfg(unix)]
+pub fn interrupt(child: &Child) {
+    signal("-INT", child.id().into());
+}
+
+#[cfg(unix)]
+pub fn signal(name: &str, pid: u64) {
+    Command::new("kill").args([name, &pid.to_string()]).status().unwrap();
+}
+
+/// Ctrl-C for a process that [`start`] started: pressed at its console, where this process is for a moment.
+#[cfg(windows)]
+pub fn interrupt(child: &Child) {
+    use windows_sys::Win32::System::Console::{
+        AttachConsole, CTRL_C_EVENT, FreeConsole, GenerateConsoleCtrlEvent, SetConsoleCtrlHandler,
+    };
+    // This process is not meant.
+    unsafe extern "system" fn passed_over(_event: u32) -> i32 {
+        1
+    }
+    static CONSOLE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _one_at_a_time = CONSOLE.lock();
+    // SAFETY: calls without memory of ours; the handler is a function that does nothing.
+    let done = unsafe {
+        FreeConsole();
+        let attached = AttachConsole(child.id());
+        SetConsoleCtrlHandler(Some(passed_over), 1);
+        let sent = GenerateConsoleCtrlEvent(CTRL_C_EVENT, 0);
+        FreeConsole();
+        (attached, sent)
+    };
+    assert_eq!(done, (1, 1), "no console of process {} to press Ctrl-C at", child.id());
+}
+
+/// Ends a process that is no child of this one, at once.
+pub fn kill(pid: u64) {
+    #[cfg(unix)]
+    signal("-KILL", pid);
+    #[cfg(windows)]
+    Command::new("taskkill").args(["/F", "/PID", &pid.to_string()]).stdout(Stdio::null()).status().unwrap();
 }
 
 /// Runs the binary, checks its exit code, returns what was printed.
