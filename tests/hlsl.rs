@@ -58,6 +58,7 @@ struct Compiled {
 
 /// Compiles all permutations of the tiers that `takes` names, on all cores. `compiler` makes one for a thread.
 fn compile_all<C: FnMut(&str) -> Result<(), String>>(
+    target: Target,
     takes: fn(Tier) -> bool,
     compiler: impl Fn() -> C + Sync,
 ) -> Vec<Compiled> {
@@ -67,7 +68,7 @@ fn compile_all<C: FnMut(&str) -> Result<(), String>>(
         let mut compile = compiler();
         let mut done = Vec::new();
         while let Some((tier, kernel)) = kernels.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let text = kernel.translate(*tier, Target::Hlsl).unwrap_or_else(|error| panic!("{error}"));
+            let text = kernel.translate(*tier, target).unwrap_or_else(|error| panic!("{error}"));
             let before = thread_seconds();
             let result = compile(std::str::from_utf8(&text).unwrap());
             done.push(Compiled { name: kernel.to_string(), seconds: thread_seconds() - before, result });
@@ -159,7 +160,12 @@ fn fxc_compiles_every_permutation() {
         }
     };
     let start = Instant::now();
-    judge("fxc", start, compile_all(|tier| !tier.subgroups && !tier.int64 && !tier.matrices, compiler), MOST_SECONDS);
+    judge(
+        "fxc",
+        start,
+        compile_all(Target::HlslFxc, |tier| !tier.subgroups && !tier.int64 && !tier.matrices, compiler),
+        MOST_SECONDS,
+    );
 }
 
 type DxcCreateInstance =
@@ -183,7 +189,7 @@ fn dxc_compiles_every_permutation() {
         move |text: &str| compile_by_dxc(&dxc, text).map_err(|error| error.to_string())?
     };
     let start = Instant::now();
-    judge("dxc", start, compile_all(|tier| !tier.matrices, compiler), MOST_SECONDS);
+    judge("dxc", start, compile_all(Target::Hlsl, |tier| !tier.matrices, compiler), MOST_SECONDS);
 }
 
 /// The outer error is of the call, the inner one of the text.
