@@ -57,9 +57,19 @@ pub fn signal(name: &str, pid: u64) {
     Command::new("kill").args([name, &pid.to_string()]).status().unwrap();
 }
 
-/// Ctrl-C for a process that [`start`] started: pressed at its console, where this process is for a moment.
+/// Ctrl-C for a process that [`start`] started: pressed at its console, by a process that has no other.
 #[cfg(windows)]
 pub fn interrupt(child: &Child) {
+    let mut press = Command::new(std::env::current_exe().unwrap());
+    press.args(["--exact", "toy::press_ctrl_c", "--ignored"]).env("ITOP_PRESS_CTRL_C", child.id().to_string());
+    let done = press.stdout(Stdio::null()).status().unwrap();
+    assert!(done.success(), "no console of process {} to press Ctrl-C at: {done}", child.id());
+}
+
+#[cfg(windows)]
+#[test]
+#[ignore = "it is no test, but the process that `interrupt` starts"]
+fn press_ctrl_c() {
     use windows_sys::Win32::System::Console::{
         AttachConsole, CTRL_C_EVENT, FreeConsole, GenerateConsoleCtrlEvent, SetConsoleCtrlHandler,
     };
@@ -67,18 +77,15 @@ pub fn interrupt(child: &Child) {
     unsafe extern "system" fn passed_over(_event: u32) -> i32 {
         1
     }
-    static CONSOLE: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    let _one_at_a_time = CONSOLE.lock();
+    let Some(id) = std::env::var("ITOP_PRESS_CTRL_C").ok().and_then(|id| id.parse().ok()) else { return };
     // SAFETY: calls without memory of ours; the handler is a function that does nothing.
-    let done = unsafe {
+    let pressed = unsafe {
         FreeConsole();
-        let attached = AttachConsole(child.id());
         SetConsoleCtrlHandler(Some(passed_over), 1);
-        let sent = GenerateConsoleCtrlEvent(CTRL_C_EVENT, 0);
-        FreeConsole();
-        (attached, sent)
+        AttachConsole(id) != 0 && GenerateConsoleCtrlEvent(CTRL_C_EVENT, 0) != 0
     };
-    assert_eq!(done, (1, 1), "no console of process {} to press Ctrl-C at", child.id());
+    // Nothing is printed any more: that would go to the other's console.
+    std::process::exit(if pressed { 0 } else { 1 });
 }
 
 /// Ends a process that is no child of this one, at once.
