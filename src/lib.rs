@@ -17,6 +17,7 @@
 //! - [`data`]: datasets in memory, splits
 //! - [`ops`]: one file per operation: its host side, next to its shader and its CPU twin
 //! - [`gpu`]: adapters, devices, kernels, buffers, timing
+//! - `disk`: renaming files, where systems differ
 
 // The one exception is in `gpu::kernel`, where `wgpu` demands it to leave out shader checks.
 #![deny(unsafe_code)]
@@ -25,6 +26,7 @@
 pub mod cli;
 pub mod compare;
 pub mod data;
+mod disk;
 pub mod gpu;
 pub mod model;
 pub mod ops;

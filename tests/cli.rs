@@ -1,5 +1,8 @@
 //! The binary as a user runs it: exit codes, messages, run folders, resuming.
 
+#[path = "common/toy.rs"]
+mod toy;
+
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -117,13 +120,20 @@ fn bad_input_is_told_and_nothing_is_written() {
     assert_eq!(names, ["bad.toml", "cut", "toy"]);
 }
 
-#[cfg(target_os = "linux")]
 #[test]
 fn no_adapter_is_an_exit_code_of_its_own() {
     let place = tempfile::tempdir().unwrap();
+    // What no such system has.
+    let backend = if cfg!(target_os = "linux") {
+        "dx12"
+    } else if cfg!(windows) {
+        "metal"
+    } else {
+        "gl"
+    };
     let run = |args: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_itop"));
-        command.args(args).current_dir(place.path()).env("WGPU_BACKEND", "dx12").output().unwrap()
+        command.args(args).current_dir(place.path()).env("WGPU_BACKEND", backend).output().unwrap()
     };
     for args in [&["train"][..], &["adapters"]] {
         let output = run(args);
@@ -220,7 +230,6 @@ fn one_seed_gives_the_same_bits_and_a_broken_checkpoint_is_refused() {
     assert!(text.contains("last.safetensors"), "{text}");
 }
 
-#[cfg(unix)]
 #[test]
 fn an_interrupted_run_goes_on_bit_for_bit() {
     let place = tempfile::tempdir().unwrap();
@@ -228,19 +237,13 @@ fn an_interrupted_run_goes_on_bit_for_bit() {
     dataset(&folder.join("toy"), 45, 8);
     let more = &["--epochs", "12"];
     expect(folder, 0, &train(&[&["--out", "whole"], &more[..]].concat()));
-    let mut child = Command::new(env!("CARGO_BIN_EXE_itop"))
-        .args(train(&[&["--out", "parts"], &more[..]].concat()))
-        .current_dir(folder)
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = toy::start(folder, &train(&[&["--out", "parts"], &more[..]].concat()));
     let log = folder.join("parts/metrics.jsonl");
     while std::fs::read_to_string(&log).map_or(0, |text| text.lines().count()) < 9 {
         assert!(child.try_wait().unwrap().is_none(), "the run ended before it could be interrupted");
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
-    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    toy::interrupt(&child);
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let text = expect(folder, 0, &["train", "--resume", "--out", "parts"]);
     assert!(text.contains("resuming at step"), "{text}");

@@ -1,6 +1,5 @@
 //! A run killed at random moments and resumed each time equals the run that nobody disturbed, bit for bit.
 //! `ITOP_KILLS` (4) says how often, `ITOP_KILL_SEED` (1) when.
-#![cfg(unix)]
 
 #[path = "common/toy.rs"]
 mod toy;

@@ -1,12 +1,13 @@
 //! Sweeps as a user runs them: refused, interrupted, killed, run by two at once, collected.
-#![cfg(target_os = "linux")]
+//! Where it can be known that a worker is gone.
+#![cfg(any(target_os = "linux", windows))]
 
 #[path = "common/toy.rs"]
 mod toy;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -35,10 +36,6 @@ fn plan(folder: &Path, out: &str, rest: &str) -> String {
 
 fn read(path: &Path) -> Option<Value> {
     serde_json::from_slice(&std::fs::read(path).ok()?).ok()
-}
-
-fn signal(name: &str, pid: u64) {
-    Command::new("kill").args([name, &pid.to_string()]).status().unwrap();
 }
 
 /// Waits until `found` finds something.
@@ -80,10 +77,18 @@ fn in_training(sweep: &Path, done: usize) -> Vec<(usize, u64)> {
     })
 }
 
+/// As a cluster's manager asks, or somebody at a terminal.
+fn ask_to_end(driver: &Child) {
+    #[cfg(unix)]
+    toy::signal("-TERM", driver.id().into());
+    #[cfg(windows)]
+    toy::interrupt(driver);
+}
+
 fn kill(mut driver: Child, workers: &[(usize, u64)]) {
     driver.kill().unwrap();
     driver.wait().unwrap();
-    workers.iter().for_each(|&(_, pid)| signal("-KILL", pid));
+    workers.iter().for_each(|&(_, pid)| toy::kill(pid));
 }
 
 #[test]
@@ -206,7 +211,7 @@ fn a_sweep_that_is_interrupted_and_killed_is_as_an_undisturbed_one() {
     // Asked to end: the rows keep checkpoints.
     let mut driver = start(folder, &run);
     let workers = in_training(&sweep, 0);
-    signal("-TERM", driver.id().into());
+    ask_to_end(&driver);
     assert_eq!(driver.wait().unwrap().code(), Some(130));
     let ended = |row: usize| read(&sweep.join(format!("claims/{row:04}.1.json"))).unwrap()["ended"].clone();
     assert!(workers.iter().any(|&(row, _)| ended(row) == "interrupted"), "{workers:?}");

@@ -1,22 +1,14 @@
 //! Every kernel permutation that networks run becomes SPIR-V, HLSL, MSL and GLSL, and is valid at its tier and no lower one.
 
-use std::collections::{BTreeMap, BTreeSet};
+#[path = "common/permutations.rs"]
+mod permutations;
+
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 
-use itop::gpu::{Kernel, Target, Tier, shader};
-use itop::plan::permutations;
-
-/// Each permutation once, at the lowest tier that has what it uses.
-fn all() -> &'static [(Tier, Kernel)] {
-    static ALL: OnceLock<Vec<(Tier, Kernel)>> = OnceLock::new();
-    ALL.get_or_init(|| {
-        let kernels = Tier::ALL.into_iter().flat_map(permutations);
-        let distinct: BTreeMap<String, Kernel> = kernels.map(|kernel| (kernel.to_string(), kernel)).collect();
-        distinct.into_values().map(|kernel| (Tier::of(&kernel), kernel)).collect()
-    })
-}
+use itop::gpu::{Target, Tier, shader};
+use permutations::all;
 
 #[test]
 fn every_shader_has_permutations_and_each_needs_its_tier() {

@@ -153,7 +153,7 @@ fn introduce(gpu: Gpu) -> Gpu {
     gpu
 }
 
-/// What Ctrl-C and SIGTERM set; a second one ends the process at once.
+/// What Ctrl-C and SIGTERM (on Windows Ctrl-Break) set; a second one ends the process at once.
 fn interruption() -> Result<Arc<AtomicBool>, Failure> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = interrupted.clone();
@@ -164,6 +164,15 @@ fn interruption() -> Result<Arc<AtomicBool>, Failure> {
     };
     ctrlc::set_handler(handler).map_err(Failure::run)?;
     Ok(interrupted)
+}
+
+/// Sets `interrupted` at the first line of the standard input. Its end means nothing: who holds it may be killed.
+fn interrupt_by_input(interrupted: Arc<AtomicBool>) {
+    std::thread::spawn(move || {
+        if std::io::stdin().read_line(&mut String::new()).is_ok_and(|bytes| bytes > 0) {
+            interrupted.store(true, Ordering::Relaxed);
+        }
+    });
 }
 
 /// Runs the command line; returns the exit code.

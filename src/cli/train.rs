@@ -129,6 +129,7 @@ pub fn run(args: &TrainArgs) -> Result<(), Failure> {
         dry_run: args.dry_run,
         tensorboard: args.tensorboard,
         report: !args.no_report,
+        end_by_input: false,
         tuning: &args.tuning,
         gpu: &args.gpu,
     })
@@ -144,13 +145,15 @@ pub struct Job<'a> {
     pub dry_run: bool,
     pub tensorboard: bool,
     pub report: bool,
+    /// A line on the standard input is as Ctrl-C.
+    pub end_by_input: bool,
     pub tuning: &'a TuningArgs,
     pub gpu: &'a GpuArgs,
 }
 
 /// Trains to the end or an interruption.
 pub fn train(job: Job) -> Result<(), Failure> {
-    let Job { config, out, resume, dry_run, tensorboard, report, tuning, gpu: adapter } = job;
+    let Job { config, out, resume, dry_run, tensorboard, report, end_by_input, tuning, gpu: adapter } = job;
     let mut changed = false;
     match out {
         Some(out) if resume => {
@@ -184,7 +187,11 @@ pub fn train(job: Job) -> Result<(), Failure> {
         config.batch_size,
         problem.updates()
     );
-    let mut progress = Progress::new(&problem, super::interruption()?);
+    let interrupted = super::interruption()?;
+    if end_by_input {
+        super::interrupt_by_input(interrupted.clone());
+    }
+    let mut progress = Progress::new(&problem, interrupted);
     let trainer = pollster::block_on(Trainer::new(gpu, &problem, &dataset, &mut progress));
     let mut trainer = trainer.map_err(Failure::start)?;
 

@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use super::known::{self, Known};
 use super::{DataError, archive, load_path};
+use crate::disk;
 
 /// Where the datasets are published.
 pub const HOME: &str = "https://www.cs.toronto.edu/~kriz";
@@ -223,7 +224,7 @@ fn unpack(packed: &Path, folder: &Path) -> Result<(), FetchError> {
         write().map_err(io_error("write", &path))?;
     }
     load_path(&unfinished)?;
-    fs::rename(&unfinished, folder).map_err(io_error("name", folder))
+    disk::rename(&unfinished, folder).map_err(io_error("name", folder))
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@
 //! it. It may be tried only when the last attempt has ended, which is written into the file, or its worker is gone. Files are
 //! never removed or reused, so nobody can mistake a new claim for the old one that they saw.
 //!
-//! Gone is a worker whose process no longer exists, where that can be known (the same machine); elsewhere, one whose file was
-//! not touched for [`STALE`] while somebody watched. Only changes are looked at: clocks may differ.
+//! Gone is a worker whose process no longer exists, where that can be known (the same machine, see `alive`);
+//! elsewhere, one whose file was not touched for [`STALE`] while somebody watched. Only changes are looked at: clocks may differ.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, Write};
@@ -17,6 +17,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+use super::alive::{self, Sign};
 use super::folder::io_error;
 use super::{Sweep, SweepError};
 
@@ -29,12 +30,8 @@ pub const STALE: Duration = Duration::from_secs(60);
 /// A claim's file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Record {
-    host: String,
-    /// What makes `pid` and `started` mean the same process to whoever reads them; none where that cannot be known.
-    scope: Option<String>,
-    pid: u32,
-    /// When the process started, as the kernel counts: process numbers are used again.
-    started: Option<u64>,
+    #[serde(flatten)]
+    process: alive::Process,
     /// How it ended.
     ended: Option<String>,
 }
@@ -45,6 +42,8 @@ pub struct Claim {
     file: File,
     record: Record,
     beat: Option<(Sender<()>, JoinHandle<()>)>,
+    /// The last to go: whoever sees it gone finds the end written.
+    _sign: Sign,
 }
 
 /// What came of asking for a row.
@@ -67,10 +66,12 @@ impl Claim {
         loop {
             let last = last_attempt(sweep, row)?;
             if last > 0 {
-                let busy = |record: &Option<Record>| Taken::Busy(record.as_ref().map_or("?".into(), Record::owner));
+                let busy = |record: &Option<Record>| {
+                    Taken::Busy(record.as_ref().map_or("?".into(), |record| record.process.to_string()))
+                };
                 let path = path(sweep, row, last);
                 let record = read(&path);
-                match record.as_ref().and_then(Record::runs) {
+                match record.as_ref().and_then(|record| record.runs(&path)) {
                     Some(true) => return Ok(busy(&record)),
                     Some(false) => {}
                     None => {
@@ -88,8 +89,13 @@ impl Claim {
                 }
             }
             let path = path(sweep, row, last + 1);
+            // Before the claim, so that no claim is without it.
+            let Some(sign) = alive::give_sign(&path).map_err(io_error("lock", &path))? else {
+                thread::sleep(Duration::from_millis(20));
+                continue;
+            };
             match OpenOptions::new().write(true).create_new(true).open(&path) {
-                Ok(file) => return Self::start(sweep, row, last + 1, path, file, lost).map(Taken::Mine),
+                Ok(file) => return Self::start(sweep, (row, last + 1), path, file, sign, lost).map(Taken::Mine),
                 // Somebody was faster; look at them. (A network file system may take a moment to show them.)
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => thread::sleep(Duration::from_millis(20)),
                 Err(error) => return Err(io_error("create", &path)(error)),
@@ -99,14 +105,15 @@ impl Claim {
 
     fn start(
         sweep: &Sweep,
-        row: usize,
-        attempt: usize,
+        (row, attempt): (usize, usize),
         path: PathBuf,
         file: File,
+        sign: Sign,
         lost: impl Fn() + Send + 'static,
     ) -> Result<Self, SweepError> {
         let next = self::path(sweep, row, attempt + 1);
-        let mut claim = Self { path, file, record: Record::of_this_process(), beat: None };
+        let record = Record { process: sign.process(), ended: None };
+        let mut claim = Self { path, file, record, beat: None, _sign: sign };
         claim.write()?;
         let file = claim.file.try_clone().map_err(io_error("open", &claim.path))?;
         let (stop, stopped) = mpsc::channel();
@@ -153,29 +160,18 @@ impl Drop for Claim {
 }
 
 impl Record {
-    fn of_this_process() -> Self {
-        let pid = std::process::id();
-        Self { host: host(), scope: scope(), pid, started: start_of(pid), ended: None }
-    }
-
-    fn owner(&self) -> String {
-        format!("{}, process {}", self.host, self.pid)
-    }
-
     /// Whether its process runs the row; none if that cannot be known from here.
-    fn runs(&self) -> Option<bool> {
-        if self.ended.is_some() {
-            return Some(false);
-        }
-        (self.scope.is_some() && self.scope == scope()).then(|| start_of(self.pid) == self.started)
+    fn runs(&self, claim: &Path) -> Option<bool> {
+        if self.ended.is_some() { Some(false) } else { self.process.lives(claim) }
     }
 }
 
 /// Who runs `row`, if somebody does. A silent worker on another machine counts until it is watched by [`Claim::take`].
 pub fn running(sweep: &Sweep, row: usize) -> Option<String> {
     let last = last_attempt(sweep, row).ok().filter(|&last| last > 0)?;
-    match read(&path(sweep, row, last)) {
-        Some(record) => (record.runs() != Some(false)).then(|| record.owner()),
+    let path = path(sweep, row, last);
+    match read(&path) {
+        Some(record) => (record.runs(&path) != Some(false)).then(|| record.process.to_string()),
         // Just created, or torn.
         None => Some("?".into()),
     }
@@ -211,43 +207,6 @@ fn read(path: &Path) -> Option<Record> {
 /// Opening the file first makes a network file system ask its server.
 fn touched(path: &Path) -> Option<SystemTime> {
     File::open(path).and_then(|file| file.metadata()?.modified()).ok()
-}
-
-fn host() -> String {
-    let kernel = fs::read_to_string("/proc/sys/kernel/hostname").ok();
-    let variable = || ["HOSTNAME", "COMPUTERNAME"].iter().find_map(|name| std::env::var(name).ok());
-    kernel.or_else(variable).map_or("unknown host".into(), |name| name.trim().to_string())
-}
-
-/// The boot, the process namespace and the user: within them a process number means the same process and can be seen.
-#[cfg(target_os = "linux")]
-fn scope() -> Option<String> {
-    use std::os::unix::fs::MetadataExt;
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    let namespace = fs::read_link("/proc/self/ns/pid").ok()?;
-    let user = fs::metadata("/proc/self").ok()?.uid();
-    start_of(std::process::id())?;
-    Some(format!("{} {} {user}", boot.trim(), namespace.display()))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn scope() -> Option<String> {
-    None
-}
-
-/// When a living process started, in the kernel's ticks.
-#[cfg(target_os = "linux")]
-fn start_of(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, in parentheses, may hold anything; then come the state and 18 fields up to the start.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    let state = fields.next()?;
-    if ["Z", "X"].contains(&state) { None } else { fields.nth(18)?.parse().ok() }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn start_of(_pid: u32) -> Option<u64> {
-    None
 }
 
 #[cfg(test)]
@@ -302,7 +261,7 @@ mod tests {
         let sweep = sweep(&place);
         assert!(running(&sweep, 1).is_none());
         let claim = take(&sweep, STALE).unwrap();
-        assert!(take(&sweep, Duration::ZERO).is_none() || !cfg!(target_os = "linux"));
+        assert!(take(&sweep, Duration::ZERO).is_none() || !cfg!(any(target_os = "linux", windows)));
         assert!(running(&sweep, 1).unwrap().contains(&std::process::id().to_string()));
         claim.end("done");
         assert!(running(&sweep, 1).is_none());
@@ -311,14 +270,17 @@ mod tests {
         assert!(fs::read_to_string(path(&sweep, 1, 2)).unwrap().contains("given up"));
     }
 
-    #[cfg(target_os = "linux")]
+    #[cfg(any(target_os = "linux", windows))]
     #[test]
     fn a_process_that_is_gone_holds_nothing() {
         let place = tempfile::tempdir().unwrap();
         let sweep = sweep(&place);
-        // This process number, but another start.
-        let gone = Record { started: Some(1), ..Record::of_this_process() };
-        write(&sweep, 1, &gone);
+        let sign = alive::give_sign(&path(&sweep, 1, 1)).unwrap().unwrap();
+        let mut process = sign.process();
+        // On Linux this process number, but another start; on Windows a lock that nobody holds any more.
+        process.started = process.started.map(|_| 1);
+        drop(sign);
+        write(&sweep, 1, &Record { process, ended: None });
         assert!(running(&sweep, 1).is_none());
         assert!(take(&sweep, STALE).is_some());
     }
@@ -327,8 +289,8 @@ mod tests {
     fn a_silent_worker_elsewhere_is_watched_and_a_touching_one_is_left_alone() {
         let place = tempfile::tempdir().unwrap();
         let sweep = sweep(&place);
-        let elsewhere = Record { scope: Some("elsewhere".into()), ..Record::of_this_process() };
-        write(&sweep, 1, &elsewhere);
+        let process = alive::Process { scope: Some("elsewhere".into()), ..Default::default() };
+        write(&sweep, 1, &Record { process, ended: None });
         let file = OpenOptions::new().write(true).open(path(&sweep, 1, 1)).unwrap();
         let beat = thread::spawn(move || {
             thread::sleep(Duration::from_millis(300));

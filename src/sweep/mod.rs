@@ -4,11 +4,12 @@
 //!
 //! - `spec.toml`, `plan.jsonl`: what was asked for; a line a row, with its whole configuration and a hash
 //! - `rows/NNNN/`: the run folder of a row
-//! - `claims/NNNN.K.json`: who runs the row (attempt K), see [`claim`]
+//! - `claims/NNNN.K.json`: who runs the row (attempt K), see [`claim`]; on Windows `NNNN.K.lock` beside it, see `alive`
 //! - `failed/NNNN.json`: why a row failed
 //! - `logs/NNNN.log`: what a row's worker printed
 //! - `collected/`: tables and plots
 
+mod alive;
 pub mod claim;
 pub mod collect;
 pub mod estimate;

@@ -167,6 +167,7 @@ impl RunFolder {
     /// Drops the lines of all logs that came after `step`, which a resumed run writes again, and what a killed one left
     /// half written.
     pub fn rewind(&mut self, step: usize) -> Result<(), FolderError> {
+        self.store.close_logs();
         for name in LOGS {
             self.write(name, &rewound(&self.read_log(name)?, step))?;
         }

@@ -6,6 +6,8 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::disk;
+
 /// The files of a run that is kept in memory, by name; clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Memory(Arc<Mutex<BTreeMap<String, Vec<u8>>>>);
@@ -54,6 +56,13 @@ impl Store {
             logs.insert(log, OpenOptions::new().create(true).append(true).open(folder.join(log))?);
         }
         Ok(())
+    }
+
+    /// Closes the logs, for they are to be written anew: not every file system on Windows replaces a file that is open.
+    pub fn close_logs(&mut self) {
+        if let Self::Disk { logs, .. } = self {
+            logs.clear();
+        }
     }
 
     /// Appends to one of the logs.
@@ -134,16 +143,12 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         let mut file = File::create(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        sync_folder(path)
+        // Windows moves no file that is open.
+        drop(file);
+        disk::rename(&temporary, path)?;
+        disk::sync_rename(path)
     };
     write().inspect_err(|_| {
         fs::remove_file(&temporary).ok();
     })
-}
-
-/// Puts the rename of `path` on the disk. (Elsewhere than on Unix a folder cannot be opened, and need not be.)
-fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }

@@ -34,9 +34,66 @@ fn command(folder: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// The binary, running, and silent.
+/// The binary, running, and silent. [`interrupt`] can reach it.
 pub fn start(folder: &Path, args: &[&str]) -> Child {
-    command(folder, args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    let mut command = command(folder, args);
+    // Ctrl-C goes to everybody at a console.
+    #[cfg(windows)]
+    {
+        const CREATE_NEW_CONSOLE: u32 = 0x10;
+        std::os::windows::process::CommandExt::creation_flags(&mut command, CREATE_NEW_CONSOLE);
+    }
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// Ctrl-C for a process that [`start`] started.
+#[cfg(unix)]
+pub fn interrupt(child: &Child) {
+    signal("-INT", child.id().into());
+}
+
+#[cfg(unix)]
+pub fn signal(name: &str, pid: u64) {
+    Command::new("kill").args([name, &pid.to_string()]).status().unwrap();
+}
+
+/// Ctrl-C for a process that [`start`] started: pressed at its console, by a process that has no other.
+#[cfg(windows)]
+pub fn interrupt(child: &Child) {
+    let mut press = Command::new(std::env::current_exe().unwrap());
+    press.args(["--exact", "toy::press_ctrl_c", "--ignored"]).env("ITOP_PRESS_CTRL_C", child.id().to_string());
+    let done = press.stdout(Stdio::null()).status().unwrap();
+    assert!(done.success(), "no console of process {} to press Ctrl-C at: {done}", child.id());
+}
+
+#[cfg(windows)]
+#[test]
+#[ignore = "it is no test, but the process that `interrupt` starts"]
+fn press_ctrl_c() {
+    use windows_sys::Win32::System::Console::{
+        AttachConsole, CTRL_C_EVENT, FreeConsole, GenerateConsoleCtrlEvent, SetConsoleCtrlHandler,
+    };
+    // This process is not meant.
+    unsafe extern "system" fn passed_over(_event: u32) -> i32 {
+        1
+    }
+    let Some(id) = std::env::var("ITOP_PRESS_CTRL_C").ok().and_then(|id| id.parse().ok()) else { return };
+    // SAFETY: calls without memory of ours; the handler is a function that does nothing.
+    let pressed = unsafe {
+        FreeConsole();
+        SetConsoleCtrlHandler(Some(passed_over), 1);
+        AttachConsole(id) != 0 && GenerateConsoleCtrlEvent(CTRL_C_EVENT, 0) != 0
+    };
+    // Nothing is printed any more: that would go to the other's console.
+    std::process::exit(if pressed { 0 } else { 1 });
+}
+
+/// Ends a process that is no child of this one, at once.
+pub fn kill(pid: u64) {
+    #[cfg(unix)]
+    signal("-KILL", pid);
+    #[cfg(windows)]
+    Command::new("taskkill").args(["/F", "/PID", &pid.to_string()]).stdout(Stdio::null()).status().unwrap();
 }
 
 /// Runs the binary, checks its exit code, returns what was printed.

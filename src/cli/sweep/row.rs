@@ -21,6 +21,7 @@ pub struct RowJob<'a> {
     pub row: usize,
     pub retry_failed: bool,
     pub stale: Duration,
+    pub end_by_input: bool,
     pub tuning: &'a TuningArgs,
     pub gpu: &'a GpuArgs,
 }
@@ -44,8 +45,17 @@ pub fn run(sweep: &Sweep, job: &RowJob) -> Result<(), Failure> {
         let out = sweep.run(job.row);
         let resume = prepare(&out, &planned.config)?;
         let config = planned.config.clone();
-        let (tuning, gpu) = (job.tuning, job.gpu);
-        train(Job { config, out: Some(&out), resume, dry_run: false, tensorboard: false, report: true, tuning, gpu })
+        train(Job {
+            config,
+            out: Some(&out),
+            resume,
+            dry_run: false,
+            tensorboard: false,
+            report: true,
+            end_by_input: job.end_by_input,
+            tuning: job.tuning,
+            gpu: job.gpu,
+        })
     });
     match &result {
         Ok(()) => claim.end("done"),

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -51,6 +52,9 @@ pub struct RunArgs {
     /// Take over the row of a worker on another machine that gave no sign of life for so many seconds
     #[arg(long, default_value_t = claim::STALE.as_secs(), value_name = "SECONDS")]
     stale_after: u64,
+    /// End with a checkpoint when a line comes in; what asks a worker is the process that hands out rows
+    #[arg(long, hide = true, requires = "row")]
+    end_by_input: bool,
     #[command(flatten)]
     tuning: TuningArgs,
 }
@@ -65,8 +69,8 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
         let adapter = args.adapters.clone();
         let gpu_memory = args.gpu_memory;
         let gpu = GpuArgs { adapter, limits: Limits::Adapter, gpu_memory, checked_shaders: false };
-        let retry_failed = args.retry_failed;
-        return row::run(&sweep, &RowJob { row, retry_failed, stale, tuning: &args.tuning, gpu: &gpu });
+        let (retry_failed, end_by_input) = (args.retry_failed, args.end_by_input);
+        return row::run(&sweep, &RowJob { row, retry_failed, stale, end_by_input, tuning: &args.tuning, gpu: &gpu });
     }
     Driver::new(args, sweep)?.drive()
 }
@@ -328,25 +332,22 @@ fn start_worker(args: &RunArgs, sweep: &Sweep, row: usize, adapter: &str) -> Res
     command.args(["--row", &row.to_string(), "--adapters", adapter, "--stale-after", &args.stale_after.to_string()]);
     command.args(args.retry_failed.then_some("--retry-failed")).args(args.tuning.flags());
     command.args(args.gpu_memory.map(|mib| format!("--gpu-memory={mib}")));
-    command.stdin(Stdio::null()).stdout(out).stderr(err);
+    command.arg("--end-by-input").stdin(Stdio::piped()).stdout(out).stderr(err);
     // A terminal's Ctrl-C goes to this process alone, which passes it on once: twice would cut the checkpoint short.
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    #[cfg(windows)]
+    {
+        const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
+        std::os::windows::process::CommandExt::creation_flags(&mut command, CREATE_NEW_PROCESS_GROUP);
+    }
     command.spawn().context("cannot start a worker").map_err(Failure::run)
 }
 
-/// Asks a worker for a checkpoint and its end.
-#[cfg(unix)]
+/// Asks a worker for a checkpoint and its end: by a line, which every system has, where a signal is only for Unix.
 fn ask_to_end(child: &mut Child) {
-    if let Some(pid) = rustix::process::Pid::from_raw(child.id() as i32) {
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).ok();
-    }
-}
-
-/// There is no way to ask: the row goes on from its last epoch.
-#[cfg(not(unix))]
-fn ask_to_end(child: &mut Child) {
-    child.kill().ok();
+    // One that is gone hears nothing.
+    child.stdin.as_mut().and_then(|input| input.write_all(b"end\n").ok());
 }
 
 fn last_line(path: &Path) -> Option<String> {
