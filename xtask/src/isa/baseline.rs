@@ -61,7 +61,7 @@ pub fn failures(report: &Report) -> Vec<String> {
         )),
         Ok(_) => None,
     };
-    report.kernels().values().filter_map(|(_, row)| of(row)).collect()
+    report.kernels().values().filter_map(|kernel| of(kernel.most)).collect()
 }
 
 /// What is worse than in the file, or not in it.
@@ -119,7 +119,9 @@ pub fn write(path: &Path, reports: &[Report]) -> Result<()> {
 fn of(reports: &[Report]) -> Baseline {
     let kernels = |report: &Report| {
         let kernels = report.kernels().into_iter();
-        kernels.filter_map(|(name, (_, row))| Some((name.to_string(), Cell::of(row.result.as_ref().ok()?)))).collect()
+        kernels
+            .filter_map(|(name, kernel)| Some((name.to_string(), Cell::of(kernel.most.result.as_ref().ok()?))))
+            .collect()
     };
     reports.iter().map(|report| (report.gpu.to_string(), (report.header.driver.clone(), kernels(report)))).collect()
 }
@@ -182,7 +184,7 @@ mod tests {
     #[test]
     fn growth_is_found() {
         let before = kernels(&[("same", [9, 100, 1000]), ("more", [9, 100, 1000]), ("gone", [9, 100, 1000])]);
-        let wrong = |cells| {
+        let wrong = |cells: &[(&str, [i64; 3])]| {
             let lines = differences("gpu", &before, &kernels(cells));
             lines
                 .into_iter()

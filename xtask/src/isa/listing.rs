@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::flow;
+
 /// A compiler's way of writing machine code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Syntax {
@@ -41,34 +43,39 @@ impl Syntax {
             .find_map(|(known, syntax)| (known == name).then_some(syntax))
     }
 
-    /// The loop with the most loops around it, of several the longest; `None` where there is no loop.
+    /// Of the loops that load from buffers the one with the most loops around it, of several the longest; where none loads, of
+    /// all. `None` where there is no loop.
     pub fn innermost(self, listing: &str) -> Option<Loop> {
         let (lines, places) = self.lines(listing);
-        // From where to where backward branches go; those to one place are one loop.
-        let mut loops = BTreeMap::new();
-        for (last, line) in lines.iter().enumerate() {
-            let first = line.target.and_then(|target| self.place(&places, line, target));
-            if let Some(first) = first.filter(|&first| first <= last) {
-                loops.insert(first, last);
+        let next = |(at, line): (usize, &Line)| {
+            let target = line.target.and_then(|target| self.place(&places, line, target));
+            let falls = (!self.ends(line.text) && at + 1 < lines.len()).then_some(at + 1);
+            falls.into_iter().chain(target.filter(|&to| to < lines.len())).collect()
+        };
+        let next: Vec<Vec<usize>> = lines.iter().enumerate().map(next).collect();
+        let all = flow::loops(&next).into_iter().map(|found| {
+            let mut content = Loop { instructions: found.members.len(), ..Loop::default() };
+            for line in found.members.iter().map(|&at| &lines[at]) {
+                if let Some(bits) = self.load_bits(line.text) {
+                    let width = if bits <= 32 { 0 } else { usize::from(bits > 64) + 1 };
+                    content.loads[width] += 1;
+                }
+                content.waits += usize::from(self.waits(line.text));
             }
+            (content.loads != [0; 3], found.depth, content)
+        });
+        all.max_by_key(|(loads, depth, content)| (*loads, *depth, content.instructions)).map(|(.., content)| content)
+    }
+
+    /// Whether the next instruction in the text is not the next to run, or not without a branch.
+    fn ends(self, text: &str) -> bool {
+        let first = text.split_whitespace().next().unwrap_or("");
+        match self {
+            Self::Nak => !text.starts_with('@') && (text.contains("bra pT ") || first == "exit"),
+            Self::Aco => matches!(first, "s_branch" | "s_endpgm"),
+            Self::Agx => text.split_whitespace().nth(2) == Some("stop"),
+            Self::Ir3 => matches!(first.rsplit(')').next(), Some("jump" | "end")),
         }
-        let around =
-            |&(&first, &last): &(&usize, &usize)| loops.iter().filter(|&(&f, &l)| f <= first && l >= last).count();
-        let (&first, &last) = loops.iter().max_by_key(|of| (around(of), of.1 - of.0))?;
-        let mut found = Loop { instructions: last + 1 - first, ..Loop::default() };
-        for line in &lines[first..=last] {
-            if let Some(bits) = self.load_bits(line.text) {
-                found.loads[if bits <= 32 {
-                    0
-                } else if bits <= 64 {
-                    1
-                } else {
-                    2
-                }] += 1;
-            }
-            found.waits += usize::from(self.waits(line.text));
-        }
-        Some(found)
     }
 
     /// The instructions, and which of them each label (of AGX: each address) names.
@@ -227,10 +234,16 @@ mod tests {
         assert_eq!(Syntax::Aco.innermost("BB0:\n\ts_endpgm\n"), None);
     }
 
+    /// Not those that only wait for lanes, however deep, as long as another loads.
     #[test]
-    fn the_deepest_loop_counts() {
-        let nested = "l1:\nnop\nl2:\nnop\nnop\nbr p0.x, #l2\nl3:\nl4:\nnop\nbr p0.x, #l4\nbr p0.x, #l3\njump #l1\n\
-            l5:\nnop\nnop\nnop\nnop\nbr p0.x, #l5\nend\n";
-        assert_eq!(Syntax::Ir3.innermost(nested).map(|found| found.instructions), Some(3));
+    fn the_deepest_loop_that_loads_counts() {
+        let load = "isam.v.base0 (u32)(xy)r3.z, r3.y, s#0, t#4";
+        let nested = format!(
+            "l1:\nnop\nl2:\nnop\n{load}\nl3:\nnop\nbr p0.x, #l3\nbr p0.x, #l2\njump #l1\n\
+             l5:\nnop\nnop\nnop\nnop\nbr p0.x, #l5\nend\n"
+        );
+        assert_eq!(Syntax::Ir3.innermost(&nested), Some(Loop { instructions: 5, loads: [0, 1, 0], waits: 0 }));
+        let dry = nested.replace(load, "nop");
+        assert_eq!(Syntax::Ir3.innermost(&dry).map(|found| found.instructions), Some(2));
     }
 }

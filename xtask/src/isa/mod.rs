@@ -3,6 +3,7 @@
 
 mod baseline;
 mod driver;
+mod flow;
 mod gpus;
 mod listing;
 mod printed;
@@ -21,6 +22,7 @@ use clap::Args;
 use serde::Serialize;
 
 use gpus::{GPUS, Gpu, PACKAGES};
+use listing::Loop;
 use worker::{Header, Row, Which};
 pub use worker::{WorkerArguments, work};
 
@@ -76,19 +78,31 @@ struct Report {
 }
 
 impl Report {
-    /// Of each kernel its pipelines and the one that takes most.
-    fn kernels(&self) -> BTreeMap<&str, (usize, &Row)> {
+    fn kernels(&self) -> BTreeMap<&str, Kernel<'_>> {
         let weight = |row: &Row| row.result.as_ref().map_or((i64::MAX, 0, 0), |statistics| statistics.weight());
-        let mut kernels: BTreeMap<&str, (usize, &Row)> = BTreeMap::new();
+        let mut kernels: BTreeMap<&str, Kernel> = BTreeMap::new();
         for row in &self.rows {
-            let known = kernels.entry(&row.kernel).or_insert((0, row));
-            known.0 += 1;
-            if weight(row) > weight(known.1) {
-                known.1 = row;
+            let kernel = kernels.entry(&row.kernel).or_insert(Kernel { pipelines: 0, most: row, innermost: None });
+            kernel.pipelines += 1;
+            if weight(row) > weight(kernel.most) {
+                kernel.most = row;
+            }
+            let longer = |known: &Loop| row.innermost.as_ref().is_some_and(|of| of.instructions > known.instructions);
+            if kernel.innermost.is_none_or(longer) {
+                kernel.innermost = row.innermost.as_ref();
             }
         }
         kernels
     }
+}
+
+/// The pipelines of one kernel: they differ by constants.
+struct Kernel<'a> {
+    pipelines: usize,
+    /// The one that takes most.
+    most: &'a Row,
+    /// The longest of their innermost loops: where one has few rounds, compilers unroll it.
+    innermost: Option<&'a Loop>,
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {

@@ -5,8 +5,9 @@ use super::Report;
 /// A line on a GPU: who compiled, how much, how much of it spills.
 pub fn summary(report: &Report) -> String {
     let kernels = report.kernels();
-    let spill = kernels.values().filter(|(_, row)| row.result.as_ref().is_ok_and(|statistics| statistics.spills()));
-    let refused = kernels.values().filter(|(_, row)| row.result.is_err());
+    let spill =
+        kernels.values().filter(|kernel| kernel.most.result.as_ref().is_ok_and(|statistics| statistics.spills()));
+    let refused = kernels.values().filter(|kernel| kernel.most.result.is_err());
     format!(
         "{} ({}, {}): tier {}, {} pipelines of {} kernels, {} spill, {} refused",
         report.title,
@@ -20,7 +21,7 @@ pub fn summary(report: &Report) -> String {
     )
 }
 
-/// A table of all kernels: of each the pipeline that takes most.
+/// A table of all kernels.
 pub fn print(report: &Report) {
     println!("{}", summary(report));
     let titles = [
@@ -37,13 +38,13 @@ pub fn print(report: &Report) {
         "waits",
     ];
     let mut rows = vec![titles.map(String::from)];
-    for (name, (pipelines, row)) in report.kernels() {
-        let Ok(statistics) = &row.result else { continue };
+    for (name, kernel) in report.kernels() {
+        let Ok(statistics) = &kernel.most.result else { continue };
         let or_none = |value: Option<String>| value.unwrap_or_else(|| "-".into());
-        let innermost = |of: fn(&super::listing::Loop) -> String| or_none(row.innermost.as_ref().map(of));
+        let innermost = |of: fn(&super::listing::Loop) -> String| or_none(kernel.innermost.map(of));
         rows.push([
             name.into(),
-            pipelines.to_string(),
+            kernel.pipelines.to_string(),
             statistics.registers.to_string(),
             statistics.spills.to_string(),
             statistics.scratch.to_string(),
@@ -64,8 +65,8 @@ pub fn print(report: &Report) {
         });
         println!("{}", cells.collect::<Vec<_>>().join("  "));
     }
-    for (name, (_, row)) in report.kernels() {
-        if let Err(error) = &row.result {
+    for (name, kernel) in report.kernels() {
+        if let Err(error) = &kernel.most.result {
             println!("{name}: {error}");
         }
     }
