@@ -125,7 +125,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return baseline::write(&path, &reports);
     }
     if !arguments.check {
-        reports.iter().for_each(|report| table::print(report));
+        reports.iter().for_each(table::print);
         return Ok(());
     }
     let mut wrong = Vec::new();
