@@ -208,6 +208,9 @@ impl KernelCache {
         let mut ended = Vec::new();
         while !under_way.is_empty() {
             let left = until.saturating_duration_since(std::time::Instant::now());
+            if left.is_zero() {
+                break;
+            }
             let Ok((kernel, compiled)) = receive.recv_timeout(left) else { break };
             under_way.retain(|other| *other != kernel);
             ended.push(compiled.map(|compiled| self.keep(kernel, compiled)));
