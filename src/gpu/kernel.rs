@@ -199,7 +199,11 @@ impl KernelCache {
                 continue;
             }
             let (send, gpu, of) = (send.clone(), gpu.clone(), kernel.clone());
-            let work = move || send.send((of.clone(), compile_clean(&gpu, &of, wgsl)));
+            let work = move || {
+                let compiled = compile_clean(&gpu, &of, wgsl);
+                // Nobody listens any more to what took too long.
+                send.send((of, compiled)).ok()
+            };
             // Where there are no more threads, it is compiled later.
             if std::thread::Builder::new().spawn(work).is_ok() {
                 under_way.push(kernel);

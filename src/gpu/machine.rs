@@ -340,10 +340,10 @@ impl Machine {
     /// where the adapter has working ones, else the wall clock around one submission a pass; the flag says which (`true`:
     /// timestamps).
     pub async fn profile(&self, program: &Program, parts: usize) -> Result<(Vec<(String, f64)>, bool), GpuError> {
-        if let Some(period) = self.gpu.timestamp_period {
-            if let Some(times) = self.profile_timestamps(program, parts, f64::from(period)).await? {
-                return Ok((times, true));
-            }
+        if let Some(period) = self.gpu.timestamp_period
+            && let Some(times) = self.profile_timestamps(program, parts, f64::from(period)).await?
+        {
+            return Ok((times, true));
         }
         let mut times = Vec::with_capacity(program.steps.len());
         for step in &program.steps {

@@ -275,11 +275,9 @@ mod tests {
     fn a_process_that_is_gone_holds_nothing() {
         let place = tempfile::tempdir().unwrap();
         let sweep = sweep(&place);
-        let sign = alive::give_sign(&path(&sweep, 1, 1)).unwrap().unwrap();
-        let mut process = sign.process();
         // On Linux this process number, but another start; on Windows a lock that nobody holds any more.
+        let mut process = alive::give_sign(&path(&sweep, 1, 1)).unwrap().unwrap().process();
         process.started = process.started.map(|_| 1);
-        drop(sign);
         write(&sweep, 1, &Record { process, ended: None });
         assert!(running(&sweep, 1).is_none());
         assert!(take(&sweep, STALE).is_some());
