@@ -13,6 +13,8 @@ if "$itop" adapters --json 2>/dev/null | grep -q '"gl"'; then
     # A GL context serves one thread at a time.
     # Candidates without subgroups were all compared above: here the random cases take some of them.
     ITOP_TEST_ADAPTER=gl ITOP_TEST_CASES=2 RUST_TEST_THREADS=1 cargo test --release --test kernels --test topology --test philox -- --skip every_candidate --skip verification
+    echo "== lanes, and a broken kernel of each family, on GL"
+    ITOP_TEST_ADAPTER=gl RUST_TEST_THREADS=1 cargo test --release --lib -- gpu::lanes a_broken_kernel_of_each_family
     echo "== exploration against brute force on GL"
     ITOP_TEST_ADAPTER=gl RUST_TEST_THREADS=1 cargo test --release --test exploration
 else

@@ -10,4 +10,5 @@ if ! [ -e "$swiftshader" ]; then
     exit
 fi
 VK_DRIVER_FILES=$swiftshader "${CARGO_TARGET_DIR:-target}/release/itop" verify --adapter swiftshader
+VK_DRIVER_FILES=$swiftshader cargo test --release --lib -- gpu::lanes a_broken_kernel_of_each_family train::autotune
 VK_ADD_DRIVER_FILES=$swiftshader cargo test --release --test compare --test sweep

@@ -108,6 +108,9 @@ for backend in vulkan gl; do
     wine wine "$itop" verify --adapter $backend
 done
 
+step "lanes, and a broken kernel of each family, on DX12"
+wine env ITOP_TEST_ADAPTER=dx12 wine "$(program itop lib)" gpu::lanes a_broken_kernel_of_each_family --nocapture
+
 # What is said of files, processes and messages, on the backend that compiles fastest.
 step "unit tests"
 kind=lib run itop WGPU_BACKEND=vulkan
