@@ -22,28 +22,40 @@ pub enum Found {
     Nothing,
 }
 
+/// Sizes of workgroups in which kernels shuffle among `lanes` lanes; without shuffles one size is enough.
+fn sizes(lanes: usize) -> Vec<usize> {
+    let smallest = if lanes > 0 { lanes } else { LARGEST };
+    (0..).map(|power| smallest << power).take_while(|size| *size <= LARGEST).collect()
+}
+
+fn kernel(size: usize, lanes: usize) -> Kernel {
+    let kernel = Kernel::new("lanes").define("WG", size as u32);
+    if lanes > 0 { kernel.define("SHUFFLE", 1).define("LANES", lanes as u32) } else { kernel }
+}
+
+/// The kernels that a device with `lanes` lanes runs first.
+pub fn kernels(lanes: u32) -> impl Iterator<Item = Kernel> {
+    let lanes = lanes as usize;
+    sizes(lanes).into_iter().map(move |size| kernel(size, lanes))
+}
+
 /// Runs a kernel that writes what it sees, in workgroups of every size in which kernels shuffle.
 pub async fn contact(gpu: &Gpu) -> Result<Found, GpuError> {
     let lanes = gpu.shuffle_lanes as usize;
     let words = if lanes > 0 { 3 + lanes } else { 1 };
-    let smallest = if lanes > 0 { lanes } else { LARGEST };
-    let sizes: Vec<usize> = (0..).map(|power| smallest << power).take_while(|size| *size <= LARGEST).collect();
+    let sizes = sizes(lanes);
     let mut buffers = BufferPlan::default();
     let seen: Vec<_> = sizes
         .iter()
         .flat_map(|size| [size; LAUNCHES])
         .map(|size| buffers.storage("lanes", (4 * WORKGROUPS * size * words) as u64))
         .collect();
-    let kernel = |size: usize| {
-        let kernel = Kernel::new("lanes").define("WG", size as u32);
-        if lanes > 0 { kernel.define("SHUFFLE", 1).define("LANES", lanes as u32) } else { kernel }
-    };
     let mut machine = Machine::new(gpu.clone(), &buffers).await?;
     let sizes: Vec<usize> = sizes.iter().flat_map(|&size| [size; LAUNCHES]).collect();
     let passes: Vec<Pass> = sizes
         .iter()
         .zip(&seen)
-        .map(|(&size, &slice)| Pass::dispatch("lanes", kernel(size), &[slice], [WORKGROUPS as u32, 1, 1]))
+        .map(|(&size, &slice)| Pass::dispatch("lanes", kernel(size, lanes), &[slice], [WORKGROUPS as u32, 1, 1]))
         .collect();
     let program = machine.prepare(&passes, |_| ())?;
     machine.submit(&program);

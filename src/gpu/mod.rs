@@ -8,7 +8,7 @@ mod error;
 mod family;
 mod finite;
 mod kernel;
-mod lanes;
+pub mod lanes;
 mod machine;
 mod pass;
 pub mod shader;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Growth, Plan, PlanError, PlanInput};
-use crate::gpu::{Family, Kernel, Matrices, Pass, Tier};
+use crate::gpu::{Family, Kernel, Matrices, Pass, Tier, lanes};
 use crate::model::{self, Graph, Shape};
 use crate::ops::augment::Padding;
 use crate::ops::trial::Candidate;
@@ -20,6 +20,7 @@ const MODELS: [&str; 4] = ["resnet8", "resnet34", "vgg_c", "mlp_cifar10"];
 pub fn permutations(tier: Tier) -> Vec<Kernel> {
     let mut found = Found::new();
     for (family, lanes) in adapters(tier) {
+        found.extend(lanes::kernels(lanes).map(|kernel| (kernel.to_string(), kernel)));
         let software = family == Family::Software;
         // As drivers offer them: a processor's, Apple's, those of other GPUs, which may have subgroups of two sizes.
         let matrices = match (tier.matrices, lanes, software) {
