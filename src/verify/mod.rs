@@ -253,7 +253,7 @@ mod tests {
             ("conv_sparse_pack", "weight[", "0.5 * weight[", sparse()),
             ("conv_sparse_grad_weight", "product(dy", "0.0 * product(dy", sparse()),
             ("conv_sparse_spread", "dense[position] = value", "dense[position] = 0.5 * value", dense()),
-            ("conv_dense_gather", "var term = 0u; term < TERMS", "var term = 1u; term < TERMS", dense()),
+            ("conv_dense_gather", "var term = 0u; term <", "var term = 1u; term <", dense()),
             ("conv_dense_grad_weight", "var at = 0u; at <", "var at = 1u; at <", dense()),
             ("conv_grad_weight_finish", "total += parts", "total -= parts", conv(0.05, Pick::Last)),
             ("conv_bias_grad", "sum = plus(sum, values(", "sum = plus(all_of(0.0), values(", sparse()),
