@@ -256,7 +256,7 @@ mod tests {
             ("conv_dense_gather", "var term = 0u; term <", "var term = 1u; term <", dense()),
             ("conv_dense_grad_weight", "var at = 0u; at <", "var at = 1u; at <", dense()),
             ("conv_grad_weight_finish", "total += parts", "total -= parts", conv(0.05, Pick::Last)),
-            ("conv_bias_grad", "sum = plus(sum, values(", "sum = plus(all_of(0.0), values(", sparse()),
+            ("conv_bias_grad", "product(sum, all_of(1.0))", "product(sum, all_of(0.5))", sparse()),
             ("index_entries", "shift[entry] = ", "shift[entry] = 1u + ", sparse()),
             ("pointwise_forward", "max(v.v", "min(v.v", pointwise()),
             ("pointwise_backward", "packed(dz)", "packed(plus(dz, dz))", pointwise()),
