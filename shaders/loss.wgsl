@@ -59,9 +59,10 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
 #endfor
     }
 #for j in 0..$QUADS
-    let log_total$j = most.v$j + log(total.v$j);
-    let nll$j = log_total$j - truth.v$j;
-    let mean$j = log_total$j - sum.v$j / f32(CLASSES);
+    // Differences to the largest logit: their own size would round away what a softmax needs.
+    let log_total$j = log(total.v$j);
+    let nll$j = log_total$j + (most.v$j - truth.v$j);
+    let mean$j = log_total$j + (most.v$j - sum.v$j / f32(CLASSES));
     let loss$j = (1.0 - run.smoothing) * nll$j + run.smoothing * mean$j;
 #for i in 0..4
     let right$j_$i = select(0.0, 1.0, top$j[$i] == label$j[$i]);
@@ -74,7 +75,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     for (var c = 0u; c < CLASSES; c += 1u) {
         var v = values(logits[base + c * IN_PLANE]);
 #for j in 0..$QUADS
-        let p$j = exp(v.v$j - log_total$j);
+        let p$j = exp((v.v$j - most.v$j) - log_total$j);
         let wanted$j = even + select(vec4<f32>(0.0), vec4<f32>(1.0 - run.smoothing), label$j == vec4<u32>(c));
         v.v$j = select(vec4<f32>(0.0), (p$j - wanted$j) * scale, counts$j);
 #endfor
