@@ -41,7 +41,8 @@ install() {
         chroot "$root" dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
     done
     [ ${#missing[@]} -gt 0 ] || return 0
-    inside apt-get update -qq
+    # A mirror may be of another day than the machine.
+    inside apt-get -o Acquire::Check-Valid-Until=false update -qq
     inside env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >"$root.log" 2>&1 ||
         fail "apt-get cannot install ${missing[*]} in $root; its log is $root.log"
 }
