@@ -28,7 +28,10 @@ fn text(output: &Output) -> String {
 #[test]
 fn adapters_agree() {
     let place = tempfile::tempdir().unwrap();
-    let args = "--model resnet8 --batch-size 4 --steps 4 --delta-t 2 --reference-steps 1 --rounds 3 --out report";
+    // Of this seed no two weights at the threshold of a prune are so near that drivers order them differently
+    // (docs/backends.md); of the default one, two are.
+    let args =
+        "--model resnet8 --batch-size 4 --steps 4 --delta-t 2 --reference-steps 1 --rounds 3 --out report --seed 2";
     let output = compare(place.path(), args);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     let json = std::fs::read(place.path().join("report/compare.json")).unwrap();
