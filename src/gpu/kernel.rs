@@ -1,6 +1,8 @@
 //! From a kernel's description to a compiled pipeline.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+#[cfg(not(target_arch = "wasm32"))]
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use super::{Gpu, GpuError, shader};
@@ -120,6 +122,7 @@ pub struct Compiled {
 pub(super) struct KernelCache {
     compiled: Mutex<HashMap<Kernel, Arc<Compiled>>>,
     /// What a driver has not ended to compile within the limit; its thread may still be at it.
+    #[cfg(not(target_arch = "wasm32"))]
     endless: Mutex<HashSet<Kernel>>,
 }
 

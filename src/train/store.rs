@@ -139,12 +139,14 @@ fn temporary(path: &Path) -> PathBuf {
 /// temporary name, sync, rename, sync of the folder.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = temporary(path);
-    let write = || {
+    let fill = || {
         let mut file = File::create(&temporary)?;
         file.write_all(bytes)?;
-        file.sync_all()?;
-        // Windows moves no file that is open.
-        drop(file);
+        file.sync_all()
+    };
+    let write = || {
+        // Closed by then: Windows moves no file that is open.
+        fill()?;
         disk::rename(&temporary, path)?;
         disk::sync_rename(path)
     };
