@@ -18,6 +18,7 @@
 //! - [`ops`]: one file per operation: its host side, next to its shader and its CPU twin
 //! - [`gpu`]: adapters, devices, kernels, buffers, timing
 //! - `disk`: renaming files, where systems differ
+//! - `shell`: commands that messages suggest, quoted
 
 // The one exception is in `gpu::kernel`, where `wgpu` demands it to leave out shader checks.
 #![deny(unsafe_code)]
@@ -32,6 +33,7 @@ pub mod model;
 pub mod ops;
 pub mod plan;
 pub mod report;
+mod shell;
 pub mod sparsity;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod sweep;
