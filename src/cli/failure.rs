@@ -1,6 +1,6 @@
 //! Errors with the exit code that scripts rely on.
 
-use anyhow::Error;
+use anyhow::{Error, anyhow};
 
 use crate::gpu::GpuError;
 use crate::train::TrainError;
@@ -39,6 +39,14 @@ impl Failure {
     /// A run that failed after it started.
     pub fn run(error: impl Into<Error>) -> Self {
         Self { code: 4, error: error.into() }
+    }
+
+    /// The exit code of what was interrupted, as shells have it: 128 and SIGINT's number.
+    pub const INTERRUPTED: u8 = 130;
+
+    /// An end that somebody asked for; what there is to know is printed already.
+    pub fn interrupted() -> Self {
+        Self { code: Self::INTERRUPTED, error: anyhow!("interrupted") }
     }
 
     /// Somebody else does it now; try again later (`EX_TEMPFAIL` of `sysexits.h`).

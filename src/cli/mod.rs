@@ -1,5 +1,9 @@
 //! The command line: one file per subcommand; turns arguments into calls of the rooms below, and prints.
 
+// First, for its `print!` and kin are those of all that follow.
+#[macro_use]
+mod out;
+
 mod adapters;
 mod bench;
 mod cache;
@@ -66,6 +70,21 @@ enum Command {
     Web(web::WebArgs),
 }
 
+impl Command {
+    /// Whether all that it does is to print.
+    fn only_prints(&self) -> bool {
+        match self {
+            Self::Adapters(_) | Self::Explore(_) => true,
+            Self::Train(args) => args.only_prints(),
+            Self::Report(args) => args.only_prints(),
+            Self::Sweep(args) => args.only_prints(),
+            Self::Bench(args) => args.json().is_none(),
+            // Whether all is well is for scripts too, which may read the exit code alone; the others write files.
+            Self::Verify(_) | Self::Compare(_) | Self::Eval(_) | Self::Data(_) | Self::Shaders(_) | Self::Web(_) => false,
+        }
+    }
+}
+
 /// Which GPU, and how.
 #[derive(Args, Clone)]
 struct GpuArgs {
@@ -105,12 +124,12 @@ impl GpuArgs {
         }
     }
 
-    /// The same as arguments of another command, but for defaults.
-    fn flags(&self) -> impl Iterator<Item = String> {
-        let adapter = (self.adapter != "auto").then(|| format!("--adapter '{}'", self.adapter));
-        let limits = matches!(self.limits, Limits::Webgpu).then(|| "--limits webgpu".to_string());
-        let memory = self.gpu_memory.map(|mib| format!("--gpu-memory {mib}"));
-        [adapter, limits, memory].into_iter().flatten()
+    /// The same as words of another command, but for defaults.
+    fn flags(&self) -> Vec<String> {
+        let adapter = (self.adapter != "auto").then(|| ["--adapter".into(), self.adapter.clone()]);
+        let limits = matches!(self.limits, Limits::Webgpu).then(|| ["--limits".into(), "webgpu".into()]);
+        let memory = self.gpu_memory.map(|mib| ["--gpu-memory".into(), mib.to_string()]);
+        [adapter, limits, memory].into_iter().flatten().flatten().collect()
     }
 
     /// Opens the adapter.
@@ -159,7 +178,7 @@ fn interruption() -> Result<Arc<AtomicBool>, Failure> {
     let flag = interrupted.clone();
     let handler = move || {
         if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
+            std::process::exit(i32::from(Failure::INTERRUPTED));
         }
     };
     ctrlc::set_handler(handler).map_err(Failure::run)?;
@@ -178,7 +197,11 @@ fn interrupt_by_input(interrupted: Arc<AtomicBool>) {
 /// Runs the command line; returns the exit code.
 pub fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::new().filter("ITOP_LOG")).init();
-    let done = match Cli::parse().command {
+    let command = Cli::parse().command;
+    if command.only_prints() {
+        out::only_prints();
+    }
+    let done = match command {
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Adapters(args) => adapters::run(&args),
@@ -192,10 +215,14 @@ pub fn main() -> ExitCode {
         Command::Web(args) => web::run(&args),
         Command::Sweep(args) => sweep::run(&args),
     };
+    out::flush();
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("error: {}", failure.message());
+            // Who interrupts a command knows it, and the command said what it kept.
+            if failure.code != Failure::INTERRUPTED {
+                eprintln!("error: {}", failure.message());
+            }
             ExitCode::from(failure.code)
         }
     }

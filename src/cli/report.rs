@@ -25,6 +25,13 @@ pub struct ReportArgs {
     text: bool,
 }
 
+impl ReportArgs {
+    /// Whether all that it does is to print.
+    pub fn only_prints(&self) -> bool {
+        self.text
+    }
+}
+
 pub fn run(args: &ReportArgs) -> Result<(), Failure> {
     for folder in &args.runs {
         if !folder.is_dir() {

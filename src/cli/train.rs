@@ -1,6 +1,6 @@
 //! `itop train`: one run, or what it would be.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use clap::Args;
@@ -14,7 +14,8 @@ use crate::gpu::Gpu;
 use crate::ops::Storage;
 use crate::train::config::Layers;
 use crate::train::presets::preset;
-use crate::train::run_folder::{RunFolder, read_config};
+use crate::train::claim::{self, Claim, Taken};
+use crate::train::run_folder::{self, RunFolder, read_config};
 use crate::train::{Config, End, Method, Trainer};
 
 #[derive(Args)]
@@ -74,6 +75,11 @@ pub struct TrainArgs {
 }
 
 impl TrainArgs {
+    /// Whether all that it does is to print.
+    pub fn only_prints(&self) -> bool {
+        self.dry_run
+    }
+
     /// The configuration: defaults, then preset or file (or the run's own), then `--set`, then flags.
     fn config(&self) -> Result<Config, Failure> {
         let mut layers = Layers::default();
@@ -130,6 +136,7 @@ pub fn run(args: &TrainArgs) -> Result<(), Failure> {
         tensorboard: args.tensorboard,
         report: !args.no_report,
         end_by_input: false,
+        claimed: false,
         tuning: &args.tuning,
         gpu: &args.gpu,
     })
@@ -147,16 +154,42 @@ pub struct Job<'a> {
     pub report: bool,
     /// A line on the standard input is as Ctrl-C.
     pub end_by_input: bool,
+    /// The caller holds the claim on `out`.
+    pub claimed: bool,
     pub tuning: &'a TuningArgs,
     pub gpu: &'a GpuArgs,
 }
 
+/// Takes `run` for this process.
+fn take(run: &Path) -> Result<Claim, Failure> {
+    if let Some(owner) = claim::unknown(run) {
+        eprintln!("{owner} was the last to train in `{}`: looking for {} s whether it still does", run.display(), claim::STALE.as_secs());
+    }
+    match Claim::take(run, claim::STALE, lost).map_err(Failure::input)? {
+        Taken::Mine(claim) => Ok(claim),
+        Taken::Busy(owner) => {
+            let run = run.display();
+            Err(Failure::busy(anyhow!("another process trains in `{run}` ({owner}); wait until it ends, or end it first")))
+        }
+    }
+}
+
+/// Anything written from here on would be over another process's files.
+pub fn lost() {
+    eprintln!("error: this process was silent for so long that another one took its run");
+    std::process::exit(75);
+}
+
 /// Trains to the end or an interruption.
 pub fn train(job: Job) -> Result<(), Failure> {
-    let Job { config, out, resume, dry_run, tensorboard, report, end_by_input, tuning, gpu: adapter } = job;
+    let Job { config, out, resume, dry_run, tensorboard, report, end_by_input, claimed, tuning, gpu: adapter } = job;
     let mut changed = false;
+    let mut claim = None;
     match out {
         Some(out) if resume => {
+            if !claimed && !dry_run {
+                claim = Some(take(out)?);
+            }
             let run = Config::of_run(out).map_err(Failure::input)?;
             run.check_resume(&config).map_err(Failure::input)?;
             changed = run != config;
@@ -212,8 +245,13 @@ pub fn train(job: Job) -> Result<(), Failure> {
         }
         (out, _) => {
             trainer.initialise();
-            let path =
-                out.cloned().unwrap_or_else(|| RunFolder::first_free(&PathBuf::from("runs").join(config.run_name())));
+            let path = match out {
+                Some(out) => out.clone(),
+                None => RunFolder::make_free(&Path::new("runs").join(config.run_name())).map_err(Failure::input)?,
+            };
+            if !claimed {
+                claim = Some(take(&path)?);
+            }
             RunFolder::create(&path, &config.to_toml(), &problem.tuning.measured).map_err(Failure::input)?
         }
     };
@@ -234,11 +272,11 @@ pub fn train(job: Job) -> Result<(), Failure> {
     };
     match end.map_err(|error| kept(error.into()))? {
         End::Interrupted => {
-            let out = folder.path().display().to_string();
-            let flags = adapter.flags().chain(tensorboard.then(|| "--tensorboard".into()));
-            let flags: String = flags.map(|flag| format!(" {flag}")).collect();
-            println!("interrupted; go on with: itop train --resume --out {out}{flags}");
-            Err(Failure { code: 130, error: anyhow!("interrupted; the checkpoint is in `{out}`") })
+            let mut flags = adapter.flags();
+            flags.extend(tensorboard.then(|| "--tensorboard".into()));
+            println!("interrupted; go on with: {}", run_folder::resume(folder.path(), &flags));
+            claim.into_iter().for_each(|claim| claim.end("interrupted"));
+            Err(Failure::interrupted())
         }
         End::Finished => {
             let summary = pollster::block_on(trainer.finish(&folder)).map_err(|error| kept(error.into()))?;
@@ -251,6 +289,7 @@ pub fn train(job: Job) -> Result<(), Failure> {
                 summary.images_per_second,
                 summary.seconds_training
             );
+            claim.into_iter().for_each(|claim| claim.end("done"));
             println!("summary: {}", folder.path().join("summary.json").display());
             if report {
                 // The run is done and kept, whatever becomes of its picture.

@@ -330,6 +330,13 @@ impl Machine {
         Ok(view.to_vec())
     }
 
+    /// Whether `read` would end without waiting.
+    pub fn has_arrived(&self, read: &ReadBack) -> bool {
+        // A lost device is found by who waits.
+        self.gpu.device.poll(wgpu::PollType::Poll).ok();
+        read.receiver.0.lock().is_ok_and(|shared| shared.value.is_some())
+    }
+
     /// The content of `slice` after everything submitted before.
     pub async fn read<T: bytemuck::Pod>(&self, slice: Slice) -> Result<Vec<T>, GpuError> {
         let bytes = self.finish(self.read_slices(&[slice])).await?;

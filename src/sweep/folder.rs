@@ -9,8 +9,9 @@ use thiserror::Error;
 
 use super::plan::{self, PlannedRow};
 use super::spec::SpecError;
-use crate::train::ProblemError;
+use crate::shell;
 use crate::train::run_folder::{FolderError, MetricLine, RunFolder, Summary, write_whole};
+use crate::train::{ProblemError, claim};
 
 /// Trouble with a sweep.
 #[derive(Debug, Error)]
@@ -25,7 +26,8 @@ pub enum SweepError {
     AnotherPlan(PathBuf),
     #[error("`{}` holds a run; choose another --out", .0.display())]
     HoldsRun(PathBuf),
-    #[error("`{}` holds no sweep: plan.jsonl is missing; make one by: itop sweep plan SPEC.toml --out {}", .0.display(), .0.display())]
+    #[error("`{}` holds no sweep: plan.jsonl is missing; make one by: {}", .0.display(),
+        shell::command(["itop", "sweep", "plan", "SPEC.toml", "--out", &shell::path(.0)]))]
     NoSweep(PathBuf),
     #[error("there is no row {row}: the sweep has rows 1 to {rows}")]
     NoRow { row: usize, rows: usize },
@@ -87,7 +89,7 @@ impl Sweep {
         if Self::check_free(path, rows)? {
             return Ok(true);
         }
-        for folder in ["rows", "claims", "failed", "logs"] {
+        for folder in ["rows", "failed", "logs"] {
             let folder = path.join(folder);
             fs::create_dir_all(&folder).map_err(io_error("create", &folder))?;
         }
@@ -145,7 +147,7 @@ impl Sweep {
     /// The state of a row, as its files say.
     pub fn state(&self, row: usize) -> State {
         // Before the result: a row that ends between the two looks has one.
-        let running = super::claim::running(self, row);
+        let running = claim::running(&self.run(row));
         match (self.result(row), running) {
             (State::Done(summary), _) => State::Done(summary),
             (_, Some(owner)) => State::Running(owner),

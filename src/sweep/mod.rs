@@ -3,14 +3,11 @@
 //! A sweep is a folder, and the files in it are the only thing that its processes share (`docs/sweeps.md`):
 //!
 //! - `spec.toml`, `plan.jsonl`: what was asked for; a line a row, with its whole configuration and a hash
-//! - `rows/NNNN/`: the run folder of a row
-//! - `claims/NNNN.K.json`: who runs the row (attempt K), see [`claim`]; on Windows `NNNN.K.lock` beside it, see `alive`
+//! - `rows/NNNN/`: the run folder of a row, with the claims of who runs it (see [`claim`](crate::train::claim))
 //! - `failed/NNNN.json`: why a row failed
 //! - `logs/NNNN.log`: what a row's worker printed
 //! - `collected/`: tables and plots
 
-mod alive;
-pub mod claim;
 pub mod collect;
 pub mod estimate;
 mod folder;

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -104,6 +105,8 @@ pub struct Config {
     pub validation: f64,
     /// Look for where numbers go bad, when they do.
     pub finite_check: bool,
+    /// Minutes of training after which a checkpoint is kept within an epoch too; 0: after epochs only.
+    pub checkpoint_minutes: f64,
     pub lr_schedule: LrSchedule,
     pub death_rate: DeathRate,
 }
@@ -130,6 +133,7 @@ impl Default for Config {
             storage: Storage::F32,
             validation: 0.1,
             finite_check: true,
+            checkpoint_minutes: 10.0,
             lr_schedule: LrSchedule::default(),
             death_rate: DeathRate::default(),
         }
@@ -154,6 +158,9 @@ pub enum ConfigError {
     #[error(transparent)]
     DeathRate(#[from] ScheduleError),
 }
+
+/// The most that `checkpoint_minutes` may be: two years.
+const MOST_MINUTES: f64 = 1e6;
 
 /// Parts that a dotted key is taken apart into; the deepest real key has two.
 const MOST_DEPTH: usize = 4;
@@ -281,6 +288,14 @@ impl Config {
         self.epochs * self.multiplier
     }
 
+    /// How long a run goes on within an epoch without keeping a checkpoint.
+    pub fn checkpoint_interval(&self) -> Duration {
+        match self.checkpoint_minutes {
+            0.0 => Duration::MAX,
+            minutes => Duration::try_from_secs_f64(60.0 * minutes).unwrap_or(Duration::MAX),
+        }
+    }
+
     /// The run's length, for schedules.
     pub fn length(&self, steps_per_epoch: usize) -> RunLength {
         RunLength { epochs: self.epochs, multiplier: self.multiplier, steps_per_epoch }
@@ -317,6 +332,8 @@ impl Config {
         check(smoothing, "label_smoothing", &self.label_smoothing, "from 0 to 1")?;
         check((0.0..=0.9).contains(&self.validation), "validation", &self.validation, "from 0 to 0.9")?;
         check(self.seed <= i64::MAX as u64, "seed", &self.seed, "below 2^63")?;
+        let minutes = self.checkpoint_minutes;
+        check((0.0..=MOST_MINUTES).contains(&minutes), "checkpoint_minutes", &minutes, "from 0 to 1000000")?;
         self.lr_schedule.validate()?;
         self.death_rate.validate()?;
         Ok(())

@@ -1,9 +1,13 @@
 //! One run of training: configuration, problem, trainer, checkpoint, run folder.
 
 #[cfg(not(target_arch = "wasm32"))]
+mod alive;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod autotune;
 mod bad_numbers;
 pub mod checkpoint;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod claim;
 pub mod config;
 mod exploration;
 mod finish;

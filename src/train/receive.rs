@@ -17,10 +17,16 @@ pub(super) struct Step {
 }
 
 /// A read-back under way.
-pub(super) enum Waiting {
-    Losses { read: ReadBack, steps: Vec<Step> },
-    Counters { read: ReadBack, update: usize, step: usize, epoch: usize, death_rate: f64 },
-    Frame { read: ReadBack, update: usize, step: usize, epoch: usize },
+pub(super) struct Waiting {
+    pub read: ReadBack,
+    pub asked: Asked,
+}
+
+/// What was read.
+pub(super) enum Asked {
+    Losses(Vec<Step>),
+    Counters { update: usize, step: usize, epoch: usize, death_rate: f64 },
+    Frame { update: usize, step: usize, epoch: usize },
 }
 
 impl Trainer<'_> {
@@ -28,70 +34,107 @@ impl Trainer<'_> {
         let metrics = self.problem.plan.metrics.part(0, 16 * self.unread.len() as u64);
         let read = self.machine.read_slices(&[metrics]);
         self.machine.write(metrics, &vec![0.0f32; 4 * self.unread.len()]);
-        let steps = std::mem::take(&mut self.unread);
-        self.waiting.push_back(Waiting::Losses { read, steps });
+        let asked = Asked::Losses(std::mem::take(&mut self.unread));
+        self.waiting.push_back(Waiting { read, asked });
     }
 
-    /// Takes the oldest read-back and writes its lines.
+    /// Whether the oldest read-back is here.
+    pub(super) fn has_arrived(&self) -> bool {
+        self.waiting.front().is_some_and(|waiting| self.machine.has_arrived(&waiting.read))
+    }
+
+    /// Waits for the oldest read-back, takes with it all that have arrived meanwhile, and writes their lines.
     pub(super) async fn receive(
         &mut self,
         folder: &mut RunFolder,
         listener: &mut dyn Listener,
     ) -> Result<(), TrainError> {
-        match self.waiting.pop_front() {
-            None => Ok(()),
-            Some(Waiting::Losses { read, steps }) => {
-                let slots: Vec<[f32; 4]> = bytemuck::pod_collect_to_vec(&self.machine.finish(read).await?);
-                let images: f64 = slots.iter().map(|slot| f64::from(slot[2])).sum();
-                let seconds = self.window.elapsed().as_secs_f64();
-                self.window = Instant::now();
-                self.pace = Some(seconds / steps.len().max(1) as f64);
-                self.progress.epoch_seconds += seconds;
-                for (step, slot) in steps.iter().zip(slots) {
-                    let [loss, correct, count, _] = slot.map(f64::from);
-                    self.progress.epoch_loss += loss;
-                    self.progress.epoch_correct += correct;
-                    self.progress.epoch_images += count;
-                    let line = MetricLine::Step {
-                        step: step.step,
-                        epoch: step.epoch,
-                        loss: loss / count,
-                        accuracy: correct / count,
-                        lr: step.lr,
-                        images_per_second: images / seconds.max(1e-9),
-                    };
-                    if !loss.is_finite() {
-                        let what = format!("the loss of step {} is {}", step.step, loss / count);
-                        return Err(TrainError::Diverged { step: step.step, what, cause: String::new() });
-                    }
-                    if let Some(median) = self.losses.spike(loss / count) {
-                        let (step, loss) = (step.step, loss / count);
-                        let text =
-                            format!("the loss of step {step} is {loss:.4}, and the median before it {median:.4}");
-                        listener.warning(&text);
-                    }
-                    folder.metric(&line)?;
-                    listener.metric(&line, self.progress.itop_rate);
+        let mut arrived = Vec::new();
+        while arrived.is_empty() || self.has_arrived() {
+            let Some(Waiting { read, asked }) = self.waiting.pop_front() else { break };
+            arrived.push((asked, self.machine.finish(read).await?));
+        }
+        let images_per_second = self.measure(&arrived);
+        for (asked, bytes) in arrived {
+            match asked {
+                Asked::Losses(steps) => {
+                    self.losses_of(&steps, &bytemuck::pod_collect_to_vec(&bytes), images_per_second, folder, listener)?;
                 }
-                Ok(())
-            }
-            Some(Waiting::Counters { read, update, step, epoch, death_rate }) => {
-                let counters: Vec<Counters> = bytemuck::pod_collect_to_vec(&self.machine.finish(read).await?);
-                let line = exploration::line(self.problem, (update, step, epoch), death_rate, &counters);
-                self.progress.itop_rate = line.itop_rate;
-                self.progress.reliable_itop_rate = line.reliable_itop_rate;
-                folder.exploration(&line)?;
-                listener.exploration(&line);
-                Ok(())
-            }
-            Some(Waiting::Frame { read, update, step, epoch }) => {
-                let words: Vec<u32> = bytemuck::pod_collect_to_vec(&self.machine.finish(read).await?);
-                let line = frames::line(self.problem, (update, step, epoch), &words);
-                folder.frame(&line)?;
-                listener.frame(&line);
-                Ok(())
+                Asked::Counters { update, step, epoch, death_rate } => {
+                    let counters: Vec<Counters> = bytemuck::pod_collect_to_vec(&bytes);
+                    let line = exploration::line(self.problem, (update, step, epoch), death_rate, &counters);
+                    self.progress.itop_rate = line.itop_rate;
+                    self.progress.reliable_itop_rate = line.reliable_itop_rate;
+                    folder.exploration(&line)?;
+                    listener.exploration(&line);
+                }
+                Asked::Frame { update, step, epoch } => {
+                    let words: Vec<u32> = bytemuck::pod_collect_to_vec(&bytes);
+                    let line = frames::line(self.problem, (update, step, epoch), &words);
+                    folder.frame(&line)?;
+                    listener.frame(&line);
+                }
             }
         }
+        Ok(())
+    }
+
+    /// Images a second of the steps whose losses have `arrived`: of all together, for nobody knows which of them took which
+    /// part of the time since the last arrival.
+    fn measure(&mut self, arrived: &[(Asked, Vec<u8>)]) -> f64 {
+        let (mut steps, mut images) = (0, 0.0);
+        for (asked, bytes) in arrived {
+            if let Asked::Losses(of) = asked {
+                steps += of.len();
+                let slots: Vec<[f32; 4]> = bytemuck::pod_collect_to_vec(bytes);
+                images += slots.iter().map(|slot| f64::from(slot[2])).sum::<f64>();
+            }
+        }
+        if steps == 0 {
+            return 0.0;
+        }
+        let seconds = self.window.elapsed().as_secs_f64().max(1e-9);
+        self.window = Instant::now();
+        self.pace = Some(seconds / steps as f64);
+        self.progress.epoch_seconds += seconds;
+        images / seconds
+    }
+
+    /// Writes the lines of `steps`, which have `slots`: sum of losses, right answers, images.
+    fn losses_of(
+        &mut self,
+        steps: &[Step],
+        slots: &[[f32; 4]],
+        images_per_second: f64,
+        folder: &mut RunFolder,
+        listener: &mut dyn Listener,
+    ) -> Result<(), TrainError> {
+        for (step, slot) in steps.iter().zip(slots) {
+            let [loss, correct, count, _] = slot.map(f64::from);
+            self.progress.epoch_loss += loss;
+            self.progress.epoch_correct += correct;
+            self.progress.epoch_images += count;
+            let line = MetricLine::Step {
+                step: step.step,
+                epoch: step.epoch,
+                loss: loss / count,
+                accuracy: correct / count,
+                lr: step.lr,
+                images_per_second,
+            };
+            if !loss.is_finite() {
+                let what = format!("the loss of step {} is {}", step.step, loss / count);
+                return Err(TrainError::Diverged { step: step.step, what, cause: String::new() });
+            }
+            if let Some(median) = self.losses.spike(loss / count) {
+                let (step, loss) = (step.step, loss / count);
+                let text = format!("the loss of step {step} is {loss:.4}, and the median before it {median:.4}");
+                listener.warning(&text);
+            }
+            folder.metric(&line)?;
+            listener.metric(&line, self.progress.itop_rate);
+        }
+        Ok(())
     }
 
     pub(super) async fn drain(
@@ -158,8 +201,7 @@ impl Trainer<'_> {
         folder.sync()?;
         folder.write(LAST, &bytes)?;
         listener.metric(&line, self.progress.itop_rate);
-        self.clock = Instant::now();
-        self.window = Instant::now();
+        (self.kept, self.clock, self.window) = (Instant::now(), Instant::now(), Instant::now());
         Ok(())
     }
 }

@@ -18,6 +18,7 @@ pub use super::store::{Memory, read_up_to};
 use super::tensorboard::EventFile;
 use crate::ops::Choice;
 use crate::ops::topology::AGE_BINS;
+use crate::shell;
 
 /// Version of every file's schema.
 pub const SCHEMA: u32 = 1;
@@ -29,7 +30,7 @@ pub const MOST_TUNING: u64 = 4 << 20;
 /// Trouble with a run folder.
 #[derive(Debug, Error)]
 pub enum FolderError {
-    #[error("`{}` already holds a run; choose another --out, or go on with it by --resume", .0.display())]
+    #[error("`{}` already holds a run; choose another --out, or go on with it by: {}", .0.display(), resume(.0, &[]))]
     Occupied(PathBuf),
     #[error("`{}` holds no run: {missing} is missing", .folder.display())]
     NoRun { folder: PathBuf, missing: &'static str },
@@ -37,7 +38,13 @@ pub enum FolderError {
     Io { action: &'static str, path: PathBuf, source: io::Error },
 }
 
-fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FolderError {
+/// The command that goes on with the run in `folder`, with `flags` of the command that began it.
+pub fn resume(folder: &Path, flags: &[String]) -> String {
+    let words = ["itop", "train", "--resume", "--out"].map(String::from).into_iter().chain([shell::path(folder)]);
+    shell::command(words.chain(flags.iter().cloned()))
+}
+
+pub(super) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FolderError {
     move |source| FolderError::Io { action, path: path.into(), source }
 }
 
@@ -59,14 +66,24 @@ impl RunFolder {
         if Self::occupied(path) { Err(FolderError::Occupied(path.into())) } else { Ok(()) }
     }
 
-    /// `base`, or `base-2`, `base-3`, … : the first that holds no run.
-    pub fn first_free(base: &Path) -> PathBuf {
-        let numbered = |i: usize| {
-            let mut name = base.as_os_str().to_owned();
-            name.push(format!("-{i}"));
-            PathBuf::from(name)
-        };
-        std::iter::once(base.to_path_buf()).chain((2..).map(numbered)).find(|path| !path.exists()).unwrap_or_default()
+    /// Makes the folder `base`, or `base-2`, `base-3`, … : the first that was not there, of several processes for one alone.
+    pub fn make_free(base: &Path) -> Result<PathBuf, FolderError> {
+        if let Some(parent) = base.parent() {
+            fs::create_dir_all(parent).map_err(io_error("create", parent))?;
+        }
+        let mut number = 1;
+        loop {
+            let mut path = base.as_os_str().to_owned();
+            if number > 1 {
+                path.push(format!("-{number}"));
+            }
+            let path = PathBuf::from(path);
+            match fs::create_dir(&path) {
+                Ok(()) => return Ok(path),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+                Err(error) => return Err(io_error("create", &path)(error)),
+            }
+        }
     }
 
     /// Starts a run in `path`.
@@ -380,7 +397,8 @@ mod tests {
         let tuning = BTreeMap::new();
         let mut folder = RunFolder::create(&path, "seed = 1\n", &tuning).unwrap();
         assert!(matches!(RunFolder::create(&path, "", &tuning), Err(FolderError::Occupied(_))));
-        assert_eq!(RunFolder::first_free(&path), place.path().join("run-2"));
+        assert_eq!(RunFolder::make_free(&path).unwrap(), place.path().join("run-2"));
+        assert_eq!(RunFolder::make_free(&path).unwrap(), place.path().join("run-3"));
         let line =
             |step| MetricLine::Step { step, epoch: 0, loss: 1.0, accuracy: 0.5, lr: 0.1, images_per_second: 1.0 };
         (1..=4).for_each(|step| folder.metric(&line(step)).unwrap());

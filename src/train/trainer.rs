@@ -8,7 +8,7 @@ use web_time::Instant;
 use super::bad_numbers::Losses;
 use super::checkpoint::{CheckpointError, Progress};
 use super::frames::{self, FrameLine};
-use super::receive::{Step, Waiting};
+use super::receive::{Asked, Step, Waiting};
 use super::run_folder::{ExplorationLine, FolderError, MetricLine, RunFolder, SCHEMA};
 use super::{Problem, ProblemError};
 use crate::data::{Dataset, epoch_order};
@@ -103,6 +103,8 @@ pub struct Trainer<'a> {
     pub(super) pace: Option<f64>,
     pub(super) window: Instant,
     pub(super) clock: Instant,
+    /// When the last checkpoint was kept.
+    pub(super) kept: Instant,
 }
 
 impl<'a> Trainer<'a> {
@@ -149,6 +151,7 @@ impl<'a> Trainer<'a> {
             pace: None,
             window: Instant::now(),
             clock: Instant::now(),
+            kept: Instant::now(),
         };
         trainer.upload_data();
         Ok(trainer)
@@ -180,8 +183,8 @@ impl<'a> Trainer<'a> {
         self.unread.clear();
     }
 
-    /// Trains until the run's end or an interruption, keeping `last.safetensors` after every epoch and `best.safetensors`
-    /// whenever validation improves.
+    /// Trains until the run's end or an interruption, keeping `last.safetensors` after every epoch, and in longer ones whenever
+    /// [`Config::checkpoint_interval`](super::Config::checkpoint_interval) is over, and `best.safetensors` whenever validation improves.
     pub async fn run(&mut self, folder: &mut RunFolder, listener: &mut dyn Listener) -> Result<End, TrainError> {
         match self.run_steps(folder, listener).await {
             Err(error) => Err(self.explain(error, folder).await?),
@@ -192,19 +195,17 @@ impl<'a> Trainer<'a> {
     async fn run_steps(&mut self, folder: &mut RunFolder, listener: &mut dyn Listener) -> Result<End, TrainError> {
         let steps_per_epoch = self.problem.steps_per_epoch();
         let epochs = self.problem.config.total_epochs();
-        self.clock = Instant::now();
-        self.window = Instant::now();
+        (self.kept, self.clock, self.window) = (Instant::now(), Instant::now(), Instant::now());
         if self.progress.step == 0 {
             self.ask_frame(0);
         }
         while self.progress.step < epochs * steps_per_epoch {
             if listener.interrupted() {
-                self.drain(folder, listener).await?;
-                self.count_seconds();
-                let bytes = self.capture_good().await?;
-                folder.sync()?;
-                folder.write(LAST, &bytes)?;
+                self.keep(folder, listener).await?;
                 return Ok(End::Interrupted);
+            }
+            if self.kept.elapsed() >= self.problem.config.checkpoint_interval() {
+                self.keep(folder, listener).await?;
             }
             self.step();
             let done = self.progress.step;
@@ -212,7 +213,7 @@ impl<'a> Trainer<'a> {
                 self.ask_losses();
             }
             // At most one window of steps is under way while the next is recorded.
-            while self.waiting.len() > 2 {
+            while self.waiting.len() > 2 || self.has_arrived() {
                 self.receive(folder, listener).await?;
             }
             if done.is_multiple_of(steps_per_epoch) {
@@ -221,6 +222,17 @@ impl<'a> Trainer<'a> {
             }
         }
         Ok(End::Finished)
+    }
+
+    /// Keeps `last.safetensors` of where the run is, between two steps.
+    async fn keep(&mut self, folder: &mut RunFolder, listener: &mut dyn Listener) -> Result<(), TrainError> {
+        self.drain(folder, listener).await?;
+        self.count_seconds();
+        let bytes = self.capture_good().await?;
+        folder.sync()?;
+        folder.write(LAST, &bytes)?;
+        (self.kept, self.clock, self.window) = (Instant::now(), Instant::now(), Instant::now());
+        Ok(())
     }
 
     /// Submits the next step; does not wait for it.
@@ -265,7 +277,7 @@ impl<'a> Trainer<'a> {
             let read = self.machine.read_slices(&[self.problem.plan.counters]);
             let death_rate = self.problem.death_rate(step);
             let update = self.progress.updates;
-            self.waiting.push_back(Waiting::Counters { read, update, step, epoch, death_rate });
+            self.waiting.push_back(Waiting { read, asked: Asked::Counters { update, step, epoch, death_rate } });
             if frames::is_frame(update, self.problem.updates()) {
                 self.ask_frame(epoch);
             }
@@ -284,8 +296,8 @@ impl<'a> Trainer<'a> {
 
     fn ask_frame(&mut self, epoch: usize) {
         let (update, step) = (self.progress.updates, self.progress.step);
-        let frame = self.read_map().map(|read| Waiting::Frame { read, update, step, epoch });
-        self.waiting.extend(frame);
+        let asked = Asked::Frame { update, step, epoch };
+        self.waiting.extend(self.read_map().map(|read| Waiting { read, asked }));
     }
 
     /// How many weights of each layer the update that ends `step` keeps and grows.

@@ -42,7 +42,7 @@ pub struct KernelArgs {
     samples: usize,
     /// Write the rows as JSON
     #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    pub json: Option<PathBuf>,
     #[command(flatten)]
     gpu: GpuArgs,
 }

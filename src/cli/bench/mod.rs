@@ -39,6 +39,20 @@ enum BenchCommand {
     Topology(topology::TopologyArgs),
 }
 
+impl BenchArgs {
+    /// The file that is to be written.
+    pub fn json(&self) -> Option<&PathBuf> {
+        match &self.command {
+            BenchCommand::Floor(_) => None,
+            BenchCommand::Peak(args) => args.json.as_ref(),
+            BenchCommand::Kernels(args) => args.json.as_ref(),
+            BenchCommand::Step(args) => args.json.as_ref(),
+            BenchCommand::Start(args) => args.json.as_ref(),
+            BenchCommand::Topology(args) => args.json.as_ref(),
+        }
+    }
+}
+
 pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     match &args.command {
         BenchCommand::Floor(args) => floor::run(args),

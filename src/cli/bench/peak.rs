@@ -15,7 +15,7 @@ use crate::gpu::{BufferPlan, Gpu, GpuError, Kernel, Machine, Pass, Program, fold
 pub struct PeakArgs {
     /// Write the rows as JSON
     #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    pub json: Option<PathBuf>,
     #[command(flatten)]
     gpu: GpuArgs,
 }

@@ -32,7 +32,7 @@ pub struct StartArgs {
     storage: Storage,
     /// Write the rows as JSON
     #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    pub json: Option<PathBuf>,
     #[command(flatten)]
     tuning: TuningArgs,
     #[command(flatten)]

@@ -38,7 +38,7 @@ pub struct TopologyArgs {
     rounds: usize,
     /// Write the rows as JSON
     #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    pub json: Option<PathBuf>,
     #[command(flatten)]
     tuning: TuningArgs,
     #[command(flatten)]

@@ -36,6 +36,13 @@ enum SweepCommand {
     Submit(submit::SubmitArgs),
 }
 
+impl SweepArgs {
+    /// Whether all that it does is to print.
+    pub fn only_prints(&self) -> bool {
+        matches!(self.command, SweepCommand::Status(_))
+    }
+}
+
 pub fn run(args: &SweepArgs) -> Result<(), Failure> {
     match &args.command {
         SweepCommand::Plan(args) => plan::run(args),

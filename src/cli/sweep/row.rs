@@ -8,12 +8,12 @@ use anyhow::anyhow;
 
 use super::Failure;
 use crate::cli::GpuArgs;
-use crate::cli::train::{Job, train};
+use crate::cli::train::{Job, lost, train};
 use crate::cli::tuning::TuningArgs;
 use crate::gpu::GpuError;
-use crate::sweep::claim::{Claim, Taken};
 use crate::sweep::{State, Sweep};
 use crate::train::Config;
+use crate::train::claim::{Claim, Taken};
 use crate::train::run_folder::RunFolder;
 
 /// How a row is to be run.
@@ -33,7 +33,8 @@ pub fn run(sweep: &Sweep, job: &RowJob) -> Result<(), Failure> {
     if settled(sweep, job)? {
         return Ok(());
     }
-    let claim = match Claim::take(sweep, job.row, job.stale, lost).map_err(Failure::run)? {
+    let out = sweep.run(job.row);
+    let claim = match Claim::take(&out, job.stale, lost).map_err(Failure::run)? {
         Taken::Mine(claim) => claim,
         Taken::Busy(owner) => return Err(Failure::busy(anyhow!("row {} is run by {owner}", job.row))),
     };
@@ -42,7 +43,6 @@ pub fn run(sweep: &Sweep, job: &RowJob) -> Result<(), Failure> {
         return Ok(());
     }
     let result = sweep.forget_failure(job.row).map_err(Failure::run).and_then(|()| {
-        let out = sweep.run(job.row);
         let resume = prepare(&out, &planned.config)?;
         let config = planned.config.clone();
         train(Job {
@@ -53,13 +53,14 @@ pub fn run(sweep: &Sweep, job: &RowJob) -> Result<(), Failure> {
             tensorboard: false,
             report: true,
             end_by_input: job.end_by_input,
+            claimed: true,
             tuning: job.tuning,
             gpu: job.gpu,
         })
     });
     match &result {
         Ok(()) => claim.end("done"),
-        Err(failure) if failure.code == 130 => claim.end("interrupted"),
+        Err(failure) if failure.code == Failure::INTERRUPTED => claim.end("interrupted"),
         Err(failure) if is_of_the_machine(failure) => claim.end(&failure.message()),
         Err(failure) => {
             sweep.record_failure(job.row, &failure.message()).map_err(Failure::run)?;
@@ -67,12 +68,6 @@ pub fn run(sweep: &Sweep, job: &RowJob) -> Result<(), Failure> {
         }
     }
     result
-}
-
-/// Anything written from here on would be over another worker's files.
-fn lost() {
-    eprintln!("error: this process was silent for so long that another one took its row");
-    std::process::exit(75);
 }
 
 /// Whether there is nothing to do. A row that failed is an error, unless it is to be tried again.

@@ -20,7 +20,8 @@ use super::{Failure, duration, open, status, text};
 use crate::cli::tuning::TuningArgs;
 use crate::cli::{GpuArgs, Limits, interruption};
 use crate::gpu;
-use crate::sweep::{State, Sweep, claim};
+use crate::sweep::{State, Sweep};
+use crate::train::claim;
 
 /// How often workers are looked at, and how often rows that other processes run.
 const TICK: Duration = Duration::from_millis(50);
@@ -163,7 +164,8 @@ impl<'a> Driver<'a> {
             self.look_after_all()?;
         }
         println!("{}", status::summary(&self.sweep));
-        Err(Failure { code: 130, error: anyhow!("interrupted; the same command goes on") })
+        println!("interrupted; the same command goes on");
+        Err(Failure::interrupted())
     }
 
     /// Waits until a worker ends, but not longer than [`LOOK`].
@@ -219,7 +221,7 @@ impl<'a> Driver<'a> {
 
     /// Whether the process that runs `row` was silent for so long that a worker should have a look.
     fn is_silent(&mut self, row: usize) -> bool {
-        let beat = claim::last_beat(&self.sweep, row);
+        let beat = claim::last_beat(&self.sweep.run(row));
         let (last, since) = self.others.entry(row).or_insert((beat, Instant::now()));
         let silent = *last == beat && since.elapsed() >= Duration::from_secs(self.args.stale_after);
         if *last != beat || silent {
@@ -262,7 +264,7 @@ impl<'a> Driver<'a> {
                 println!("  {}", status::summary(&self.sweep));
             }
             (State::Failed(failed), _) => println!("row {row} failed ({label}): {}", failed.error),
-            (_, Some(130)) => println!("row {row} was interrupted ({label}); its checkpoint is kept"),
+            (_, Some(code)) if code == i32::from(Failure::INTERRUPTED) => println!("row {row} was interrupted ({label}); its checkpoint is kept"),
             // No fault of the row's: another worker may run it.
             (_, Some(code @ 2..=4)) => {
                 self.settled.remove(&row);

@@ -1,12 +1,12 @@
-//! Who runs a row: claims that work between processes and machines on nothing but a shared folder.
+//! Which process trains in a run folder: claims that work between processes and machines on nothing but a shared folder.
 //!
-//! The attempts at row N are the files `claims/NNNN.1.json`, `NNNN.2.json`, … A worker takes the row by creating the next one,
-//! and creating a file that must not exist is atomic on every file system, NFS included: of several workers exactly one gets
-//! it. It may be tried only when the last attempt has ended, which is written into the file, or its worker is gone. Files are
-//! never removed or reused, so nobody can mistake a new claim for the old one that they saw.
+//! The attempts at the run in `RUN` are the files `RUN/claims/1.json`, `2.json`, … A process takes the run by creating the next
+//! one, and creating a file that must not exist is atomic on every file system, NFS included: of several processes exactly one
+//! gets it. It may be tried only when the last attempt has ended, which is written into the file, or its process is gone. Files
+//! are never removed or reused, so nobody can mistake a new claim for the old one that they saw.
 //!
-//! Gone is a worker whose process no longer exists, where that can be known (the same machine, see `alive`);
-//! elsewhere, one whose file was not touched for [`STALE`] while somebody watched. Only changes are looked at: clocks may differ.
+//! Gone is a process that no longer exists, where that can be known (the same machine, see `alive`); elsewhere, one whose file
+//! was not touched for [`STALE`] while somebody watched. Only changes are looked at: clocks may differ.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, Write};
@@ -18,13 +18,12 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::alive::{self, Sign};
-use super::folder::io_error;
-use super::{Sweep, SweepError};
+use super::run_folder::{FolderError, io_error};
 
-/// How often a worker touches its file.
+/// How often a process touches its file.
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
 
-/// A worker on another machine that has not touched its file for so long is gone.
+/// A process on another machine that has not touched its file for so long is gone.
 pub const STALE: Duration = Duration::from_secs(60);
 
 /// A claim's file.
@@ -36,7 +35,7 @@ struct Record {
     ended: Option<String>,
 }
 
-/// A row that this process may run. Dropping it gives the row back.
+/// A run folder that this process may write. Dropping it gives the folder back.
 pub struct Claim {
     path: PathBuf,
     file: File,
@@ -46,30 +45,28 @@ pub struct Claim {
     _sign: Sign,
 }
 
-/// What came of asking for a row.
+/// What came of asking for a run folder.
 pub enum Taken {
     Mine(Claim),
-    /// Somebody else runs it.
+    /// Another process trains there.
     Busy(String),
 }
 
 impl Claim {
-    /// Takes `row`, unless somebody runs it. Watches a worker on another machine for up to `stale`. `lost` is called (on
-    /// another thread) should somebody take the row from this process, which can only be after it was frozen for long.
-    pub fn take(
-        sweep: &Sweep,
-        row: usize,
-        stale: Duration,
-        lost: impl Fn() + Send + 'static,
-    ) -> Result<Taken, SweepError> {
+    /// Takes the run folder `run`, which is made if it is not there, unless another process trains in it. Watches a process on
+    /// another machine for up to `stale`. `lost` is called (on another thread) should somebody take the folder from this
+    /// process, which can only be after it was frozen for long.
+    pub fn take(run: &Path, stale: Duration, lost: impl Fn() + Send + 'static) -> Result<Taken, FolderError> {
+        let folder = run.join(FOLDER);
+        fs::create_dir_all(&folder).map_err(io_error("create", &folder))?;
         let mut watched: Option<(usize, Option<SystemTime>, Instant)> = None;
         loop {
-            let last = last_attempt(sweep, row)?;
+            let last = last_attempt(run)?;
             if last > 0 {
                 let busy = |record: &Option<Record>| {
                     Taken::Busy(record.as_ref().map_or("?".into(), |record| record.process.to_string()))
                 };
-                let path = path(sweep, row, last);
+                let path = path(run, last);
                 let record = read(&path);
                 match record.as_ref().and_then(|record| record.runs(&path)) {
                     Some(true) => return Ok(busy(&record)),
@@ -88,14 +85,14 @@ impl Claim {
                     }
                 }
             }
-            let path = path(sweep, row, last + 1);
+            let [path, next] = [last + 1, last + 2].map(|attempt| path(run, attempt));
             // Before the claim, so that no claim is without it.
             let Some(sign) = alive::give_sign(&path).map_err(io_error("lock", &path))? else {
                 thread::sleep(Duration::from_millis(20));
                 continue;
             };
             match OpenOptions::new().write(true).create_new(true).open(&path) {
-                Ok(file) => return Self::start(sweep, (row, last + 1), path, file, sign, lost).map(Taken::Mine),
+                Ok(file) => return Self::start((path, next), file, sign, lost).map(Taken::Mine),
                 // Somebody was faster; look at them. (A network file system may take a moment to show them.)
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => thread::sleep(Duration::from_millis(20)),
                 Err(error) => return Err(io_error("create", &path)(error)),
@@ -104,14 +101,11 @@ impl Claim {
     }
 
     fn start(
-        sweep: &Sweep,
-        (row, attempt): (usize, usize),
-        path: PathBuf,
+        (path, next): (PathBuf, PathBuf),
         file: File,
         sign: Sign,
         lost: impl Fn() + Send + 'static,
-    ) -> Result<Self, SweepError> {
-        let next = self::path(sweep, row, attempt + 1);
+    ) -> Result<Self, FolderError> {
         let record = Record { process: sign.process(), ended: None };
         let mut claim = Self { path, file, record, beat: None, _sign: sign };
         claim.write()?;
@@ -130,7 +124,7 @@ impl Claim {
         Ok(claim)
     }
 
-    fn write(&mut self) -> Result<(), SweepError> {
+    fn write(&mut self) -> Result<(), FolderError> {
         let text = serde_json::to_vec(&self.record).unwrap_or_default();
         let mut write = || {
             self.file.rewind()?;
@@ -160,16 +154,16 @@ impl Drop for Claim {
 }
 
 impl Record {
-    /// Whether its process runs the row; none if that cannot be known from here.
+    /// Whether its process still trains; none if that cannot be known from here.
     fn runs(&self, claim: &Path) -> Option<bool> {
         if self.ended.is_some() { Some(false) } else { self.process.lives(claim) }
     }
 }
 
-/// Who runs `row`, if somebody does. A silent worker on another machine counts until it is watched by [`Claim::take`].
-pub fn running(sweep: &Sweep, row: usize) -> Option<String> {
-    let last = last_attempt(sweep, row).ok().filter(|&last| last > 0)?;
-    let path = path(sweep, row, last);
+/// Who trains in `run`, if somebody does. A silent process on another machine counts until it is watched by [`Claim::take`].
+pub fn running(run: &Path) -> Option<String> {
+    let last = last_attempt(run).ok().filter(|&last| last > 0)?;
+    let path = path(run, last);
     match read(&path) {
         Some(record) => (record.runs(&path) != Some(false)).then(|| record.process.to_string()),
         // Just created, or torn.
@@ -177,21 +171,33 @@ pub fn running(sweep: &Sweep, row: usize) -> Option<String> {
     }
 }
 
-/// When the row's last worker was heard of, to see it change.
-pub fn last_beat(sweep: &Sweep, row: usize) -> Option<(usize, SystemTime)> {
-    let last = last_attempt(sweep, row).ok().filter(|&last| last > 0)?;
-    Some((last, touched(&path(sweep, row, last))?))
+/// The last process that trained in `run`, if it did not say that it ended and it cannot be known from here whether it lives:
+/// [`Claim::take`] will watch it.
+pub fn unknown(run: &Path) -> Option<String> {
+    let last = last_attempt(run).ok().filter(|&last| last > 0)?;
+    let path = path(run, last);
+    let record = read(&path)?;
+    record.runs(&path).is_none().then(|| record.process.to_string())
 }
 
-fn path(sweep: &Sweep, row: usize, attempt: usize) -> PathBuf {
-    sweep.path.join("claims").join(format!("{row:04}.{attempt}.json"))
+/// When the last process in `run` was heard of, to see it change.
+pub fn last_beat(run: &Path) -> Option<(usize, SystemTime)> {
+    let last = last_attempt(run).ok().filter(|&last| last > 0)?;
+    Some((last, touched(&path(run, last))?))
+}
+
+/// Where a run folder keeps its claims.
+const FOLDER: &str = "claims";
+
+fn path(run: &Path, attempt: usize) -> PathBuf {
+    run.join(FOLDER).join(format!("{attempt}.json"))
 }
 
 /// The number of the last attempt; 0 if there was none. Attempts have no gaps.
-fn last_attempt(sweep: &Sweep, row: usize) -> Result<usize, SweepError> {
+fn last_attempt(run: &Path) -> Result<usize, FolderError> {
     let mut last = 0;
     loop {
-        let path = path(sweep, row, last + 1);
+        let path = path(run, last + 1);
         match path.try_exists() {
             Ok(true) => last += 1,
             Ok(false) => return Ok(last),
@@ -216,20 +222,16 @@ mod tests {
 
     use super::*;
 
-    fn sweep(place: &tempfile::TempDir) -> Sweep {
-        fs::create_dir_all(place.path().join("claims")).unwrap();
-        Sweep { path: place.path().into(), rows: Vec::new() }
-    }
-
-    fn take(sweep: &Sweep, stale: Duration) -> Option<Claim> {
-        match Claim::take(sweep, 1, stale, || {}).unwrap() {
+    fn take(run: &Path, stale: Duration) -> Option<Claim> {
+        match Claim::take(run, stale, || {}).unwrap() {
             Taken::Mine(claim) => Some(claim),
             Taken::Busy(_) => None,
         }
     }
 
-    fn write(sweep: &Sweep, attempt: usize, record: &Record) {
-        fs::write(path(sweep, 1, attempt), serde_json::to_vec(record).unwrap()).unwrap();
+    fn write(run: &Path, attempt: usize, record: &Record) {
+        fs::create_dir_all(run.join(FOLDER)).unwrap();
+        fs::write(path(run, attempt), serde_json::to_vec(record).unwrap()).unwrap();
     }
 
     #[test]
@@ -240,7 +242,7 @@ mod tests {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..20 {
-                        if let Some(claim) = take(&sweep(&place), STALE) {
+                        if let Some(claim) = take(place.path(), STALE) {
                             most.fetch_max(held.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                             times.fetch_add(1, Ordering::SeqCst);
                             thread::yield_now();
@@ -252,70 +254,70 @@ mod tests {
             }
         });
         assert_eq!(most.into_inner(), 1, "held by several at once");
-        assert_eq!(last_attempt(&sweep(&place), 1).unwrap(), times.into_inner());
+        assert_eq!(last_attempt(place.path()).unwrap(), times.into_inner());
     }
 
     #[test]
     fn a_row_is_held_until_it_is_given_back() {
         let place = tempfile::tempdir().unwrap();
-        let sweep = sweep(&place);
-        assert!(running(&sweep, 1).is_none());
-        let claim = take(&sweep, STALE).unwrap();
-        assert!(take(&sweep, Duration::ZERO).is_none() || !cfg!(any(target_os = "linux", windows)));
-        assert!(running(&sweep, 1).unwrap().contains(&std::process::id().to_string()));
+        let run = place.path();
+        assert!(running(run).is_none());
+        let claim = take(run, STALE).unwrap();
+        assert!(take(run, Duration::ZERO).is_none() || !cfg!(any(target_os = "linux", windows)));
+        assert!(running(run).unwrap().contains(&std::process::id().to_string()));
         claim.end("done");
-        assert!(running(&sweep, 1).is_none());
-        assert!(fs::read_to_string(path(&sweep, 1, 1)).unwrap().contains("done"));
-        drop(take(&sweep, STALE).unwrap());
-        assert!(fs::read_to_string(path(&sweep, 1, 2)).unwrap().contains("given up"));
+        assert!(running(run).is_none());
+        assert!(fs::read_to_string(path(run, 1)).unwrap().contains("done"));
+        drop(take(run, STALE).unwrap());
+        assert!(fs::read_to_string(path(run, 2)).unwrap().contains("given up"));
     }
 
     #[cfg(any(target_os = "linux", windows))]
     #[test]
     fn a_process_that_is_gone_holds_nothing() {
         let place = tempfile::tempdir().unwrap();
-        let sweep = sweep(&place);
+        let run = place.path();
         // On Linux this process number, but another start; on Windows a lock that nobody holds any more.
-        let mut process = alive::give_sign(&path(&sweep, 1, 1)).unwrap().unwrap().process();
+        let mut process = alive::give_sign(&path(run, 1)).unwrap().unwrap().process();
         process.started = process.started.map(|_| 1);
-        write(&sweep, 1, &Record { process, ended: None });
-        assert!(running(&sweep, 1).is_none());
-        assert!(take(&sweep, STALE).is_some());
+        write(run, 1, &Record { process, ended: None });
+        assert!(running(run).is_none());
+        assert!(take(run, STALE).is_some());
     }
 
     #[test]
     fn a_silent_worker_elsewhere_is_watched_and_a_touching_one_is_left_alone() {
         let place = tempfile::tempdir().unwrap();
-        let sweep = sweep(&place);
+        let run = place.path();
         let process = alive::Process { scope: Some("elsewhere".into()), ..Default::default() };
-        write(&sweep, 1, &Record { process, ended: None });
-        let file = OpenOptions::new().write(true).open(path(&sweep, 1, 1)).unwrap();
+        write(run, 1, &Record { process, ended: None });
+        let file = OpenOptions::new().write(true).open(path(run, 1)).unwrap();
         let beat = thread::spawn(move || {
             thread::sleep(Duration::from_millis(300));
             // Whatever that machine's clock says.
             file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(99)).unwrap();
         });
-        assert!(take(&sweep, Duration::from_secs(5)).is_none());
+        assert!(take(run, Duration::from_secs(5)).is_none());
         beat.join().unwrap();
         let start = Instant::now();
-        assert!(take(&sweep, Duration::from_millis(500)).is_some());
+        assert!(take(run, Duration::from_millis(500)).is_some());
         assert!(start.elapsed() >= Duration::from_millis(500));
         // A file without content yet is somebody's too.
-        fs::write(path(&sweep, 1, 3), "").unwrap();
-        assert!(running(&sweep, 1).is_some());
+        fs::write(path(run, 3), "").unwrap();
+        assert!(running(run).is_some());
     }
 
     #[test]
     fn who_loses_a_row_hears_of_it() {
         let place = tempfile::tempdir().unwrap();
-        let sweep = sweep(&place);
+        let run = place.path();
         let lost = Arc::new(AtomicUsize::new(0));
         let heard = lost.clone();
         let tell = move || {
             heard.fetch_add(1, Ordering::SeqCst);
         };
-        let Taken::Mine(_claim) = Claim::take(&sweep, 1, STALE, tell).unwrap() else { panic!("busy") };
-        fs::write(path(&sweep, 1, 2), "").unwrap();
+        let Taken::Mine(_claim) = Claim::take(run, STALE, tell).unwrap() else { panic!("busy") };
+        fs::write(path(run, 2), "").unwrap();
         thread::sleep(HEARTBEAT + Duration::from_millis(500));
         assert_eq!(lost.load(Ordering::SeqCst), 1);
     }

@@ -1,0 +1,57 @@
+//! What the command line prints. `println!` and its kin panic once nobody reads any more (`itop … | head`), or when the disk
+//! behind a redirection is full. The macros of the same names here do not: a command with work to do goes on and says nothing
+//! more; one that does nothing but print ends.
+
+use std::fmt::Arguments;
+use std::io::{self, ErrorKind, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether the command is done for once nobody reads.
+static ONLY_PRINTS: AtomicBool = AtomicBool::new(false);
+/// Whether it was said that the standard output takes nothing.
+static COMPLAINED: AtomicBool = AtomicBool::new(false);
+
+/// From here on the command does nothing but print: it ends, quietly, when its output is closed.
+pub fn only_prints() {
+    ONLY_PRINTS.store(true, Ordering::Relaxed);
+}
+
+/// Writes `text` to the standard output.
+pub fn to_stdout(text: Arguments) {
+    handle(io::stdout().lock().write_fmt(text));
+}
+
+/// Writes what is left in the standard output's buffer.
+pub fn flush() {
+    handle(io::stdout().flush());
+}
+
+/// Writes `text` to the standard error; if that cannot be, nobody is there to be told.
+pub fn to_stderr(text: Arguments) {
+    io::stderr().lock().write_fmt(text).ok();
+}
+
+fn handle(written: io::Result<()>) {
+    let Err(error) = written else { return };
+    let closed = error.kind() == ErrorKind::BrokenPipe;
+    if !closed && !COMPLAINED.swap(true, Ordering::Relaxed) {
+        to_stderr(format_args!("warning: the standard output takes nothing more: {error}\n"));
+    }
+    if ONLY_PRINTS.load(Ordering::Relaxed) {
+        // As the reader wanted; but what a full disk cut off is a failure.
+        std::process::exit(if closed { 0 } else { 4 });
+    }
+}
+
+macro_rules! print {
+    ($($text:tt)*) => { $crate::cli::out::to_stdout(format_args!($($text)*)) };
+}
+
+macro_rules! println {
+    () => { $crate::cli::out::to_stdout(format_args!("\n")) };
+    ($($text:tt)*) => { $crate::cli::out::to_stdout(format_args!("{}\n", format_args!($($text)*))) };
+}
+
+macro_rules! eprintln {
+    ($($text:tt)*) => { $crate::cli::out::to_stderr(format_args!("{}\n", format_args!($($text)*))) };
+}
