@@ -33,7 +33,7 @@ pub fn describe(problem: &Problem, gpu: &Gpu) -> String {
 
     let memory = memory_table(&problem.plan.buffers);
     let rows: Vec<Vec<String>> =
-        memory.iter().map(|row| vec![row.what.clone(), row.buffers.to_string(), bytes(row.bytes)]).collect();
+        memory.iter().map(|row| vec![row.what.to_string(), row.buffers.to_string(), bytes(row.bytes)]).collect();
     text += &table(&["GPU memory", "buffers", "size"], &rows);
     let total = problem.plan.buffers.total_bytes();
     let state = problem.state_bytes();

@@ -16,6 +16,7 @@ mod failure;
 mod first_contact;
 mod progress;
 mod report;
+mod resume;
 mod shaders;
 mod sweep;
 mod text;
@@ -80,7 +81,9 @@ impl Command {
             Self::Sweep(args) => args.only_prints(),
             Self::Bench(args) => args.json().is_none(),
             // Whether all is well is for scripts too, which may read the exit code alone; the others write files.
-            Self::Verify(_) | Self::Compare(_) | Self::Eval(_) | Self::Data(_) | Self::Shaders(_) | Self::Web(_) => false,
+            Self::Verify(_) | Self::Compare(_) | Self::Eval(_) | Self::Data(_) | Self::Shaders(_) | Self::Web(_) => {
+                false
+            }
         }
     }
 }

@@ -12,9 +12,9 @@ use super::{Failure, GpuArgs};
 use crate::data;
 use crate::gpu::Gpu;
 use crate::ops::Storage;
+use crate::train::claim::{self, Claim, Taken};
 use crate::train::config::Layers;
 use crate::train::presets::preset;
-use crate::train::claim::{self, Claim, Taken};
 use crate::train::run_folder::{self, RunFolder, read_config};
 use crate::train::{Config, End, Method, Trainer};
 
@@ -163,13 +163,19 @@ pub struct Job<'a> {
 /// Takes `run` for this process.
 fn take(run: &Path) -> Result<Claim, Failure> {
     if let Some(owner) = claim::unknown(run) {
-        eprintln!("{owner} was the last to train in `{}`: looking for {} s whether it still does", run.display(), claim::STALE.as_secs());
+        eprintln!(
+            "{owner} was the last to train in `{}`: looking for {} s whether it still does",
+            run.display(),
+            claim::STALE.as_secs()
+        );
     }
     match Claim::take(run, claim::STALE, lost).map_err(Failure::input)? {
         Taken::Mine(claim) => Ok(claim),
         Taken::Busy(owner) => {
             let run = run.display();
-            Err(Failure::busy(anyhow!("another process trains in `{run}` ({owner}); wait until it ends, or end it first")))
+            Err(Failure::busy(anyhow!(
+                "another process trains in `{run}` ({owner}); wait until it ends, or end it first"
+            )))
         }
     }
 }
@@ -183,7 +189,7 @@ pub fn lost() {
 /// Trains to the end or an interruption.
 pub fn train(job: Job) -> Result<(), Failure> {
     let Job { config, out, resume, dry_run, tensorboard, report, end_by_input, claimed, tuning, gpu: adapter } = job;
-    let mut changed = false;
+    let mut before = None;
     let mut claim = None;
     match out {
         Some(out) if resume => {
@@ -192,7 +198,7 @@ pub fn train(job: Job) -> Result<(), Failure> {
             }
             let run = Config::of_run(out).map_err(Failure::input)?;
             run.check_resume(&config).map_err(Failure::input)?;
-            changed = run != config;
+            before = Some(run).filter(|run| *run != config);
         }
         Some(out) if !dry_run => RunFolder::check_free(out).map_err(Failure::input)?,
         _ => {}
@@ -238,7 +244,8 @@ pub fn train(job: Job) -> Result<(), Failure> {
             if let Some(other) = trainer.other_adapter() {
                 eprintln!("warning: the run was on {other}; another adapter's results differ in their last digits");
             }
-            if changed {
+            if let Some(before) = &before {
+                super::resume::notes(before, &trainer).iter().for_each(|note| println!("{note}"));
                 folder.write("config.toml", config.to_toml().as_bytes()).map_err(Failure::input)?;
             }
             folder

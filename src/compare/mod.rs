@@ -16,7 +16,7 @@ pub use statistics::Timing;
 use web_time::Instant;
 
 use crate::data::Dataset;
-use crate::gpu::{AdapterSummary, Gpu, GpuError, GpuOptions};
+use crate::gpu::{AdapterSummary, Gpu, GpuError, GpuOptions, Label};
 use crate::train::{Config, Method, Problem, TrainError, Trainer};
 use trace::Trace;
 
@@ -118,13 +118,11 @@ pub async fn compare(
     Ok(Report::new(options, sides, reference))
 }
 
-/// Milliseconds by kind of pass (what follows the layer's name in its label), the slowest first.
-pub fn by_operation(passes: &[(String, f64)]) -> serde_json::Map<String, serde_json::Value> {
+/// Milliseconds by operation ([`Label::operation`]), the slowest first.
+pub fn by_operation(passes: &[(Label, f64)]) -> serde_json::Map<String, serde_json::Value> {
     let mut sums: Vec<(String, f64)> = Vec::new();
     for (label, ms) in passes {
-        let (layer, operation) = label.split_once(": ").unwrap_or(("", label));
-        let norm = layer.contains("bn") || layer.ends_with("shortcut.1");
-        let name = if norm { format!("pointwise {operation}") } else { operation.to_string() };
+        let name = label.operation();
         match sums.iter_mut().find(|(known, _)| *known == name) {
             Some((_, sum)) => *sum += ms,
             None => sums.push((name, *ms)),

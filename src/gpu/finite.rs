@@ -34,13 +34,13 @@ impl Machine {
         }
         let looks = outputs.iter().map(Vec::len).sum::<usize>();
         let bytes = ALIGNMENT * looks.max(1) as u64;
-        let flags = self.allocate(BufferSpec { label: "finite: flags".into(), bytes, uniform: false });
+        let flags = self.allocate(BufferSpec { group: "finite", name: "flags".into(), bytes, uniform: false });
         let (mut checked, mut labels) = (Vec::new(), Vec::with_capacity(looks));
         for (pass, outputs) in passes.iter().zip(outputs) {
             checked.push(pass.clone());
             for (output, look) in outputs {
                 let flag = flags.part(ALIGNMENT * labels.len() as u64, 4);
-                checked.push(Pass::dispatch(pass.label(), look, &[output, flag], [GROUPS, 1, 1]));
+                checked.push(Pass::dispatch(pass.label().clone(), look, &[output, flag], [GROUPS, 1, 1]));
                 labels.push(pass.label().to_string());
             }
         }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::{ALIGNMENT, BufferPlan, BufferSpec, Gpu, GpuError, Kernel, Pass, Slice};
+use super::{ALIGNMENT, BufferPlan, BufferSpec, Gpu, GpuError, Kernel, Label, Pass, Slice};
 
 /// Passes with everything resolved: recording one is a few calls a pass and allocates nothing on the GPU.
 pub struct Program {
@@ -10,9 +10,9 @@ pub struct Program {
 }
 
 enum Step {
-    Dispatch { label: String, pipeline: wgpu::ComputePipeline, group: wgpu::BindGroup, workgroups: [u32; 3] },
-    Copy { label: String, from: Slice, to: Slice },
-    Clear { label: String, slice: Slice },
+    Dispatch { label: Label, pipeline: wgpu::ComputePipeline, group: wgpu::BindGroup, workgroups: [u32; 3] },
+    Copy { label: Label, from: Slice, to: Slice },
+    Clear { label: Label, slice: Slice },
 }
 
 impl Program {
@@ -28,7 +28,7 @@ impl Program {
 }
 
 impl Step {
-    fn label(&self) -> &str {
+    fn label(&self) -> &Label {
         match self {
             Step::Dispatch { label, .. } | Step::Copy { label, .. } | Step::Clear { label, .. } => label,
         }
@@ -84,7 +84,7 @@ impl Machine {
                     offered: gpu.limits.max_buffer_size,
                 });
             }
-            let full = || GpuError::OutOfMemory { what: format!("buffer `{}` ({} bytes)", spec.label, spec.bytes) };
+            let full = || GpuError::OutOfMemory { what: format!("buffer `{}` ({} bytes)", spec.label(), spec.bytes) };
             left = left.checked_sub(spec.bytes).ok_or_else(full)?;
             let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
             buffers.push(create(&gpu, spec));
@@ -92,7 +92,7 @@ impl Machine {
                 return Err(full());
             }
         }
-        let labels = plan.buffers.iter().map(|spec| spec.label.clone()).collect();
+        let labels = plan.buffers.iter().map(BufferSpec::label).collect();
         gpu.check()?;
         Ok(Self { gpu, buffers, labels, staged: Default::default() })
     }
@@ -100,7 +100,7 @@ impl Machine {
     /// One more buffer than the plan has; it starts as zeros.
     pub(super) fn allocate(&mut self, spec: BufferSpec) -> Slice {
         self.buffers.push(create(&self.gpu, &spec));
-        self.labels.push(spec.label);
+        self.labels.push(spec.label());
         Slice { buffer: self.buffers.len() - 1, offset: 0, bytes: spec.bytes }
     }
 
@@ -165,7 +165,7 @@ impl Machine {
                         })
                         .collect();
                     let group = self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
-                        label: Some(label),
+                        label: Some(&label.to_string()),
                         layout: &compiled.layout,
                         entries: &entries,
                     });
@@ -182,7 +182,7 @@ impl Machine {
     fn allocate_shapes(&mut self, shapes: &Shapes) -> Slice {
         let words: Vec<u32> = shapes.words.iter().flatten().copied().collect();
         let bytes = 4 * words.len().max(1) as u64;
-        let slice = self.allocate(BufferSpec { label: "shapes".into(), bytes, uniform: true });
+        let slice = self.allocate(BufferSpec { group: "shapes", name: String::new(), bytes, uniform: true });
         self.write(slice, &words);
         slice
     }
@@ -346,7 +346,7 @@ impl Machine {
     /// Runs `program`, in `parts` submissions or more, with every pass timed: `(label, milliseconds)` in order. Uses timestamps
     /// where the adapter has working ones, else the wall clock around one submission a pass; the flag says which (`true`:
     /// timestamps).
-    pub async fn profile(&self, program: &Program, parts: usize) -> Result<(Vec<(String, f64)>, bool), GpuError> {
+    pub async fn profile(&self, program: &Program, parts: usize) -> Result<(Vec<(Label, f64)>, bool), GpuError> {
         if let Some(period) = self.gpu.timestamp_period
             && let Some(times) = self.profile_timestamps(program, parts, f64::from(period)).await?
         {
@@ -359,7 +359,7 @@ impl Machine {
             let start = web_time::Instant::now();
             let index = self.gpu.queue.submit([encoder.finish()]);
             self.wait(Some(index))?;
-            times.push((step.label().to_string(), start.elapsed().as_secs_f64() * 1e3));
+            times.push((step.label().clone(), start.elapsed().as_secs_f64() * 1e3));
         }
         Ok((times, false))
     }
@@ -370,7 +370,7 @@ impl Machine {
         program: &Program,
         parts: usize,
         period: f64,
-    ) -> Result<Option<Vec<(String, f64)>>, GpuError> {
+    ) -> Result<Option<Vec<(Label, f64)>>, GpuError> {
         const MOST: usize = 1024; // 2 queries a pass, at most 4096 in a set
         let mut times = Vec::with_capacity(program.steps.len());
         for steps in program.steps.chunks(program.steps.len().div_ceil(parts.max(1)).clamp(1, MOST)) {
@@ -418,7 +418,7 @@ impl Machine {
                     .iter()
                     .filter(timed)
                     .zip(ticks.chunks_exact(2))
-                    .map(|(step, ticks)| (step.label().to_string(), (ticks[1] - ticks[0]) as f64 * period / 1e6)),
+                    .map(|(step, ticks)| (step.label().clone(), (ticks[1] - ticks[0]) as f64 * period / 1e6)),
             );
         }
         Ok(Some(times))
@@ -450,7 +450,7 @@ fn are_believable(ticks: &[u64]) -> bool {
 fn create(gpu: &Gpu, spec: &BufferSpec) -> wgpu::Buffer {
     let kind = if spec.uniform { wgpu::BufferUsages::UNIFORM } else { wgpu::BufferUsages::STORAGE };
     gpu.device.create_buffer(&wgpu::BufferDescriptor {
-        label: Some(&spec.label),
+        label: Some(&spec.label()),
         size: spec.bytes,
         usage: kind | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
         mapped_at_creation: false,

@@ -24,5 +24,5 @@ use kernel::KernelCache;
 #[cfg(test)]
 pub(crate) use kernel::broken;
 pub use machine::{Machine, Program, ReadBack};
-pub use pass::{ALIGNMENT, BufferId, BufferPlan, BufferSpec, Pass, Slice, fold};
+pub use pass::{ALIGNMENT, BufferId, BufferPlan, BufferSpec, Kind, Label, Pass, Slice, fold};
 pub use translate::{Target, Tier};

@@ -1,5 +1,9 @@
 //! The vocabulary of a plan: buffers, slices of them, and passes. Pure data; [`super::Machine`] carries it out.
 
+use std::fmt::{Display, Formatter};
+
+use serde::{Deserialize, Serialize};
+
 use super::Kernel;
 
 /// Index into [`BufferPlan::buffers`].
@@ -8,9 +12,19 @@ pub type BufferId = usize;
 /// A buffer to allocate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BufferSpec {
-    pub label: String,
+    /// What it is for, together with all buffers of the same group.
+    pub group: &'static str,
+    /// Which of its group; empty where the group has but one.
+    pub name: String,
     pub bytes: u64,
     pub uniform: bool,
+}
+
+impl BufferSpec {
+    /// What it is called in errors.
+    pub fn label(&self) -> String {
+        [self.group, &self.name].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ")
+    }
 }
 
 /// Every buffer of a run, known before anything is allocated.
@@ -24,18 +38,18 @@ pub const ALIGNMENT: u64 = 256;
 
 impl BufferPlan {
     /// Adds a storage buffer of `bytes` (at least one aligned unit, so that no binding is empty); it starts as zeros.
-    pub fn storage(&mut self, label: impl Into<String>, bytes: u64) -> Slice {
-        self.add(label.into(), bytes, false)
+    pub fn storage(&mut self, group: &'static str, name: impl Into<String>, bytes: u64) -> Slice {
+        self.add(group, name.into(), bytes, false)
     }
 
     /// Adds a uniform buffer.
-    pub fn uniform(&mut self, label: impl Into<String>, bytes: u64) -> Slice {
-        self.add(label.into(), bytes, true)
+    pub fn uniform(&mut self, group: &'static str, name: impl Into<String>, bytes: u64) -> Slice {
+        self.add(group, name.into(), bytes, true)
     }
 
-    fn add(&mut self, label: String, bytes: u64, uniform: bool) -> Slice {
+    fn add(&mut self, group: &'static str, name: String, bytes: u64, uniform: bool) -> Slice {
         let bytes = bytes.max(4).next_multiple_of(16);
-        self.buffers.push(BufferSpec { label, bytes, uniform });
+        self.buffers.push(BufferSpec { group, name, bytes, uniform });
         Slice { buffer: self.buffers.len() - 1, offset: 0, bytes }
     }
 
@@ -61,25 +75,80 @@ impl Slice {
     }
 }
 
+/// What a pass is for: set where the pass is made, and what times of passes are added up by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Convolutions and linear layers, forward.
+    Forward,
+    GradInput,
+    GradWeight,
+    /// Normalisation, residual addition and ReLU, both ways.
+    Pointwise,
+    /// The optimiser's step.
+    Optimiser,
+    /// A topology update without its dense gradient.
+    Topology,
+    /// Images, pooling, loss, and all that is no part of a step.
+    Other,
+}
+
+/// What a pass is called in timings and errors.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Label {
+    pub kind: Kind,
+    /// The node of the network, or what else the pass belongs to.
+    pub node: String,
+    /// Which of the node's passes; empty where it has but one.
+    pub part: &'static str,
+}
+
+impl Label {
+    pub fn new(kind: Kind, node: impl Into<String>, part: &'static str) -> Self {
+        Self { kind, node: node.into(), part }
+    }
+
+    /// Of a pass that is no part of a step.
+    pub fn other(name: &str) -> Self {
+        Self::new(Kind::Other, name, "")
+    }
+
+    /// What passes of all nodes are added up by, finer than by their kind.
+    pub fn operation(&self) -> String {
+        match (self.kind, self.part) {
+            (_, "") => self.node.clone(),
+            (Kind::Pointwise, part) => format!("pointwise {part}"),
+            (_, part) => part.to_string(),
+        }
+    }
+}
+
+impl Display for Label {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.node)?;
+        if self.part.is_empty() { Ok(()) } else { write!(f, ": {}", self.part) }
+    }
+}
+
 /// One thing the GPU does.
 #[derive(Clone, Debug)]
 pub enum Pass {
     /// Runs a kernel; `bindings` in the order of its binding numbers.
-    Dispatch { label: String, kernel: Kernel, bindings: Vec<Slice>, workgroups: [u32; 3] },
+    Dispatch { label: Label, kernel: Kernel, bindings: Vec<Slice>, workgroups: [u32; 3] },
     /// Copies `from` to `to`; both have the same size.
-    Copy { label: String, from: Slice, to: Slice },
+    Copy { label: Label, from: Slice, to: Slice },
     /// Fills with zeros.
-    Clear { label: String, slice: Slice },
+    Clear { label: Label, slice: Slice },
 }
 
 impl Pass {
-    pub fn dispatch(label: impl Into<String>, kernel: Kernel, bindings: &[Slice], workgroups: [u32; 3]) -> Self {
-        Pass::Dispatch { label: label.into(), kernel, bindings: bindings.to_vec(), workgroups }
+    pub fn dispatch(label: Label, kernel: Kernel, bindings: &[Slice], workgroups: [u32; 3]) -> Self {
+        Pass::Dispatch { label, kernel, bindings: bindings.to_vec(), workgroups }
     }
 
-    pub fn copy(label: impl Into<String>, from: Slice, to: Slice) -> Self {
+    pub fn copy(label: Label, from: Slice, to: Slice) -> Self {
         debug_assert_eq!(from.bytes, to.bytes);
-        Pass::Copy { label: label.into(), from, to }
+        Pass::Copy { label, from, to }
     }
 
     /// The kernel that it runs, if it runs one.
@@ -90,8 +159,8 @@ impl Pass {
         }
     }
 
-    /// What the pass is called in timings and errors: `layer: operation`.
-    pub fn label(&self) -> &str {
+    /// What the pass is called, and what it is for.
+    pub fn label(&self) -> &Label {
         match self {
             Pass::Dispatch { label, .. } | Pass::Copy { label, .. } | Pass::Clear { label, .. } => label,
         }

@@ -2,7 +2,7 @@
 //! Shader: `augment.wgsl`; twin: [`super::reference::augment`].
 
 use super::Layout;
-use crate::gpu::{Kernel, Pass, Slice};
+use crate::gpu::{Kernel, Kind, Label, Pass, Slice};
 
 /// What a random crop sees beyond the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -65,5 +65,5 @@ pub fn pass(layout: &Layout, io: &AugmentSlices, run: Slice, augment: Option<Pad
     let mut bindings = vec![io.order, io.image_labels, io.labels, io.output, run, io.normal];
     bindings.extend(&io.chunks);
     let groups = vectors.plane_lanes().div_ceil(64);
-    Pass::dispatch("input", kernel, &bindings, [groups as u32, 1, layout.blocks() as u32])
+    Pass::dispatch(Label::new(Kind::Other, "input", ""), kernel, &bindings, [groups as u32, 1, layout.blocks() as u32])
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::choice::{Team, Tile};
 use super::conv_layer::aligned;
 use super::{ConvLayer, WeightSum};
-use crate::gpu::{Kernel, Pass, Slice};
+use crate::gpu::{Kernel, Kind, Pass, Slice};
 
 impl ConvLayer<'_> {
     pub(super) fn dense_forward(&self, tile: Tile, [x, weight, y]: [Slice; 3], bias: Option<Slice>) -> Vec<Pass> {
@@ -22,7 +22,13 @@ impl ConvLayer<'_> {
         let mut bindings = vec![x, weight, y];
         bindings.extend(bias);
         let kernel = conv.forward_constants(kernel, tile.wide);
-        self.gather_blocks("forward", (kernel, conv.numel()), (&bindings, 2), [&conv.input, &conv.output], grid)
+        self.gather_blocks(
+            self.label(Kind::Forward, "forward"),
+            (kernel, conv.numel()),
+            (&bindings, 2),
+            [&conv.input, &conv.output],
+            grid,
+        )
     }
 
     pub(super) fn dense_grad_input(&self, tile: Tile, [dy, weight, dx]: [Slice; 3], accumulate: bool) -> Vec<Pass> {
@@ -38,7 +44,13 @@ impl ConvLayer<'_> {
             .set("TERM_STEP", conv.row_length());
         let kernel = conv.backward_constants(kernel, tile.wide);
         let bindings = [dy, weight, dx];
-        self.gather_blocks("grad_input", (kernel, conv.numel()), (&bindings, 2), [&conv.output, &conv.input], grid)
+        self.gather_blocks(
+            self.label(Kind::GradInput, "grad_input"),
+            (kernel, conv.numel()),
+            (&bindings, 2),
+            [&conv.output, &conv.input],
+            grid,
+        )
     }
 
     /// Gradient of every position of the weight.
@@ -69,7 +81,7 @@ impl ConvLayer<'_> {
             // To the same channels of the last part of a split sum.
             let others = u64::from(how.split - 1) * 4 * conv.numel() as u64;
             let weight_grad = weight_grad.part(row * channels.start as u64, row * channels.len() as u64 + others);
-            Pass::dispatch(format!("{}: grad_weight", self.label), kernel, &[x, dy, weight_grad], grid)
+            Pass::dispatch(self.label(Kind::GradWeight, "grad_weight"), kernel, &[x, dy, weight_grad], grid)
         };
         let unit = aligned(plane).max(aligned(row)).next_multiple_of(tile as usize);
         self.parts(conv.numel(), conv.output.channels, unit).map(part).collect()
@@ -85,7 +97,7 @@ impl ConvLayer<'_> {
             .set("BLOCKS", y.blocks())
             .set("PIXELS", y.pixels())
             .set("OUT_W", y.width);
-        Pass::dispatch(format!("{}: grad_bias", self.label), kernel, &[dy, bias_grad], [y.channels as u32, 1, 1])
+        Pass::dispatch(self.label(Kind::GradWeight, "grad_bias"), kernel, &[dy, bias_grad], [y.channels as u32, 1, 1])
     }
 
     /// A gather's kernel without what depends on its direction, and its grid.

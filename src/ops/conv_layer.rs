@@ -4,12 +4,13 @@ use std::ops::Range;
 
 use super::conv_sparse::SparseWeight;
 use super::{Conv, Gather, Layout, Team, Tuning, WeightSum};
-use crate::gpu::{ALIGNMENT, Kernel, Pass, Slice, fold};
+use crate::gpu::{ALIGNMENT, Kernel, Kind, Label, Pass, Slice, fold};
 
 /// A convolution of a plan.
 #[derive(Clone, Copy, Debug)]
 pub struct ConvLayer<'a> {
-    pub label: &'a str,
+    /// The node's name.
+    pub node: &'a str,
     pub conv: &'a Conv,
     pub tuning: &'a Tuning,
     /// Where the active weights lie; `None`: the weight is dense.
@@ -20,13 +21,18 @@ pub struct ConvLayer<'a> {
 }
 
 impl ConvLayer<'_> {
+    /// What one of its passes is called.
+    pub(super) fn label(&self, kind: Kind, part: &'static str) -> Label {
+        Label::new(kind, self.node, part)
+    }
+
     /// y = conv(x) (+ bias).
     pub fn forward(&self, how: Gather, [x, weight, y]: [Slice; 3], bias: Option<Slice>) -> Vec<Pass> {
         match (how, self.sparse) {
             (Gather::Sparse(strip), Some(sparse)) => self.sparse_forward(&sparse, strip, [x, weight, y], bias),
             (_, Some(sparse)) => {
                 let all = self.forward_of_all(how, [x, sparse.dense(self.conv), y], bias);
-                [vec![self.spread(&sparse, weight)], all].concat()
+                [vec![self.spread(Kind::Forward, &sparse, weight)], all].concat()
             }
             (_, None) => self.forward_of_all(how, [x, weight, y], bias),
         }
@@ -47,7 +53,7 @@ impl ConvLayer<'_> {
             }
             (_, Some(sparse)) => {
                 let all = self.grad_input_of_all(how, [dy, sparse.dense(self.conv), dx], accumulate);
-                [vec![self.spread(&sparse, weight)], all].concat()
+                [vec![self.spread(Kind::GradInput, &sparse, weight)], all].concat()
             }
             (_, None) => self.grad_input_of_all(how, [dy, weight, dx], accumulate),
         }
@@ -95,7 +101,7 @@ impl ConvLayer<'_> {
         }
         let parts = self.room.part(0, how.room_bytes(self.conv, weights));
         let kernel = Kernel::new("conv_grad_weight_finish").set("SPLIT", how.split as usize).set("WEIGHTS", weights);
-        let label = format!("{}: grad_weight", self.label);
+        let label = self.label(Kind::GradWeight, "grad_weight");
         let finish = Pass::dispatch(label, kernel, &[parts, weight_grad], fold(weights.div_ceil(64)));
         [sums(parts), vec![finish]].concat()
     }
@@ -113,7 +119,7 @@ impl ConvLayer<'_> {
     /// first binding and writes number `written`.
     pub(super) fn gather_blocks(
         &self,
-        label: &str,
+        label: Label,
         (kernel, weights): (Kernel, usize),
         (bindings, written): (&[Slice], usize),
         [read, write]: [&Layout; 2],
@@ -130,7 +136,7 @@ impl ConvLayer<'_> {
             bindings[0] = of(bindings[0], read);
             bindings[written] = of(bindings[written], write);
             let grid = [rows, groups, range.len() as u32];
-            Pass::dispatch(format!("{}: {label}", self.label), kernel.clone(), &bindings, grid)
+            Pass::dispatch(label.clone(), kernel.clone(), &bindings, grid)
         };
         self.parts(weights, blocks as usize, unit).map(part).collect()
     }
@@ -157,7 +163,7 @@ mod tests {
         let weight = slice(2, 4 * conv.numel() as u64);
         let spans = |dispatch_flops: u64| {
             let tuning = Tuning { dispatch_flops, ..tuning() };
-            let layer = ConvLayer { label: "conv", conv: &conv, tuning: &tuning, sparse: None, room: weight };
+            let layer = ConvLayer { node: "conv", conv: &conv, tuning: &tuning, sparse: None, room: weight };
             let how = Gather::Dense(Tile { channels: 1, row: 1, shuffle: false, wide: false });
             let forward = layer.forward(how, [x, weight, y], None);
             let grad_input = layer.grad_input(how, [y, weight, x], false);

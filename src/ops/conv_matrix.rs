@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::conv_layer::aligned;
 use super::{Conv, ConvLayer, Tuning, WeightSum};
-use crate::gpu::{Kernel, Pass, Slice, fold};
+use crate::gpu::{Kernel, Kind, Pass, Slice, fold};
 
 impl Conv {
     /// Bytes of the weight as matrices.
@@ -37,13 +37,18 @@ impl ConvLayer<'_> {
         let conv = self.conv;
         let kernel = self.matrix_gather(channels, row, conv.input.channels, false);
         let kernel = conv.forward_constants(kernel.define_if(bias.is_some(), "BIAS").set("FIRST", 0), false);
-        let (pack, matrices) = self.matrix_pack(weight);
+        let (pack, matrices) = self.matrix_pack(Kind::Forward, weight);
         let mut bindings = vec![x, matrices, y];
         bindings.extend(bias);
         let grid = [conv.output.channels / channels as usize, conv.output.pixels() / row as usize, conv.input.blocks()];
         let layouts = [&conv.input, &conv.output];
-        let passes =
-            self.gather_blocks("forward", (kernel, conv.numel()), (&bindings, 2), layouts, grid.map(|n| n as u32));
+        let passes = self.gather_blocks(
+            self.label(Kind::Forward, "forward"),
+            (kernel, conv.numel()),
+            (&bindings, 2),
+            layouts,
+            grid.map(|n| n as u32),
+        );
         [vec![pack], passes].concat()
     }
 
@@ -63,11 +68,16 @@ impl ConvLayer<'_> {
             .define_if(accumulate, "ACCUMULATE")
             .set("FIRST", first * (y.row() + y.lanes()));
         let kernel = conv.backward_constants(kernel, false);
-        let (pack, matrices) = self.matrix_pack(weight);
+        let (pack, matrices) = self.matrix_pack(Kind::GradInput, weight);
         let grid = [conv.input.channels / channels as usize, conv.input.pixels() / row as usize, conv.input.blocks()];
         let (bindings, layouts) = ([dy, matrices, dx], [&conv.output, &conv.input]);
-        let passes =
-            self.gather_blocks("grad_input", (kernel, conv.numel()), (&bindings, 2), layouts, grid.map(|n| n as u32));
+        let passes = self.gather_blocks(
+            self.label(Kind::GradInput, "grad_input"),
+            (kernel, conv.numel()),
+            (&bindings, 2),
+            layouts,
+            grid.map(|n| n as u32),
+        );
         [vec![pack], passes].concat()
     }
 
@@ -94,7 +104,7 @@ impl ConvLayer<'_> {
             let weight_grad = weight_grad.part(row * channels.start as u64, row * channels.len() as u64 + others);
             let [across, down, _] = fold(tiles);
             let grid = [across, down, how.split];
-            Pass::dispatch(format!("{}: grad_weight", self.label), kernel, &[x, dy, weight_grad], grid)
+            Pass::dispatch(self.label(Kind::GradWeight, "grad_weight"), kernel, &[x, dy, weight_grad], grid)
         };
         let unit = aligned(plane).max(aligned(row)).max(tile).next_multiple_of(tile);
         self.parts(conv.numel(), conv.output.channels, unit).map(part).collect()
@@ -113,8 +123,8 @@ impl ConvLayer<'_> {
             .set("TERM_STEP", if backward { rows } else { columns })
     }
 
-    /// The weight as matrices, and where they will lie.
-    fn matrix_pack(&self, weight: Slice) -> (Pass, Slice) {
+    /// The weight as matrices for a pass of `kind`, and where they will lie.
+    fn matrix_pack(&self, kind: Kind, weight: Slice) -> (Pass, Slice) {
         let conv = self.conv;
         let matrices = self.room.part(0, conv.matrices_bytes());
         let vectors = conv.numel() / (4 * conv.input.quads(false));
@@ -124,8 +134,7 @@ impl ConvLayer<'_> {
             .set("SIZE", self.tuning.matrix(conv) as usize)
             .set("IN_CHANNELS", conv.input.channels)
             .set("TAPS", conv.kernel * conv.kernel);
-        let pass =
-            Pass::dispatch(format!("{}: pack", self.label), kernel, &[weight, matrices], fold(vectors.div_ceil(64)));
+        let pass = Pass::dispatch(self.label(kind, "pack"), kernel, &[weight, matrices], fold(vectors.div_ceil(64)));
         (pass, matrices)
     }
 }

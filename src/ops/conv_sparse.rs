@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::choice::Strip;
 use super::conv_layer::aligned;
 use super::{Conv, ConvLayer, Tuning, WeightSum};
-use crate::gpu::{Kernel, Pass, Slice, fold};
+use crate::gpu::{Kernel, Kind, Label, Pass, Slice, fold};
 
 /// The index of one layer's active weights, rebuilt on the GPU at every topology update.
 #[derive(Clone, Copy, Debug)]
@@ -84,12 +84,13 @@ impl ConvLayer<'_> {
     ) -> Vec<Pass> {
         let (kernel, grid) = self.gather(self.conv.output.channels, strip, false);
         let kernel = kernel.define_if(bias.is_some(), "BIAS");
-        let (pack, packed) = self.pack(sparse, weight, strip, false);
+        let (pack, packed) = self.pack(Kind::Forward, sparse, weight, strip);
         let mut bindings = vec![x, sparse.index.row_start, packed, y];
         bindings.extend(bias);
         let kernel = (self.conv.forward_constants(kernel, strip.wide), sparse.index.entries);
         let layouts = [&self.conv.input, &self.conv.output];
-        [vec![pack], self.gather_blocks("forward", kernel, (&bindings, 3), layouts, grid)].concat()
+        [vec![pack], self.gather_blocks(self.label(Kind::Forward, "forward"), kernel, (&bindings, 3), layouts, grid)]
+            .concat()
     }
 
     pub(super) fn sparse_grad_input(
@@ -101,15 +102,21 @@ impl ConvLayer<'_> {
     ) -> Vec<Pass> {
         let (kernel, grid) = self.gather(self.conv.columns(), strip, true);
         let kernel = kernel.define_if(accumulate, "ACCUMULATE");
-        let (pack, packed) = self.pack(sparse, weight, strip, true);
+        let (pack, packed) = self.pack(Kind::GradInput, sparse, weight, strip);
         let bindings = [dy, sparse.index.column_start, packed, dx];
         let kernel = (self.conv.backward_constants(kernel, strip.wide), sparse.index.entries);
         let layouts = [&self.conv.output, &self.conv.input];
-        [vec![pack], self.gather_blocks("grad_input", kernel, (&bindings, 3), layouts, grid)].concat()
+        [
+            vec![pack],
+            self.gather_blocks(self.label(Kind::GradInput, "grad_input"), kernel, (&bindings, 3), layouts, grid),
+        ]
+        .concat()
     }
 
-    /// The active weights with their shifts, forward or in the transposed order, and where they will lie.
-    fn pack(&self, sparse: &SparseWeight, weight: Slice, strip: Strip, backward: bool) -> (Pass, Slice) {
+    /// The active weights with their shifts for a pass of `kind` (of the input gradient in the transposed order), and where
+    /// they will lie.
+    fn pack(&self, kind: Kind, sparse: &SparseWeight, weight: Slice, strip: Strip) -> (Pass, Slice) {
+        let backward = kind == Kind::GradInput;
         let index = &sparse.index;
         let packed = sparse.packed.part(0, PACKED_BYTES * index.entries as u64);
         let kernel = Kernel::new("conv_sparse_pack")
@@ -119,7 +126,7 @@ impl ConvLayer<'_> {
         let mut bindings = vec![if backward { index.column_shift } else { index.shift }, weight, packed];
         bindings.extend(backward.then_some(index.column_entry));
         let grid = fold(index.entries.div_ceil(64));
-        (Pass::dispatch(format!("{}: pack", self.label), kernel, &bindings, grid), packed)
+        (Pass::dispatch(self.label(kind, "pack"), kernel, &bindings, grid), packed)
     }
 
     pub(super) fn sparse_grad_weight(
@@ -141,7 +148,7 @@ impl ConvLayer<'_> {
                 .set("WEIGHTS", index.entries);
             let table = index.groups.part(GROUP_BYTES * groups.start as u64, GROUP_BYTES * groups.len() as u64);
             let bindings = [x, dy, index.row_start, index.shift, table, weight_grad];
-            Pass::dispatch(format!("{}: grad_weight", self.label), kernel, &bindings, grid)
+            Pass::dispatch(self.label(Kind::GradWeight, "grad_weight"), kernel, &bindings, grid)
         };
         let groups = groups_most(self.conv, index.entries, tuning);
         self.parts(index.entries, groups, aligned(GROUP_BYTES)).map(part).collect()
@@ -154,23 +161,23 @@ impl ConvLayer<'_> {
         (kernel, grid)
     }
 
-    /// The active values at their places in the scratch, zeros elsewhere.
-    pub(super) fn spread(&self, sparse: &SparseWeight, weight: Slice) -> Pass {
-        self.transfer("spread", sparse, weight, false)
+    /// The active values at their places in the scratch, zeros elsewhere, for a pass of `kind`.
+    pub(super) fn spread(&self, kind: Kind, sparse: &SparseWeight, weight: Slice) -> Pass {
+        self.transfer(self.label(kind, "spread"), sparse, weight, false)
     }
 
     /// The active positions' values out of the scratch.
     pub(super) fn collect(&self, sparse: &SparseWeight, list: Slice) -> Pass {
-        self.transfer("collect", sparse, list, true)
+        self.transfer(self.label(Kind::GradWeight, "collect"), sparse, list, true)
     }
 
-    fn transfer(&self, name: &str, sparse: &SparseWeight, list: Slice, collect: bool) -> Pass {
+    fn transfer(&self, label: Label, sparse: &SparseWeight, list: Slice, collect: bool) -> Pass {
         let words = self.conv.numel().div_ceil(32);
         let kernel = Kernel::new("conv_sparse_spread")
             .define_if(collect, "COLLECT")
             .set("COUNT", self.conv.numel())
             .set("LENGTH", self.conv.row_length());
         let bindings = [sparse.active, sparse.index.row_start, list, sparse.dense(self.conv)];
-        Pass::dispatch(format!("{}: {name}", self.label), kernel, &bindings, fold(words.div_ceil(64)))
+        Pass::dispatch(label, kernel, &bindings, fold(words.div_ceil(64)))
     }
 }

@@ -2,7 +2,7 @@
 //! Shaders: `loss.wgsl`, `loss_reduce.wgsl`; twin: [`super::reference::loss`].
 
 use super::Layout;
-use crate::gpu::{Kernel, Pass, Slice};
+use crate::gpu::{Kernel, Kind, Label, Pass, Slice};
 
 /// The tensors of the loss.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +33,7 @@ pub fn passes(layout: &Layout, io: &LossSlices, run: Slice) -> Vec<Pass> {
     let groups = layout.blocks() * vectors.lanes();
     let reduce = Kernel::new("loss_reduce").define("WG", 64).set("IMAGES", images);
     vec![
-        Pass::dispatch("loss", kernel, &bindings, [groups.div_ceil(64) as u32, 1, 1]),
-        Pass::dispatch("loss: sum", reduce, &[io.result, io.metrics, run], [1, 1, 1]),
+        Pass::dispatch(Label::new(Kind::Other, "loss", ""), kernel, &bindings, [groups.div_ceil(64) as u32, 1, 1]),
+        Pass::dispatch(Label::new(Kind::Other, "loss", "sum"), reduce, &[io.result, io.metrics, run], [1, 1, 1]),
     ]
 }

@@ -2,7 +2,7 @@
 //! write. Shaders: `pointwise_*.wgsl`; twin: [`super::reference::pointwise`].
 
 use super::{Layout, Tuning};
-use crate::gpu::{Kernel, Pass, Slice};
+use crate::gpu::{Kernel, Kind, Label, Pass, Slice};
 
 /// The buffers of one batch normalisation.
 #[derive(Clone, Copy, Debug)]
@@ -58,14 +58,19 @@ pub fn forward_train(
         let vectors = layout.vectors(wide(layout, tuning));
         let stats = vectors.inputs(vectors.declare(stats), 0);
         let grid = [layout.channels as u32, 1, layout.blocks() as u32];
-        passes.push(Pass::dispatch(format!("{label}: statistics"), stats, &[x, norm.partials, run], grid));
+        passes.push(Pass::dispatch(
+            Label::new(Kind::Pointwise, label, "statistics"),
+            stats,
+            &[x, norm.partials, run],
+            grid,
+        ));
         let finish = Kernel::new("pointwise_stats_finish")
             .set("CHANNELS", layout.channels)
             .set("BLOCKS", layout.blocks())
             .set("BATCH", layout.block_images())
             .set("PIXELS", layout.pixels());
         let bindings = [norm.partials, norm.weight, norm.bias, norm.running, norm.factors, run];
-        let label = format!("{label}: statistics of the batch");
+        let label = Label::new(Kind::Pointwise, label, "statistics of the batch");
         passes.push(Pass::dispatch(label, finish, &bindings, per_channel(layout)));
     }
     passes.push(apply(label, node, tuning, x, residual, y));
@@ -85,7 +90,7 @@ pub fn forward_eval(
     if let Some(norm) = &node.norm {
         let kernel = Kernel::new("pointwise_stats_eval").set("CHANNELS", node.input.channels);
         let bindings = [norm.weight, norm.bias, norm.running, norm.factors];
-        let label = format!("{label}: running statistics");
+        let label = Label::new(Kind::Pointwise, label, "running statistics");
         passes.push(Pass::dispatch(label, kernel, &bindings, per_channel(&node.input)));
     }
     passes.push(apply(label, node, tuning, x, residual, y));
@@ -104,7 +109,7 @@ fn apply(label: &str, node: &Pointwise, tuning: &Tuning, x: Slice, residual: Opt
         bindings.push(residual);
     }
     let (kernel, grid) = shape(kernel, node, tuning);
-    Pass::dispatch(format!("{label}: forward"), kernel, &bindings, grid)
+    Pass::dispatch(Label::new(Kind::Pointwise, label, "forward"), kernel, &bindings, grid)
 }
 
 /// The tensors of a backward pass.
@@ -138,13 +143,18 @@ pub fn backward(label: &str, node: &Pointwise, tuning: &Tuning, io: &BackwardSli
         let mut bindings = vec![io.x, io.dy, norm.factors, norm.partials];
         bindings.extend(of_output.then_some(io.y));
         let grid = [x.channels as u32, 1, x.blocks() as u32];
-        passes.push(Pass::dispatch(format!("{label}: grad statistics"), stats, &bindings, grid));
+        passes.push(Pass::dispatch(Label::new(Kind::Pointwise, label, "grad statistics"), stats, &bindings, grid));
         let finish = Kernel::new("pointwise_grad_finish")
             .set("CHANNELS", x.channels)
             .set("BLOCKS", x.blocks())
             .set("PIXELS", x.pixels());
         let bindings = [norm.partials, norm.factors, norm.weight_grad, norm.bias_grad, norm.grad_factors, run];
-        passes.push(Pass::dispatch(format!("{label}: grad_weight"), finish, &bindings, per_channel(x)));
+        passes.push(Pass::dispatch(
+            Label::new(Kind::Pointwise, label, "grad_weight"),
+            finish,
+            &bindings,
+            per_channel(x),
+        ));
     }
     let mut kernel = Kernel::new("pointwise_backward").define_if(io.accumulate, "ACCUMULATE");
     let mut bindings = vec![io.dy, io.dx, run];
@@ -165,7 +175,7 @@ pub fn backward(label: &str, node: &Pointwise, tuning: &Tuning, io: &BackwardSli
         bindings.push(residual);
     }
     let (kernel, grid) = shape(kernel, node, tuning);
-    passes.push(Pass::dispatch(format!("{label}: backward"), kernel, &bindings, grid));
+    passes.push(Pass::dispatch(Label::new(Kind::Pointwise, label, "backward"), kernel, &bindings, grid));
     passes
 }
 

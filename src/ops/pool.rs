@@ -1,7 +1,7 @@
 //! Square pooling with stride = size. Shaders: `pool_*.wgsl`; twin: [`super::reference::pool`].
 
 use super::Layout;
-use crate::gpu::{Kernel, Pass, Slice};
+use crate::gpu::{Kernel, Kind, Label, Pass, Slice};
 
 /// What a window gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,7 +14,7 @@ pub enum PoolKind {
 pub fn forward(label: &str, kind: PoolKind, size: usize, from: &Layout, to: &Layout, x: Slice, y: Slice) -> Pass {
     let kernel =
         shape(Kernel::new("pool_forward"), kind, size, from, to).set("OUT_PIXELS", to.pixels()).set("OUT_W", to.width);
-    Pass::dispatch(format!("{label}: forward"), kernel, &[x, y], grid(to))
+    Pass::dispatch(Label::new(Kind::Other, label, "pooling"), kernel, &[x, y], grid(to))
 }
 
 /// dx (+)= pool'(dy); the maximum needs x to find where it was.
@@ -34,7 +34,7 @@ pub fn backward(
         .set("OUT_W", to.width);
     let bindings = [dy, dx, x];
     let used = if kind == PoolKind::Max { &bindings[..] } else { &bindings[..2] };
-    Pass::dispatch(format!("{label}: backward"), kernel, used, grid(from))
+    Pass::dispatch(Label::new(Kind::Other, label, "pooling backward"), kernel, used, grid(from))
 }
 
 fn shape(kernel: Kernel, kind: PoolKind, size: usize, from: &Layout, to: &Layout) -> Kernel {

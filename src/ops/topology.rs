@@ -9,7 +9,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{Choice, Conv, SparseIndex, SparseWeight, Tuning, conv_sparse::groups_most};
-use crate::gpu::{ALIGNMENT, BufferPlan, Kernel, Pass, Slice, fold};
+use crate::gpu::{ALIGNMENT, BufferPlan, Kernel, Kind, Label, Pass, Slice, fold};
 
 /// Bins of the age histogram.
 pub const AGE_BINS: usize = 8;
@@ -163,7 +163,7 @@ impl Scratch {
         let pieces = convs.iter().map(|conv| conv.columns() * column_pieces(conv)).max().unwrap_or(0);
         let sums = numel.div_ceil(32 * 256).max(pieces) + 1;
         let bits = bitset_bytes(numel);
-        let mut scratch = |name: &str, bytes| buffers.storage(format!("topology scratch: {name}"), bytes);
+        let mut scratch = |name: &str, bytes| buffers.storage("topology scratch", name, bytes);
         Self {
             score: scratch("scores", if scores { 4 * numel as u64 } else { 4 }),
             kept: scratch("kept", bits),
@@ -219,13 +219,13 @@ impl SparseLayer {
         let mut passes = self.rank(label, scratch, self.active, scratch.before_rank);
         let kernel = Kernel::new("topology_growth").define("WG", 256).set("ENTRIES", self.index.entries);
         let bindings = [self.value, self.ages, self.own(scratch.counters)];
-        passes.push(Pass::dispatch(format!("{label}: statistics"), kernel, &bindings, [1, 1, 1]));
+        passes.push(Pass::dispatch(Label::new(Kind::Topology, label, "statistics"), kernel, &bindings, [1, 1, 1]));
         passes.extend(self.select(label, scratch, false));
         if scores == Scores::Random {
             let kernel = Kernel::new("grow_random").set("COUNT", numel);
             let bindings = [scratch.score, run, self.own(scratch.wanted)];
             let grid = fold(numel.div_ceil(256));
-            passes.push(Pass::dispatch(format!("{label}: random scores"), kernel, &bindings, grid));
+            passes.push(Pass::dispatch(Label::new(Kind::Topology, label, "random scores"), kernel, &bindings, grid));
         }
         passes.extend(self.select(label, scratch, true));
         let kernel = Kernel::new("topology_stats").set("WORDS", self.words());
@@ -238,7 +238,12 @@ impl SparseLayer {
             self.initial,
             self.own(scratch.counters),
         ];
-        passes.push(Pass::dispatch(format!("{label}: statistics"), kernel, &bindings, self.word_groups()));
+        passes.push(Pass::dispatch(
+            Label::new(Kind::Topology, label, "statistics"),
+            kernel,
+            &bindings,
+            self.word_groups(),
+        ));
         passes.extend(self.rank(label, scratch, scratch.after, scratch.after_rank));
         let room = list_bytes(self.index.entries);
         let [moved_value, moved_momentum] = [0, room].map(|at| scratch.moved.part(at, room));
@@ -253,9 +258,9 @@ impl SparseLayer {
             moved_value,
             moved_momentum,
         ];
-        passes.push(Pass::dispatch(format!("{label}: move"), kernel, &bindings, self.word_groups()));
+        passes.push(Pass::dispatch(Label::new(Kind::Topology, label, "move"), kernel, &bindings, self.word_groups()));
         let moved_ages = scratch.moved_ages.part(0, age_bytes(self.index.entries));
-        passes.push(Pass::Clear { label: format!("{label}: ages"), slice: moved_ages });
+        passes.push(Pass::Clear { label: Label::new(Kind::Topology, label, "ages"), slice: moved_ages });
         let kernel = Kernel::new("topology_ages").set("WORDS", self.words());
         let bindings = [
             self.active,
@@ -267,11 +272,16 @@ impl SparseLayer {
             moved_ages,
             self.own(scratch.counters),
         ];
-        passes.push(Pass::dispatch(format!("{label}: statistics"), kernel, &bindings, self.word_groups()));
+        passes.push(Pass::dispatch(
+            Label::new(Kind::Topology, label, "statistics"),
+            kernel,
+            &bindings,
+            self.word_groups(),
+        ));
         let list = 4 * self.index.entries as u64;
         let bits = bitset_bytes(numel);
         let copy = |from: Slice, to: Slice, bytes| {
-            Pass::copy(format!("{label}: copy"), from.part(0, bytes), to.part(0, bytes))
+            Pass::copy(Label::new(Kind::Topology, label, "copy"), from.part(0, bytes), to.part(0, bytes))
         };
         passes.push(copy(moved_value, self.value, list));
         passes.push(copy(moved_momentum, self.momentum, list));
@@ -286,19 +296,29 @@ impl SparseLayer {
         let words = |name| Kernel::new(name).set("WORDS", self.words());
         let grid = self.word_groups();
         vec![
-            Pass::dispatch(format!("{label}: rank"), words("rank_count"), &[bits, scratch.sums], grid),
+            Pass::dispatch(Label::new(Kind::Topology, label, "rank"), words("rank_count"), &[bits, scratch.sums], grid),
             self.scan(label, scratch.sums, grid[0] as usize),
-            Pass::dispatch(format!("{label}: rank"), words("rank_write"), &[bits, scratch.sums, rank], grid),
+            Pass::dispatch(
+                Label::new(Kind::Topology, label, "rank"),
+                words("rank_write"),
+                &[bits, scratch.sums, rank],
+                grid,
+            ),
         ]
     }
 
     fn scan(&self, label: &str, data: Slice, count: usize) -> Pass {
-        Pass::dispatch(format!("{label}: scan"), Kernel::new("scan").set("COUNT", count), &[data], [1, 1, 1])
+        Pass::dispatch(
+            Label::new(Kind::Topology, label, "scan"),
+            Kernel::new("scan").set("COUNT", count),
+            &[data],
+            [1, 1, 1],
+        )
     }
 
     /// Prune: what to keep of the active ones, to `scratch.kept`. Grow: that and what to add, to `scratch.after`.
     fn select(&self, label: &str, scratch: &Scratch, grow: bool) -> Vec<Pass> {
-        let label = format!("{label}: {}", if grow { "grow" } else { "prune" });
+        let named = || Label::new(Kind::Topology, label, if grow { "grow" } else { "prune" });
         let (keys, count) = if grow { (scratch.score, self.conv.numel()) } else { (self.value, self.index.entries) };
         let mut passes = Vec::new();
         for round in 0..4 {
@@ -308,11 +328,11 @@ impl SparseLayer {
                 .set("SHIFT", 24 - 8 * round);
             let bindings = [keys, scratch.selection, scratch.histogram, scratch.kept];
             let used = if grow { &bindings[..] } else { &bindings[..3] };
-            passes.push(Pass::dispatch(&label, kernel, used, fold(count.div_ceil(4096))));
+            passes.push(Pass::dispatch(named(), kernel, used, fold(count.div_ceil(4096))));
             let kernel =
                 Kernel::new("select_pick").set("FIRST", usize::from(round == 0)).set("INDEX", usize::from(grow));
             let bindings = [scratch.selection, scratch.histogram, self.own(scratch.wanted)];
-            passes.push(Pass::dispatch(&label, kernel, &bindings, [1, 1, 1]));
+            passes.push(Pass::dispatch(named(), kernel, &bindings, [1, 1, 1]));
         }
         let kernel = |ties: bool| {
             Kernel::new("select_apply")
@@ -324,10 +344,10 @@ impl SparseLayer {
         let mut bindings = vec![keys, scratch.selection, scratch.sums];
         bindings.extend(if grow { vec![scratch.kept] } else { vec![self.active, scratch.before_rank] });
         let grid = self.word_groups();
-        passes.push(Pass::dispatch(&label, kernel(true), &bindings, grid));
-        passes.push(self.scan(&label, scratch.sums, grid[0] as usize));
+        passes.push(Pass::dispatch(named(), kernel(true), &bindings, grid));
+        passes.push(self.scan(label, scratch.sums, grid[0] as usize));
         bindings.extend(if grow { vec![scratch.after] } else { vec![scratch.kept, self.own(scratch.counters)] });
-        passes.push(Pass::dispatch(&label, kernel(false), &bindings, grid));
+        passes.push(Pass::dispatch(named(), kernel(false), &bindings, grid));
         passes
     }
 
@@ -364,8 +384,9 @@ impl SparseLayer {
                 .set("OUT_ROW", conv.output.row())
                 .set("LANES", conv.output.lanes())
         };
-        let dispatch =
-            |kernel, bindings: &[Slice], grid| Pass::dispatch(format!("{label}: index"), kernel, bindings, grid);
+        let dispatch = |kernel, bindings: &[Slice], grid| {
+            Pass::dispatch(Label::new(Kind::Topology, label, "index"), kernel, bindings, grid)
+        };
         let column_grid = [conv.columns().div_ceil(64) as u32, pieces as u32, 1];
         let inputs = Kernel::new("topology_inputs")
             .set("CHANNELS", conv.input.channels)

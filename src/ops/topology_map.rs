@@ -4,7 +4,7 @@
 //! Shader: `topology_map`; twin: [`super::reference::topology_map`].
 
 use super::Conv;
-use crate::gpu::{Kernel, Pass, Slice};
+use crate::gpu::{Kernel, Kind, Label, Pass, Slice};
 
 /// Most cells down and across; larger layers are pooled.
 pub const SIDE: usize = 64;
@@ -79,7 +79,7 @@ impl Grid {
             .set("COLUMNS", self.columns())
             .set("CELLS", self.cells());
         let groups = self.cells().div_ceil(64) as u32;
-        Pass::dispatch(format!("{label}: map"), kernel, &[active, explored, map], [groups, 1, 1])
+        Pass::dispatch(Label::new(Kind::Topology, label, "map"), kernel, &[active, explored, map], [groups, 1, 1])
     }
 }
 

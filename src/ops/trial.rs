@@ -5,7 +5,7 @@ use web_time::Instant;
 use super::philox::{Purpose, unit, word};
 use super::topology::{Scratch, SparseLayer, age_bytes, bitset_bytes};
 use super::{Choice, Conv, ConvLayer, Gather, SparseIndex, SparseWeight, Storage, Team, Tuning, WeightSum};
-use crate::gpu::{ALIGNMENT, BufferPlan, Gpu, GpuError, Machine, Pass, Slice};
+use crate::gpu::{ALIGNMENT, BufferPlan, Gpu, GpuError, Label, Machine, Pass, Slice};
 
 /// One of the three passes of a convolution, with the candidate that carries it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,18 +104,19 @@ impl Trial {
         let sparse = density < 1.0;
         let active = if sparse { bits.iter().map(|word| word.count_ones() as usize).sum() } else { numel };
         let mut buffers = BufferPlan::default();
-        let x = buffers.storage("x", conv.input.bytes());
-        let dy = buffers.storage("dy", conv.output.bytes());
+        let x = buffers.storage("trial", "x", conv.input.bytes());
+        let dy = buffers.storage("trial", "dy", conv.output.bytes());
         let [weight, weight_grad, momentum] =
-            ["weight", "weight gradient", "momentum"].map(|name| buffers.storage(name, 4 * active as u64));
+            ["weight", "weight gradient", "momentum"].map(|name| buffers.storage("trial", name, 4 * active as u64));
         let most = tuning.room_bytes(&conv, sparse.then_some(active));
-        let room = buffers.storage("room", most.max(4));
+        let room = buffers.storage("trial", "room", most.max(4));
         let scratch = Scratch::new(&mut buffers, &[conv], active, 1, true);
         let layer = sparse.then(|| {
             let parts = SparseIndex::bytes(&conv, active, tuning);
-            let [row_start, shift, column_start, column_entry, column_shift, groups] =
-                parts.map(|bytes| buffers.storage("index", bytes.next_multiple_of(ALIGNMENT)).part(0, bytes.max(4)));
-            let mut bitset = |name| buffers.storage(name, bitset_bytes(numel)).part(0, bitset_bytes(numel));
+            let [row_start, shift, column_start, column_entry, column_shift, groups] = parts.map(|bytes| {
+                buffers.storage("trial", "index", bytes.next_multiple_of(ALIGNMENT)).part(0, bytes.max(4))
+            });
+            let mut bitset = |name| buffers.storage("trial", name, bitset_bytes(numel)).part(0, bitset_bytes(numel));
             SparseLayer {
                 conv,
                 layer: 0,
@@ -134,7 +135,7 @@ impl Trial {
                 explored: bitset("explored"),
                 reliable: bitset("reliable"),
                 initial: bitset("initial"),
-                ages: buffers.storage("ages", age_bytes(active)).part(0, age_bytes(active)),
+                ages: buffers.storage("trial", "ages", age_bytes(active)).part(0, age_bytes(active)),
             }
         });
         let mut machine = Machine::new(gpu.clone(), &buffers).await?;
@@ -230,7 +231,7 @@ impl Trial {
             Candidate::GradWeight(_) => (self.weight_grad, Storage::F32),
         };
         // What a kernel leaves out must not be what another wrote.
-        let mut passes = vec![Pass::Clear { label: "trial".into(), slice }];
+        let mut passes = vec![Pass::Clear { label: Label::other("trial"), slice }];
         passes.extend(self.passes(candidate));
         let program = self.machine.prepare(&passes, |_| ())?;
         #[cfg(test)]
@@ -241,7 +242,7 @@ impl Trial {
 
     fn passes(&self, candidate: Candidate) -> Vec<Pass> {
         let (conv, tuning) = (&self.conv, &self.tuning);
-        let layer = ConvLayer { label: "trial", conv, tuning, sparse: self.sparse, room: self.room };
+        let layer = ConvLayer { node: "trial", conv, tuning, sparse: self.sparse, room: self.room };
         let (x, dy, weight) = (self.x, self.dy, self.weight);
         match candidate {
             Candidate::Forward(how) => layer.forward(how, [x, weight, dy], None),

@@ -113,7 +113,7 @@ impl Plan {
     pub fn compile(input: &PlanInput) -> Result<Self, PlanError> {
         let graph = input.graph;
         let mut buffers = BufferPlan::default();
-        let run = buffers.uniform("run: step", size_of::<StepParams>() as u64);
+        let run = buffers.uniform("run", "step", size_of::<StepParams>() as u64);
         let tensors = tensors::plan(input, &mut buffers)?;
         let params = params::plan(input, &tensors.layouts, &mut buffers)?;
 
@@ -128,17 +128,17 @@ impl Plan {
             .step_by(per_chunk)
             .map(|first| {
                 let images = per_chunk.min(input.images.max(1) - first);
-                buffers.storage("dataset: images", (images * bytes) as u64)
+                buffers.storage("dataset", "images", (images * bytes) as u64)
             })
             .collect();
         let words = |count: usize| 4 * count as u64;
-        let order = buffers.storage("dataset: order", words(input.images));
-        let image_labels = buffers.storage("dataset: labels", words(input.images));
-        let normal = buffers.storage("dataset: normalisation", crate::ops::augment::normalised_bytes(image.channels));
+        let order = buffers.storage("dataset", "order", words(input.images));
+        let image_labels = buffers.storage("dataset", "labels", words(input.images));
+        let normal = buffers.storage("dataset", "normalisation", crate::ops::augment::normalised_bytes(image.channels));
         let slots = image.blocks() * image.block_images();
-        let labels = buffers.storage("run: labels", words(slots));
-        let result = buffers.storage("run: losses", 8 * slots as u64);
-        let metrics = buffers.storage("run: metrics", 16 * (METRIC_SLOTS as u64 + 1));
+        let labels = buffers.storage("run", "labels", words(slots));
+        let result = buffers.storage("run", "losses", 8 * slots as u64);
+        let metrics = buffers.storage("run", "metrics", 16 * (METRIC_SLOTS as u64 + 1));
 
         let context = passes::Context { input, tensors: &tensors, params: &params, run, labels, result, metrics };
         let fetch = crate::ops::augment::AugmentSlices {

@@ -97,7 +97,8 @@ pub(super) fn plan(input: &PlanInput, layouts: &[Layout], buffers: &mut BufferPl
         let what = format!("the active weights of {}", graph.name);
         return Err(PlanError::TooLarge { what, bytes: at, limit: input.max_buffer, mend });
     }
-    let arenas = ["weights: values", "weights: momentum", "weights: gradients"].map(|label| buffers.storage(label, at));
+    let arenas =
+        ["weights: values", "weights: momentum", "weights: gradients"].map(|group| buffers.storage(group, "", at));
     let slots: Vec<ParamSlot> = offsets
         .iter()
         .map(|&(offset, len)| {
@@ -132,10 +133,13 @@ pub(super) fn plan(input: &PlanInput, layouts: &[Layout], buffers: &mut BufferPl
             _ => None,
         })
         .collect();
-    let partials = buffers
-        .storage("norm: partial sums", normed.iter().map(|(_, layout)| partial_bytes(layout)).max().unwrap_or(4));
+    let partials = buffers.storage(
+        "norm",
+        "partial sums",
+        normed.iter().map(|(_, layout)| partial_bytes(layout)).max().unwrap_or(4),
+    );
     let channels = normed.iter().map(|(_, layout)| layout.channels).max().unwrap_or(1);
-    let grad_factors = buffers.storage("norm: gradient factors", 16 * channels as u64);
+    let grad_factors = buffers.storage("norm", "gradient factors", 16 * channels as u64);
     let norms = normed
         .iter()
         .map(|(norm, layout)| NormSlices {
@@ -143,13 +147,13 @@ pub(super) fn plan(input: &PlanInput, layouts: &[Layout], buffers: &mut BufferPl
             bias: slots[norm.bias].value,
             weight_grad: slots[norm.weight].grad,
             bias_grad: slots[norm.bias].grad,
-            running: buffers.storage(format!("norm: running {}", norm.name), 8 * layout.channels as u64),
-            factors: buffers.storage(format!("norm: factors {}", norm.name), 16 * layout.channels as u64),
+            running: buffers.storage("norm", format!("running {}", norm.name), 8 * layout.channels as u64),
+            factors: buffers.storage("norm", format!("factors {}", norm.name), 16 * layout.channels as u64),
             partials,
             grad_factors,
         })
         .collect();
-    let room = buffers.storage("room", room_bytes(input, layouts, &layers).max(4));
+    let room = buffers.storage("room", "", room_bytes(input, layouts, &layers).max(4));
     Ok(Params { slots, layers, maps, norms, scratch, room, sparse_range, other_range })
 }
 
@@ -180,7 +184,7 @@ fn maps(layers: &[LayerPlan], buffers: &mut BufferPlan) -> Vec<LayerMap> {
         return Vec::new();
     }
     let aligned = |grid: &Grid| grid.bytes().next_multiple_of(ALIGNMENT);
-    let whole = buffers.storage("maps: cells", grids.iter().map(|(_, grid)| aligned(grid)).sum());
+    let whole = buffers.storage("maps", "cells", grids.iter().map(|(_, grid)| aligned(grid)).sum());
     let place = |at: &mut u64, (layer, grid): (usize, Grid)| {
         let slice = whole.part(*at, grid.bytes());
         *at += aligned(&grid);
@@ -198,7 +202,7 @@ fn sparse_layer(
 ) -> SparseLayer {
     let sizes = SparseIndex::bytes(&layer.conv, layer.active, &input.tuning);
     let aligned = |bytes: u64| bytes.next_multiple_of(ALIGNMENT);
-    let whole = buffers.storage(format!("index: {}", layer.name), sizes.iter().map(|&bytes| aligned(bytes)).sum());
+    let whole = buffers.storage("index", &layer.name, sizes.iter().map(|&bytes| aligned(bytes)).sum());
     let mut at = 0;
     let [row_start, shift, column_start, column_entry, column_shift, groups] = sizes.map(|bytes| {
         let slice = whole.part(at, bytes.max(4));
@@ -206,7 +210,7 @@ fn sparse_layer(
         slice
     });
     let (bits, ages) = (bitset_bytes(layer.numel), age_bytes(layer.active));
-    let mut bitset = |name: &str| buffers.storage(format!("bitsets: {name} {}", layer.name), bits).part(0, bits);
+    let mut bitset = |name: &str| buffers.storage("bitsets", format!("{name} {}", layer.name), bits).part(0, bits);
     SparseLayer {
         conv: layer.conv,
         layer: number,
@@ -225,6 +229,6 @@ fn sparse_layer(
         explored: bitset("explored"),
         reliable: bitset("reliable"),
         initial: bitset("initial"),
-        ages: buffers.storage(format!("ages: {}", layer.name), ages).part(0, ages),
+        ages: buffers.storage("ages", &layer.name, ages).part(0, ages),
     }
 }

@@ -204,7 +204,7 @@ impl Context<'_> {
         let tuning = &self.input.tuning;
         let choice = sparse.map_or_else(|| tuning.choice(conv, 1.0), |sparse| sparse.choice(tuning));
         let sparse = sparse.map(|sparse| sparse.weight(&self.params.scratch));
-        (ConvLayer { label, conv, tuning, sparse, room: self.params.room }, choice)
+        (ConvLayer { node: label, conv, tuning, sparse, room: self.params.room }, choice)
     }
 
     fn pointwise(&self, node: &Node, norm: usize) -> Pointwise {
@@ -225,4 +225,54 @@ impl Context<'_> {
 
 fn pool_kind(op: &Op) -> PoolKind {
     if matches!(op, Op::MaxPool { .. }) { PoolKind::Max } else { PoolKind::Average }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::{Family, Kind};
+    use crate::model::{self, Shape};
+    use crate::ops::{Storage, Tuning};
+    use crate::plan::Plan;
+
+    /// Whatever PyTorch calls its layers: a ResNet's norms are `bn1`, those of VGG and the MLP have numbers.
+    #[test]
+    fn passes_are_of_the_kind_of_their_node() {
+        for name in ["resnet8", "vgg_c", "mlp_cifar10"] {
+            let graph = model::build(name, 10, Shape::new(3, 32, 32)).unwrap();
+            let active = graph.maskable().map(|(_, param)| param.numel() / 10).collect();
+            let plan = Plan::compile(&PlanInput {
+                graph: &graph,
+                batch: 4,
+                storage: Storage::F32,
+                active,
+                growth: Some(Growth::Random),
+                nesterov: true,
+                augment: None,
+                images: 10,
+                tuning: Tuning::of(Family::Software, 8, true),
+                max_binding: 64 << 20,
+                max_buffer: 1 << 30,
+            });
+            let plan = plan.unwrap();
+            let mut norms = 0;
+            for pass in [&plan.train, &plan.update].into_iter().flatten() {
+                let label = pass.label();
+                let node = graph.nodes.iter().find(|node| node.name == label.node);
+                let right: &[Kind] = match node.map(|node| &node.op) {
+                    Some(Op::Conv { .. }) => {
+                        &[Kind::Forward, Kind::GradInput, Kind::GradWeight, Kind::Optimiser, Kind::Topology]
+                    }
+                    Some(Op::Pointwise { .. }) => &[Kind::Pointwise],
+                    Some(_) => &[Kind::Other],
+                    None => &[Kind::Optimiser, Kind::Other],
+                };
+                assert!(right.contains(&label.kind), "{name}: {label} is {:?}", label.kind);
+                let pointwise = pass.kernel().is_some_and(|kernel| kernel.shader.starts_with("pointwise"));
+                assert_eq!(pointwise, label.operation().starts_with("pointwise "), "{name}: {label}");
+                norms += usize::from(pointwise);
+            }
+            assert!(norms > 0, "{name} has norms");
+        }
+    }
 }

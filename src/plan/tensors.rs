@@ -90,7 +90,7 @@ pub(super) fn plan(input: &PlanInput, buffers: &mut BufferPlan) -> Result<Tensor
                 *slice
             }
             None => {
-                let slice = buffers.storage(format!("activations: {}", describe(&layout)), layout.bytes());
+                let slice = buffers.storage("activations", describe(&layout), layout.bytes());
                 pool.push((layout, slice, last));
                 slice
             }

@@ -2,7 +2,8 @@
 
 use super::chart::escape;
 use super::read::Run;
-use crate::train::pass_times::{Kind, PassTime, PassTimes};
+use crate::gpu::Kind;
+use crate::train::pass_times::{PassTime, PassTimes};
 
 /// Layers in the table: the dearest.
 const LAYERS: usize = 10;

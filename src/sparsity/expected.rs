@@ -1,5 +1,7 @@
 //! The ITOP rate that random growth (SET) can be expected to reach, in closed form.
 
+use serde::{Deserialize, Serialize};
+
 use super::DeathRate;
 use crate::model::Graph;
 
@@ -21,33 +23,45 @@ pub fn itop_rate(
     delta_t: usize,
     total_steps: usize,
 ) -> ExpectedItopRate {
-    itop_rate_until(graph, densities, death_rate, delta_t, (total_steps, total_steps))
+    let from = Explored { step: 0, layers: densities.to_vec() };
+    itop_rate_until(graph, densities, (death_rate, delta_t, total_steps), &from, total_steps)
 }
 
-/// The same once `step` of `total_steps` steps are done.
+/// What is explored after some steps, which an expectation counts from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Explored {
+    /// Steps done.
+    pub step: usize,
+    /// Share of each maskable parameter, in parameter order.
+    pub layers: Vec<f64>,
+}
+
+/// The same once `step` steps are done, if `from` is explored and all updates since then are those of a schedule: a death rate,
+/// ΔT and the steps of the whole run.
 pub fn itop_rate_until(
     graph: &Graph,
     densities: &[f64],
-    death_rate: &DeathRate,
-    delta_t: usize,
-    (step, total_steps): (usize, usize),
+    (death_rate, delta_t, total_steps): (&DeathRate, usize, usize),
+    from: &Explored,
+    step: usize,
 ) -> ExpectedItopRate {
-    let done = death_rate.updates(delta_t, total_steps).take_while(|&at| at <= step);
-    let rates: Vec<f64> = done.map(|at| death_rate.at(at, total_steps)).collect();
-    let layers: Vec<f64> = densities.iter().map(|&density| layer_rate(density, &rates)).collect();
+    let updates = death_rate.updates(delta_t, total_steps).skip_while(|&at| at <= from.step);
+    let rates: Vec<f64> = updates.take_while(|&at| at <= step).map(|at| death_rate.at(at, total_steps)).collect();
+    let layer = |(&density, &explored): (&f64, &f64)| layer_rate(density, explored, &rates);
+    let layers: Vec<f64> = densities.iter().zip(&from.layers).map(layer).collect();
     let numels: Vec<f64> = graph.maskable().map(|(_, param)| param.numel() as f64).collect();
     let explored: f64 = layers.iter().zip(&numels).map(|(rate, numel)| rate * numel).sum();
     ExpectedItopRate { total: explored / numels.iter().sum::<f64>(), layers }
 }
 
-/// One layer at `density` after updates at `rates`: an update grows `rate · density` of the layer at random among the
+/// One layer at `density`, of which `explored` is, after updates at `rates`: an update grows `rate · density` of the layer at random among the
 /// `1 - density + rate · density` positions that are inactive once it has pruned.
-fn layer_rate(density: f64, rates: &[f64]) -> f64 {
+fn layer_rate(density: f64, explored: f64, rates: &[f64]) -> f64 {
     let stays_unexplored = |rate: &f64| {
         let inactive = 1.0 - density;
         if inactive > 0.0 { inactive / (inactive + rate * density) } else { 0.0 }
     };
-    1.0 - (1.0 - density) * rates.iter().map(stays_unexplored).product::<f64>()
+    1.0 - (1.0 - explored) * rates.iter().map(stays_unexplored).product::<f64>()
 }
 
 #[cfg(test)]
@@ -91,6 +105,24 @@ mod tests {
         }
     }
 
+    /// A run that goes on by the same schedule expects the same, and by another one what it has explored is its start.
+    #[test]
+    fn an_expectation_continues_from_what_is_explored() {
+        let graph = model::build("resnet8", 10, Shape::new(3, 32, 32)).unwrap();
+        let densities = Distribution::Erk.densities(&graph, 0.1).unwrap();
+        let (death_rate, start) = (DeathRate::default(), Explored { step: 0, layers: densities.clone() });
+        let until =
+            |steps, from: &Explored, step| itop_rate_until(&graph, &densities, (&death_rate, 10, steps), from, step);
+        let half = Explored { step: 500, layers: until(1000, &start, 500).layers };
+        let [whole, parts] = [&start, &half].map(|from| until(1000, from, 1000).total);
+        assert!((whole - parts).abs() < 1e-12, "{whole} {parts}");
+        // Lengthened at its end: nothing of the longer plan's first half is added to what was explored.
+        let done = Explored { step: 1000, layers: until(1000, &start, 1000).layers };
+        assert!((until(2000, &done, 1000).total - whole).abs() < 1e-12);
+        let longer = until(2000, &done, 2000).total;
+        assert!(longer > whole && longer < itop_rate(&graph, &densities, &death_rate, 10, 3000).total);
+    }
+
     #[test]
     fn without_updates_the_rate_is_the_density() {
         let graph = model::build("resnet8", 10, Shape::new(3, 32, 32)).unwrap();
@@ -123,6 +155,6 @@ mod tests {
             explored.iter_mut().zip(&active).for_each(|(explored, active)| *explored |= active);
         }
         let simulated = explored.iter().filter(|&&e| e).count() as f64 / numel as f64;
-        assert!((simulated - layer_rate(density, &rates)).abs() < 0.005, "{simulated}");
+        assert!((simulated - layer_rate(density, density, &rates)).abs() < 0.005, "{simulated}");
     }
 }

@@ -16,7 +16,9 @@ use thiserror::Error;
 use super::run_folder::{FolderError, SCHEMA, write_whole};
 use crate::gpu::{GpuError, Machine, Slice};
 use crate::model::Graph;
-use crate::plan::Plan;
+use crate::plan::{LayerPlan, Plan};
+use crate::sparsity::DeathRate;
+use crate::sparsity::expected::Explored;
 
 /// Where a run stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -42,6 +44,20 @@ pub struct Progress {
     /// The adapter that did the last step.
     #[serde(default)]
     pub adapter: String,
+    /// The schedule of topology updates that the run has gone by; none in checkpoints of older programs.
+    #[serde(default)]
+    pub updates_by: Option<UpdateSchedule>,
+    /// What was explored when the run was last given another schedule of updates; none: it never was.
+    #[serde(default)]
+    pub explored: Option<Explored>,
+}
+
+/// When a run's set moves, and how far.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UpdateSchedule {
+    pub total_steps: usize,
+    pub delta_t: usize,
+    pub death_rate: DeathRate,
 }
 
 /// A checkpoint that cannot be read or does not fit the run.
@@ -51,6 +67,8 @@ pub enum CheckpointError {
     Read { path: PathBuf, message: String },
     #[error("checkpoint `{}` does not fit the run: {message}; was its config.toml edited?", .path.display())]
     Mismatch { path: PathBuf, message: String },
+    #[error("`{}` is of {done} steps, more than the {epochs} epochs of {per_epoch} steps that the run is to have: ask for {least} or more, or start another run", .path.display())]
+    TooFar { path: PathBuf, done: usize, epochs: usize, per_epoch: usize, least: usize },
     #[error(transparent)]
     Folder(#[from] FolderError),
     #[error(transparent)]
@@ -60,7 +78,7 @@ pub enum CheckpointError {
 /// Bytes that a file of `entries` may have beside its tensors: [`Progress`] as JSON, and a name, a type, a length and two
 /// offsets each. A header is read into a tree of twenty times its length and more.
 fn most_header(entries: &[Entry]) -> u64 {
-    4096 + entries.iter().map(|entry| entry.name.len() as u64 + 128).sum::<u64>()
+    16384 + entries.iter().map(|entry| entry.name.len() as u64 + 128).sum::<u64>()
 }
 
 /// A tensor of the file and its place on the GPU.
@@ -142,23 +160,31 @@ pub fn first_bad(bytes: &[u8], entries: &[Entry]) -> Option<String> {
 }
 
 /// Puts the checkpoint called `path` on the GPU; the caller rebuilds the index. `read` gets its bytes, unless they are more
-/// than a number.
+/// than a number. Returns the progress, and the share of each maskable parameter that is explored.
 pub fn restore(
     machine: &Machine,
     plan: &Plan,
     graph: &Graph,
     path: &Path,
     read: impl FnOnce(u64) -> io::Result<Vec<u8>>,
-) -> Result<Progress, CheckpointError> {
+) -> Result<(Progress, Vec<f64>), CheckpointError> {
     let entries = entries(plan, graph);
     let failed = |error: io::Error| CheckpointError::Read { path: path.into(), message: error.to_string() };
     let most = entries.iter().map(|entry| entry.slice.bytes).sum::<u64>() + most_header(&entries);
     let bytes = read(most).map_err(failed)?;
     let (progress, found) = parse(&bytes, &entries).map_err(|damage| damage.at(path))?;
-    for (entry, data) in entries.iter().zip(found) {
+    for (entry, data) in entries.iter().zip(&found) {
         machine.write(entry.slice, data);
     }
-    Ok(progress)
+    let explored = |layer: &LayerPlan| {
+        let name = layer.sparse.map(|_| format!("explored.{}", layer.name));
+        let data = name.and_then(|name| entries.iter().zip(&found).find(|(entry, _)| entry.name == name));
+        data.map_or(1.0, |(_, data)| {
+            data.iter().map(|byte| f64::from(byte.count_ones())).sum::<f64>() / layer.numel as f64
+        })
+    };
+    let explored = plan.layers.iter().map(explored).collect();
+    Ok((progress, explored))
 }
 
 /// What is wrong with a checkpoint's bytes.

@@ -5,26 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;
+use crate::gpu::{Kind, Label};
 use crate::model::Op;
 use crate::plan::Growth;
-
-/// What a pass is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// Convolutions and linear layers, forward.
-    Forward,
-    GradInput,
-    GradWeight,
-    /// Normalisation, residual addition and ReLU, both ways.
-    Pointwise,
-    /// The optimiser's step.
-    Optimiser,
-    /// A topology update without its dense gradient.
-    Topology,
-    /// Images, pooling, loss.
-    Other,
-}
 
 /// One operation of one node, all its passes together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -62,40 +45,21 @@ impl PassTimes {
     }
 }
 
-/// The passes of several runs of one program, as `(label, ms)`: the median of each, together by node and kind.
+/// The passes of several runs of one program, in milliseconds: the median of each, together by node and kind.
 /// `dense`: the weight gradients of sparse layers were computed for all weights.
-pub(super) fn gather(problem: &Problem, runs: &[Vec<(String, f64)>], dense: bool) -> Vec<PassTime> {
+pub(super) fn gather(problem: &Problem, runs: &[Vec<(Label, f64)>], dense: bool) -> Vec<PassTime> {
     let Some(first) = runs.first() else { return Vec::new() };
     let mut times: Vec<PassTime> = Vec::new();
-    // What spreads weights out, or packs them, does so for the pass that follows.
-    let mut next = Kind::Other;
-    for (at, (label, _)) in first.iter().enumerate().rev() {
-        let (name, operation) = label.split_once(": ").unwrap_or((label, ""));
-        let kind = if matches!(operation, "spread" | "pack") { next } else { kind(problem, name, operation) };
-        next = kind;
+    for (at, (label, _)) in first.iter().enumerate() {
         let mut ms: Vec<f64> = runs.iter().filter_map(|run| Some(run.get(at)?.1)).collect();
         ms.sort_by(f64::total_cmp);
-        let ms = ms[ms.len() / 2];
-        match times.iter_mut().find(|time| time.name == name && time.kind == kind) {
+        let (name, kind, ms) = (&label.node, label.kind, ms[ms.len() / 2]);
+        match times.iter_mut().find(|time| time.name == *name && time.kind == kind) {
             Some(time) => time.ms += ms,
-            None => times.push(PassTime { name: name.into(), kind, ms, flops: flops(problem, name, kind, dense) }),
+            None => times.push(PassTime { name: name.clone(), kind, ms, flops: flops(problem, name, kind, dense) }),
         }
     }
-    times.reverse();
     times
-}
-
-fn kind(problem: &Problem, name: &str, operation: &str) -> Kind {
-    let node = problem.graph.nodes.iter().find(|node| node.name == name);
-    match (node.map(|node| &node.op), operation) {
-        (_, "sgd") => Kind::Optimiser,
-        (Some(Op::Conv { .. }), "forward") => Kind::Forward,
-        (Some(Op::Conv { .. }), "grad_input") => Kind::GradInput,
-        (Some(Op::Conv { .. }), "grad_weight" | "grad_bias" | "collect") => Kind::GradWeight,
-        (Some(Op::Conv { .. }), _) => Kind::Topology,
-        (Some(Op::Pointwise { .. }), _) => Kind::Pointwise,
-        _ => Kind::Other,
-    }
 }
 
 fn flops(problem: &Problem, name: &str, kind: Kind, dense: bool) -> Option<u64> {

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use super::checkpoint::UpdateSchedule;
 use super::{Augment, Config, ConfigError, Method};
 use crate::data::{Dataset, Split};
 use crate::gpu::{Gpu, Machine};
@@ -10,6 +11,7 @@ use crate::model::{self, Graph, ModelError, ParamKind, Shape};
 use crate::ops::augment::PAD;
 use crate::ops::{Storage, Tuning, philox};
 use crate::plan::{Plan, PlanError, PlanInput};
+use crate::sparsity::expected::Explored;
 use crate::sparsity::{DistributionError, exact_nnz, expected};
 use philox::Purpose;
 
@@ -211,16 +213,24 @@ impl Problem {
         }
     }
 
-    /// The ITOP rate that random growth would have reached after `step` steps.
-    pub fn expected_itop_rate_after(&self, step: usize) -> f64 {
-        let (config, steps) = (&self.config, (step, self.total_steps()));
+    /// The ITOP rate that random growth would have reached after `step` steps, from the start or from what was `explored`.
+    pub fn expected_itop_rate_after(&self, step: usize, explored: Option<&Explored>) -> f64 {
+        let config = &self.config;
         match config.method.growth() {
             None => self.expected_itop_rate(),
             Some(_) => {
-                let (graph, densities) = (&self.graph, &self.densities);
-                expected::itop_rate_until(graph, densities, &config.death_rate, config.delta_t, steps).total
+                let start = Explored { step: 0, layers: self.densities.clone() };
+                let schedule = (&config.death_rate, config.delta_t, self.total_steps());
+                let from = explored.unwrap_or(&start);
+                expected::itop_rate_until(&self.graph, &self.densities, schedule, from, step).total
             }
         }
+    }
+
+    /// When the set moves, and how far.
+    pub fn update_schedule(&self) -> UpdateSchedule {
+        let (delta_t, death_rate) = (self.config.delta_t, self.config.death_rate);
+        UpdateSchedule { total_steps: self.total_steps(), delta_t, death_rate }
     }
 
     /// Numbers of the test images: they follow the training images.

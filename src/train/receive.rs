@@ -182,7 +182,7 @@ impl Trainer<'_> {
             val_loss: val.map(|score| score.loss),
             val_accuracy: val.map(|score| score.accuracy),
             itop_rate: progress.itop_rate,
-            expected_itop_rate: self.problem.expected_itop_rate_after(progress.step),
+            expected_itop_rate: self.problem.expected_itop_rate_after(progress.step, progress.explored.as_ref()),
         };
         (progress.epoch_loss, progress.epoch_correct, progress.epoch_images, progress.epoch_seconds) =
             Default::default();

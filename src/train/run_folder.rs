@@ -12,10 +12,11 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::frames::FrameLine;
-use super::pass_times::{Kind, PassTimes};
+use super::pass_times::PassTimes;
 use super::store::{self, Store};
 pub use super::store::{Memory, read_up_to};
 use super::tensorboard::EventFile;
+use crate::gpu::Kind;
 use crate::ops::Choice;
 use crate::ops::topology::AGE_BINS;
 use crate::shell;

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::checkpoint::{self, CheckpointError, Progress};
 use super::run_folder::{RunFolder, SCHEMA, read_up_to};
 use super::trainer::{BEST, LAST, TrainError, Trainer};
+use crate::sparsity::expected::Explored;
 
 impl Trainer<'_> {
     /// Puts the initial weights and sets on the GPU.
@@ -36,6 +37,7 @@ impl Trainer<'_> {
             schema: SCHEMA,
             itop_rate: start,
             reliable_itop_rate: self.problem.reliable_without_updates(),
+            updates_by: Some(self.problem.update_schedule()),
             ..Progress::default()
         };
     }
@@ -77,12 +79,19 @@ impl Trainer<'_> {
 
     fn restore_with(&mut self, path: &Path, read: impl FnOnce(u64) -> io::Result<Vec<u8>>) -> Result<(), TrainError> {
         self.forget();
-        self.progress = checkpoint::restore(&self.machine, &self.problem.plan, &self.problem.graph, path, read)?;
-        let (step, steps) = (self.progress.step, self.problem.total_steps());
-        if step > steps {
-            let message = format!("it stands at step {step}, and the run has {steps}");
-            return Err(CheckpointError::Mismatch { path: path.into(), message }.into());
+        let (plan, graph) = (&self.problem.plan, &self.problem.graph);
+        let (progress, explored) = checkpoint::restore(&self.machine, plan, graph, path, read)?;
+        self.progress = progress;
+        let (done, per_epoch) = (self.progress.step, self.problem.steps_per_epoch());
+        if done > self.problem.total_steps() {
+            let (path, epochs, least) = (path.into(), self.problem.config.total_epochs(), done.div_ceil(per_epoch));
+            return Err(CheckpointError::TooFar { path, done, epochs, per_epoch, least }.into());
         }
+        let schedule = Some(self.problem.update_schedule());
+        if self.progress.updates_by.is_some() && self.progress.updates_by != schedule {
+            self.progress.explored = Some(Explored { step: done, layers: explored });
+        }
+        self.progress.updates_by = schedule;
         self.machine.submit(&self.index);
         Ok(())
     }

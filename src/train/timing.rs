@@ -6,6 +6,7 @@ use super::pass_times::{self, PassTimes};
 use super::run_folder::SCHEMA;
 use super::trainer::{TrainError, Trainer};
 use crate::data::epoch_order;
+use crate::gpu::Label;
 use crate::ops::StepParams;
 use crate::plan::METRIC_SLOTS;
 
@@ -61,12 +62,12 @@ impl Trainer<'_> {
     }
 
     /// The training step with every pass timed, in milliseconds; true: by GPU timestamps.
-    pub async fn profile(&mut self) -> Result<(Vec<(String, f64)>, bool), TrainError> {
+    pub async fn profile(&mut self) -> Result<(Vec<(Label, f64)>, bool), TrainError> {
         Ok(self.machine.profile(&self.train, self.submissions()).await?)
     }
 
     /// A step that ends with a topology update, every pass timed; empty without growth.
-    pub async fn profile_update(&mut self) -> Result<(Vec<(String, f64)>, bool), TrainError> {
+    pub async fn profile_update(&mut self) -> Result<(Vec<(Label, f64)>, bool), TrainError> {
         self.write_wanted(self.progress.step.max(1));
         Ok(self.machine.profile(&self.update, self.submissions()).await?)
     }

@@ -29,17 +29,17 @@ pub struct Bench {
 impl Bench {
     pub fn upload<T: bytemuck::NoUninit>(&mut self, label: &str, data: &[T]) -> Slice {
         let bytes: Vec<u8> = bytemuck::cast_slice(data).to_vec();
-        let slice = self.buffers.storage(label, bytes.len() as u64);
+        let slice = self.buffers.storage("case", label, bytes.len() as u64);
         self.uploads.push((slice, bytes));
         slice
     }
 
     pub fn empty(&mut self, label: &str, bytes: u64) -> Slice {
-        self.buffers.storage(label, bytes)
+        self.buffers.storage("case", label, bytes)
     }
 
     pub fn params(&mut self, params: StepParams) -> Slice {
-        let slice = self.buffers.uniform("step", size_of::<StepParams>() as u64);
+        let slice = self.buffers.uniform("case", "step", size_of::<StepParams>() as u64);
         self.uploads.push((slice, bytemuck::bytes_of(&params).to_vec()));
         slice
     }

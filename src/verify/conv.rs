@@ -146,8 +146,8 @@ impl ConvCase {
         let sparse = Some(layer.weight(&scratch));
         let most = tuning.room_bytes(&conv, Some(entries)).max(tuning.room_bytes(&conv, None));
         let room = bench.empty("room", most.max(4));
-        let sparse = ConvLayer { label: "sparse", conv: &conv, tuning, sparse, room };
-        let dense = ConvLayer { label: "dense", sparse: None, ..sparse };
+        let sparse = ConvLayer { node: "sparse", conv: &conv, tuning, sparse, room };
+        let dense = ConvLayer { node: "dense", sparse: None, ..sparse };
         passes.push(dense.grad_bias(dys, bias_grad));
         let mut results: Vec<(bool, Candidate, Slice, Vec<&'static str>)> = Vec::new();
         for is_sparse in [true, false] {

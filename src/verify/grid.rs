@@ -3,7 +3,7 @@
 
 use super::bench::{Bench, Place};
 use super::comparison::Comparison;
-use crate::gpu::{GpuError, Kernel, Pass, fold};
+use crate::gpu::{GpuError, Kernel, Label, Pass, fold};
 
 /// So many workgroups, of which each invocation writes a number.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +20,7 @@ impl GridCase {
         let mut bench = Bench::default();
         let seen = bench.empty("seen", 4 * (all + 1) as u64);
         let kernel = Kernel::new("lanes").define("WG", SIZE as u32);
-        let pass = Pass::dispatch("grid", kernel, &[seen], [across, down, 1]);
+        let pass = Pass::dispatch(Label::other("grid"), kernel, &[seen], [across, down, 1]);
         let got = bench.run(&place.gpu, &[pass]).await?.read::<u32>(seen).await?;
         let mut wanted = vec![1u32; all];
         wanted.push(0);

@@ -3,7 +3,7 @@
 use super::bench::{Bench, Place};
 use super::comparison::Comparison;
 use super::{f64s, noise, rounded};
-use crate::gpu::{GpuError, Kernel, Pass};
+use crate::gpu::{GpuError, Kernel, Label, Pass};
 use crate::ops::loss::{self, LossSlices};
 use crate::ops::philox::{Purpose, philox4x32, word};
 use crate::ops::pool::{self, PoolKind};
@@ -190,7 +190,8 @@ pub async fn philox(place: &Place) -> Result<Vec<Comparison>, GpuError> {
         bench.upload("counters", &blocks.iter().map(|block| block.1).collect::<Vec<_>>()),
         bench.empty("blocks", 16 * blocks.len() as u64),
     ];
-    let pass = Pass::dispatch("philox", Kernel::new("philox_test"), &bindings, [blocks.len() as u32, 1, 1]);
+    let pass =
+        Pass::dispatch(Label::other("philox"), Kernel::new("philox_test"), &bindings, [blocks.len() as u32, 1, 1]);
     let got: Vec<[u32; 4]> = bench.run(&place.gpu, &[pass]).await?.read(bindings[2]).await?;
     let wanted: Vec<[u32; 4]> = blocks.iter().map(|block| block.2).collect();
     let (known, ours) = (&KNOWN_ANSWERS.map(|answer| answer.2)[..], &wanted[3..]);

@@ -3,7 +3,7 @@
 use super::bench::{Bench, Place};
 use super::comparison::Comparison;
 use super::{bits, noise};
-use crate::gpu::{GpuError, Pass, Slice};
+use crate::gpu::{GpuError, Label, Pass, Slice};
 use crate::ops::philox::key;
 use crate::ops::topology::{Counters, Scores, Scratch, SparseLayer, Wanted, age_bytes};
 use crate::ops::{Conv, Layout, SparseIndex, StepParams, reference};
@@ -154,7 +154,7 @@ impl Before {
         let run = bench.params(StepParams { seed: key(self.seed), update: self.update, ..StepParams::default() });
         let mut passes: Vec<Pass> = layer.index("layer", tuning, &scratch);
         // Counters of the first index are not the update's.
-        passes.push(Pass::Clear { label: "counters".into(), slice: scratch.counters });
+        passes.push(Pass::Clear { label: Label::other("counters"), slice: scratch.counters });
         passes.extend(layer.update("layer", tuning, &scratch, scores, run));
         let ran = bench.run(&place.gpu, &passes).await?;
 

@@ -86,7 +86,7 @@ impl Listener for Live<'_> {
             "step": line.step,
             "itop_rate": line.itop_rate,
             "reliable_itop_rate": line.reliable_itop_rate,
-            "expected_itop_rate": self.problem.expected_itop_rate_after(line.step),
+            "expected_itop_rate": self.problem.expected_itop_rate_after(line.step, None),
         }));
     }
 

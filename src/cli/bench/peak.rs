@@ -9,7 +9,7 @@ use web_time::Instant;
 use super::write_json;
 use crate::cli::text::table;
 use crate::cli::{Failure, GpuArgs};
-use crate::gpu::{BufferPlan, Gpu, GpuError, Kernel, Machine, Pass, Program, fold};
+use crate::gpu::{BufferPlan, Gpu, GpuError, Kernel, Label, Machine, Pass, Program, fold};
 
 #[derive(Args)]
 pub struct PeakArgs {
@@ -46,9 +46,9 @@ pub fn run(args: &PeakArgs) -> Result<(), Failure> {
 pub fn peak_flops(gpu: &Gpu) -> Result<f64, GpuError> {
     let (groups, rounds) = if gpu.summary.is_software() { (256, 64) } else { (16_384, 256) };
     let mut buffers = BufferPlan::default();
-    let result = buffers.storage("result", 16 * 64 * groups as u64);
+    let result = buffers.storage("peak", "result", 16 * 64 * groups as u64);
     let kernel = Kernel::new("peak_fma").set("ROUNDS", rounds);
-    let pass = Pass::dispatch("peak: multiply-add", kernel, &[result], [groups as u32, 1, 1]);
+    let pass = Pass::dispatch(Label::other("multiply-add"), kernel, &[result], [groups as u32, 1, 1]);
     Ok((groups * 64 * rounds * 16 * 8 * 4 * 2) as f64 / fastest(gpu, &buffers, &pass)?)
 }
 
@@ -57,9 +57,9 @@ pub fn copy_bytes(gpu: &Gpu, wide: bool) -> Result<f64, GpuError> {
     let bytes = (64u64 << 20).min(gpu.max_binding());
     let count = bytes as usize / if wide { 32 } else { 16 };
     let mut buffers = BufferPlan::default();
-    let (source, result) = (buffers.storage("source", bytes), buffers.storage("result", bytes));
+    let (source, result) = (buffers.storage("peak", "source", bytes), buffers.storage("peak", "result", bytes));
     let kernel = copy_kernel(wide).set("COUNT", count);
-    let pass = Pass::dispatch("peak: copy", kernel, &[source, result], fold(count.div_ceil(64)));
+    let pass = Pass::dispatch(Label::other("copy"), kernel, &[source, result], fold(count.div_ceil(64)));
     Ok(2.0 * bytes as f64 / fastest(gpu, &buffers, &pass)?)
 }
 

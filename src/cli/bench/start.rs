@@ -12,7 +12,7 @@ use crate::cli::text::table;
 use crate::cli::tuning::TuningArgs;
 use crate::cli::{Failure, GpuArgs};
 use crate::data;
-use crate::gpu::{Kernel, Pass};
+use crate::gpu::{Kernel, Label, Pass};
 use crate::ops::Storage;
 use crate::train::{TrainError, Trainer};
 
@@ -66,7 +66,7 @@ pub fn run(args: &StartArgs) -> Result<(), Failure> {
     lap("buffers and pipelines");
     trainer.initialise();
     // Without growth there is no update.
-    let mut both = || -> Result<[Vec<(String, f64)>; 2], TrainError> {
+    let mut both = || -> Result<[Vec<(Label, f64)>; 2], TrainError> {
         let step = pollster::block_on(trainer.profile())?.0;
         Ok([step, pollster::block_on(trainer.profile_update())?.0])
     };
@@ -82,7 +82,7 @@ pub fn run(args: &StartArgs) -> Result<(), Failure> {
             Pass::Dispatch { label, kernel, .. } => Some((label.clone(), kernel.clone())),
             Pass::Copy { .. } | Pass::Clear { .. } => None,
         };
-        let kernels: HashMap<String, Kernel> = plan.step(passes).iter().filter_map(kernel).collect();
+        let kernels: HashMap<Label, Kernel> = plan.step(passes).iter().filter_map(kernel).collect();
         for ((label, first), (_, second)) in first.iter().zip(second) {
             let Some(kernel) = kernels.get(label) else { continue };
             let (pipelines, ms) = late.entry(kernel.shader).or_default();

@@ -264,7 +264,9 @@ impl<'a> Driver<'a> {
                 println!("  {}", status::summary(&self.sweep));
             }
             (State::Failed(failed), _) => println!("row {row} failed ({label}): {}", failed.error),
-            (_, Some(code)) if code == i32::from(Failure::INTERRUPTED) => println!("row {row} was interrupted ({label}); its checkpoint is kept"),
+            (_, Some(code)) if code == i32::from(Failure::INTERRUPTED) => {
+                println!("row {row} was interrupted ({label}); its checkpoint is kept")
+            }
             // No fault of the row's: another worker may run it.
             (_, Some(code @ 2..=4)) => {
                 self.settled.remove(&row);

@@ -1,0 +1,101 @@
+//! What a run that goes on is told about: what it is given anew, and what that does to its schedules.
+
+use std::collections::BTreeMap;
+
+use crate::train::{Config, Trainer};
+
+/// Lines about going on from where `trainer` stands, by its own configuration instead of `before`; none if that is the same.
+pub fn notes(before: &Config, trainer: &Trainer) -> Vec<String> {
+    let (problem, step) = (trainer.problem, trainer.progress.step);
+    let after = &problem.config;
+    let changes = changes(before, after);
+    if changes.is_empty() {
+        return Vec::new();
+    }
+    let mut notes = vec![format!("from here on: {}", changes.join(", "))];
+    let (epochs, per_epoch) = (after.total_epochs(), problem.steps_per_epoch());
+    if step >= problem.total_steps() {
+        return notes;
+    }
+    let rate = |config: &Config| config.lr_schedule.at(config.lr, step, config.length(per_epoch));
+    let lengthened = before.total_epochs() != epochs;
+    let mut jumps = Vec::new();
+    // A run that is over has no next step by its old schedules: its last one counts.
+    let last = |config: &Config| step.min((config.total_epochs() * per_epoch).saturating_sub(1));
+    let old_rate = before.lr_schedule.at(before.lr, last(before), before.length(per_epoch));
+    if changed(old_rate, rate(after)) {
+        jumps.push(format!("the learning rate from {} to {}", short(old_rate), short(rate(after))));
+    }
+    if after.method.growth().is_some() {
+        let death = |config: &Config| config.death_rate.at(last(config), config.total_epochs() * per_epoch);
+        if changed(death(before), death(after)) {
+            jumps.push(format!("the death rate from {} to {}", short(death(before)), short(death(after))));
+        }
+    }
+    if !jumps.is_empty() {
+        let why = if lengthened { "schedules stretch over the new length: " } else { "" };
+        notes.push(format!("{why}{} at the next step", jumps.join(", and ")));
+    }
+    if let Some(explored) = &trainer.progress.explored
+        && explored.step == step
+        && after.method.growth().is_some()
+    {
+        let end = problem.expected_itop_rate_after(problem.total_steps(), Some(explored));
+        let now = trainer.progress.itop_rate;
+        notes.push(format!(
+            "the ITOP rate to expect of random growth goes on from what is explored, {now:.4}, to {end:.4} at the end"
+        ));
+    }
+    notes
+}
+
+/// `key = new (was old)` of every key whose value differs.
+fn changes(before: &Config, after: &Config) -> Vec<String> {
+    let [before, after] = [before, after].map(|config| {
+        let mut values = BTreeMap::new();
+        flatten("", &config.to_toml().parse().unwrap_or_default(), &mut values);
+        values
+    });
+    let new = after.iter().filter(|(key, value)| before.get(*key) != Some(*value)).map(|(key, value)| {
+        let was = before.get(key).map_or_else(String::new, |old| format!(" (was {old})"));
+        format!("{key} = {value}{was}")
+    });
+    new.collect()
+}
+
+fn flatten(prefix: &str, table: &toml::Table, values: &mut BTreeMap<String, String>) {
+    for (key, value) in table {
+        match value {
+            toml::Value::Table(inner) => flatten(&format!("{prefix}{key}."), inner, values),
+            value => {
+                values.insert(format!("{prefix}{key}"), value.to_string());
+            }
+        }
+    }
+}
+
+fn changed(before: f64, after: f64) -> bool {
+    (before - after).abs() > 1e-6 * before.abs().max(after.abs())
+}
+
+/// Four digits, as far as they say anything.
+fn short(value: f64) -> String {
+    let text = format!("{value:.4}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if value != 0.0 && value.abs() < 1e-3 { format!("{value:.1e}") } else { text.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_new_is_named_by_its_key() {
+        let before = Config::default();
+        let mut after = Config { epochs: 5, ..before.clone() };
+        after.death_rate.initial = 0.3;
+        assert_eq!(changes(&before, &after), ["death_rate.initial = 0.3 (was 0.5)", "epochs = 5 (was 250)"]);
+        assert!(changes(&before, &before).is_empty());
+        assert_eq!([0.1, 0.001, 1e-5, 0.0, 12.0].map(short), ["0.1", "0.001", "1.0e-5", "0", "12"]);
+    }
+}
