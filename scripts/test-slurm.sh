@@ -117,6 +117,6 @@ done
 "$itop" sweep status "$work/sweep"
 "$itop" sweep collect "$work/sweep" | tee "$work/collected"
 grep -q "6 of 6 rows are done" "$work/collected" || fail "not every row is done"
-grep -q '"ended":"interrupted"' "$work/sweep/claims/0002.1.json" || fail "row 2 was not interrupted"
+grep -q '"ended":"interrupted"' "$work/sweep/rows/0002/claims/1.json" || fail "row 2 was not interrupted"
 grep -q "resuming at step" "$work"/sweep/logs/slurm-*_2.log || fail "row 2 did not go on from its checkpoint"
 echo "six rows through Slurm, one requeued and resumed"

@@ -54,7 +54,7 @@ fn wait_for<T>(mut found: impl FnMut() -> Option<T>) -> T {
 /// The last claim of each row that nobody has ended: its row and process.
 fn held(sweep: &Path) -> Vec<(usize, u64)> {
     let claim = |row: usize| {
-        let path = |attempt: usize| sweep.join(format!("claims/{row:04}.{attempt}.json"));
+        let path = |attempt: usize| sweep.join(format!("rows/{row:04}/claims/{attempt}.json"));
         let last = (1..).take_while(|&attempt| path(attempt).exists()).last()?;
         let claim = read(&path(last)).filter(|claim| claim["ended"].is_null())?;
         Some((row, claim["pid"].as_u64().unwrap()))
@@ -213,7 +213,7 @@ fn a_sweep_that_is_interrupted_and_killed_is_as_an_undisturbed_one() {
     let workers = in_training(&sweep, 0);
     ask_to_end(&driver);
     assert_eq!(driver.wait().unwrap().code(), Some(130));
-    let ended = |row: usize| read(&sweep.join(format!("claims/{row:04}.1.json"))).unwrap()["ended"].clone();
+    let ended = |row: usize| read(&sweep.join(format!("rows/{row:04}/claims/1.json"))).unwrap()["ended"].clone();
     assert!(workers.iter().any(|&(row, _)| ended(row) == "interrupted"), "{workers:?}");
 
     // Killed with its workers, in the middle of rows and with one that is done.
