@@ -40,11 +40,9 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     var top$j = vec4<u32>(0u);
 #endfor
     var most = values(logits[base]);
-    var sum = all_of(0.0);
     var truth = all_of(0.0);
     for (var c = 0u; c < CLASSES; c += 1u) {
         let v = values(logits[base + c * IN_PLANE]);
-        sum = plus(sum, v);
 #for j in 0..$QUADS
         top$j = select(top$j, vec4<u32>(c), v.v$j > most.v$j);
         most.v$j = max(most.v$j, v.v$j);
@@ -52,17 +50,19 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
 #endfor
     }
     var total = all_of(0.0);
+    var below = all_of(0.0);
     for (var c = 0u; c < CLASSES; c += 1u) {
         let v = values(logits[base + c * IN_PLANE]);
 #for j in 0..$QUADS
         total.v$j += exp(v.v$j - most.v$j);
+        below.v$j += most.v$j - v.v$j;
 #endfor
     }
 #for j in 0..$QUADS
     // Differences to the largest logit: their own size would round away what a softmax needs.
     let log_total$j = log(total.v$j);
     let nll$j = log_total$j + (most.v$j - truth.v$j);
-    let mean$j = log_total$j + (most.v$j - sum.v$j / f32(CLASSES));
+    let mean$j = log_total$j + below.v$j / f32(CLASSES);
     let loss$j = (1.0 - run.smoothing) * nll$j + run.smoothing * mean$j;
 #for i in 0..4
     let right$j_$i = select(0.0, 1.0, top$j[$i] == label$j[$i]);

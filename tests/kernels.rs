@@ -99,9 +99,10 @@ proptest! {
         classes in 1usize..120,
         smoothing in 0.0f32..1.0,
         scale in 0.1f32..60.0,
+        offset in prop_oneof![Just(0.0f32), -3e4f32..3e4],
         storage in storage(),
     ) {
-        agree(LossCase { images, short, classes, smoothing, scale, storage }.compare(&place()));
+        agree(LossCase { images, short, classes, smoothing, scale, offset, storage }.compare(&place()));
     }
 
     #[test]

@@ -134,7 +134,8 @@ pub fn cases(gpu: &Gpu) -> Vec<Case> {
         let kind = if storage == Storage::F16 { PoolKind::Average } else { PoolKind::Max };
         cases.push(Case::Pool(PoolCase { kind, images: 6, shape: [3, 7, 6], size: 2, ties: true, storage }));
         cases.push(Case::Flatten(FlattenCase { images: 6, shape: [5, 3, 2], halo: 1, storage }));
-        cases.push(Case::Loss(LossCase { images: 37, short: 2, classes: 37, smoothing: 0.1, scale: 20.0, storage }));
+        let loss = LossCase { images: 37, short: 2, classes: 37, smoothing: 0.1, scale: 20.0, offset: 0.0, storage };
+        cases.extend([loss.clone(), LossCase { offset: 3e4, ..loss }].map(Case::Loss));
     }
     let (lr, momentum, decay) = (0.1, 0.9, 5e-4);
     cases.push(Case::Sgd(SgdCase { vectors: 77, lr, momentum, decay, nesterov: true, storage: Storage::F16 }));

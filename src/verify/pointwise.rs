@@ -115,7 +115,13 @@ impl PointwiseCase {
             }
         }
         let wanted = plus(&gradients.x, accumulate);
-        comparisons.push(close(&in_backward, "input gradient", &read(input, dx).await?, &wanted, (tolerance, storage)));
+        // It may cancel to nothing, as between two images; what it is added to counts as a term.
+        let largest = gradients.x_terms.iter().fold(1.0f64, |most, &term| most.max(term));
+        let terms = gradients.x_terms.iter().zip(&before);
+        let terms: Vec<f64> = terms.map(|(term, &b)| (term + f64::from(b).abs()).max(1e-3 * largest)).collect();
+        let (got, what) = (read(input, dx).await?, named("input gradient"));
+        let compared = Comparison::sums(&in_backward, &what, &got, (&wanted, &terms), tolerance);
+        comparisons.push(compared.stored(storage));
         if let Some((dres, _)) = dres {
             let wanted = plus(&gradients.residual, residual_accumulate);
             comparisons.push(close(

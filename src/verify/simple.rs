@@ -59,15 +59,17 @@ pub struct LossCase {
     pub smoothing: f32,
     /// Of the logits.
     pub scale: f32,
+    /// What all logits have in common, which no softmax depends on.
+    pub offset: f32,
     pub storage: Storage,
 }
 
 impl LossCase {
     pub async fn compare(&self, place: &Place) -> Result<Vec<Comparison>, GpuError> {
-        let &Self { images, short, classes, smoothing, scale, storage } = self;
+        let &Self { images, short, classes, smoothing, scale, offset, storage } = self;
         let valid = images - short.min(images - 1);
         let layout = Layout::new(classes, 1, 1, 0, images).stored(storage);
-        let logits = rounded(storage, noise(1, images * classes).iter().map(|v| v * scale).collect());
+        let logits = rounded(storage, noise(1, images * classes).iter().map(|v| v * scale + offset).collect());
         let loss_scale = storage.loss_scale();
         let labels: Vec<u32> = (0..images).map(|i| word(1, Purpose::Split, 0, 0, i) % classes as u32).collect();
         let mut bench = Bench::default();

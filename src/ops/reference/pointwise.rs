@@ -79,6 +79,8 @@ pub fn forward(
 #[derive(Clone, Debug)]
 pub struct Gradients {
     pub x: Vec<f64>,
+    /// Of each number of `x` the magnitudes of what it is the sum of: a sum that cancels is no better than they are.
+    pub x_terms: Vec<f64>,
     pub residual: Vec<f64>,
     pub weight: Vec<f64>,
     pub bias: Vec<f64>,
@@ -88,7 +90,8 @@ pub struct Gradients {
 pub fn backward(dims: &Dims, x: &[f64], norm: Option<Norm>, relu: bool, y: &[f64], dy: &[f64]) -> Gradients {
     let dz: Vec<f64> = y.iter().zip(dy).map(|(&y, &dy)| if relu && y <= 0.0 { 0.0 } else { dy }).collect();
     let Some(norm) = norm else {
-        return Gradients { x: dz.clone(), residual: dz, weight: Vec::new(), bias: Vec::new() };
+        let x_terms = dz.iter().map(|v| v.abs()).collect();
+        return Gradients { x: dz.clone(), x_terms, residual: dz, weight: Vec::new(), bias: Vec::new() };
     };
     let (mean, variance) = batch_statistics(dims, x);
     let inverse: Vec<f64> = variance.iter().map(|v| 1.0 / (v + EPSILON).sqrt()).collect();
@@ -96,11 +99,13 @@ pub fn backward(dims: &Dims, x: &[f64], norm: Option<Norm>, relu: bool, y: &[f64
     let bias = dims.sums(|at| dz[at]);
     let weight = dims.sums(|at| dz[at] * normal(at));
     let count = (dims.n * dims.plane) as f64;
-    let dx = |at: usize| {
+    let terms = |at: usize| {
         let c = dims.channel(at);
-        norm.weight[c] * inverse[c] * (dz[at] - bias[c] / count - normal(at) * weight[c] / count)
+        [dz[at], -bias[c] / count, -normal(at) * weight[c] / count].map(|term| norm.weight[c] * inverse[c] * term)
     };
-    Gradients { x: (0..x.len()).map(dx).collect(), residual: dz, weight, bias }
+    let dx = (0..x.len()).map(|at| terms(at).iter().sum()).collect();
+    let x_terms = (0..x.len()).map(|at| terms(at).iter().map(|term| term.abs()).sum()).collect();
+    Gradients { x: dx, x_terms, residual: dz, weight, bias }
 }
 
 #[cfg(test)]
