@@ -34,6 +34,6 @@ pub fn passes(layout: &Layout, io: &LossSlices, run: Slice) -> Vec<Pass> {
     let reduce = Kernel::new("loss_reduce").define("WG", 64).set("IMAGES", images);
     vec![
         Pass::dispatch(Label::new(Kind::Other, "loss", ""), kernel, &bindings, [groups.div_ceil(64) as u32, 1, 1]),
-        Pass::dispatch(Label::new(Kind::Other, "loss", "sum"), reduce, &[io.result, io.metrics, run], [1, 1, 1]),
+        Pass::dispatch(Label::new(Kind::Other, "loss", "loss sum"), reduce, &[io.result, io.metrics, run], [1, 1, 1]),
     ]
 }
