@@ -49,7 +49,7 @@ mini_cifar() {
 import random, sys
 
 random.seed(1)
-for name, images in [("data_batch_1", 128), ("data_batch_2", 128), ("test_batch", 64)]:
+for name, images in [("data_batch_1", 256), ("test_batch", 64)]:
     with open(f"{sys.argv[1]}/{name}.bin", "wb") as file:
         for _ in range(images):
             label = random.randrange(10)

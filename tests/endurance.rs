@@ -37,7 +37,8 @@ fn run(config: Config, losses: &[usize]) -> (Result<End, String>, Vec<u8>, usize
     let first = common::open();
     let problem = Problem::new(config, &dataset, &first).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let mut folder = RunFolder::create(&folder.path().join("run"), "", &problem.tuning.measured).unwrap();
+    let mut folder =
+        RunFolder::create(&folder.path().join("run"), "", &Default::default(), &problem.tuning.measured).unwrap();
     let (now, opened) = (RefCell::new(first.clone()), RefCell::new(1));
     let reopen = async || -> Result<Gpu, GpuError> {
         *opened.borrow_mut() += 1;

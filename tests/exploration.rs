@@ -152,7 +152,7 @@ fn written(method: Method) -> (Vec<ExplorationLine>, Vec<FrameLine>) {
     let problem = Problem::new(Config { batch_size: 5, lr: 0.1, ..config(method) }, &dataset, &gpu()).unwrap();
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("run");
-    let mut folder = RunFolder::create(&path, "", &problem.tuning.measured).unwrap();
+    let mut folder = RunFolder::create(&path, "", &Default::default(), &problem.tuning.measured).unwrap();
     let mut trainer = pollster::block_on(Trainer::new(gpu(), &problem, &dataset, &mut ())).unwrap();
     trainer.initialise();
     let first = sets(&trainer);

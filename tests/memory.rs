@@ -43,7 +43,8 @@ fn memory_is_flat() {
         Config { model: "resnet8".into(), batch_size: 2, delta_t: 10, epochs: steps / 11, ..Config::default() };
     let problem = Problem::new(config, &dataset, &gpu).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let mut folder = RunFolder::create(&folder.path().join("run"), "", &problem.tuning.measured).unwrap();
+    let mut folder =
+        RunFolder::create(&folder.path().join("run"), "", &Default::default(), &problem.tuning.measured).unwrap();
     let mut samples = Samples { device: gpu.device.clone(), every: steps / 20, taken: Vec::new() };
     let mut trainer = pollster::block_on(Trainer::new(gpu, &problem, &dataset, &mut samples)).unwrap();
     trainer.initialise();

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::data::load_again;
 use super::text::percent;
 use super::{Failure, GpuArgs};
-use crate::data;
+use crate::shell;
 use crate::train::{Config, Problem, Trainer};
 
 #[derive(Args)]
@@ -17,6 +18,9 @@ pub struct EvalArgs {
     checkpoint: Which,
     #[arg(long, value_enum, default_value = "test")]
     split: SplitName,
+    /// Where the run's data is now, if it was moved
+    #[arg(long, value_name = "PATH")]
+    data: Option<String>,
     #[command(flatten)]
     gpu: GpuArgs,
 }
@@ -34,8 +38,12 @@ enum SplitName {
 }
 
 pub fn run(args: &EvalArgs) -> Result<(), Failure> {
-    let config = Config::of_run(&args.run).map_err(Failure::input)?;
-    let dataset = data::load(&config.data).map_err(Failure::input)?;
+    let mut config = Config::of_run(&args.run).map_err(Failure::input)?;
+    if let Some(data) = &args.data {
+        config.data = data.clone();
+    }
+    let elsewhere = shell::command(["itop", "eval", &shell::path(&args.run), "--data", "PATH"]);
+    let (dataset, _) = load_again(&args.run, &config, &elsewhere)?;
     let gpu = args.gpu.open()?;
     let problem = Problem::new(config, &dataset, &gpu).map_err(Failure::input)?;
     let images = match args.split {

@@ -35,6 +35,9 @@ pub struct TrainArgs {
     /// `sample`, `cifar10`, `cifar100`, a folder, or a `.tar.gz`
     #[arg(long)]
     data: Option<String>,
+    /// Share of each class that becomes the test set, where the data has none
+    #[arg(long, value_name = "SHARE")]
+    test: Option<f64>,
     /// How the active set is chosen and moved
     #[arg(long, value_parser = Method::NAMES)]
     method: Option<String>,
@@ -108,6 +111,9 @@ impl TrainArgs {
         if let Some(sparsity) = self.sparsity {
             layers.set("sparsity", sparsity);
         }
+        if let Some(test) = self.test {
+            layers.set("test", test);
+        }
         if self.no_finite_check {
             layers.set("finite_check", false);
         }
@@ -132,6 +138,7 @@ pub fn run(args: &TrainArgs) -> Result<(), Failure> {
         config: args.config()?,
         out: args.out.as_ref(),
         resume: args.resume,
+        beside: None,
         dry_run: args.dry_run,
         tensorboard: args.tensorboard,
         report: !args.no_report,
@@ -149,6 +156,8 @@ pub struct Job<'a> {
     pub out: Option<&'a PathBuf>,
     /// Go on with the run in `out`.
     pub resume: bool,
+    /// The folder of a run that must have the same images, if one is given.
+    pub beside: Option<PathBuf>,
     pub dry_run: bool,
     pub tensorboard: bool,
     pub report: bool,
@@ -188,7 +197,21 @@ pub fn lost() {
 
 /// Trains to the end or an interruption.
 pub fn train(job: Job) -> Result<(), Failure> {
-    let Job { config, out, resume, dry_run, tensorboard, report, end_by_input, claimed, tuning, gpu: adapter } = job;
+    let Job {
+        mut config,
+        out,
+        resume,
+        beside,
+        dry_run,
+        tensorboard,
+        report,
+        end_by_input,
+        claimed,
+        tuning,
+        gpu: adapter,
+    } = job;
+    // The run's folder may be opened from anywhere.
+    config.data = data::absolute(&config.data);
     let mut before = None;
     let mut claim = None;
     match out {
@@ -203,7 +226,17 @@ pub fn train(job: Job) -> Result<(), Failure> {
         Some(out) if !dry_run => RunFolder::check_free(out).map_err(Failure::input)?,
         _ => {}
     }
-    let dataset = data::load(&config.data).map_err(Failure::input)?;
+    let (dataset, record) = match out {
+        Some(out) if resume => {
+            let elsewhere = run_folder::resume(out, &["--data".into(), "PATH".into()]);
+            super::data::load_again(out, &config, &elsewhere)?
+        }
+        _ => super::data::load(&config)?,
+    };
+    if let Some(other) = beside {
+        super::data::check_alike(&other, &record)?;
+    }
+    super::data::warn(&dataset);
     let gpu = adapter.open()?;
     let problem = tuning.problem(config, &dataset, &gpu, out.filter(|_| resume), !dry_run)?;
     if let Some(warning) = super::dry_run::warning(&problem) {
@@ -226,6 +259,12 @@ pub fn train(job: Job) -> Result<(), Failure> {
         config.batch_size,
         problem.updates()
     );
+    if let Some(val) = &dataset.val {
+        println!("validation: the {} images of the data's own validation set; no train image is held out", val.len());
+    }
+    if config.test > 0.0 {
+        println!("test set: {} of the training images, drawn by `test` = {}", dataset.test.len(), config.test);
+    }
     let interrupted = super::interruption()?;
     if end_by_input {
         super::interrupt_by_input(interrupted.clone());
@@ -259,7 +298,7 @@ pub fn train(job: Job) -> Result<(), Failure> {
             if !claimed {
                 claim = Some(take(&path)?);
             }
-            RunFolder::create(&path, &config.to_toml(), &problem.tuning.measured).map_err(Failure::input)?
+            RunFolder::create(&path, &config.to_toml(), &record, &problem.tuning.measured).map_err(Failure::input)?
         }
     };
     if tensorboard {

@@ -12,6 +12,8 @@ use flate2::read::MultiGzDecoder;
 use super::{
     DataError,
     cifar::{self, Files},
+    folder::is_image,
+    hidden::is_hidden,
 };
 
 /// Unpacked bytes that any archive may have, and that the largest may have; CIFAR has 184 MB.
@@ -46,6 +48,7 @@ fn read_from(packed: impl Read, path: &Path, limit: u64) -> Result<Files, DataEr
     let failed = |source| DataError::Read { path: path.to_path_buf(), source };
     let mut archive = tar::Archive::new(Bounded { inner: decoder, left: limit, limit });
     let mut files = Files::new();
+    let mut images = false;
     for entry in archive.entries().map_err(failed)? {
         let mut entry = entry.map_err(failed)?;
         // Regular files only: links point elsewhere, and a sparse file could unpack to more than its archive does.
@@ -53,6 +56,7 @@ fn read_from(packed: impl Read, path: &Path, limit: u64) -> Result<Files, DataEr
             continue;
         }
         let name = entry.path().map_err(failed)?.file_name().and_then(|name| name.to_str()).map(str::to_owned);
+        images |= name.as_ref().is_some_and(|name| is_image(Path::new(name)) && !is_hidden(name));
         let Some(name) = name.filter(|name| cifar::is_part(name)) else { continue };
         let mut bytes = Vec::new();
         let size = entry.size();
@@ -66,7 +70,7 @@ fn read_from(packed: impl Read, path: &Path, limit: u64) -> Result<Files, DataEr
     }
     // The checksum stands at the end of the stream, behind the end of the tar.
     io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(failed)?;
-    Ok(files)
+    if files.is_empty() && images { Err(DataError::PackedImages { path: path.to_path_buf() }) } else { Ok(files) }
 }
 
 /// A reader that fails after `limit` bytes, where [`Read::take`] would pretend that the stream had ended.

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use super::{DataError, Dataset, Images, name_of};
+use super::{DataError, Dataset, Images, Parts, test_set_exists};
 
 /// The contents of the files of a dataset, by file name.
 pub(super) type Files = BTreeMap<String, Vec<u8>>;
@@ -32,7 +32,19 @@ const CIFAR100: Layout =
 
 /// N of a CIFAR-10 train file's name, `data_batch_N.bin`.
 fn batch_number(name: &str) -> Option<u32> {
-    name.strip_prefix("data_batch_")?.strip_suffix(".bin")?.parse().ok()
+    let digits = name.strip_prefix("data_batch_")?.strip_suffix(".bin")?;
+    let number = digits.parse().ok()?;
+    // Not `01` or `+1`, beside which there could be a `1`.
+    (batch_name(number) == name).then_some(number)
+}
+
+fn batch_name(number: u32) -> String {
+    format!("data_batch_{number}.bin")
+}
+
+/// Whether a file of this name holds images of either layout.
+pub(super) fn is_images(name: &str) -> bool {
+    is_part(name) && name.ends_with(".bin")
 }
 
 /// Whether a file of this name is part of either layout.
@@ -55,8 +67,9 @@ pub(super) fn read_folder(folder: &Path) -> Result<Files, DataError> {
     Ok(files)
 }
 
-/// The dataset in `files`, which came from `source`. The file names tell the layout.
-pub(super) fn parse(source: &Path, mut files: Files) -> Result<Dataset, DataError> {
+/// The dataset in `files`, which came from `source`. The file names tell the layout. Without a test file, `share` of each
+/// class becomes the test set.
+pub(super) fn parse(source: &Path, mut files: Files, share: f64) -> Result<Dataset, DataError> {
     let mut batches: Vec<String> = files.keys().filter(|name| batch_number(name).is_some()).cloned().collect();
     batches.sort_by_key(|name| batch_number(name));
     let is_cifar10 = !batches.is_empty() || files.contains_key(CIFAR10.test);
@@ -70,6 +83,11 @@ pub(super) fn parse(source: &Path, mut files: Files) -> Result<Dataset, DataErro
     let missing = |name| DataError::MissingFile { path: source.to_path_buf(), name };
     if train.is_empty() {
         return Err(missing(layout.train));
+    }
+    check_batches(source, &files, &train)?;
+    let has_test = files.contains_key(layout.test);
+    if !test_set_exists(source, has_test, share)? {
+        return Err(DataError::MissingTestFile { path: source.to_path_buf(), name: layout.test });
     }
 
     let classes = match files.remove(layout.names) {
@@ -93,8 +111,36 @@ pub(super) fn parse(source: &Path, mut files: Files) -> Result<Dataset, DataErro
         Ok(images)
     };
     let train = read(&train, layout.train)?;
-    let test = read(&[layout.test.to_owned()], layout.test)?;
-    Ok(Dataset::new(name_of(source), classes, train, test))
+    let test = has_test.then(|| read(&[layout.test.to_owned()], layout.test)).transpose()?;
+    Dataset::assemble(source, Parts { classes, train, val: None, test }, share)
+}
+
+/// Train files of CIFAR-10, and bytes of each of its files.
+const BATCHES: u32 = 5;
+const BATCH_BYTES: usize = 10_000 * (1 + PIXELS);
+
+/// Whether the CIFAR-10 train files `names` (in the order of their numbers) are all there, each once. A set of somebody's own may
+/// have a single one.
+fn check_batches(source: &Path, files: &Files, names: &[String]) -> Result<(), DataError> {
+    let numbers: Vec<u32> = names.iter().filter_map(|name| batch_number(name)).collect();
+    let Some(&last) = numbers.last() else { return Ok(()) };
+    // One file of the published set, beside its test file, is not a set of somebody's own.
+    let own_names = files.get(CIFAR10.names).is_some_and(|names| !names.starts_with(b"airplane"));
+    let published = !own_names && files.values().filter(|bytes| bytes.len() == BATCH_BYTES).count() > 1;
+    let all = if last > 1 || published { last.max(BATCHES) } else { 1 };
+    if let Some(gap) = (1..=all).find(|number| !numbers.contains(number)) {
+        return Err(DataError::MissingBatch { path: source.to_path_buf(), name: batch_name(gap) });
+    }
+    for (i, first) in names.iter().enumerate() {
+        // One that is copied over another is a batch that is missing.
+        if let Some(second) =
+            names[i + 1..].iter().find(|second| files[*second] == files[first] && !files[first].is_empty())
+        {
+            let (first, second) = (first.clone(), second.clone());
+            return Err(DataError::EqualFiles { path: source.to_path_buf(), first, second });
+        }
+    }
+    Ok(())
 }
 
 /// One name a line; CIFAR's own file ends with a blank line.
@@ -147,24 +193,54 @@ pub(super) mod tests {
     }
 
     fn message(list: &[(&str, Vec<u8>)]) -> String {
-        parse(Path::new("dir"), files(list)).unwrap_err().to_string().replace('\\', "/")
+        parse(Path::new("dir"), files(list), 0.0).unwrap_err().to_string().replace('\\', "/")
     }
 
     #[test]
     fn cifar10_files_of_any_length_are_read_in_order_of_their_numbers() {
-        let data = parse(
-            Path::new("dir"),
-            files(&[
-                ("data_batch_10.bin", records(1, &[9])),
-                ("data_batch_2.bin", records(1, &[4, 5])),
-                ("test_batch.bin", records(1, &[1])),
-            ]),
-        )
-        .unwrap();
-        assert_eq!(data.train.labels, [4, 5, 9]);
-        assert_eq!(data.train.pixels[PIXELS..2 * PIXELS], records(1, &[4, 5])[PIXELS + 2..]);
-        assert_eq!((data.test.len(), data.train.pixels.len()), (1, 3 * PIXELS));
+        let name = |number: u8| format!("data_batch_{number}.bin");
+        let mut list: Files = (1..=10).map(|number| (name(number), records(1, &[number - 1]))).collect();
+        list.insert(name(2), records(1, &[4, 5]));
+        list.insert("test_batch.bin".into(), records(1, &[1]));
+        let data = parse(Path::new("dir"), list, 0.0).unwrap();
+        assert_eq!(data.train.labels, [0, 4, 5, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(data.train.pixels[2 * PIXELS..3 * PIXELS], records(1, &[4, 5])[PIXELS + 2..]);
+        assert_eq!((data.test.len(), data.train.pixels.len()), (1, 11 * PIXELS));
         assert_eq!(data.classes[9], "9");
+    }
+
+    #[test]
+    fn train_files_are_all_there_and_each_once() {
+        let batch = |number: u8| (format!("data_batch_{number}.bin"), records(1, &[number]));
+        let with = |numbers: &[u8]| {
+            let mut list: Files = numbers.iter().map(|&number| batch(number)).collect();
+            list.insert("test_batch.bin".into(), records(1, &[0]));
+            list
+        };
+        let told = |list| parse(Path::new("dir"), list, 0.0).unwrap_err().to_string();
+        for numbers in [&[1][..], &[1, 2, 3, 4, 5], &[1, 2, 3, 4, 5, 6, 7]] {
+            assert_eq!(parse(Path::new("dir"), with(numbers), 0.0).unwrap().train.len(), numbers.len());
+        }
+        for (numbers, gap) in
+            [(&[2][..], 1), (&[1, 2], 3), (&[1, 3, 4, 5], 2), (&[1, 2, 3, 4], 5), (&[1, 2, 3, 4, 5, 7], 6)]
+        {
+            assert!(told(with(numbers)).contains(&format!("dir lacks data_batch_{gap}.bin")), "{numbers:?}");
+        }
+        let mut twice = with(&[1, 2, 3, 4, 5]);
+        twice.insert("data_batch_4.bin".into(), records(1, &[2]));
+        assert!(told(twice).contains("data_batch_2.bin and data_batch_4.bin are equal"));
+        let mut other_names = with(&[1]);
+        other_names.insert("data_batch_01.bin".into(), records(1, &[7]));
+        assert_eq!(parse(Path::new("dir"), other_names, 0.0).unwrap().train.labels, [1]);
+
+        // The first of the published files alone.
+        let large =
+            |label: u8| [label].into_iter().chain(vec![0; PIXELS]).cycle().take(BATCH_BYTES).collect::<Vec<u8>>();
+        let mut list = files(&[("data_batch_1.bin", large(1)), ("test_batch.bin", large(2))]);
+        list.insert("batches.meta.txt".into(), b"airplane\nautomobile\nbird".to_vec());
+        assert!(told(list.clone()).contains("dir lacks data_batch_2.bin"));
+        list.insert("batches.meta.txt".into(), b"smileys\nanimals\nfood".to_vec());
+        assert_eq!(parse(Path::new("dir"), list, 0.0).unwrap().train.len(), 10_000);
     }
 
     #[test]
@@ -178,6 +254,7 @@ pub(super) mod tests {
                 ("test.bin", records(2, &[0])),
                 ("fine_label_names.txt", b"ant\r\nbee\nelk\n\n".to_vec()),
             ]),
+            0.0,
         )
         .unwrap();
         assert_eq!((data.train.labels, data.classes), (vec![2], vec!["ant".into(), "bee".into(), "elk".into()]));
@@ -226,7 +303,7 @@ pub(super) mod tests {
             let bytes = if whole { bytes[..bytes.len() / record * record].to_vec() } else { bytes };
             let list =
                 files(&[(layout.train, bytes.clone()), (layout.test, bytes.clone()), (layout.names, names)]);
-            if let Ok(data) = parse(Path::new("dir"), list) {
+            if let Ok(data) = parse(Path::new("dir"), list, 0.0) {
                 prop_assert_eq!(data.train.len() * record, bytes.len());
                 prop_assert!(data.train.labels.iter().all(|&label| (label as usize) < data.classes.len()));
                 prop_assert!(data.train.pixels.capacity() <= bytes.len());

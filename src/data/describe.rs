@@ -13,32 +13,41 @@ const NAME: usize = 32;
 
 /// A text table for people: images, size, normalisation, and the images of each class.
 pub fn describe(data: &Dataset) -> String {
-    let (train, test) = (&data.train, &data.test);
     let classes = data.classes.len();
-    let (in_train, in_test) = (counts(train, classes), counts(test, classes));
+    let named =
+        [Some(("train", &data.train)), data.val.as_ref().map(|val| ("validation", val)), Some(("test", &data.test))];
+    let parts: Vec<(&str, &Images)> = named.into_iter().flatten().collect();
+    let of_class: Vec<Vec<usize>> = parts.iter().map(|(_, images)| images.counts(classes)).collect();
+    let each = |of: &dyn Fn(usize) -> String| -> Vec<String> {
+        (0..parts.len()).map(|part| format!("{} {}", of(part), parts[part].0)).collect()
+    };
     let triple = |values: [f32; 3]| values.map(|value| format!("{value:.4}")).join("  ");
+    let train = &data.train;
     let mut text = format!("{}\n", printable(&data.name));
     for (key, value) in [
-        ("images", format!("{} train, {} test", train.len(), test.len())),
+        ("images", each(&|part| parts[part].1.len().to_string()).join(", ")),
         ("size", format!("{} x {} x {} (channels, height, width)", train.channels, train.height, train.width)),
         ("mean", triple(data.mean)),
         ("std", triple(data.std)),
-        ("classes", format!("{classes}, each of {} train and {} test images", range(&in_train), range(&in_test))),
+        ("classes", format!("{classes}, each of {} images", and(&each(&|part| range(&of_class[part]))))),
     ] {
         let _ = writeln!(text, "  {key:<8} {value}");
+    }
+    if data.val.is_some() {
+        text += "  the validation set chooses the best epoch: no train image is held out for that\n";
     }
 
     let names: Vec<String> =
         data.classes.iter().take(LISTED).map(|name| printable(name).chars().take(NAME).collect()).collect();
     let name_width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-    let digits = |counts: &[usize]| counts.iter().max().map_or(1, |most| most.to_string().len());
-    let (train_width, test_width) = (digits(&in_train), digits(&in_test));
+    let digits = |counts: &Vec<usize>| counts.iter().max().map_or(1, |most| most.to_string().len());
+    let widths: Vec<usize> = of_class.iter().map(digits).collect();
     let cells: Vec<String> = names
         .iter()
         .enumerate()
         .map(|(class, name)| {
-            let (train, test) = (in_train[class], in_test[class]);
-            format!("  {class:>3} {name:<name_width$} {train:>train_width$} / {test:>test_width$}")
+            let counts = of_class.iter().zip(&widths).map(|(counts, &width)| format!("{:>width$}", counts[class]));
+            format!("  {class:>3} {name:<name_width$} {}", counts.collect::<Vec<_>>().join(" / "))
         })
         .collect();
     let cell_width = cells.first().map_or(1, |cell| cell.chars().count());
@@ -55,15 +64,56 @@ pub fn describe(data: &Dataset) -> String {
     text
 }
 
-/// Images of each class.
-fn counts(images: &Images, classes: usize) -> Vec<usize> {
-    let mut counts = vec![0; classes];
-    for &label in &images.labels {
-        if let Some(count) = counts.get_mut(label as usize) {
-            *count += 1;
-        }
+/// What to know of `data` before a result of it is believed: classes that are missing somewhere.
+pub fn warnings(data: &Dataset) -> Vec<String> {
+    let classes = data.classes.len();
+    let counts = |images: &Images| images.counts(classes);
+    let train = counts(&data.train);
+    let lacking = |counts: &[usize]| -> Vec<usize> {
+        (0..classes).filter(|&class| counts[class] == 0 && train[class] > 0).collect()
+    };
+    let mut warnings = Vec::new();
+    if classes == 1 {
+        warnings.push(format!(
+            "there is one class only ({}): every answer is right, and nothing can be learnt",
+            printable(&data.classes[0])
+        ));
     }
-    counts
+    let mut warn = |missing: Vec<usize>, part: &str, effect: &str| {
+        if !missing.is_empty() {
+            let names: Vec<String> = missing.iter().map(|&class| printable(&data.classes[class])).collect();
+            let have = if missing.len() == 1 { "class has" } else { "classes have" };
+            warnings.push(format!(
+                "{} of {classes} {have} no {part} images ({}): {effect}",
+                missing.len(),
+                shortened(&names)
+            ));
+        }
+    };
+    warn((0..classes).filter(|&class| train[class] == 0).collect(), "train", "they cannot be learnt");
+    if let Some(val) = &data.val {
+        warn(lacking(&counts(val)), "validation", "the choice of the best epoch does not look at them");
+    }
+    warn(lacking(&counts(&data.test)), "test", "the test accuracy says nothing about them");
+    warnings
+}
+
+/// Names that a line lists.
+const FEW: usize = 5;
+
+/// `a, b, c and 7 more`
+pub(super) fn shortened(names: &[String]) -> String {
+    let more = names.len().saturating_sub(FEW);
+    let list = names[..names.len() - more].join(", ");
+    if more > 0 { format!("{list} and {more} more") } else { list }
+}
+
+/// `a and b`, `a, b and c`
+fn and(names: &[String]) -> String {
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => names.concat(),
+    }
 }
 
 /// `5`, or `3 to 8`.
@@ -75,7 +125,7 @@ fn range(counts: &[usize]) -> String {
 }
 
 /// A name from a file, without what would move a terminal's cursor.
-fn printable(name: &str) -> String {
+pub(super) fn printable(name: &str) -> String {
     name.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
@@ -88,7 +138,7 @@ mod tests {
         train.labels = (0..classes as u32).chain([0]).collect();
         train.pixels = vec![0; 3 * train.len()];
         let names = (0..classes).map(|class| format!("class-{class}\x1b")).collect();
-        Dataset::new("tiny".to_owned(), names, train.clone(), train)
+        Dataset::new("tiny".to_owned(), names, train.clone(), None, train)
     }
 
     #[test]

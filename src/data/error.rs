@@ -2,6 +2,8 @@ use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
+use super::describe::shortened;
+
 /// Why a dataset could not be loaded. A file inside an archive is shown as `archive.tar.gz/name`.
 #[derive(Debug, Error)]
 pub enum DataError {
@@ -39,6 +41,54 @@ pub enum DataError {
     #[error("{path} lacks {name}")]
     MissingFile { path: PathBuf, name: &'static str },
 
+    #[error("{path} lacks {name}; put it there, {SPLIT}")]
+    MissingTestFile { path: PathBuf, name: &'static str },
+
+    #[error(
+        "{path} lacks {name}, one of the five files of train images; put it back, or put all train images into one \
+         data_batch_1.bin"
+    )]
+    MissingBatch { path: PathBuf, name: String },
+
+    #[error("{path} holds the same images twice: {first} and {second} are equal; fetch them anew, or take one out")]
+    EqualFiles { path: PathBuf, first: String, second: String },
+
+    #[error("{path} holds no data set, but {}", there(.found))]
+    Nested { path: PathBuf, found: Vec<PathBuf> },
+
+    #[error("{path} is one part of a data set; give the path of the whole: {}", .whole.display())]
+    PartOnly { path: PathBuf, whole: PathBuf },
+
+    #[error("{path} has no folder `train`; an image folder holds train/CLASS and test/CLASS with the images in them")]
+    NoTrain { path: PathBuf },
+
+    #[error("{path} holds class folders ({}), but no `train` and `test` with these in them; make them, {SPLIT}", shortened(.classes))]
+    NoParts { path: PathBuf, classes: Vec<String> },
+
+    #[error("{path} has no folder `test` with images that training does not see; make it, {SPLIT}{}", val_is_not_test(.val.as_deref()))]
+    NoTest { path: PathBuf, val: Option<String> },
+
+    #[error("{path} has a test set of its own; leave out `test` (it is {share})")]
+    TestGiven { path: PathBuf, share: f64 },
+
+    #[error("`test` = {share} must be from 0 to 0.9: the share of each class that becomes the test set")]
+    TestShare { share: f64 },
+
+    #[error("`test` = {share} leaves no test image: {path} has {images} images; take a larger share")]
+    TestEmpty { path: PathBuf, share: f64, images: usize },
+
+    #[error("{path} holds both `{first}` and `{second}`; leave one of them")]
+    TwoParts { path: PathBuf, first: String, second: String },
+
+    #[error("{path} lies in no class folder, which would tell its class; images belong into {}", .part.join("CLASS").display())]
+    NoClass { path: PathBuf, part: PathBuf },
+
+    #[error("{path} is a folder in a class folder; the images belong into {} itself", .class.display())]
+    FolderInClass { path: PathBuf, class: PathBuf },
+
+    #[error("{path} is an archive of images; image folders are read unpacked: unpack it, and give the folder")]
+    PackedImages { path: PathBuf },
+
     #[error("{path} is empty")]
     Empty { path: PathBuf },
 
@@ -57,18 +107,45 @@ pub enum DataError {
     #[error("{path} is neither .png nor .jpg; convert it, or move it out of the data set")]
     NotAnImage { path: PathBuf },
 
-    #[error("cannot decode {path}: {source}")]
-    Image { path: PathBuf, source: image::ImageError },
+    #[error("cannot decode {path}: {reason}")]
+    Image { path: PathBuf, reason: String },
 
-    #[error("{path} is {}x{} pixels, but the first image is {}x{}; all images must have one size", found.0, found.1, first.0, first.1)]
-    ImageSize { path: PathBuf, found: (usize, usize), first: (usize, usize) },
+    #[error(
+        "{path} is {}x{} pixels, but {} of the {images} images are {}x{}; all images must have one size: resize what differs, \
+         or move it out of the data set", .found.0, .found.1, .images - .odd, .usual.0, .usual.1
+    )]
+    ImageSize { path: PathBuf, found: (usize, usize), usual: (usize, usize), odd: usize, images: usize },
 
     #[error("{path} holds no images")]
     NoImages { path: PathBuf },
 
-    #[error("{path} is a class that the train folder lacks")]
+    #[error("{path} is a class that the train folder lacks; put images of it there too, or take this folder out")]
     UnknownClass { path: PathBuf },
 
     #[error("a held-out fraction of {fraction} is not in 0 <= fraction < 1")]
     HeldOut { fraction: f64 },
+}
+
+/// How a data set without a test set gets one.
+const SPLIT: &str = "or let a share of each class, always the same images, be the test set: --test 0.2 (in a configuration: \
+                     test = 0.2)";
+
+/// What to know of a validation set where the test set is missing.
+fn val_is_not_test(val: Option<&str>) -> String {
+    val.map_or_else(String::new, |val| {
+        format!(
+            ". `{val}` chooses the best epoch, so it cannot be the test set too; if it is the test set, name it `test`"
+        )
+    })
+}
+
+/// Where data sets are instead.
+fn there(paths: &[PathBuf]) -> String {
+    match paths {
+        [one] => format!("{} does: give that path instead", one.display()),
+        many => {
+            let names: Vec<String> = many.iter().map(|path| path.display().to_string()).collect();
+            format!("these do: {}; give the path of one of them instead", shortened(&names))
+        }
+    }
 }

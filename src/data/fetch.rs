@@ -10,7 +10,7 @@ use sha2::Sha256;
 use thiserror::Error;
 
 use super::known::{self, Known};
-use super::{DataError, archive, load_path};
+use super::{DataError, archive, source::load_path};
 use crate::disk;
 
 /// Where the datasets are published.
@@ -64,7 +64,7 @@ fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Fetc
 fn fetch_into(known: &Known, base: &str, root: &Path, silence: Duration, heard: Heard) -> Result<PathBuf, FetchError> {
     let folder = root.join(known.folder);
     if folder.exists() {
-        load_path(&folder)?;
+        load_path(&folder, 0.0)?;
         return Ok(folder);
     }
     fs::create_dir_all(root).map_err(io_error("create", root))?;
@@ -223,7 +223,7 @@ fn unpack(packed: &Path, folder: &Path) -> Result<(), FetchError> {
         let write = || File::create(&path).and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()));
         write().map_err(io_error("write", &path))?;
     }
-    load_path(&unfinished)?;
+    load_path(&unfinished, 0.0)?;
     disk::rename(&unfinished, folder).map_err(io_error("name", folder))
 }
 

@@ -145,7 +145,7 @@ fn a_download_survives_cuts_silence_and_refusals() {
         let folder = done.unwrap();
         assert_eq!(asked, ranges, "case {number}");
         assert_eq!(names(&root), ["cifar-100-binary"], "nothing else stays");
-        assert_eq!(load_path(&folder).unwrap().train.labels, [1, 2, 3]);
+        assert_eq!(load_path(&folder, 0.0).unwrap().train.labels, [1, 2, 3]);
     }
 }
 

@@ -1,6 +1,7 @@
-//! Image folders: `train/CLASS/*.png|jpg` and `test/CLASS/*.png|jpg`, all images of one size.
+//! Image folders: `train/CLASS/*.png|jpg` and `test/CLASS/*.png|jpg`, all images of one size. The rules: `docs/data.md`.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::Cursor,
     path::{Path, PathBuf},
@@ -8,46 +9,149 @@ use std::{
 
 use image::{ImageFormat, ImageReader, Limits, RgbImage};
 
-use super::{DataError, Dataset, Images, name_of};
+use super::{DataError, Dataset, Images, Parts, hidden::is_hidden, test_set_exists};
 
-/// Reads the image folder `root`. Classes are the folders of `train`, by name; hidden files are passed over, and
-/// transparency is dropped.
-pub(super) fn read(root: &Path) -> Result<Dataset, DataError> {
-    let (train, test) = (root.join("train"), root.join("test"));
-    let mut classes = Vec::new();
-    for path in entries(&train)?.iter().filter(|path| path.is_dir()) {
-        if entries(path)?.is_empty() {
-            return Err(DataError::NoImages { path: path.clone() });
-        }
-        classes.push(file_name(path));
-    }
-    let train = read_part(&train, &classes, None)?;
-    let test = read_part(&test, &classes, Some((train.width, train.height)))?;
-    Ok(Dataset::new(name_of(root), classes, train, test))
+/// The folders of an image folder's parts.
+pub(super) struct Layout {
+    root: PathBuf,
+    /// Holds a folder a class.
+    train: PathBuf,
+    val: Option<PathBuf>,
+    test: Option<PathBuf>,
 }
 
-/// Reads the class folders of `part`; images have to be of `size` (width, height), or else of the first one's.
-fn read_part(part: &Path, classes: &[String], size: Option<(usize, usize)>) -> Result<Images, DataError> {
-    let mut images = size.map(|(width, height)| Images::new(height, width));
-    for folder in entries(part)?.into_iter().filter(|path| path.is_dir()) {
+/// The parts of `root`, or none if it is no image folder. Where a `share` is to become the test set, `root` may also hold
+/// the class folders themselves.
+pub(super) fn layout(root: &Path, share: f64) -> Result<Option<Layout>, DataError> {
+    let folders: Vec<PathBuf> = entries(root)?.into_iter().filter(|path| path.is_dir()).collect();
+    let part = |names: &[&str]| {
+        let mut found = folders.iter().filter(|path| names.contains(&file_name(path).to_lowercase().as_str()));
+        match (found.next(), found.next()) {
+            (Some(first), Some(second)) => {
+                let (first, second) = (file_name(first), file_name(second));
+                Err(DataError::TwoParts { path: root.into(), first, second })
+            }
+            (first, _) => Ok(first.cloned()),
+        }
+    };
+    let (train, val, test) = (part(TRAIN)?, part(VAL)?, part(TEST)?);
+    let bare =
+        share > 0.0 && val.is_none() && test.is_none() && folders.iter().any(|folder| first_image(folder).is_some());
+    let train = train.or_else(|| bare.then(|| root.to_path_buf()));
+    Ok(train.map(|train| Layout { root: root.into(), train, val, test }))
+}
+
+/// Names of the folders of parts, in any case.
+const TRAIN: &[&str] = &["train"];
+const VAL: &[&str] = &["val", "valid", "validation"];
+const TEST: &[&str] = &["test"];
+
+/// Whether `folder` is named as a part of an image folder; of `train` too, if that is asked for.
+pub(super) fn is_part(folder: &Path, train_too: bool) -> bool {
+    let name = file_name(folder).to_lowercase();
+    let is = |names: &[&str]| names.contains(&name.as_str());
+    is(VAL) || is(TEST) || (train_too && is(TRAIN))
+}
+
+/// The first image that lies directly in `folder`.
+pub(super) fn first_image(folder: &Path) -> Option<PathBuf> {
+    entries(folder).ok()?.into_iter().find(|path| is_image(path) && !path.is_dir())
+}
+
+/// Whether a file of this name is a PNG or JPEG image.
+pub(super) fn is_image(path: &Path) -> bool {
+    ImageFormat::from_path(path).is_ok_and(|format| [ImageFormat::Png, ImageFormat::Jpeg].contains(&format))
+}
+
+/// Reads the image folder; `share` of each class of its train set becomes the test set if it has none.
+pub(super) fn read(layout: &Layout, share: f64) -> Result<Dataset, DataError> {
+    let Layout { root, train, val, test } = layout;
+    if !test_set_exists(root, test.is_some(), share)? {
+        let val = val.as_deref().map(file_name);
+        return Err(DataError::NoTest { path: root.clone(), val });
+    }
+    let folders = entries(train)?.into_iter().filter(|path| path.is_dir());
+    let classes: Vec<String> = folders.map(|path| file_name(&path)).collect();
+    // All files are looked at before the first one is decoded, which takes long.
+    let listed = |part: &PathBuf| list(part, &classes);
+    let train = listed(train)?;
+    let (val, test) = (val.as_ref().map(listed).transpose()?, test.as_ref().map(listed).transpose()?);
+    if let Some(class) = (0..classes.len()).find(|class| !train.iter().any(|file| file.label as usize == *class)) {
+        return Err(DataError::NoImages { path: layout.train.join(&classes[class]) });
+    }
+    let all: Vec<&File> = [Some(&train), val.as_ref(), test.as_ref()].into_iter().flatten().flatten().collect();
+    let size = all.iter().find_map(|file| size(&file.path).ok());
+    let decoded = |files: &Vec<File>| decode_all(files, size.unwrap_or_default(), &all);
+    let (val, test) = (val.as_ref().map(decoded).transpose()?, test.as_ref().map(decoded).transpose()?);
+    let train = decoded(&train)?;
+    Dataset::assemble(root, Parts { classes, train, val, test }, share)
+}
+
+/// An image's file, and the class of the folder it lies in.
+struct File {
+    path: PathBuf,
+    label: u32,
+}
+
+/// The images in the class folders of `part`, by class and name. There is one at least.
+fn list(part: &Path, classes: &[String]) -> Result<Vec<File>, DataError> {
+    let mut files = Vec::new();
+    for folder in entries(part)? {
+        if !folder.is_dir() {
+            // Lists of labels and the like may lie here; an image may not, for it would be left out in silence.
+            if is_image(&folder) {
+                return Err(DataError::NoClass { path: folder, part: part.into() });
+            }
+            continue;
+        }
         let label = classes.iter().position(|class| *class == file_name(&folder));
         let label = label.ok_or_else(|| DataError::UnknownClass { path: folder.clone() })? as u32;
         for path in entries(&folder)? {
-            let format = ImageFormat::from_path(&path).ok();
-            let format = format.filter(|format| [ImageFormat::Png, ImageFormat::Jpeg].contains(format));
-            format.ok_or_else(|| DataError::NotAnImage { path: path.clone() })?;
-            let bytes = fs::read(&path).map_err(|source| DataError::Read { path: path.clone(), source })?;
-            let image = decode(&bytes, &path)?;
-            let found = (image.width() as usize, image.height() as usize);
-            let images = images.get_or_insert_with(|| Images::new(found.1, found.0));
-            let first = (images.width, images.height);
-            if found != first {
-                return Err(DataError::ImageSize { path, found, first });
+            if path.is_dir() {
+                return Err(DataError::FolderInClass { path, class: folder });
             }
-            images.push(&image, label);
+            if !is_image(&path) {
+                return Err(DataError::NotAnImage { path });
+            }
+            files.push(File { path, label });
         }
     }
-    images.filter(|images| !images.is_empty()).ok_or_else(|| DataError::NoImages { path: part.to_path_buf() })
+    if files.is_empty() { Err(DataError::NoImages { path: part.into() }) } else { Ok(files) }
+}
+
+/// Width and height of the image at `path`, as its header says.
+fn size(path: &Path) -> image::ImageResult<(usize, usize)> {
+    let (width, height) = ImageReader::open(path)?.with_guessed_format()?.into_dimensions()?;
+    Ok((width as usize, height as usize))
+}
+
+/// The pixels of `files`, which have to be of `size` (width, height), as `all` of the data set.
+fn decode_all(files: &[File], size: (usize, usize), all: &[&File]) -> Result<Images, DataError> {
+    let mut images = Images::new(size.1, size.0);
+    for File { path, label } in files {
+        let bytes = fs::read(path).map_err(|source| DataError::Read { path: path.clone(), source })?;
+        let image = decode(&bytes, path)?;
+        if (image.width() as usize, image.height() as usize) != size {
+            return Err(odd_size(all));
+        }
+        images.push(&image, *label);
+    }
+    Ok(images)
+}
+
+/// Names the first of `files` that has not the most frequent size.
+fn odd_size(files: &[&File]) -> DataError {
+    let sizes: Vec<(&Path, (usize, usize))> =
+        files.iter().filter_map(|file| Some((file.path.as_path(), size(&file.path).ok()?))).collect();
+    let mut counts: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+    for (_, size) in &sizes {
+        *counts.entry(*size).or_default() += 1;
+    }
+    let most = counts.values().max().copied().unwrap_or_default();
+    // Of sizes that are equally frequent, that of the first image.
+    let usual = sizes.iter().map(|(_, size)| *size).find(|size| counts[size] == most).unwrap_or_default();
+    let (path, found) = sizes.iter().copied().find(|(_, size)| *size != usual).unwrap_or((Path::new(""), usual));
+    DataError::ImageSize { path: path.into(), found, usual, odd: sizes.len() - most, images: sizes.len() }
 }
 
 /// Pixels that a side of an image may have: ten times what networks for small images take.
@@ -60,24 +164,57 @@ pub(super) fn decode(bytes: &[u8], path: &Path) -> Result<RgbImage, DataError> {
     (limits.max_image_width, limits.max_image_height) = (Some(MOST_SIDE), Some(MOST_SIDE));
     limits.max_alloc = Some(u64::from(MOST_SIDE) * u64::from(MOST_SIDE) * 8);
     reader.limits(limits);
-    let image = reader.with_guessed_format().map_err(image::ImageError::from).and_then(ImageReader::decode);
-    let image = image.map_err(|source| DataError::Image { path: path.to_path_buf(), source })?;
+    let broken = |reason: String| DataError::Image { path: path.to_path_buf(), reason };
+    // Some decoders break their messages into lines.
+    let one_line = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let reader = reader.with_guessed_format().map_err(|error| broken(error.to_string()))?;
+    let is_jpeg = reader.format() == Some(ImageFormat::Jpeg);
+    let image = reader.decode().map_err(|error| broken(one_line(error.to_string())))?;
+    if is_jpeg && !jpeg_ends(bytes) {
+        return Err(broken("it is cut: the end of the JPEG is missing; fetch it anew".into()));
+    }
     Ok(image.into_rgb8())
 }
 
+/// Whether a JPEG file has its end marker. Decoders fill the rest of one that was cut with gray, and say nothing.
+fn jpeg_ends(bytes: &[u8]) -> bool {
+    const END: u8 = 0xD9;
+    const SCAN: u8 = 0xDA;
+    let mut at = 2;
+    let mut scanning = false;
+    while let Some(&[first, marker]) = bytes.get(at..at + 2).and_then(|two| two.first_chunk()) {
+        match marker {
+            // Bytes of a scan, with stuffed zeros and restarts in them.
+            _ if first != 0xFF => at += 1,
+            0x00 | 0xD0..=0xD7 if scanning => at += 2,
+            // Markers may be filled up with 0xFF.
+            0xFF => at += 1,
+            END => return true,
+            // A segment is as long as it says: it may hold a preview with an end of its own.
+            _ => {
+                let length =
+                    bytes.get(at + 2..at + 4).map_or(0, |length| usize::from(length[0]) << 8 | usize::from(length[1]));
+                scanning = marker == SCAN;
+                at += 2 + length;
+            }
+        }
+    }
+    false
+}
+
 /// What `folder` holds, by name, without hidden files.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     let failed = |source| DataError::Read { path: folder.to_path_buf(), source };
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
         paths.push(entry.map_err(failed)?.path());
     }
-    paths.retain(|path| !file_name(path).starts_with('.'));
+    paths.retain(|path| !is_hidden(&file_name(path)));
     paths.sort();
     Ok(paths)
 }
 
-fn file_name(path: &Path) -> String {
+pub(super) fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
@@ -122,7 +259,7 @@ mod tests {
     fn what_is_wrong_is_named() {
         let root = folder();
         save(&root, "test/cat/wide.png", 4, 2);
-        assert!(message(&root).contains("wide.png is 4x2 pixels, but the first image is 3x2"), "{}", message(&root));
+        assert!(message(&root).contains("wide.png is 4x2 pixels, but 4 of the 5 images are 3x2"), "{}", message(&root));
 
         let root = folder();
         fs::write(root.path().join("train/cat/note.txt"), "x").unwrap();

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{DataError, Dataset, Images, load_path};
+use super::{DataError, Dataset, Images, source::load_path, test_set_exists};
 
 /// A published dataset; folder and archive are named as on its home page.
 #[derive(Clone, Copy)]
@@ -60,6 +60,11 @@ pub(super) fn named(spec: &str) -> Option<&'static Known> {
     KNOWN.iter().find(|known| known.spec == spec)
 }
 
+/// Whether a file of this name is the archive of a published dataset.
+pub(super) fn is_archive(name: &str) -> bool {
+    KNOWN.iter().any(|known| known.archive == name)
+}
+
 /// Where datasets are looked for: `$ITOP_DATA`, if it is set, then `./data`.
 pub(super) fn roots() -> Vec<PathBuf> {
     let chosen = env::var_os("ITOP_DATA").filter(|root| !root.is_empty()).map(PathBuf::from);
@@ -76,10 +81,20 @@ pub(super) fn recognise(data: Dataset) -> Dataset {
 }
 
 impl Known {
-    /// Loads the first folder or archive of the dataset under `roots`.
-    pub(super) fn load(&self, roots: &[PathBuf]) -> Result<Dataset, DataError> {
-        let looked: Vec<PathBuf> =
-            roots.iter().flat_map(|root| [root.join(self.folder), root.join(self.archive)]).collect();
+    /// Its folder and its archive in `root`.
+    fn places(&self, root: &Path) -> [PathBuf; 2] {
+        [root.join(self.folder), root.join(self.archive)]
+    }
+
+    /// The first of the usual roots that holds the dataset.
+    pub(super) fn root(&self) -> Option<PathBuf> {
+        roots().into_iter().find(|root| self.places(root).iter().any(|path| path.exists()))
+    }
+
+    /// Loads the first folder or archive of the dataset under `roots`, which has a test set: `test`, a share to draw one, is 0.
+    pub(super) fn load(&self, roots: &[PathBuf], test: f64) -> Result<Dataset, DataError> {
+        test_set_exists(Path::new(self.spec), true, test)?;
+        let looked: Vec<PathBuf> = roots.iter().flat_map(|root| self.places(root)).collect();
         let Some(path) = looked.iter().find(|path| path.exists()) else {
             return Err(DataError::Absent { spec: self.spec, name: self.name, archive: self.archive, looked });
         };
@@ -96,6 +111,7 @@ impl Known {
             name: self.spec.to_owned(),
             classes: (0..self.classes).map(|class| class.to_string()).collect(),
             train: images(self.images.0),
+            val: None,
             test: images(self.images.1),
             mean: self.mean,
             std: self.std,
@@ -104,7 +120,7 @@ impl Known {
 
     /// The constants hold for the original; a part of it keeps the normalisation of its own train set.
     fn load_from(&self, path: &Path) -> Result<Dataset, DataError> {
-        Ok(self.normalised(load_path(path)?))
+        Ok(self.normalised(load_path(path, 0.0)?))
     }
 
     fn normalised(&self, data: Dataset) -> Dataset {
@@ -129,7 +145,7 @@ mod tests {
     #[test]
     fn absent_data_is_told_where_it_was_looked_for_and_how_to_get_it() {
         let message =
-            named("cifar10").unwrap().load(&["a".into(), "b".into()]).unwrap_err().to_string().replace('\\', "/");
+            named("cifar10").unwrap().load(&["a".into(), "b".into()], 0.0).unwrap_err().to_string().replace('\\', "/");
         for part in ["a/cifar-10-batches-bin, a/cifar-10-binary.tar.gz, b/", "kriz/cifar.html", "ITOP_DATA"] {
             assert!(message.contains(part), "{message}");
         }
@@ -141,11 +157,11 @@ mod tests {
         let (first, second) = (root.path().join("a"), root.path().join("b"));
         write_cifar100(&second.join("cifar-100-binary"));
         let known = Known { images: (2, 1), ..*named("cifar100").unwrap() };
-        let data = known.load(&[first.clone(), second.clone()]).unwrap();
+        let data = known.load(&[first.clone(), second.clone()], 0.0).unwrap();
         assert_eq!((data.name.as_str(), data.mean, data.std), ("cifar100", known.mean, known.std));
 
         fs::create_dir_all(first.join("cifar-100-binary")).unwrap();
-        assert!(matches!(known.load(&[first, second]), Err(DataError::NoLayout { .. })));
+        assert!(matches!(known.load(&[first, second], 0.0), Err(DataError::NoLayout { .. })));
     }
 
     #[test]
@@ -153,7 +169,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         write_cifar100(&root.path().join("cifar-100-binary"));
         let known = named("cifar100").unwrap();
-        let data = known.load(&[root.path().into()]).unwrap();
+        let data = known.load(&[root.path().into()], 0.0).unwrap();
         assert_eq!((data.name.as_str(), data.train.len()), ("cifar100", 2));
         assert_ne!(data.mean, known.mean);
     }

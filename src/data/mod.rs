@@ -7,16 +7,22 @@ mod error;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod fetch;
 mod folder;
+mod hidden;
 mod known;
+mod misplaced;
 mod order;
+pub mod record;
 mod sample;
+mod source;
 mod split;
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
-pub use describe::describe;
+pub use describe::{describe, warnings};
 pub use error::DataError;
 pub use order::epoch_order;
+pub use record::Record;
+pub use source::{Source, absolute, load, root_of};
 pub use split::Split;
 
 /// Images of one size with their labels.
@@ -48,6 +54,28 @@ impl Images {
         self.labels.is_empty()
     }
 
+    /// How many there are of each of `classes` classes.
+    pub fn counts(&self, classes: usize) -> Vec<usize> {
+        let mut counts = vec![0; classes];
+        for &label in &self.labels {
+            if let Some(count) = counts.get_mut(label as usize) {
+                *count += 1;
+            }
+        }
+        counts
+    }
+
+    /// Those of `indices`, in that order.
+    fn part(&self, indices: &[u32]) -> Self {
+        let bytes = self.channels * self.height * self.width;
+        let pixels = |&index: &u32| &self.pixels[index as usize * bytes..][..bytes];
+        Self {
+            pixels: indices.iter().flat_map(pixels).copied().collect(),
+            labels: indices.iter().map(|&index| self.labels[index as usize]).collect(),
+            ..*self
+        }
+    }
+
     /// Adds an image of this size.
     fn push(&mut self, rgb: &image::RgbImage, label: u32) {
         for channel in 0..3 {
@@ -65,6 +93,8 @@ pub struct Dataset {
     /// Name of each class, by label.
     pub classes: Vec<String>,
     pub train: Images,
+    /// A validation set of its own; without one, a share of `train` is held out.
+    pub val: Option<Images>,
     pub test: Images,
     /// Mean of each channel's `pixel / 255` over the train set (`cifar10`, `cifar100`: the published constant).
     pub mean: [f32; 3],
@@ -72,28 +102,55 @@ pub struct Dataset {
     pub std: [f32; 3],
 }
 
+/// What the files of a data set hold.
+struct Parts {
+    classes: Vec<String>,
+    train: Images,
+    val: Option<Images>,
+    test: Option<Images>,
+}
+
 impl Dataset {
-    fn new(name: String, classes: Vec<String>, train: Images, test: Images) -> Self {
+    fn new(name: String, classes: Vec<String>, train: Images, val: Option<Images>, test: Images) -> Self {
         let (mean, std) = mean_std(&train);
-        Self { name, classes, train, test, mean, std }
+        Self { name, classes, train, val, test, mean, std }
+    }
+
+    /// Of what was read at `source`; without a test set, `share` of each class of the train set becomes it.
+    fn assemble(source: &Path, parts: Parts, share: f64) -> Result<Self, DataError> {
+        let Parts { classes, train, val, test } = parts;
+        let (train, test) = match test {
+            Some(test) => (train, test),
+            None => {
+                let (kept, drawn) = split::draw(&train.labels, share, split::TEST)?;
+                if drawn.is_empty() {
+                    return Err(DataError::TestEmpty { path: source.into(), share, images: train.len() });
+                }
+                (train.part(&kept), train.part(&drawn))
+            }
+        };
+        Ok(Self::new(source::name_of(source), classes, train, val, test))
+    }
+
+    /// All images, in the order in which a [`Split`] and the GPU number them: train, validation set, test.
+    pub fn parts(&self) -> impl Iterator<Item = &Images> {
+        [Some(&self.train), self.val.as_ref(), Some(&self.test)].into_iter().flatten()
     }
 }
 
-/// Loads `sample` (embedded), `cifar10` or `cifar100` (from `$ITOP_DATA` or `./data`), or else the path of a folder in
-/// CIFAR-10 or CIFAR-100 binary layout with any number of records a file, of a `.tar.gz` of one, or of an image folder
-/// (`train/CLASS/*.png`, `test/CLASS/*.png`). A path that is named like a dataset is written `./sample`.
+/// Whether there is a test set already (`given`) or a `share` of the train set is to become it (both: true), or neither (false).
 ///
 /// # Errors
-/// When there is no such dataset, or a file of it is missing, cut or inconsistent; the message names the file.
-pub fn load(spec: &str) -> Result<Dataset, DataError> {
-    if spec == "sample" {
-        return sample::load();
+/// When there would be two.
+fn test_set_exists(path: &Path, given: bool, share: f64) -> Result<bool, DataError> {
+    if given && share > 0.0 {
+        return Err(DataError::TestGiven { path: path.into(), share });
     }
-    match known::named(spec) {
-        Some(known) => known.load(&known::roots()),
-        None => load_path(Path::new(spec)),
-    }
+    Ok(given || share > 0.0)
 }
+
+/// The largest share of a train set that can become the test set.
+pub const MOST_TEST: f64 = 0.9;
 
 /// What is known of a published dataset without its files: sizes and classes, no pixels. To plan runs elsewhere.
 pub fn outline(spec: &str) -> Option<Dataset> {
@@ -105,7 +162,7 @@ pub fn outline(spec: &str) -> Option<Dataset> {
 /// # Errors
 /// As [`load`].
 pub fn from_archive(packed: &[u8], source: &Path) -> Result<Dataset, DataError> {
-    Ok(known::recognise(cifar::parse(source, archive::read_bytes(packed, source)?)?))
+    Ok(known::recognise(cifar::parse(source, archive::read_bytes(packed, source)?, 0.0)?))
 }
 
 /// The dataset in the contents of the files of a CIFAR layout, by name; `source` names it in messages. One that is named
@@ -114,7 +171,7 @@ pub fn from_archive(packed: &[u8], source: &Path) -> Result<Dataset, DataError> 
 /// # Errors
 /// As [`load`].
 pub fn from_files(source: &Path, files: BTreeMap<String, Vec<u8>>) -> Result<Dataset, DataError> {
-    Ok(known::recognise(cifar::parse(source, files)?))
+    Ok(known::recognise(cifar::parse(source, files, 0.0)?))
 }
 
 /// An RGB image in the bytes of a PNG or JPEG file; `source` names it in messages.
@@ -123,24 +180,6 @@ pub fn from_files(source: &Path, files: BTreeMap<String, Vec<u8>>) -> Result<Dat
 /// When it is neither, is damaged, or is larger than any image that can be trained on.
 pub fn decode_image(bytes: &[u8], source: &Path) -> Result<image::RgbImage, DataError> {
     folder::decode(bytes, source)
-}
-
-fn load_path(path: &Path) -> Result<Dataset, DataError> {
-    let kind = fs::metadata(path).map_err(|source| DataError::NotFound { spec: path.display().to_string(), source })?;
-    if !kind.is_dir() {
-        cifar::parse(path, archive::read(path)?)
-    } else if path.join("train").is_dir() {
-        folder::read(path)
-    } else {
-        cifar::parse(path, cifar::read_folder(path)?)
-    }
-}
-
-/// What to call the dataset at `path`: its last component, also of `.` and `..`.
-fn name_of(path: &Path) -> String {
-    let full = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-    let name = full.file_name().unwrap_or(full.as_os_str()).to_string_lossy().into_owned();
-    name.trim_end_matches(".tar.gz").to_owned()
 }
 
 /// Mean and (population) standard deviation of each channel's `pixel / 255`, from exact sums. A constant channel gets

@@ -25,7 +25,7 @@ pub(super) fn load() -> Result<Dataset, DataError> {
         let part = if train.len() < TRAIN { &mut train } else { &mut test };
         part.push(&crop_imm(&sheet, x, y, SIDE, SIDE).to_image(), label.into());
     }
-    Ok(Dataset::new("sample".to_owned(), class_names(NAMES), train, test))
+    Ok(Dataset::new("sample".to_owned(), class_names(NAMES), train, None, test))
 }
 
 #[cfg(test)]

@@ -1,12 +1,16 @@
 use std::collections::BTreeMap;
 
-use super::DataError;
+use super::{DataError, Dataset};
 use crate::ops::philox::{self, Purpose};
 
 /// Not a run's seed: all runs share one split, so that their validation accuracies can be compared.
 const SEED: u64 = 0;
 
-/// The train set in two: what is trained on, and what chooses the best epoch. Ascending indices into `Dataset::train`.
+/// What is drawn: streams of their own.
+const VALIDATION: u32 = 0;
+pub(super) const TEST: u32 = 1;
+
+/// What is trained on, and what chooses the best epoch. Ascending numbers of images in the order of [`Dataset::parts`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
     pub train: Vec<u32>,
@@ -14,36 +18,58 @@ pub struct Split {
 }
 
 impl Split {
+    /// The split of `data`: its own validation set, or else `fraction` of each class of its train set.
+    ///
+    /// # Errors
+    /// As [`Split::stratified`].
+    pub fn of(data: &Dataset, fraction: f64) -> Result<Self, DataError> {
+        let train = data.train.len() as u32;
+        match &data.val {
+            Some(val) => Ok(Self { train: (0..train).collect(), val: (train..train + val.len() as u32).collect() }),
+            None => Self::stratified(&data.train.labels, fraction),
+        }
+    }
+
     /// Holds out `fraction` of each class of `labels`, rounded, but never all of a class. A class of few images may keep
     /// all of them, so `val` can be empty for a tiny set.
     ///
     /// # Errors
     /// When `fraction` is not in `0 <= fraction < 1`.
     pub fn stratified(labels: &[u32], fraction: f64) -> Result<Self, DataError> {
-        if !(0.0..1.0).contains(&fraction) {
-            return Err(DataError::HeldOut { fraction });
-        }
-        // Images of each class, then how many of them are still to be held out.
-        let mut quota: BTreeMap<u32, usize> = BTreeMap::new();
-        for &label in labels {
-            *quota.entry(label).or_default() += 1;
-        }
-        for count in quota.values_mut() {
-            *count = ((*count as f64 * fraction).round() as usize).min(*count - 1);
-        }
-        let drawn = philox::permutation(SEED, Purpose::Split, 0, 0, labels.len());
-        let (mut val, mut train): (Vec<u32>, Vec<u32>) =
-            drawn.into_iter().partition(|&index| match quota.get_mut(&labels[index as usize]) {
-                Some(left) if *left > 0 => {
-                    *left -= 1;
-                    true
-                }
-                _ => false,
-            });
-        val.sort_unstable();
-        train.sort_unstable();
+        let (train, val) = draw(labels, fraction, VALIDATION)?;
         Ok(Self { train, val })
     }
+}
+
+/// Ascending indices into `labels`, in two: what stays, and `fraction` of each class, rounded, but never all of a class.
+/// `what` is drawn.
+///
+/// # Errors
+/// When `fraction` is not in `0 <= fraction < 1`.
+pub(super) fn draw(labels: &[u32], fraction: f64, what: u32) -> Result<(Vec<u32>, Vec<u32>), DataError> {
+    if !(0.0..1.0).contains(&fraction) {
+        return Err(DataError::HeldOut { fraction });
+    }
+    // Images of each class, then how many of them are still to be drawn.
+    let mut quota: BTreeMap<u32, usize> = BTreeMap::new();
+    for &label in labels {
+        *quota.entry(label).or_default() += 1;
+    }
+    for count in quota.values_mut() {
+        *count = ((*count as f64 * fraction).round() as usize).min(*count - 1);
+    }
+    let order = philox::permutation(SEED, Purpose::Split, what, 0, labels.len());
+    let (mut drawn, mut stays): (Vec<u32>, Vec<u32>) =
+        order.into_iter().partition(|&index| match quota.get_mut(&labels[index as usize]) {
+            Some(left) if *left > 0 => {
+                *left -= 1;
+                true
+            }
+            _ => false,
+        });
+    drawn.sort_unstable();
+    stays.sort_unstable();
+    Ok((stays, drawn))
 }
 
 #[cfg(test)]

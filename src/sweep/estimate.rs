@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::{self, DataError, Dataset};
+use crate::data::{self, DataError, Dataset, Source};
 use crate::model::cost;
 use crate::train::{Config, Problem, ProblemError};
 
@@ -43,29 +43,31 @@ impl Estimate {
 /// planned where they are not run.
 #[derive(Default)]
 pub struct Datasets {
-    loaded: HashMap<String, Dataset>,
+    /// By name or path, and by the share that becomes the test set.
+    loaded: HashMap<(String, u64), Dataset>,
     /// What is missing here, in the words of its error.
     pub absent: Vec<String>,
 }
 
 impl Datasets {
-    pub fn get(&mut self, spec: &str) -> Result<&Dataset, DataError> {
-        if !self.loaded.contains_key(spec) {
-            let dataset = match (data::load(spec), data::outline(spec)) {
+    pub fn get(&mut self, source: Source) -> Result<&Dataset, DataError> {
+        let key = (source.spec.to_string(), source.test.to_bits());
+        if !self.loaded.contains_key(&key) {
+            let dataset = match (source.load(), data::outline(source.spec)) {
                 (Err(error @ DataError::Absent { .. }), Some(outline)) => {
                     self.absent.push(error.to_string());
                     outline
                 }
                 (loaded, _) => loaded?,
             };
-            self.loaded.insert(spec.into(), dataset);
+            self.loaded.insert(key.clone(), dataset);
         }
-        Ok(&self.loaded[spec])
+        Ok(&self.loaded[&key])
     }
 
     /// The cost of the run of `config`, or why there can be no such run.
     pub fn estimate(&mut self, config: &Config) -> Result<Estimate, ProblemError> {
-        let dataset = self.get(&config.data)?;
+        let dataset = self.get(config.source())?;
         Ok(Estimate::new(&Problem::anywhere(config.clone(), dataset)?))
     }
 }

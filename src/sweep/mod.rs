@@ -13,6 +13,7 @@ pub mod estimate;
 mod folder;
 pub mod page;
 pub mod plan;
+mod same_data;
 pub mod slurm;
 pub mod spec;
 pub mod table;

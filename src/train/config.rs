@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::lr::{LrError, LrSchedule, RunLength};
 use super::run_folder::read_config;
+use crate::data::{MOST_TEST, Source};
 use crate::ops::Storage;
 use crate::ops::augment::Padding;
 use crate::plan::Growth;
@@ -103,6 +104,8 @@ pub struct Config {
     pub storage: Storage,
     /// Share of the training images held out to choose the best epoch.
     pub validation: f64,
+    /// Share of each class of the training images that becomes the test set, where the data has none.
+    pub test: f64,
     /// Look for where numbers go bad, when they do.
     pub finite_check: bool,
     /// Minutes of training after which a checkpoint is kept within an epoch too; 0: after epochs only.
@@ -132,6 +135,7 @@ impl Default for Config {
             augment: Augment::Zero,
             storage: Storage::F32,
             validation: 0.1,
+            test: 0.0,
             finite_check: true,
             checkpoint_minutes: 10.0,
             lr_schedule: LrSchedule::default(),
@@ -270,7 +274,13 @@ impl Config {
         kept("distribution", &self.distribution, &other.distribution)?;
         kept("batch_size", &self.batch_size, &other.batch_size)?;
         kept("seed", &self.seed, &other.seed)?;
-        kept("validation", &self.validation, &other.validation)
+        kept("validation", &self.validation, &other.validation)?;
+        kept("test", &self.test, &other.test)
+    }
+
+    /// Where the run's data is.
+    pub fn source(&self) -> Source<'_> {
+        Source { test: self.test, ..Source::new(&self.data) }
     }
 
     /// As TOML text; reading it gives the same configuration.
@@ -301,11 +311,14 @@ impl Config {
         RunLength { epochs: self.epochs, multiplier: self.multiplier, steps_per_epoch }
     }
 
+    /// What to call the data: of a path the last component.
+    pub fn data_name(&self) -> String {
+        Path::new(&self.data).file_name().map_or("data".into(), |name| name.to_string_lossy().into_owned())
+    }
+
     /// A name for a run folder.
     pub fn run_name(&self) -> String {
-        let data = std::path::Path::new(&self.data)
-            .file_name()
-            .map_or("data".into(), |name| name.to_string_lossy().into_owned());
+        let data = self.data_name();
         let mut name = format!("{}-{data}-{}", self.model, self.method.name());
         if self.method != Method::Dense {
             name += &format!("-{}", self.sparsity);
@@ -331,6 +344,7 @@ impl Config {
         let smoothing = (0.0..=1.0).contains(&self.label_smoothing);
         check(smoothing, "label_smoothing", &self.label_smoothing, "from 0 to 1")?;
         check((0.0..=0.9).contains(&self.validation), "validation", &self.validation, "from 0 to 0.9")?;
+        check((0.0..=MOST_TEST).contains(&self.test), "test", &self.test, "from 0 to 0.9")?;
         check(self.seed <= i64::MAX as u64, "seed", &self.seed, "below 2^63")?;
         let minutes = self.checkpoint_minutes;
         check((0.0..=MOST_MINUTES).contains(&minutes), "checkpoint_minutes", &minutes, "from 0 to 1000000")?;
@@ -366,6 +380,7 @@ mod tests {
             ("momentum=1.0", "momentum"),
             ("momentum=0.0", "nesterov"),
             ("validation=0.95", "validation"),
+            ("test=0.95", "`test` = 0.95 must be from 0 to 0.9"),
             ("method=riggle", "unknown variant `riggle`"),
             ("colour=red", "unknown field `colour`"),
             ("lr=abc", "`lr`: invalid type"),

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::checkpoint::UpdateSchedule;
 use super::{Augment, Config, ConfigError, Method};
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, Images, Split};
 use crate::gpu::{Gpu, Machine};
 use crate::model::cost::{self, DenseGradient};
 use crate::model::{self, Graph, ModelError, ParamKind, Shape};
@@ -91,7 +91,7 @@ impl Problem {
             return Err(ProblemError::Reflect { height: images.height, width: images.width });
         }
         let graph = model::build(&config.model, dataset.classes.len(), input)?;
-        let split = Split::stratified(&images.labels, config.validation)?;
+        let split = Split::of(dataset, config.validation)?;
         if split.train.is_empty() {
             let validation = config.validation;
             return Err(ProblemError::NoImages { images: images.len(), validation });
@@ -104,7 +104,7 @@ impl Problem {
         let active: Vec<usize> =
             targets.iter().zip(&numels).map(|(&density, &numel)| exact_nnz(density, numel)).collect();
         let densities: Vec<f64> = active.iter().zip(&numels).map(|(&a, &n)| a as f64 / n as f64).collect();
-        let batch = config.batch_size.min(images.len().max(dataset.test.len()));
+        let batch = config.batch_size.min(dataset.parts().map(Images::len).max().unwrap_or_default());
         let input = PlanInput {
             graph: &graph,
             batch,
@@ -113,7 +113,7 @@ impl Problem {
             growth: config.method.growth(),
             nesterov: config.nesterov,
             augment: config.augment.padding(),
-            images: images.len() + dataset.test.len(),
+            images: dataset.parts().map(Images::len).sum(),
             tuning: tuning.clone(),
             max_binding,
             max_buffer,
@@ -233,10 +233,10 @@ impl Problem {
         UpdateSchedule { total_steps: self.total_steps(), delta_t, death_rate }
     }
 
-    /// Numbers of the test images: they follow the training images.
+    /// Numbers of the test images: they follow all others.
     pub fn test_images(&self, dataset: &Dataset) -> Vec<u32> {
-        let first = dataset.train.len();
-        (first..first + dataset.test.len()).map(|image| image as u32).collect()
+        let end = dataset.parts().map(Images::len).sum::<usize>();
+        (end - dataset.test.len()..end).map(|image| image as u32).collect()
     }
 
     /// GPU bytes of what training keeps of the maskable weights: values, momentum, index, active and explored bits.

@@ -16,6 +16,7 @@ use super::pass_times::PassTimes;
 use super::store::{self, Store};
 pub use super::store::{Memory, read_up_to};
 use super::tensorboard::EventFile;
+use crate::data::Record;
 use crate::gpu::Kind;
 use crate::ops::Choice;
 use crate::ops::topology::AGE_BINS;
@@ -27,6 +28,10 @@ pub const SCHEMA: u32 = 1;
 /// Bytes that a configuration may have, and a file of chosen kernels: what is read into trees grows.
 pub const MOST_CONFIG: u64 = 64 << 10;
 pub const MOST_TUNING: u64 = 4 << 20;
+
+/// The record of the data, and the bytes that it may have: names, counts and digests of some ten thousand classes.
+const DATA: &str = "data.json";
+const MOST_DATA: u64 = 8 << 20;
 
 /// Trouble with a run folder.
 #[derive(Debug, Error)]
@@ -88,10 +93,15 @@ impl RunFolder {
     }
 
     /// Starts a run in `path`.
-    pub fn create(path: &Path, config: &str, tuning: &BTreeMap<String, Choice>) -> Result<Self, FolderError> {
+    pub fn create(
+        path: &Path,
+        config: &str,
+        data: &Record,
+        tuning: &BTreeMap<String, Choice>,
+    ) -> Result<Self, FolderError> {
         Self::check_free(path)?;
         fs::create_dir_all(path).map_err(io_error("create", path))?;
-        Self::start(path, Store::disk(path), config, tuning)
+        Self::start(path, Store::disk(path), config, data, tuning)
     }
 
     /// Starts a run called `name` in `memory`, where there is no disk.
@@ -99,19 +109,27 @@ impl RunFolder {
         name: &str,
         memory: Memory,
         config: &str,
+        data: &Record,
         tuning: &BTreeMap<String, Choice>,
     ) -> Result<Self, FolderError> {
-        Self::start(Path::new(name), Store::Memory(memory), config, tuning)
+        Self::start(Path::new(name), Store::Memory(memory), config, data, tuning)
     }
 
     /// Writes what a run starts with; the configuration, which makes it one, last.
-    fn start(path: &Path, store: Store, config: &str, tuning: &BTreeMap<String, Choice>) -> Result<Self, FolderError> {
+    fn start(
+        path: &Path,
+        store: Store,
+        config: &str,
+        data: &Record,
+        tuning: &BTreeMap<String, Choice>,
+    ) -> Result<Self, FolderError> {
         let mut folder = Self { path: path.into(), store, events: None };
         for log in LOGS {
             folder.write(log, b"")?;
         }
         // The kernels that measurement chose, so that a resumed run takes the same ones.
         folder.json("tuning.json", tuning)?;
+        folder.json(DATA, data)?;
         folder.write("config.toml", config.as_bytes())?;
         folder.open_logs()?;
         Ok(folder)
@@ -217,6 +235,17 @@ impl RunFolder {
         let invalid = |error: serde_json::Error| io::Error::new(io::ErrorKind::InvalidData, error);
         let read = || parse_tuning(&read_up_to(&file, MOST_TUNING)?).map_err(invalid);
         read().map_err(io_error("read", &file))
+    }
+
+    /// What the run in `path` keeps of its data set; none of one that was begun by a version that kept nothing.
+    pub fn read_data(path: &Path) -> Result<Option<Record>, FolderError> {
+        let file = path.join(DATA);
+        let text = match read_up_to(&file, MOST_DATA) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            text => text.map_err(io_error("read", &file))?,
+        };
+        let record = serde_json::from_slice(&text).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error));
+        record.map(Some).map_err(io_error("read", &file))
     }
 
     /// Writes `passes.json`.
@@ -395,9 +424,9 @@ mod tests {
     fn a_folder_is_used_once_and_rewound() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("run");
-        let tuning = BTreeMap::new();
-        let mut folder = RunFolder::create(&path, "seed = 1\n", &tuning).unwrap();
-        assert!(matches!(RunFolder::create(&path, "", &tuning), Err(FolderError::Occupied(_))));
+        let (data, tuning) = (Record::default(), BTreeMap::new());
+        let mut folder = RunFolder::create(&path, "seed = 1\n", &data, &tuning).unwrap();
+        assert!(matches!(RunFolder::create(&path, "", &data, &tuning), Err(FolderError::Occupied(_))));
         assert_eq!(RunFolder::make_free(&path).unwrap(), place.path().join("run-2"));
         assert_eq!(RunFolder::make_free(&path).unwrap(), place.path().join("run-3"));
         let line =
@@ -414,8 +443,8 @@ mod tests {
     /// What is kept in memory is what a disk would hold, and unpacked it goes on as one.
     #[test]
     fn a_run_in_memory_unpacks_to_a_run_folder() {
-        let (memory, tuning) = (Memory::default(), BTreeMap::new());
-        let mut folder = RunFolder::in_memory("run", memory.clone(), "seed = 1\n", &tuning).unwrap();
+        let (memory, data, tuning) = (Memory::default(), Record::default(), BTreeMap::new());
+        let mut folder = RunFolder::in_memory("run", memory.clone(), "seed = 1\n", &data, &tuning).unwrap();
         let line =
             |step| MetricLine::Step { step, epoch: 0, loss: 1.0, accuracy: 0.5, lr: 0.1, images_per_second: 1.0 };
         (1..=4).for_each(|step| folder.metric(&line(step)).unwrap());

@@ -159,15 +159,16 @@ impl<'a> Trainer<'a> {
 
     fn upload_data(&self) {
         let plan = &self.problem.plan;
-        let (train, test) = (&self.dataset.train, &self.dataset.test);
+        let train = &self.dataset.train;
         let bytes = train.pixels.len() / train.len().max(1) * plan.per_chunk;
-        let pixels = [train.pixels.as_slice(), test.pixels.as_slice()].concat();
+        let pixels = self.dataset.parts().map(|part| part.pixels.as_slice()).collect::<Vec<_>>().concat();
         for (chunk, slice) in pixels.chunks(bytes.max(1)).zip(&plan.chunks) {
             let mut chunk = chunk.to_vec();
             chunk.resize(chunk.len().next_multiple_of(4), 0);
             self.machine.write(*slice, &chunk);
         }
-        self.machine.write(plan.image_labels, &[train.labels.as_slice(), test.labels.as_slice()].concat());
+        let labels = self.dataset.parts().map(|part| part.labels.as_slice()).collect::<Vec<_>>().concat();
+        self.machine.write(plan.image_labels, &labels);
         self.machine.write(plan.normal, &augment::normalised(&self.dataset.mean, &self.dataset.std));
     }
 

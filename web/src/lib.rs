@@ -13,14 +13,14 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use itop::data::{self, Dataset};
+use itop::data::{self, Dataset, Record};
 use itop::gpu::{Gpu, GpuError, GpuOptions};
 use itop::ops::Storage;
 use itop::report::Film;
 use itop::train::frames::FrameLine;
 use itop::train::presets::preset;
 use itop::train::run_folder::{Memory, RunFolder};
-use itop::train::{Config, ConfigError, End, Problem, TrainError, Trainer};
+use itop::train::{Config, ConfigError, End, Problem, ProblemError, TrainError, Trainer};
 use itop::verify::{self, Place};
 use serde_json::json;
 use wasm_bindgen::prelude::*;
@@ -112,7 +112,8 @@ impl Session {
         let mut trainer = Trainer::new(gpu, problem, dataset, &mut live).await?;
         trainer.initialise();
         let (name, config) = (problem.config.run_name(), problem.config.to_toml());
-        let mut folder = RunFolder::in_memory(&name, self.memory.clone(), &config, &problem.tuning.measured)?;
+        let record = Record::of(dataset, problem.config.validation).map_err(ProblemError::from)?;
+        let mut folder = RunFolder::in_memory(&name, self.memory.clone(), &config, &record, &problem.tuning.measured)?;
         // Taken as it is now, the folder can be gone on with.
         folder.write("last.safetensors", &trainer.capture().await?)?;
         while trainer.run_on(open, &mut folder, &mut live).await? == End::Interrupted {

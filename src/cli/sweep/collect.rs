@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::Args;
 
 use super::{Failure, open};
@@ -26,7 +26,14 @@ pub fn run(args: &CollectArgs) -> Result<(), Failure> {
 
 /// The tables and plots of `sweep` into `out`, or into its own folder for them.
 pub fn write(sweep: &Path, out: Option<&Path>) -> Result<(), Failure> {
-    let collected = collect(&open(sweep)?);
+    let opened = open(sweep)?;
+    if let Some(mixed) = opened.mixed_data() {
+        return Err(Failure::input(anyhow!(
+            "{mixed}; one table cannot hold both: move the run folders of one kind out of `{}`, and run the sweep again",
+            sweep.join("rows").display()
+        )));
+    }
+    let collected = collect(&opened);
     let out = out.map_or_else(|| sweep.join("collected"), Path::to_path_buf);
     std::fs::create_dir_all(&out)
         .with_context(|| format!("cannot create `{}`", out.display()))

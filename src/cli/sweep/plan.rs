@@ -7,7 +7,6 @@ use clap::Args;
 
 use super::{Failure, duration, text};
 use crate::cli::GpuArgs;
-use crate::data;
 use crate::sweep::plan::{PlannedRow, plan};
 use crate::sweep::{Sweep, SweepError};
 use crate::train::run_folder::read_config;
@@ -68,7 +67,7 @@ fn table(rows: &[PlannedRow]) -> String {
 /// FLOPs a second of the first row's steps.
 fn measure(args: &PlanArgs, row: &PlannedRow) -> Result<f64, Failure> {
     const STEPS: usize = 4;
-    let dataset = data::load(&row.config.data).map_err(Failure::input)?;
+    let dataset = row.config.source().load().map_err(Failure::input)?;
     let gpu = args.gpu.open()?;
     let problem = Problem::new(row.config.clone(), &dataset, &gpu).map_err(Failure::input)?;
     let mut trainer = pollster::block_on(Trainer::new(gpu, &problem, &dataset, &mut ())).map_err(Failure::start)?;

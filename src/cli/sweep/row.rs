@@ -49,6 +49,7 @@ pub fn run(sweep: &Sweep, job: &RowJob) -> Result<(), Failure> {
             config,
             out: Some(&out),
             resume,
+            beside: sweep.with_same_data(planned),
             dry_run: false,
             tensorboard: false,
             report: true,
@@ -90,7 +91,9 @@ fn prepare(out: &Path, config: &Config) -> Result<bool, Failure> {
     if !RunFolder::occupied(out) {
         return Ok(false);
     }
-    if Config::of_run(out).map_err(Failure::input)? != *config {
+    // The data may lie elsewhere by now; whether it is the same is seen when it is read.
+    let run = Config { data: config.data.clone(), ..Config::of_run(out).map_err(Failure::input)? };
+    if run != *config {
         let error = anyhow!("`{}` holds another run than was planned; move it away", out.display());
         return Err(Failure::input(error));
     }
@@ -134,7 +137,7 @@ mod tests {
         let out = place.path().join("0001");
         let config = Config::default();
         assert!(matches!(prepare(&out, &config), Ok(false)));
-        RunFolder::create(&out, &config.to_toml(), &Default::default()).unwrap();
+        RunFolder::create(&out, &config.to_toml(), &Default::default(), &Default::default()).unwrap();
         assert!(matches!(prepare(&out, &config), Ok(true)));
         let other = Config { seed: 1, ..config.clone() };
         assert!(prepare(&out, &other).is_err_and(|failure| failure.message().contains("another run")));

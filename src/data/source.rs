@@ -1,0 +1,97 @@
+//! Where a data set is read from.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use super::{DataError, Dataset, MOST_TEST, archive, cifar, folder, known, misplaced, sample, test_set_exists};
+
+/// A data set that somebody asks for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Source<'a> {
+    /// As [`load`] takes it.
+    pub spec: &'a str,
+    /// Share of each class of the train images that becomes the test set, where there is none.
+    pub test: f64,
+    /// Where a published data set is looked for too, after the usual places.
+    pub root: Option<&'a Path>,
+}
+
+impl<'a> Source<'a> {
+    /// The data set `spec` with the test set that it has.
+    pub fn new(spec: &'a str) -> Self {
+        Self { spec, test: 0.0, root: None }
+    }
+
+    /// Loads it.
+    ///
+    /// # Errors
+    /// As [`load`]; and when a test set is to be drawn where there is one.
+    pub fn load(&self) -> Result<Dataset, DataError> {
+        let Self { spec, test, root } = *self;
+        if !(0.0..=MOST_TEST).contains(&test) {
+            return Err(DataError::TestShare { share: test });
+        }
+        if spec == "sample" {
+            test_set_exists(Path::new(spec), true, test)?;
+            return sample::load();
+        }
+        match known::named(spec) {
+            Some(known) => {
+                known.load(&[known::roots(), root.map(Path::to_path_buf).into_iter().collect()].concat(), test)
+            }
+            None => load_path(Path::new(spec), test),
+        }
+    }
+}
+
+/// Loads `sample` (embedded), `cifar10` or `cifar100` (from `$ITOP_DATA` or `./data`), or else the path of a folder in
+/// CIFAR-10 or CIFAR-100 binary layout with any number of records a file, of a `.tar.gz` of one, or of an image folder
+/// (`train/CLASS/*.png`, `test/CLASS/*.png`). A path that is named like a dataset is written `./sample`.
+///
+/// # Errors
+/// When there is no such dataset, or a file of it is missing, cut or inconsistent; the message names the file.
+pub fn load(spec: &str) -> Result<Dataset, DataError> {
+    Source::new(spec).load()
+}
+
+/// `spec` in a form that names the same data set from every working folder: paths become absolute, links in them stay.
+pub fn absolute(spec: &str) -> String {
+    if spec == "sample" || known::named(spec).is_some() {
+        return spec.to_owned();
+    }
+    let path = std::path::absolute(spec).ok().and_then(|path| path.into_os_string().into_string().ok());
+    path.unwrap_or_else(|| spec.to_owned())
+}
+
+/// The folder in which the published data set `spec` is found here, as an absolute path.
+pub fn root_of(spec: &str) -> Option<PathBuf> {
+    let root = known::named(spec)?.root()?;
+    std::path::absolute(&root).ok()
+}
+
+/// The data set in the folder or archive at `path`, or with `test` of each class as its test set.
+pub(super) fn load_path(path: &Path, test: f64) -> Result<Dataset, DataError> {
+    let found =
+        fs::metadata(path).and_then(|kind| if kind.is_dir() { fs::read_dir(path).map(|_| kind) } else { Ok(kind) });
+    let kind = found.map_err(|source| match source.kind() {
+        io::ErrorKind::PermissionDenied => DataError::Read { path: path.into(), source },
+        _ => DataError::NotFound { spec: path.display().to_string(), source },
+    })?;
+    if !kind.is_dir() {
+        return cifar::parse(path, archive::read(path)?, test);
+    }
+    if let Some(layout) = folder::layout(path, test)? {
+        return folder::read(&layout, test);
+    }
+    let files = cifar::read_folder(path)?;
+    if files.is_empty() { Err(misplaced::explain(path)) } else { cifar::parse(path, files, test) }
+}
+
+/// What to call the dataset at `path`: its last component, also of `.` and `..`.
+pub(super) fn name_of(path: &Path) -> String {
+    let full = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    let name = full.file_name().unwrap_or(full.as_os_str()).to_string_lossy().into_owned();
+    name.trim_end_matches(".tar.gz").to_owned()
+}
