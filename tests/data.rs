@@ -349,6 +349,7 @@ fn a_validation_set_is_used() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path();
     image_folder(&folder.join("set"), &[("train", 6), ("val", 3), ("test", 2)]);
+    fs::create_dir_all(folder.join("set/val/.hidden")).unwrap();
     let text = expect(folder, 0, &train("set", &["--out", "run"]));
     assert!(text.contains("validation: the 9 images") && text.contains("1 epochs of 2 steps"), "{text}");
     let text = expect(folder, 0, &["eval", "run", "--split", "val"]);

@@ -61,6 +61,9 @@ pub fn run(args: &DataArgs) -> Result<(), Failure> {
         DataCommand::Info { data, test } => {
             let dataset = Source { test: *test, ..Source::new(data) }.load().map_err(Failure::input)?;
             print!("{}", data::describe(&dataset));
+            if *test > 0.0 {
+                println!("  the test set is drawn from the train images by --test {test}");
+            }
             warn(&dataset);
             Ok(())
         }

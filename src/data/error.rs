@@ -31,7 +31,7 @@ pub enum DataError {
 
     #[error(
         "{path} holds no data set: expected data_batch_N.bin and test_batch.bin (CIFAR-10), train.bin and test.bin \
-         (CIFAR-100; the binary versions, not the Python ones), or folders train/CLASS and test/CLASS of PNG images"
+         (CIFAR-100; the binary versions, not the Python ones), or folders train/CLASS and test/CLASS of PNG or JPEG images"
     )]
     NoLayout { path: PathBuf },
 
@@ -116,7 +116,7 @@ pub enum DataError {
     )]
     ImageSize { path: PathBuf, found: (usize, usize), usual: (usize, usize), odd: usize, images: usize },
 
-    #[error("{path} holds no images")]
+    #[error("{path} holds no images (.png or .jpg); put some there, or take the folder away")]
     NoImages { path: PathBuf },
 
     #[error("{path} is a class that the train folder lacks; put images of it there too, or take this folder out")]

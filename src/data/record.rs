@@ -126,16 +126,17 @@ impl Record {
             now.train.digests.iter().zip(&now.classes).map(|(d, c)| (d.as_str(), c)).collect();
         let mut gone: Vec<String> = Vec::new();
         let mut new: Vec<&String> = now.classes.iter().filter(|class| !self.classes.contains(class)).collect();
-        let mut found = Vec::new();
+        let mut renamed = Vec::new();
         for (label, class) in self.classes.iter().enumerate().filter(|(_, class)| !now.classes.contains(class)) {
             let images = self.train.digests.get(label).and_then(|digest| content.get(digest.as_str()));
             match images.and_then(|name| new.iter().position(|other| other == name)) {
                 Some(other) => {
-                    found.push(format!("class {} is called {} now", quoted(class), quoted(new.remove(other))))
+                    renamed.push(format!("class {} is called {} now", quoted(class), quoted(new.remove(other))))
                 }
                 None => gone.push(quoted(class)),
             }
         }
+        let mut found = if renamed.is_empty() { Vec::new() } else { vec![few(&renamed)] };
         let new: Vec<String> = new.into_iter().map(|class| quoted(class)).collect();
         for (classes, what) in [(gone, "gone"), (new, "new")] {
             match classes.len() {
@@ -162,16 +163,16 @@ impl Record {
         (before, after): (&PartRecord, &PartRecord),
         ordered: bool,
     ) -> Option<String> {
-        let of_class = |record: &Self, part: &PartRecord, class: &String| {
-            let label = record.classes.iter().position(|other| other == class)?;
-            Some((*part.images.get(label)?, part.digests.get(label)?.clone()))
-        };
+        let of_class =
+            |part: &PartRecord, label: usize| Some((*part.images.get(label)?, part.digests.get(label)?.clone()));
+        let same = self.classes == now.classes;
         // Classes that are in both; of the others it is told elsewhere.
-        let common: Vec<(&String, (usize, String), (usize, String))> = self
-            .classes
-            .iter()
-            .filter_map(|class| Some((class, of_class(self, before, class)?, of_class(now, after, class)?)))
-            .collect();
+        let pair = |(label, class)| {
+            let other = if same { Some(label) } else { now.classes.iter().position(|other| other == class) };
+            Some((class, of_class(before, label)?, of_class(after, other?)?))
+        };
+        let common: Vec<(&String, (usize, String), (usize, String))> =
+            self.classes.iter().enumerate().filter_map(pair).collect();
         let total = |part: &PartRecord| part.images.iter().sum::<usize>();
         let counts: Vec<String> = common
             .iter()
@@ -204,7 +205,7 @@ impl Record {
             let classes: Vec<String> = changed.iter().map(|(class, ..)| quoted(class)).collect();
             return Some(format!("the {name} set has as many images, but other ones, of {}", few(&classes)));
         }
-        (ordered && self.classes == now.classes && before.digest != after.digest).then(|| {
+        (ordered && same && before.digest != after.digest).then(|| {
             format!("the {name} set has the same images in another order (were files renamed?), so that others would be held out")
         })
     }
@@ -330,6 +331,23 @@ mod tests {
         let now = Record::of(&set(&names, TRAIN, TEST), 0.1).unwrap();
         assert_eq!(before.differences(&now), ["90 classes are new: `10`, `11`, `12`, `13`, `14` and 85 more"]);
         assert_eq!(now.differences(&before), ["90 classes are gone: `10`, `11`, `12`, `13`, `14` and 85 more"]);
+    }
+
+    #[test]
+    fn messages_stay_short_and_equal_names_hide_nothing() {
+        let classes = |name: &dyn Fn(usize) -> String| {
+            let names: Vec<String> = (0..10).map(name).collect();
+            let images: Vec<(u32, u8)> = (0..10).map(|class| (class, class as u8)).collect();
+            set(&names.iter().map(String::as_str).collect::<Vec<_>>(), &images, &images[..2])
+        };
+        let before = Record::of(&classes(&|class| class.to_string()), 0.0).unwrap();
+        let renamed = Record::of(&classes(&|class| format!("c{class}")), 0.0).unwrap();
+        let message = "class `0` is called `c0` now, class `1` is called `c1` now, class `2` is called `c2` now and 7 more classes";
+        assert_eq!(before.differences(&renamed), [message]);
+
+        let before = Record::of(&set(&["a", "a"], TRAIN, TEST), 0.0).unwrap();
+        let now = Record::of(&set(&["a", "a"], TRAIN, &[(0, 11), (1, 13)]), 0.0).unwrap();
+        assert_eq!(before.differences(&now), ["the test set has as many images, but other ones, of `a`"]);
     }
 
     #[test]
