@@ -255,6 +255,26 @@ mod tests {
         assert_eq!(data.std[2], 1.0);
     }
 
+    /// Decoders fill what is missing with gray.
+    #[test]
+    fn the_end_of_a_jpeg_is_seen() {
+        let mut bytes = Vec::new();
+        let noise = |x: u32, y: u32| Rgb([(x * 37 + y * 11) as u8, (x * y) as u8, (x * x + y) as u8]);
+        let image = RgbImage::from_fn(40, 40, noise);
+        image.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Jpeg).unwrap();
+        // A preview with an end of its own, as cameras have it.
+        let preview = [&[0xFF, 0xE1, 0, 8][..], &[0xFF, 0xD8, 0, 0, 0xFF, 0xD9]].concat();
+        let with_preview = [&bytes[..2], &preview, &bytes[2..]].concat();
+        for whole in [&bytes, &with_preview] {
+            let path = Path::new("a.jpg");
+            assert_eq!(decode(whole, path).unwrap().dimensions(), (40, 40));
+            assert!(decode(&[whole.as_slice(), b"behind the end"].concat(), path).is_ok());
+            for cut in 0..whole.len() {
+                assert!(decode(&whole[..cut], path).is_err(), "{cut} of {}", whole.len());
+            }
+        }
+    }
+
     #[test]
     fn what_is_wrong_is_named() {
         let root = folder();

@@ -76,7 +76,7 @@ pub(super) fn draw(labels: &[u32], fraction: f64, what: u32) -> Result<(Vec<u32>
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{super::Images, *};
 
     fn count(labels: &[u32], part: &[u32], class: u32) -> usize {
         part.iter().filter(|&&index| labels[index as usize] == class).count()
@@ -92,6 +92,21 @@ mod tests {
         let mean = split.val.iter().sum::<u32>() as f64 / 500.0;
         assert!((mean - 2500.0).abs() < 300.0, "{mean}");
         assert_ne!(split.val, (0..500).collect::<Vec<u32>>());
+    }
+
+    #[test]
+    fn a_test_share_is_another_draw_and_a_validation_set_is_taken_as_it_is() {
+        let labels: Vec<u32> = (0..1000).map(|i| i % 10).collect();
+        let (kept, drawn) = draw(&labels, 0.1, TEST).unwrap();
+        assert_eq!((kept.len(), drawn.len()), (900, 100));
+        assert_ne!(drawn, Split::stratified(&labels, 0.1).unwrap().val);
+
+        let mut images = Images::new(1, 1);
+        (images.labels, images.pixels) = (vec![0, 1, 0, 1], vec![0; 12]);
+        let (name, classes) = ("set".to_owned(), vec!["a".to_owned(), "b".to_owned()]);
+        let data = Dataset::new(name, classes, images.clone(), Some(images.part(&[2, 1])), images);
+        assert_eq!(Split::of(&data, 0.25).unwrap(), Split { train: vec![0, 1, 2, 3], val: vec![4, 5] });
+        assert_eq!(data.parts().map(Images::len).collect::<Vec<_>>(), [4, 2, 4]);
     }
 
     #[test]
