@@ -3,6 +3,7 @@
 mod archive;
 mod cifar;
 mod describe;
+mod differences;
 mod error;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod fetch;
