@@ -3,7 +3,7 @@
 use super::text::{bytes, count, percent, table};
 use crate::gpu::Gpu;
 use crate::plan::memory_table;
-use crate::train::{Method, Problem};
+use crate::train::{LOW_ITOP_RATE, Method, Problem};
 
 /// The layer table, the buffers, the costs and the exploration to expect.
 pub fn describe(problem: &Problem, gpu: &Gpu) -> String {
@@ -84,18 +84,4 @@ pub fn describe(problem: &Problem, gpu: &Gpu) -> String {
         }
     }
     text
-}
-
-/// Below this, dynamic sparse training has little over static sparse training (the paper's curves rise until well above a half).
-const LOW_ITOP_RATE: f64 = 0.5;
-
-/// What to say about a run that will not do what its method promises.
-pub fn warning(problem: &Problem) -> Option<String> {
-    (problem.config.method.growth().is_some() && problem.updates() == 0).then(|| {
-        format!(
-            "no topology update will happen: delta_t is {} and the run has {} steps; lower it with --set delta_t=N",
-            problem.config.delta_t,
-            problem.total_steps()
-        )
-    })
 }

@@ -239,7 +239,7 @@ pub fn train(job: Job) -> Result<(), Failure> {
     super::data::warn(&dataset);
     let gpu = adapter.open()?;
     let problem = tuning.problem(config, &dataset, &gpu, out.filter(|_| resume), !dry_run)?;
-    if let Some(warning) = super::dry_run::warning(&problem) {
+    for warning in problem.warnings() {
         eprintln!("warning: {warning}");
     }
     if dry_run {
