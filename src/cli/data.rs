@@ -22,6 +22,7 @@ pub struct DataArgs {
 enum DataCommand {
     /// Download a dataset into `$ITOP_DATA` or ./data; an interrupted download is gone on with
     Fetch {
+        /// `cifar10` or `cifar100`
         #[arg(value_parser = ["cifar10", "cifar100"])]
         data: String,
         /// A mirror: what stands before the file's name

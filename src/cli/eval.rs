@@ -14,9 +14,11 @@ use crate::train::{Config, Problem, Trainer};
 pub struct EvalArgs {
     /// Run folder
     run: PathBuf,
-    #[arg(long, value_enum, default_value = "best")]
+    /// Of the best epoch, or of the last
+    #[arg(long, value_enum, default_value = "best", ignore_case = true)]
     checkpoint: Which,
-    #[arg(long, value_enum, default_value = "test")]
+    /// The test images, or those that the run held out
+    #[arg(long, value_enum, default_value = "test", ignore_case = true)]
     split: SplitName,
     /// Where the run's data is now, if it was moved
     #[arg(long, value_name = "PATH")]

@@ -12,6 +12,7 @@ pub mod config;
 mod exploration;
 mod finish;
 pub mod frames;
+pub mod keys;
 pub mod lr;
 pub mod pass_times;
 pub mod presets;

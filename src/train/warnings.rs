@@ -161,9 +161,9 @@ impl Problem {
                 None => "lower it, or take a larger network".into(),
             };
             // Growth may close a path; chance decides.
-            let fate = match config.method.growth() {
-                None => "and that does not change",
-                Some(_) => "unless growth happens to make a path",
+            let fate = match self.updates() {
+                0 => "and that does not change",
+                _ => "unless growth happens to make a path",
             };
             if reached == 0 {
                 return Some(format!(
@@ -279,7 +279,7 @@ mod tests {
             (&["sparsity=0.99999"], "--sparsity 0."),
             (&["sparsity=0.998"], "of 10 classes"),
             (&["method=static", "sparsity=0.99999"], "and that does not change"),
-            (&["method=set", "sparsity=0.99999"], "unless growth"),
+            (&["method=set", "sparsity=0.99999", "delta_t=5"], "unless growth"),
             (&["sparsity=0"], "every weight active"),
             (&["batch_size=4096"], "batch_size 4096 is larger than the 1800 training images"),
             (&["validation=0.001"], "holds out no image"),
