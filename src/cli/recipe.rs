@@ -5,7 +5,7 @@ use crate::data::Dataset;
 use crate::train::keys;
 use crate::train::lr::LrSchedule;
 use crate::train::presets::preset;
-use crate::train::{Augment, Config, Method, Problem};
+use crate::train::{Config, Method, Problem};
 
 /// Where a configuration comes from.
 #[derive(Clone, Debug, Default)]
@@ -57,34 +57,27 @@ pub fn lines(problem: &Problem, dataset: &Dataset, origin: &Origin) -> String {
         number_of(problem.steps_per_epoch(), "step"),
         number_of(config.batch_size.min(train), "image")
     );
-    let recipe = format!(
-        "recipe: {}; {}; momentum {}{}, weight decay {}, label smoothing {}, augmentation {}, {} activations, seed {}",
-        origin.words(config),
-        rate(config),
+    let recipe = format!("recipe: {}, seed {};", origin.words(config), config.seed);
+    let rule = format!(
+        "  momentum {}{}, weight decay {}, label smoothing {}, augment {}, storage {}",
         config.momentum,
         if config.nesterov { " (Nesterov)" } else { "" },
         config.weight_decay,
         config.label_smoothing,
-        match config.augment {
-            Augment::None => "none",
-            Augment::Zero => "crop and flip, black border",
-            Augment::Reflect => "crop and flip, mirrored border",
-        },
-        config.storage.name(),
-        config.seed
+        config.augment.name(),
+        config.storage.name()
     );
     let val = problem.split.val.len();
     let held_out = match val {
-        0 => "none held out: the last epoch counts".into(),
-        _ => format!(
-            "{} held out to choose the epoch (validation {}; one image is {})",
-            count(val),
-            config.validation,
-            percent(1.0 / val as f64)
-        ),
+        0 => "none held out (the last epoch counts)".into(),
+        _ => {
+            let one = percent(1.0 / val as f64);
+            format!("{} held out to choose the epoch (validation {}; one is {one})", count(val), config.validation)
+        }
     };
-    let images = format!("images: {} to train on, {held_out}, {} to test", count(train), count(dataset.test.len()));
-    [run, recipe, images, exploration(problem)].iter().map(|line| fold(line)).collect()
+    let images = format!("images: {} train, {held_out}, {} test", count(train), count(dataset.test.len()));
+    let rate = format!("  {};", rate(config));
+    [run, recipe, rate, rule, images, exploration(problem)].iter().map(|line| fold(line)).collect()
 }
 
 /// How the active set moves, and how far that explores.
@@ -100,8 +93,8 @@ fn exploration(problem: &Problem) -> String {
             let stop = rate.end(steps);
             let stop = if stop < steps { format!(" until step {}", count(stop)) } else { String::new() };
             format!(
-                "exploration: {} every {}{stop}, death rate {:.3} to {:.3}; Rs to expect of random growth: {:.3}",
-                number_of(updates, "topology update"),
+                "exploration: {} every {}{stop}, death rate {:.3} to {:.3}; random growth reaches Rs {:.3}",
+                number_of(updates, "update"),
                 number_of(config.delta_t, "step"),
                 ends[0],
                 ends[1],
@@ -162,12 +155,11 @@ mod tests {
         for words in [
             "resnet8 on sample: rigl",
             "12 epochs of 30 steps of 64 images\n",
-            "recipe: preset quick with delta_t 5; lr one-cycle from 0.008 to 0.2 in 30 % of the steps",
+            "recipe: preset quick with delta_t 5, seed 3; lr one-cycle from 0.008 to 0.2 in 30 % of the steps",
             "label smoothing 0.1",
-            "augmentation none",
-            "seed 3",
-            "1,900 to train on, 100 held out",
-            "72 topology updates every 5 steps, death rate 0.500 to 0.005",
+            "augment none",
+            "1,900 train, 100 held out",
+            "72 updates every 5 steps, death rate 0.500 to 0.005",
             "Rs 0.",
         ] {
             assert!(text.replace("\n  ", " ").contains(words), "{words}: {text}");
@@ -186,9 +178,9 @@ mod tests {
         let text = lines_of(layers, Origin::Defaults).replace("\n  ", " ");
         for words in [
             "1 epoch of 1 step of 2,000 images\n",
-            "no preset; lr 0.1 throughout",
+            "no preset, seed 17; lr 0.1 throughout",
             "none held out",
-            "1 topology update every 1 step,",
+            "1 update every 1 step,",
         ] {
             assert!(text.contains(words), "{words}: {text}");
         }

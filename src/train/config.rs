@@ -65,6 +65,14 @@ pub enum Augment {
 }
 
 impl Augment {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Zero => "zero",
+            Self::Reflect => "reflect",
+        }
+    }
+
     pub fn padding(self) -> Option<Padding> {
         match self {
             Self::None => None,
