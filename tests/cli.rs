@@ -203,7 +203,7 @@ fn a_dry_run_prints_the_recipe() {
         "images: 284 train, 16 held out",
         "one is 6.25 %",
         " updates every 5 steps, death rate",
-        "warning: 16 held-out images choose the best epoch",
+        "warning: 16 images choose the best epoch",
     ] {
         assert!(text.contains(words), "{words}: {text}");
     }

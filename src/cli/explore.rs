@@ -52,6 +52,7 @@ impl flags::Choice for Exploring {
             "batch_size",
             "delta_t",
             "validation",
+            "test",
         ];
         own.contains(&key.name) || key.name.starts_with("death_rate.")
     }
@@ -150,10 +151,10 @@ impl Numbers {
         // Of a published data set all that counts is known, whether it is here or not.
         let dataset: Dataset = match data::outline(&config.data) {
             Some(outline) => outline,
-            None => data::load(&config.data).map_err(Failure::input)?,
+            None => config.source().load().map_err(Failure::input)?,
         };
         let train = &dataset.train;
-        let split = || Split::stratified(&train.labels, config.validation).map(|split| split.train.len());
+        let split = || Split::of(&dataset, config.validation).map(|split| split.train.len());
         let images = match args.images {
             Some(images) => images,
             None => split().map_err(Failure::input)?,

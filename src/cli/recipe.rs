@@ -68,14 +68,19 @@ pub fn lines(problem: &Problem, dataset: &Dataset, origin: &Origin) -> String {
         config.storage.name()
     );
     let val = problem.split.val.len();
-    let held_out = match val {
-        0 => "none held out (the last epoch counts)".into(),
-        _ => {
-            let one = percent(1.0 / val as f64);
-            format!("{} held out to choose the epoch (validation {}; one is {one})", count(val), config.validation)
+    let one = || percent(1.0 / val as f64);
+    let chooses = match (&dataset.val, val) {
+        (_, 0) => "none held out (the last epoch counts)".into(),
+        (Some(_), _) => {
+            format!("{} of the data's own validation set to choose the epoch (one is {})", count(val), one())
+        }
+        (None, _) => {
+            let share = config.validation;
+            format!("{} held out to choose the epoch (validation {share}; one is {})", count(val), one())
         }
     };
-    let images = format!("images: {} train, {held_out}, {} test", count(train), count(dataset.test.len()));
+    let drawn = if config.test > 0.0 { format!(", drawn by test {}", config.test) } else { String::new() };
+    let images = format!("images: {} train, {chooses}, {} test{drawn}", count(train), count(dataset.test.len()));
     let rate = format!("  {};", rate(config));
     [run, recipe, rate, rule, images, exploration(problem)].iter().map(|line| fold(line)).collect()
 }

@@ -7,7 +7,7 @@ use std::ops::{Bound, RangeBounds};
 use toml::Value;
 
 use super::Config;
-use crate::data;
+use crate::data::MOST_TEST;
 use crate::model;
 
 /// The least and the most, each included, excluded or absent.
@@ -139,7 +139,7 @@ pub const KEYS: &[Key] = &[
     key(
         "test",
         "test",
-        Kind::Share((Included(0.0), Included(data::MOST_TEST))),
+        Kind::Share((Included(0.0), Included(MOST_TEST))),
         "share of each class of the training images that becomes the test set, where the data have none",
     ),
     key("finite_check", "finite-check", Kind::Switch, "when the loss goes bad, look for the layer where that began"),
@@ -245,6 +245,13 @@ pub fn share(text: &str) -> Option<f64> {
         Some(percent) => format!("{}e-2", percent.trim()).parse().ok(),
         None => text.trim().parse().ok(),
     }
+}
+
+/// The data set that `text` means: one that is known in any case, unless a path is called exactly so.
+pub fn data(text: &str) -> String {
+    let known = ["sample", "cifar10", "cifar100"].into_iter().find(|name| same(name, text));
+    let path = known != Some(text) && std::path::Path::new(text).exists();
+    known.filter(|_| !path).unwrap_or(text).into()
 }
 
 /// `12345` as `12,345`
@@ -355,13 +362,7 @@ impl Kind {
                 let asked = plain(value.as_str()?);
                 names.iter().find(|name| plain(name) == asked).map(|name| Value::String((*name).into()))
             }
-            Self::Data => {
-                let text = value.as_str().filter(|text| !text.is_empty())?;
-                let known = ["sample", "cifar10", "cifar100"].into_iter().find(|name| plain(name) == plain(text));
-                // What is there under exactly this name is meant.
-                let path = known != Some(text) && std::path::Path::new(text).exists();
-                Some(Value::String(known.filter(|_| !path).unwrap_or(text).into()))
-            }
+            Self::Data => value.as_str().filter(|text| !text.is_empty()).map(|text| Value::String(data(text))),
         }
     }
 

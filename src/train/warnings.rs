@@ -66,8 +66,8 @@ impl Problem {
             ));
         } else if (1..FEW_HELD_OUT).contains(&val) {
             found.push(format!(
-                "{val} held-out images choose the best epoch: one image more or less is {:.1} %; hold out more with \
-                 --validation (now {})",
+                "{val} images choose the best epoch: one image more or less is {:.1} %; hold out more with --validation \
+                 (now {})",
                 100.0 / val as f64,
                 config.validation
             ));
@@ -283,7 +283,7 @@ mod tests {
             (&["sparsity=0"], "every weight active"),
             (&["batch_size=4096"], "batch_size 4096 is larger than the 1800 training images"),
             (&["validation=0.001"], "holds out no image"),
-            (&["validation=0.01"], "20 held-out images choose the best epoch: one image more or less is 5.0 %"),
+            (&["validation=0.01"], "20 images choose the best epoch: one image more or less is 5.0 %"),
             (&["label_smoothing=1"], "every class equally right"),
             (&["lr=1e-20"], "weights do not change"),
             (
