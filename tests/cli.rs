@@ -95,7 +95,25 @@ fn bad_input_is_told_and_nothing_is_written() {
         (train(&["--batch-size", "0"]), "batch_size"),
         (train(&["--set", "delta_t=0"]), "delta_t"),
         (train(&["--set", "colour=red"]), "colour"),
-        (train(&["--set", "lr=abc"]), "`lr`"),
+        (train(&["--set", "lr=abc"]), "`lr` = abc must be a number above 0"),
+        (train(&["--sparsity", "95"]), "`sparsity` = 95 is no share: did you mean 0.95 or 95%?"),
+        (train(&["--epochs", "3.5"]), "must be a whole number from 1 to 1,000,000"),
+        (train(&["--seed", "-1"]), "`seed` = -1 must be a whole number"),
+        (train(&["--lr-schedule-milestones", "60,120"]), "epoch 60 of 3 is"),
+        // The model and the method are named although the data are not there either.
+        (vec!["train", "--model", "resnet50x", "--data", "cifar100"], "did you mean `resnet50`?"),
+        (vec!["train", "--method", "riggle", "--data", "nowhere"], "did you mean `rigl`?"),
+        (vec!["train", "--data", "nowhere", "--set", "epochz=3"], "did you mean `epochs`?"),
+        (vec!["train", "--learning-rate", "0.1"], "'--lr'"),
+        (vec!["explore", "--sparsity", "95"], "did you mean 0.95 or 95%?"),
+        (vec!["explore", "--target-rs", "50"], "did you mean 0.5 or 50%?"),
+        (vec!["explore", "--delta-t", "0"], "`delta_t` = 0 must be a whole number"),
+        (vec!["explore", "--model", "resnet33"], "did you mean"),
+        (vec!["bench", "step", "--sparsity", "0,95"], "did you mean 0.95 or 95%?"),
+        (vec!["bench", "step", "--batch-size", "x"], "must be a whole number from 1 to 65,536"),
+        (vec!["bench", "kernels", "--model", "resnet33"], "resnet34"),
+        (vec!["compare", "--sparsity", "95"], "did you mean 0.95 or 95%?"),
+        (vec!["compare", "--steps", "none"], "must be a whole number from 1 to 10,000"),
         (train(&["--set", "epochs"]), "key=value"),
         (train(&["--model", "resnet33"]), "resnet34"),
         (train(&["--data", "nowhere"]), "nowhere"),
@@ -114,6 +132,9 @@ fn bad_input_is_told_and_nothing_is_written() {
     ] {
         let text = expect(folder, 2, &args);
         assert!(text.contains(words), "{args:?}: {text}");
+        for foreign in ["usize", "f64", "u64", "missing field", "invalid digit", "float literal"] {
+            assert!(!text.contains(foreign), "{args:?}: {text}");
+        }
     }
     let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
@@ -153,10 +174,141 @@ fn looking_without_training() {
     assert!(adapters[0]["backend"].is_string(), "{adapters}");
     let text =
         expect(folder, 0, &["train", "--dry-run", "--model", "resnet34", "--data", "sample", "--sparsity", "0.95"]);
-    for words in ["layer4.2.conv2.weight", "512x512x3x3", " sparse", " dense 8x", "total:", "FLOPs", "ITOP rate"] {
+    for words in ["layer4.2.conv2.weight", "512x512x3x3", " sparse", " dense 8x", "GPU memory", "FLOPs", "Rs 0."] {
+        assert!(text.replace("\n  ", " ").contains(words), "{words}: {text}");
+    }
+    // What is asked first stands first, and fits a terminal; a command is left whole.
+    let order =
+        ["resnet34 on sample", "recipe: no preset", "FLOPs against dense", "layer4.2.conv2.weight", "kernels of"];
+    assert!(order.map(|words| text.find(words).unwrap_or(usize::MAX)).is_sorted(), "{text}");
+    let long =
+        |line: &&str| line.chars().count() > 100 && !line.contains("itop explore") && !line.starts_with("adapter");
+    assert_eq!(text.lines().find(long), None);
+    assert!(text.contains("Dense kernels in sparse layers"), "{text}");
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0, "a dry run writes nothing");
+}
+
+/// Keys are flags, names are read in any case, shares as percentages; a preset says what it sets.
+#[test]
+fn a_dry_run_prints_the_recipe() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    dataset(&folder.join("toy"), 300, 40);
+    let flat = |args: &[&str]| expect(folder, 0, args).replace("\n  ", " ");
+    let text =
+        flat(&["train", "--preset", "Quick", "--dry-run", "--data", "toy", "--Delta_T", "5", "--death-rate", "30%"]);
+    for words in [
+        "recipe: preset Quick with delta_t 5, death_rate.initial 0.3, seed 17; lr one-cycle",
+        "label smoothing 0.1, augment none",
+        "images: 284 train, 16 held out",
+        "one is 6.25 %",
+        " updates every 5 steps, death rate",
+        "warning: 16 images choose the best epoch",
+    ] {
         assert!(text.contains(words), "{words}: {text}");
     }
-    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0, "a dry run writes nothing");
+    let text = flat(&[
+        "train",
+        "--dry-run",
+        "--data",
+        "toy",
+        "--model",
+        "ResNet8",
+        "--method",
+        "SET",
+        "--sparsity",
+        "95%",
+        "--lr",
+        ".05",
+        "--lr-schedule",
+        "cosine",
+        "--weight-decay",
+        "1e-4",
+        "--momentum",
+        "0.8",
+        "--nesterov",
+        "false",
+        "--storage",
+        "BF16",
+        "--distribution",
+        "Uniform",
+        "--augment",
+        "Reflect",
+        "--label-smoothing",
+        "0.2",
+        "--validation",
+        "20%",
+        "--epochs",
+        "1",
+        "--multiplier",
+        "2",
+        "--batch-size",
+        "1000",
+    ]);
+    for words in [
+        "resnet8 on toy: set",
+        "2 epochs of 1 step of 240 images",
+        "recipe: no preset, seed 17; lr 0.05 to 0 along a cosine; momentum 0.8, weight decay 0.0001, label smoothing 0.2",
+        "augment reflect, storage bf16",
+        "60 held out",
+        "warning: batch_size 1000 is larger than the 240 training images",
+        "warning: no topology update will happen: delta_t is 100 and the run has 2 steps",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+}
+
+/// What cannot learn is told in a run as in its dry run.
+#[test]
+fn a_run_that_cannot_learn_says_so() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    dataset(&folder.join("toy"), 300, 40);
+    let args = ["--sparsity", "0.99999", "--label-smoothing", "1", "--epochs", "1", "--batch-size", "270"];
+    let warnings = |more: &[&str]| -> Vec<String> {
+        let text = expect(folder, 0, &train(&[&args[..], more].concat()));
+        text.lines().filter(|line| line.starts_with("warning: ")).map(str::to_string).collect()
+    };
+    let dry = warnings(&["--dry-run"]);
+    for words in
+        ["no path of active weights leads from the image to any class", "label_smoothing 1", "no topology update"]
+    {
+        assert!(dry.iter().any(|line| line.contains(words)), "{words}: {dry:?}");
+    }
+    let run = warnings(&["--out", "run", "--no-report"]);
+    assert!(dry.iter().all(|line| run.contains(line)), "{dry:?} {run:?}");
+}
+
+/// The answer first, then what it stands on; data and presets as in `itop train`.
+#[test]
+fn exploration_is_planned_for_the_data_at_hand() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    dataset(&folder.join("toy"), 300, 40);
+    let text = expect(folder, 0, &["explore"]);
+    assert!(text.starts_with("expected ITOP rate of random growth: 0."), "{text}");
+    for words in
+        ["preset itop-set-cifar100-98, resnet34", "45,000 training images of 32×32 in 100 classes (data cifar100)"]
+    {
+        assert!(text.replace("\n  ", " ").contains(words), "{words}: {text}");
+    }
+    let args = [
+        "explore",
+        "--preset",
+        "quick",
+        "--data",
+        "toy",
+        "--death-rate",
+        "0.3",
+        "--target-rs",
+        "50%",
+        "--delta-t",
+        "5",
+    ];
+    let text = expect(folder, 0, &args).replace("\n  ", " ");
+    for words in ["Rs 0.5 in 12 epochs", "resnet8 at sparsity 0.9", "284 training images", "death rate 0.3 to 0.005"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
 }
 
 #[test]

@@ -388,8 +388,8 @@ fn a_missing_test_set_is_told_and_drawn_if_asked_for() {
     for (data, share, words) in [
         ("full", "0.2", "full has a test set of its own"),
         ("sample", "0.2", "sample has a test set of its own"),
-        ("bare", "0.95", "`test` = 0.95 must be from 0 to 0.9"),
-        ("bare", "-0.1", "`test` = -0.1 must be from 0 to 0.9"),
+        ("bare", "0.95", "`test` = 0.95 must be a share from 0 to 0.9"),
+        ("bare", "-0.1", "`test` = -0.1 must be a share from 0 to 0.9"),
         ("bare", "0.01", "leaves no test image: bare has 30 images"),
     ] {
         let text = expect(folder, 2, &["data", "info", data, &format!("--test={share}")]);

@@ -4,66 +4,69 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Failure;
 use super::text::{bytes, table};
+use super::{Failure, flags};
 use crate::compare::{self, Options, Report, Side};
 use crate::data;
 use crate::gpu::{self, AdapterSummary, GpuError};
+use crate::train::Config;
+use crate::train::config::Layers;
+use crate::train::keys::Key;
 use crate::train::run_folder::write_whole;
-use crate::train::{Config, Method};
 
 #[derive(Args)]
 pub struct CompareArgs {
     /// `all`, `auto`, or adapters separated by commas: backends, indices from `itop adapters`, or parts of names
     #[arg(long, default_value = "all", value_delimiter = ',')]
     adapters: Vec<String>,
-    #[arg(long, default_value = "resnet8")]
-    model: String,
-    #[arg(long, default_value_t = 0.9)]
-    sparsity: f64,
-    #[arg(long, default_value_t = 16)]
-    batch_size: usize,
     /// Steps whose losses and active sets are compared
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = flags::count(10_000))]
     steps: usize,
     /// Steps that the CPU twins compute too, at most: of those up to the first topology update
     #[arg(long, default_value_t = 3)]
     reference_steps: usize,
-    /// Steps between two topology updates; if not given, a quarter of the steps, at least 2
-    #[arg(long)]
-    delta_t: Option<usize>,
     /// Timed steps of each adapter
-    #[arg(long, default_value_t = 15)]
+    #[arg(long, default_value_t = 15, value_parser = flags::count(10_000))]
     rounds: usize,
-    #[arg(long, default_value_t = 17)]
-    seed: u64,
     /// Write compare.json and compare.html
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    keys: flags::KeyFlags<FirstSteps>,
+}
+
+/// What of a run's configuration shows in its first steps.
+struct FirstSteps;
+
+impl flags::Choice for FirstSteps {
+    fn has(key: &Key) -> bool {
+        let fixed =
+            ["data", "method", "epochs", "multiplier", "storage", "validation", "finite_check", "checkpoint_minutes"];
+        !fixed.contains(&key.name) && !key.name.starts_with("lr_schedule")
+    }
+}
+
+impl CompareArgs {
+    /// ResNet-8 on the sample at 90 % in batches of 16 with an update each quarter of the steps, and the flags on top.
+    fn config(&self) -> Result<Config, Failure> {
+        let mut layers = Layers::default();
+        layers.set("model", "resnet8");
+        layers.set("data", "sample");
+        layers.set("batch_size", 16);
+        layers.set("delta_t", (self.steps / 4).max(2) as i64);
+        self.keys.lay(&mut layers);
+        let config = layers.finish().map_err(Failure::input)?;
+        match config.delta_t {
+            0..2 => Err(Failure::input(anyhow::anyhow!(
+                "`--delta-t` must be at least 2: the steps between updates are timed"
+            ))),
+            _ => Ok(config),
+        }
+    }
 }
 
 pub fn run(args: &CompareArgs) -> Result<(), Failure> {
-    for (flag, value) in [("--steps", args.steps), ("--rounds", args.rounds)] {
-        if !(1..=10_000).contains(&value) {
-            return Err(Failure::input(anyhow::anyhow!("`{flag}` = {value} must be from 1 to 10000")));
-        }
-    }
-    if args.delta_t.is_some_and(|delta_t| delta_t < 2) {
-        return Err(Failure::input(anyhow::anyhow!(
-            "`--delta-t` must be at least 2: the steps between updates are timed"
-        )));
-    }
-    let config = Config {
-        model: args.model.clone(),
-        data: "sample".into(),
-        method: Method::Rigl,
-        sparsity: args.sparsity,
-        batch_size: args.batch_size,
-        seed: args.seed,
-        delta_t: args.delta_t.unwrap_or((args.steps / 4).max(2)),
-        ..Config::default()
-    };
-    config.validate().map_err(Failure::input)?;
+    let config = args.config()?;
     let dataset = data::load("sample").map_err(Failure::input)?;
     if let Some(folder) = &args.out {
         std::fs::create_dir_all(folder).map_err(|error| {

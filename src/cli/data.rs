@@ -7,10 +7,10 @@ use anyhow::anyhow;
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::Failure;
+use super::{Failure, flags};
 use crate::data::{self, Dataset, Record, Source, fetch};
-use crate::train::Config;
 use crate::train::run_folder::RunFolder;
+use crate::train::{Config, keys};
 
 #[derive(Args)]
 pub struct DataArgs {
@@ -22,6 +22,7 @@ pub struct DataArgs {
 enum DataCommand {
     /// Download a dataset into `$ITOP_DATA` or ./data; an interrupted download is gone on with
     Fetch {
+        /// `cifar10` or `cifar100`
         #[arg(value_parser = ["cifar10", "cifar100"])]
         data: String,
         /// A mirror: what stands before the file's name
@@ -34,7 +35,7 @@ enum DataCommand {
         #[arg(default_value = "sample")]
         data: String,
         /// Share of each class that becomes the test set, where the data has none
-        #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+        #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = flags::number("test"))]
         test: f64,
     },
 }
@@ -59,7 +60,7 @@ pub fn run(args: &DataArgs) -> Result<(), Failure> {
             Ok(())
         }
         DataCommand::Info { data, test } => {
-            let dataset = Source { test: *test, ..Source::new(data) }.load().map_err(Failure::input)?;
+            let dataset = Source { test: *test, ..Source::new(&keys::data(data)) }.load().map_err(Failure::input)?;
             print!("{}", data::describe(&dataset));
             if *test > 0.0 {
                 println!("  the test set is drawn from the train images by --test {test}");

@@ -1,101 +1,97 @@
-//! `itop train --dry-run`: what a run would be, before anything is allocated.
+//! `itop train --dry-run`: what a run would be, before anything is allocated. The summary first, then layers and kernels.
 
-use super::text::{bytes, count, percent, table};
+use super::explore;
+use super::recipe::{self, Origin};
+use super::text::{bytes, count, fold, number_of, percent, table};
+use crate::data::Dataset;
 use crate::gpu::Gpu;
-use crate::plan::memory_table;
-use crate::train::{Method, Problem};
+use crate::plan::{LayerPlan, memory_table};
+use crate::train::Problem;
 
-/// The layer table, the buffers, the costs and the exploration to expect.
-pub fn describe(problem: &Problem, gpu: &Gpu) -> String {
-    let config = &problem.config;
-    let rows: Vec<Vec<String>> = problem
-        .plan
-        .layers
-        .iter()
-        .map(|layer| {
-            let param = &problem.graph.params[layer.param];
-            let shape = param.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("x");
-            let choice = problem.tuning.choice(&layer.conv, layer.density());
-            let kernels = [choice.forward.to_string(), choice.grad_input.to_string(), choice.grad_weight.to_string()];
-            let mut row = vec![layer.name.clone(), shape, format!("{:.4}", layer.density()), count(layer.active)];
-            row.extend(kernels);
-            row
-        })
-        .collect();
-    let mut text = table(&["layer", "shape", "density", "active", "forward", "grad_input", "grad_weight"], &rows);
-    let (active, maskable) = (problem.active(), problem.maskable());
-    text += &format!(
-        "\nactive: {} of {} maskable parameters ({})\n\n",
-        count(active),
-        count(maskable),
-        percent(active as f64 / maskable as f64)
-    );
-
+/// The recipe, the costs, the exploration to expect; then the buffers, the layers and their kernels.
+pub fn describe(problem: &Problem, dataset: &Dataset, gpu: &Gpu, origin: &Origin) -> String {
+    let mut text = recipe::lines(problem, dataset, origin);
+    if let Some(low) = problem.low_exploration() {
+        text += &fold(&format!("{low}; what ΔT or length explores more is found by:"));
+        text += &format!("  {}\n", explore::command(&problem.config, origin));
+    }
+    text += &summary(problem, gpu);
+    text.push('\n');
     let memory = memory_table(&problem.plan.buffers);
     let rows: Vec<Vec<String>> =
         memory.iter().map(|row| vec![row.what.to_string(), row.buffers.to_string(), bytes(row.bytes)]).collect();
     text += &table(&["GPU memory", "buffers", "size"], &rows);
-    let total = problem.plan.buffers.total_bytes();
-    let state = problem.state_bytes();
-    let dense = 8 * maskable as u64;
-    text += &format!("total: {} on {}\n", bytes(total), gpu.summary.name);
-    text += &format!(
-        "weights, momentum, index and explored bits: {}, {} of dense weights and momentum ({}); first set and ages, for \
-         statistics: {}\n\n",
-        bytes(state),
-        percent(state as f64 / dense as f64),
-        bytes(dense),
-        bytes(problem.statistics_bytes())
-    );
-
-    text += &format!("FLOPs against dense: inference {:.4}, ", problem.inference_flops_ratio());
-    text += &format!("training {:.4}\n", problem.training_flops_ratio());
-    text += &format!(
-        "steps: {} ({} epochs of {}), passes a step: {}\n",
-        count(problem.total_steps()),
-        config.total_epochs(),
-        problem.steps_per_epoch(),
-        problem.plan.train.len() + 1
-    );
-    match config.method {
-        Method::Dense | Method::Static => {}
-        Method::Set | Method::Rigl => {
-            text += &format!(
-                "topology updates: {}; ITOP rate to expect of random growth: {:.3}\n",
-                problem.updates(),
-                problem.expected_itop_rate()
-            );
-            if problem.expected_itop_rate() < LOW_ITOP_RATE {
-                text += &format!(
-                    "low exploration: what delta_t or length explores more is found by: itop explore --model {} --classes {} \
-                     --sparsity {} --distribution {} --delta-t {} --epochs {} --batch-size {} --images {} --death-rate {} \
-                     --target-rs {LOW_ITOP_RATE}\n",
-                    config.model,
-                    problem.graph.classes,
-                    config.sparsity,
-                    config.distribution,
-                    config.delta_t,
-                    config.total_epochs(),
-                    config.batch_size,
-                    problem.split.train.len(),
-                    config.death_rate.initial,
-                );
-            }
-        }
-    }
-    text
+    text.push('\n');
+    let rows: Vec<Vec<String>> = problem.plan.layers.iter().map(|layer| row(problem, layer)).collect();
+    text += &table(&["layer", "shape", "density", "active"], &rows);
+    text.push('\n');
+    text + &kernels(problem)
 }
 
-/// Below this, dynamic sparse training has little over static sparse training (the paper's curves rise until well above a half).
-const LOW_ITOP_RATE: f64 = 0.5;
-
-/// What to say about a run that will not do what its method promises.
-pub fn warning(problem: &Problem) -> Option<String> {
-    (problem.config.method.growth().is_some() && problem.updates() == 0).then(|| {
+/// What the run costs.
+fn summary(problem: &Problem, gpu: &Gpu) -> String {
+    let (active, maskable) = (problem.active(), problem.maskable());
+    let (state, dense) = (problem.state_bytes(), 8 * maskable as u64);
+    let lines = [
         format!(
-            "no topology update will happen: delta_t is {} and the run has {} steps; lower it with --set delta_t=N",
-            problem.config.delta_t,
-            problem.total_steps()
-        )
-    })
+            "active: {} of {} maskable parameters ({})",
+            count(active),
+            count(maskable),
+            percent(active as f64 / maskable as f64)
+        ),
+        format!(
+            "steps: {} ({} of {}), {} a step",
+            count(problem.total_steps()),
+            number_of(problem.config.total_epochs(), "epoch"),
+            count(problem.steps_per_epoch()),
+            number_of(problem.plan.train.len() + 1, "pass")
+        ),
+        format!(
+            "FLOPs against dense: inference {:.4}, training {:.4}",
+            problem.inference_flops_ratio(),
+            problem.training_flops_ratio()
+        ),
+        format!("GPU memory in total: {} on {}", bytes(problem.plan.buffers.total_bytes()), gpu.summary.name),
+        format!(
+            "weights, momentum, index and explored bits: {}, {} of dense weights and momentum ({}); first set and ages, for \
+             statistics: {}",
+            bytes(state),
+            percent(state as f64 / dense as f64),
+            bytes(dense),
+            bytes(problem.statistics_bytes())
+        ),
+    ];
+    lines.iter().map(|line| fold(line)).collect()
+}
+
+/// A layer and what is active of it.
+fn row(problem: &Problem, layer: &LayerPlan) -> Vec<String> {
+    let shape = &problem.graph.params[layer.param].shape;
+    let shape = shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("x");
+    vec![layer.name.clone(), shape, format!("{:.4}", layer.density()), count(layer.active)]
+}
+
+/// Which kernel each pass of a layer takes, and why some of a sparse layer are dense.
+fn kernels(problem: &Problem) -> String {
+    let choice = |layer: &LayerPlan| problem.tuning.choice(&layer.conv, layer.density());
+    let name = |layer: &LayerPlan| layer.name.trim_end_matches(".weight").to_string();
+    let row = |layer: &LayerPlan| {
+        let choice = choice(layer);
+        vec![name(layer), choice.forward.to_string(), choice.grad_input.to_string(), choice.grad_weight.to_string()]
+    };
+    let layers = &problem.plan.layers;
+    let mut text =
+        table(&["kernels of", "forward", "grad_input", "grad_weight"], &layers.iter().map(row).collect::<Vec<_>>());
+    let zeros = layers.iter().filter(|layer| layer.sparse.is_some() && choice(layer).is_dense());
+    let zeros: Vec<String> = zeros.map(name).collect();
+    if !zeros.is_empty() {
+        text += &fold(&format!(
+            "Dense kernels in sparse layers: their inactive weights are computed with as zeros, which is faster at these \
+             densities; they stay inactive and take no memory but in scratch. These are {} of {}: {}",
+            zeros.len(),
+            number_of(layers.len(), "layer"),
+            zeros.join(", ")
+        ));
+    }
+    text
 }

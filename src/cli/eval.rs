@@ -8,15 +8,17 @@ use super::data::load_again;
 use super::text::percent;
 use super::{Failure, GpuArgs};
 use crate::shell;
-use crate::train::{Config, Problem, Trainer};
+use crate::train::{Config, Problem, Trainer, keys};
 
 #[derive(Args)]
 pub struct EvalArgs {
     /// Run folder
     run: PathBuf,
-    #[arg(long, value_enum, default_value = "best")]
+    /// Of the best epoch, or of the last
+    #[arg(long, value_enum, default_value = "best", ignore_case = true)]
     checkpoint: Which,
-    #[arg(long, value_enum, default_value = "test")]
+    /// The test images, or those that the run held out
+    #[arg(long, value_enum, default_value = "test", ignore_case = true)]
     split: SplitName,
     /// Where the run's data is now, if it was moved
     #[arg(long, value_name = "PATH")]
@@ -40,7 +42,7 @@ enum SplitName {
 pub fn run(args: &EvalArgs) -> Result<(), Failure> {
     let mut config = Config::of_run(&args.run).map_err(Failure::input)?;
     if let Some(data) = &args.data {
-        config.data = data.clone();
+        config.data = keys::data(data);
     }
     let elsewhere = shell::command(["itop", "eval", &shell::path(&args.run), "--data", "PATH"]);
     let (dataset, _) = load_again(&args.run, &config, &elsewhere)?;

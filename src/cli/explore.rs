@@ -4,38 +4,79 @@ use anyhow::anyhow;
 use clap::Args;
 
 use super::Failure;
-use super::text::{count, table};
+use super::flags::{self, KeyFlags};
+use super::recipe::Origin;
+use super::text::{count, fold, number_of, table};
+use crate::data::{self, Dataset, Split};
 use crate::model::{self, Graph, Shape};
-use crate::sparsity::{DeathRate, Distribution, expected};
+use crate::shell;
+use crate::sparsity::{DeathRate, expected};
+use crate::train::config::Layers;
+use crate::train::keys::{self, Key};
+use crate::train::presets::preset;
+use crate::train::{Config, LOW_ITOP_RATE};
 
 #[derive(Args)]
 pub struct ExploreArgs {
-    #[arg(long, default_value = "resnet34")]
-    model: String,
-    #[arg(long, default_value_t = 100)]
-    classes: usize,
-    /// Share of the weights that is not there
-    #[arg(long, default_value_t = 0.98)]
-    sparsity: f64,
-    /// Steps between two topology updates
-    #[arg(long, default_value_t = 1500)]
-    delta_t: usize,
-    #[arg(long, default_value_t = 250)]
-    epochs: usize,
-    #[arg(long, default_value_t = 128)]
-    batch_size: usize,
-    /// Training images without those held out, by default CIFAR's 50,000 less a tenth
-    #[arg(long, default_value_t = 45_000)]
-    images: usize,
-    /// Share of the active weights that the first update prunes; it decays to 0.005 along a cosine
-    #[arg(long, default_value_t = 0.5)]
-    death_rate: f64,
-    /// How layers share the weights: `erk` or `uniform`
-    #[arg(long, default_value = "erk")]
-    distribution: String,
+    /// A named recipe to start from, as `itop train` has them
+    #[arg(long, value_name = "NAME", default_value = USUAL)]
+    preset: String,
+    /// Classes [default: those of the data]
+    #[arg(long, value_name = "N", value_parser = flags::count(1_000_000))]
+    classes: Option<usize>,
+    /// Training images without those held out [default: those of the data]
+    #[arg(long, value_name = "N", value_parser = flags::count(1_000_000_000))]
+    images: Option<usize>,
     /// Also say which ΔT, and how many epochs, reach this ITOP rate
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", value_parser = flags::number("death_rate.stop_at"))]
     target_rs: Option<f64>,
+    #[command(flatten)]
+    keys: KeyFlags<Exploring>,
+}
+
+/// The paper's SET.
+const USUAL: &str = "itop-set-cifar100-98";
+
+/// What exploration depends on.
+struct Exploring;
+
+impl flags::Choice for Exploring {
+    fn has(key: &Key) -> bool {
+        let own = [
+            "model",
+            "data",
+            "sparsity",
+            "distribution",
+            "epochs",
+            "multiplier",
+            "batch_size",
+            "delta_t",
+            "validation",
+            "test",
+        ];
+        own.contains(&key.name) || key.name.starts_with("death_rate.")
+    }
+}
+
+/// The command that looks for what explores more than the run of `config` does.
+pub fn command(config: &Config, origin: &Origin) -> String {
+    let mut words = vec!["itop".to_string(), "explore".into()];
+    let base = match origin {
+        Origin::Preset(name) => {
+            words.extend(["--preset".into(), name.clone()]);
+            name
+        }
+        _ => USUAL,
+    };
+    let base = preset(base).and_then(Layers::finish).unwrap_or_default();
+    for (key, value) in keys::differences(&base, config) {
+        if <Exploring as flags::Choice>::has(key) {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_string);
+            words.extend([format!("--{}", key.flag), value]);
+        }
+    }
+    words.extend(["--target-rs".into(), LOW_ITOP_RATE.to_string()]);
+    shell::command(words)
 }
 
 /// The longest training that is looked at for `--target-rs`, in epochs.
@@ -97,38 +138,99 @@ impl Plan {
     }
 }
 
+/// What the data have to do with it.
+struct Numbers {
+    name: String,
+    classes: usize,
+    images: usize,
+    shape: Shape,
+}
+
+impl Numbers {
+    fn new(args: &ExploreArgs, config: &Config) -> Result<Self, Failure> {
+        // Of a published data set all that counts is known, whether it is here or not.
+        let dataset: Dataset = match data::outline(&config.data) {
+            Some(outline) => outline,
+            None => config.source().load().map_err(Failure::input)?,
+        };
+        let train = &dataset.train;
+        let split = || Split::of(&dataset, config.validation).map(|split| split.train.len());
+        let images = match args.images {
+            Some(images) => images,
+            None => split().map_err(Failure::input)?,
+        };
+        let classes = args.classes.unwrap_or(dataset.classes.len());
+        Ok(Self { name: dataset.name, classes, images, shape: Shape::new(train.channels, train.height, train.width) })
+    }
+}
+
 pub fn run(args: &ExploreArgs) -> Result<(), Failure> {
     let refuse = |message: String| Err(Failure::input(anyhow!(message)));
-    for (name, value) in [
-        ("--delta-t", args.delta_t),
-        ("--epochs", args.epochs),
-        ("--batch-size", args.batch_size),
-        ("--images", args.images),
-        ("--classes", args.classes),
-    ] {
-        if value == 0 {
-            return refuse(format!("{name} 0 makes no run; use at least 1"));
+    let mut layers = preset(&args.preset).map_err(Failure::input)?;
+    args.keys.lay(&mut layers);
+    let config = layers.finish().map_err(Failure::input)?;
+    let data = Numbers::new(args, &config)?;
+    let (delta_t, epochs) = (config.delta_t, config.total_epochs());
+    let steps_per_epoch = data.images.div_ceil(config.batch_size);
+    if epochs > EPOCHS_MOST {
+        return refuse(format!("{} epochs are more than the {} that are looked at", count(epochs), count(EPOCHS_MOST)));
+    }
+    if data.images == 0 {
+        return refuse(format!("validation {} leaves no image to train on; lower it", config.validation));
+    }
+    let updates = steps_per_epoch * epochs / delta_t;
+    if updates > UPDATES_MOST {
+        return refuse(format!("{} updates are too many; raise --delta-t or lower --epochs", count(updates)));
+    }
+    let graph = model::build(&config.model, data.classes, data.shape).map_err(Failure::input)?;
+    let densities = config.distribution.densities(&graph, 1.0 - config.sparsity).map_err(Failure::input)?;
+    let plan = Plan { graph, densities, death_rate: config.death_rate, steps_per_epoch };
+
+    let rate = plan.rate(delta_t, epochs);
+    print!(
+        "{}",
+        fold(&format!(
+            "expected ITOP rate of random growth: {:.3} after {} (every {} of {} steps)",
+            rate.total,
+            number_of(plan.updates(delta_t, epochs), "update"),
+            count(delta_t),
+            count(steps_per_epoch * epochs)
+        ))
+    );
+    if let Some(target) = args.target_rs {
+        match plan.delta_t(target, epochs) {
+            Some(most) => println!("Rs {target} in {epochs} epochs: delta_t of at most {}", count(most)),
+            None => println!("Rs {target} in {epochs} epochs: out of reach, even with an update every step"),
+        }
+        match plan.epochs(target, delta_t) {
+            Some(least) => println!("Rs {target} at delta_t {delta_t}: {}", number_of(least, "epoch")),
+            None => println!(
+                "Rs {target} at delta_t {delta_t}: not within {} epochs and {} updates",
+                count(EPOCHS_MOST),
+                count(UPDATES_MOST)
+            ),
         }
     }
-    let steps_per_epoch = args.images.div_ceil(args.batch_size);
-    if args.epochs > EPOCHS_MOST || steps_per_epoch > usize::MAX / EPOCHS_MOST / 4 {
-        return refuse(format!("--epochs {} of {steps_per_epoch} steps are too many", args.epochs));
-    }
-    let updates = steps_per_epoch * args.epochs / args.delta_t;
-    if updates > UPDATES_MOST {
-        return refuse(format!("{updates} updates are too many; raise --delta-t or lower --epochs"));
-    }
-    if let Some(target) = args.target_rs.filter(|target| !(0.0..=1.0).contains(target)) {
-        return refuse(format!("--target-rs {target} is outside 0 to 1"));
-    }
-    let death_rate = DeathRate { initial: args.death_rate, ..DeathRate::default() };
-    death_rate.validate().map_err(Failure::input)?;
-    let distribution: Distribution = args.distribution.parse().map_err(Failure::input)?;
-    let graph = model::build(&args.model, args.classes, Shape::new(3, 32, 32)).map_err(Failure::input)?;
-    let densities = distribution.densities(&graph, 1.0 - args.sparsity).map_err(Failure::input)?;
-    let plan = Plan { graph, densities, death_rate, steps_per_epoch };
-
-    let rate = plan.rate(args.delta_t, args.epochs);
+    let Shape { height, width, .. } = data.shape;
+    let death = &config.death_rate;
+    print!(
+        "{}\n",
+        fold(&format!(
+            "assumed: preset {}, {} at sparsity {} ({}); {} of {height}×{width} in {} (data {}); {} of {}; death rate {} to {}{}",
+            args.preset,
+            config.model,
+            config.sparsity,
+            config.distribution,
+            number_of(data.images, "training image"),
+            number_of(data.classes, "class"),
+            data.name,
+            number_of(epochs, "epoch"),
+            number_of(steps_per_epoch, "step"),
+            death.initial,
+            death.min,
+            if death.stop_at < 1.0 { format!(", until {} of the run", death.stop_at) } else { String::new() },
+        ))
+    );
     let rows: Vec<Vec<String>> = plan
         .graph
         .maskable()
@@ -139,36 +241,40 @@ pub fn run(args: &ExploreArgs) -> Result<(), Failure> {
         })
         .collect();
     print!("{}", table(&["layer", "weights", "density", "expected Rs"], &rows));
-    println!(
-        "{} at {} sparsity: expected ITOP rate {:.3} after {} updates (every {} of {} steps)",
-        args.model,
-        args.sparsity,
-        rate.total,
-        count(plan.updates(args.delta_t, args.epochs)),
-        count(args.delta_t),
-        count(steps_per_epoch * args.epochs)
-    );
-    if let Some(target) = args.target_rs {
-        match plan.delta_t(target, args.epochs) {
-            Some(delta_t) => println!("Rs {target} in {} epochs: delta_t of at most {}", args.epochs, count(delta_t)),
-            None => println!("Rs {target} in {} epochs: out of reach, even with an update every step", args.epochs),
-        }
-        match plan.epochs(target, args.delta_t) {
-            Some(epochs) => println!("Rs {target} at delta_t {}: {} epochs", args.delta_t, count(epochs)),
-            None => println!(
-                "Rs {target} at delta_t {}: not within {} epochs and {} updates",
-                args.delta_t,
-                count(EPOCHS_MOST),
-                count(UPDATES_MOST)
-            ),
-        }
-    }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sparsity::Distribution;
+    use clap::Parser;
+
+    /// What a dry run suggests is understood, and is the same run.
+    #[test]
+    fn the_suggested_command_asks_of_the_same_run() {
+        #[derive(Parser)]
+        struct Cli {
+            #[command(flatten)]
+            explore: ExploreArgs,
+        }
+        let base = Config { data: "it's $x".into(), model: "resnet8".into(), sparsity: 0.97, ..Config::default() };
+        let quick = preset("quick").and_then(Layers::finish).unwrap();
+        for (config, origin) in
+            [(base, Origin::Defaults), (Config { delta_t: 5, ..quick }, Origin::Preset("quick".into()))]
+        {
+            let command = command(&config, &origin);
+            let words = shlex::split(&command).unwrap();
+            let args = Cli::try_parse_from(&words[1..]).unwrap_or_else(|error| panic!("{command}: {error}")).explore;
+            let mut layers = preset(&args.preset).unwrap();
+            args.keys.lay(&mut layers);
+            let understood = layers.finish().unwrap();
+            let kept = |config: &Config| {
+                (config.data.clone(), config.sparsity, config.delta_t, config.epochs, config.death_rate)
+            };
+            assert_eq!(kept(&understood), kept(&config), "{command}");
+        }
+    }
 
     #[test]
     fn the_inverse_undoes_the_plan() {

@@ -14,7 +14,9 @@ mod eval;
 mod explore;
 mod failure;
 mod first_contact;
+mod flags;
 mod progress;
+mod recipe;
 mod report;
 mod resume;
 mod shaders;
@@ -200,7 +202,8 @@ fn interrupt_by_input(interrupted: Arc<AtomicBool>) {
 /// Runs the command line; returns the exit code.
 pub fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::new().filter("ITOP_LOG")).init();
-    let command = Cli::parse().command;
+    let parsed = Cli::try_parse_from(flags::spelled(std::env::args_os()));
+    let command = parsed.unwrap_or_else(|error| flags::mended(error).exit()).command;
     if command.only_prints() {
         out::only_prints();
     }

@@ -1,8 +1,6 @@
 //! What a run that goes on is told about: what it is given anew, and what that does to its schedules.
 
-use std::collections::BTreeMap;
-
-use crate::train::{Config, Trainer};
+use crate::train::{Config, Trainer, keys};
 
 /// Lines about going on from where `trainer` stands, by its own configuration instead of `before`; none if that is the same.
 pub fn notes(before: &Config, trainer: &Trainer) -> Vec<String> {
@@ -51,27 +49,11 @@ pub fn notes(before: &Config, trainer: &Trainer) -> Vec<String> {
 
 /// `key = new (was old)` of every key whose value differs.
 fn changes(before: &Config, after: &Config) -> Vec<String> {
-    let [before, after] = [before, after].map(|config| {
-        let mut values = BTreeMap::new();
-        flatten("", &config.to_toml().parse().unwrap_or_default(), &mut values);
-        values
-    });
-    let new = after.iter().filter(|(key, value)| before.get(*key) != Some(*value)).map(|(key, value)| {
-        let was = before.get(key).map_or_else(String::new, |old| format!(" (was {old})"));
-        format!("{key} = {value}{was}")
-    });
-    new.collect()
-}
-
-fn flatten(prefix: &str, table: &toml::Table, values: &mut BTreeMap<String, String>) {
-    for (key, value) in table {
-        match value {
-            toml::Value::Table(inner) => flatten(&format!("{prefix}{key}."), inner, values),
-            value => {
-                values.insert(format!("{prefix}{key}"), value.to_string());
-            }
-        }
-    }
+    let change = |(key, new): (&'static keys::Key, toml::Value)| {
+        let was = keys::value(before, key).map_or_else(String::new, |old| format!(" (was {old})"));
+        format!("{} = {new}{was}", key.name)
+    };
+    keys::differences(before, after).into_iter().map(change).collect()
 }
 
 fn changed(before: f64, after: f64) -> bool {
@@ -94,7 +76,7 @@ mod tests {
         let before = Config::default();
         let mut after = Config { epochs: 5, ..before.clone() };
         after.death_rate.initial = 0.3;
-        assert_eq!(changes(&before, &after), ["death_rate.initial = 0.3 (was 0.5)", "epochs = 5 (was 250)"]);
+        assert_eq!(changes(&before, &after), ["epochs = 5 (was 250)", "death_rate.initial = 0.3 (was 0.5)"]);
         assert!(changes(&before, &before).is_empty());
         assert_eq!([0.1, 0.001, 1e-5, 0.0, 12.0].map(short), ["0.1", "0.001", "1.0e-5", "0", "12"]);
     }

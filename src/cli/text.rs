@@ -28,6 +28,38 @@ pub fn percent(share: f64) -> String {
     format!("{:.2} %", 100.0 * share)
 }
 
+/// `1 epoch`, `12 epochs`, `3 classes`
+pub fn number_of(number: usize, what: &str) -> String {
+    let ending = match number {
+        1 => "",
+        _ if what.ends_with('s') => "es",
+        _ => "s",
+    };
+    format!("{} {what}{ending}", count(number))
+}
+
+/// Columns of a terminal that are used, where it is not a table that needs more.
+const WIDTH: usize = 100;
+
+/// The words of `line` on lines that fit, the second and on indented by two.
+pub fn fold(line: &str) -> String {
+    let mut text = String::new();
+    let mut columns = 0;
+    for word in line.split(' ') {
+        let width = word.chars().count();
+        if columns > 0 && columns + 1 + width > WIDTH {
+            text += "\n  ";
+            columns = 2;
+        } else if columns > 0 {
+            text.push(' ');
+            columns += 1;
+        }
+        text += word;
+        columns += width;
+    }
+    text + "\n"
+}
+
 /// Columns under their heads: the first to the left, the others to the right.
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let widths: Vec<usize> = (0..head.len())
@@ -59,6 +91,15 @@ mod tests {
     fn numbers() {
         assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([12, 2048, 3 << 20, 5 << 30].map(bytes), ["12 B", "2.0 KiB", "3.0 MiB", "5.00 GiB"]);
+    }
+
+    #[test]
+    fn lines_fold_between_words() {
+        assert_eq!(fold("a b"), "a b\n");
+        let text = fold(&["word"; 60].join(" "));
+        assert!(text.lines().all(|line| line.len() <= 100) && text.lines().count() == 4, "{text}");
+        assert_eq!(text.split_whitespace().count(), 60);
+        assert_eq!([1, 0, 1200].map(|n| number_of(n, "step")), ["1 step", "0 steps", "1,200 steps"]);
     }
 
     #[test]

@@ -5,54 +5,31 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 use clap::Args;
 
+use super::flags::{All, KeyFlags};
 use super::progress::Progress;
+use super::recipe::{self, Origin};
 use super::text::percent;
 use super::tuning::TuningArgs;
 use super::{Failure, GpuArgs};
 use crate::data;
 use crate::gpu::Gpu;
-use crate::ops::Storage;
 use crate::train::claim::{self, Claim, Taken};
 use crate::train::config::Layers;
 use crate::train::presets::preset;
 use crate::train::run_folder::{self, RunFolder, read_config};
-use crate::train::{Config, End, Method, Trainer};
+use crate::train::{Config, End, Trainer};
 
 #[derive(Args)]
 pub struct TrainArgs {
-    /// A named recipe; `quick` if nothing says what to train
+    /// A named recipe; `quick` if nothing says what to train; --dry-run prints what it sets
     #[arg(long, conflicts_with = "config", value_name = "NAME")]
     preset: Option<String>,
     /// A TOML file with a configuration
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// One value of the configuration, as `delta_t=200` or `death_rate.initial=0.3`; may be repeated
+    /// A value of the configuration by its key, as `lr_schedule.gamma=0.2`; may be repeated; flags are stronger
     #[arg(long = "set", value_name = "KEY=VALUE")]
     assignments: Vec<String>,
-    /// Network: resnet8, resnet20, resnet34, vgg_c, mlp_cifar10, …
-    #[arg(long)]
-    model: Option<String>,
-    /// `sample`, `cifar10`, `cifar100`, a folder, or a `.tar.gz`
-    #[arg(long)]
-    data: Option<String>,
-    /// Share of each class that becomes the test set, where the data has none
-    #[arg(long, value_name = "SHARE")]
-    test: Option<f64>,
-    /// How the active set is chosen and moved
-    #[arg(long, value_parser = Method::NAMES)]
-    method: Option<String>,
-    /// Share of the weights that is not there, from 0 to below 1
-    #[arg(long)]
-    sparsity: Option<f64>,
-    #[arg(long)]
-    epochs: Option<usize>,
-    #[arg(long)]
-    batch_size: Option<usize>,
-    #[arg(long)]
-    seed: Option<u64>,
-    /// How activations are kept in GPU memory: f32, f16 or bf16; 16 bits halve memory and traffic, arithmetic stays f32
-    #[arg(long)]
-    storage: Option<Storage>,
     /// Folder of the run [default: runs/NAME, numbered if taken]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -62,7 +39,7 @@ pub struct TrainArgs {
     /// Write TensorBoard event files too, into the run folder
     #[arg(long)]
     tensorboard: bool,
-    /// When the loss goes bad, stop without looking for the layer where that began
+    /// The same as --finite-check false
     #[arg(long)]
     no_finite_check: bool,
     /// Do not write report.html at the end
@@ -71,6 +48,8 @@ pub struct TrainArgs {
     /// Print what the run would be, and stop
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    keys: KeyFlags<All>,
     #[command(flatten)]
     tuning: TuningArgs,
     #[command(flatten)]
@@ -84,58 +63,42 @@ impl TrainArgs {
     }
 
     /// The configuration: defaults, then preset or file (or the run's own), then `--set`, then flags.
-    fn config(&self) -> Result<Config, Failure> {
+    fn config(&self) -> Result<(Config, Origin), Failure> {
         let mut layers = Layers::default();
+        let mut origin = Origin::Defaults;
         if let (true, Some(out)) = (self.resume, &self.out) {
             layers.run(out).map_err(Failure::input)?;
+            origin = Origin::Named("the run's own".into());
         } else if let Some(path) = &self.config {
             let text = read_config(path).with_context(|| format!("cannot read `{}`", path.display()));
             layers.text(&path.display().to_string(), &text.map_err(Failure::input)?).map_err(Failure::input)?;
-        } else if let Some(name) = &self.preset {
+            origin = Origin::Named(path.display().to_string());
+        } else if let Some(name) = self.preset_name() {
             layers = preset(name).map_err(Failure::input)?;
-        } else if self.model.is_none() && self.data.is_none() {
-            layers = preset("quick").map_err(Failure::input)?;
+            origin = Origin::Preset(name.into());
         }
         for assignment in &self.assignments {
             layers.assign(assignment).map_err(Failure::input)?;
         }
-        let strings = [("model", &self.model), ("data", &self.data), ("method", &self.method)];
-        for (key, value) in strings {
-            if let Some(value) = value {
-                layers.set(key, value.clone());
-            }
-        }
-        if let Some(storage) = self.storage {
-            layers.set("storage", storage.name());
-        }
-        if let Some(sparsity) = self.sparsity {
-            layers.set("sparsity", sparsity);
-        }
-        if let Some(test) = self.test {
-            layers.set("test", test);
-        }
         if self.no_finite_check {
             layers.set("finite_check", false);
         }
-        let numbers = [
-            ("epochs", self.epochs.map(|n| n as u64)),
-            ("batch_size", self.batch_size.map(|n| n as u64)),
-            ("seed", self.seed),
-        ];
-        for (key, value) in numbers {
-            if let Some(value) = value {
-                let value =
-                    i64::try_from(value).map_err(|_| Failure::input(anyhow!("--{key} {value} is too large")))?;
-                layers.set(key, value);
-            }
-        }
-        layers.finish().map_err(Failure::input)
+        self.keys.lay(&mut layers);
+        Ok((layers.finish().map_err(Failure::input)?, origin))
+    }
+
+    /// The preset that was asked for, or `quick` if nothing says what to train.
+    fn preset_name(&self) -> Option<&str> {
+        let nothing = !self.keys.has("model") && !self.keys.has("data");
+        self.preset.as_deref().or(nothing.then_some("quick"))
     }
 }
 
 pub fn run(args: &TrainArgs) -> Result<(), Failure> {
+    let (config, origin) = args.config()?;
     train(Job {
-        config: args.config()?,
+        config,
+        origin,
         out: args.out.as_ref(),
         resume: args.resume,
         beside: None,
@@ -152,6 +115,8 @@ pub fn run(args: &TrainArgs) -> Result<(), Failure> {
 /// One run: what, where, and on what.
 pub struct Job<'a> {
     pub config: Config,
+    /// Where the configuration comes from.
+    pub origin: Origin,
     /// None: the first free folder under `runs`.
     pub out: Option<&'a PathBuf>,
     /// Go on with the run in `out`.
@@ -199,6 +164,7 @@ pub fn lost() {
 pub fn train(job: Job) -> Result<(), Failure> {
     let Job {
         mut config,
+        origin,
         out,
         resume,
         beside,
@@ -239,32 +205,15 @@ pub fn train(job: Job) -> Result<(), Failure> {
     super::data::warn(&dataset);
     let gpu = adapter.open()?;
     let problem = tuning.problem(config, &dataset, &gpu, out.filter(|_| resume), !dry_run)?;
-    if let Some(warning) = super::dry_run::warning(&problem) {
+    for warning in problem.warnings() {
         eprintln!("warning: {warning}");
     }
     if dry_run {
-        print!("{}", super::dry_run::describe(&problem, &gpu));
+        print!("{}", super::dry_run::describe(&problem, &dataset, &gpu, &origin));
         return Ok(());
     }
     let config = &problem.config;
-    println!(
-        "{} on {}: {}, {} active of {} weights, {} epochs of {} steps of {} images, {} topology updates",
-        config.model,
-        dataset.name,
-        config.method.name(),
-        super::text::count(problem.active()),
-        super::text::count(problem.maskable()),
-        config.total_epochs(),
-        problem.steps_per_epoch(),
-        config.batch_size,
-        problem.updates()
-    );
-    if let Some(val) = &dataset.val {
-        println!("validation: the {} images of the data's own validation set; no train image is held out", val.len());
-    }
-    if config.test > 0.0 {
-        println!("test set: {} of the training images, drawn by `test` = {}", dataset.test.len(), config.test);
-    }
+    print!("{}", recipe::lines(&problem, &dataset, &origin));
     let interrupted = super::interruption()?;
     if end_by_input {
         super::interrupt_by_input(interrupted.clone());

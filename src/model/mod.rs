@@ -4,6 +4,7 @@ mod builder;
 pub mod cost;
 pub mod graph;
 mod mlp;
+pub mod reach;
 pub mod resnet;
 mod vgg;
 

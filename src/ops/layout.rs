@@ -28,7 +28,7 @@ impl std::str::FromStr for Storage {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        let known = Self::ALL.into_iter().find(|storage| storage.name() == name);
+        let known = Self::ALL.into_iter().find(|storage| storage.name().eq_ignore_ascii_case(name));
         known.ok_or_else(|| format!("use one of {}", Self::ALL.map(Self::name).join(", ")))
     }
 }

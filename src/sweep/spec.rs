@@ -395,7 +395,7 @@ mod tests {
             ("[grid]\ndelta_t = 10", "`delta_t` = 10 must be a list"),
             ("[grid]\ndelta_t = []", "must be a list"),
             ("[grid]\ndelta_t = [10, 0]", "row 2 (delta_t = 0): `delta_t` = 0 must be"),
-            ("[grid]\ncolour = ['red']", "unknown field `colour`"),
+            ("[grid]\ncolour = ['red']", "unknown key `colour`"),
             ("[grid]\ndeath_rate.initial = [0.5, 1.5]", "row 2 (death_rate.initial = 1.5)"),
             ("[[list]]\nmethod = 'riggle'", "row 1 (method = \"riggle\")"),
             ("[base]\nepochz = 3", "epochz"),

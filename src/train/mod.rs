@@ -12,6 +12,7 @@ pub mod config;
 mod exploration;
 mod finish;
 pub mod frames;
+pub mod keys;
 pub mod lr;
 pub mod pass_times;
 pub mod presets;
@@ -26,7 +27,9 @@ mod timing;
 mod trainer;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod tuning_journal;
+mod warnings;
 
 pub use config::{Augment, Config, ConfigError, Method};
 pub use problem::{Initial, Problem, ProblemError};
 pub use trainer::{End, Listener, Score, TrainError, Trainer};
+pub use warnings::LOW_ITOP_RATE;

@@ -1,6 +1,6 @@
 //! Named configurations, embedded from `assets/presets`.
 
-use super::{ConfigError, config::Layers};
+use super::{Config, ConfigError, config::Layers, keys};
 
 macro_rules! presets {
     ($($name:literal),* $(,)?) => {
@@ -16,7 +16,12 @@ presets!["quick", "itop-set", "itop-rigl", "rigl", "static", "dense"];
 /// `-90` (default), `-95` or `-98` for the sparsity, as in `rigl-cifar10-95`.
 pub fn preset(name: &str) -> Result<Layers, ConfigError> {
     let mut layers = Layers::default();
-    let unknown = || ConfigError::Preset(name.into(), names().join(", "));
+    let unknown = || {
+        let known = names();
+        let tip = keys::tip(name, known.iter().map(String::as_str));
+        ConfigError::Preset { name: name.into(), tip, known: known.join(", ") }
+    };
+    let name = &name.to_lowercase().replace('_', "-");
     // The longest recipe that begins the name: `itop-rigl` is not `itop` with a suffix.
     let (recipe, text) = PRESETS
         .iter()
@@ -58,9 +63,44 @@ pub fn names() -> Vec<String> {
     names
 }
 
+/// The table of `docs/configuration.md`: what the presets set differently.
+pub fn markdown() -> String {
+    let configs: Vec<_> =
+        PRESETS.iter().filter_map(|(name, _)| Some((name, preset(name).ok()?.finish().ok()?))).collect();
+    let text =
+        |config: &Config, key: &keys::Key| keys::value(config, key).map_or("–".into(), |value| format!("`{value}`"));
+    let differs = |key: &&keys::Key| {
+        let mut values = configs.iter().map(|(_, config)| text(config, key));
+        let first = values.next();
+        values.any(|value| Some(value) != first)
+    };
+    let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+    let names: Vec<String> = configs.iter().map(|(name, _)| format!("`{name}`")).collect();
+    let mut table = line([vec!["key".into()], names].concat());
+    table += &line(vec!["---".into(); configs.len() + 1]);
+    for key in keys::KEYS.iter().filter(differs) {
+        let values = configs.iter().map(|(_, config)| text(config, key)).collect();
+        table += &line([vec![format!("`{}`", key.name)], values].concat());
+    }
+    table
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The documentation has the table as it is.
+    #[test]
+    fn every_preset_is_documented() {
+        let doc = include_str!("../../docs/configuration.md");
+        assert!(doc.contains(&markdown()), "docs/configuration.md must have this table:\n{}", markdown());
+    }
+
+    #[test]
+    fn names_are_taken_in_any_case() {
+        assert_eq!(preset("ITOP_Set-CIFAR10-95").unwrap().finish().unwrap().sparsity, 0.95);
+        assert!(preset("quik").unwrap_err().to_string().contains("did you mean `quick`?"));
+    }
     use crate::train::{Augment, Method};
 
     #[test]

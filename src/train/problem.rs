@@ -270,16 +270,17 @@ impl Problem {
         maps + sparse.map(|sparse| sparse.initial.bytes + sparse.ages.bytes).sum::<u64>()
     }
 
-    /// The first weights (PyTorch's defaults) and the first active sets (exact counts, uniform over the positions).
+    /// The first active set of each maskable parameter as a bitset: exact counts, uniform over the positions.
+    pub fn initial_sets(&self) -> Vec<Vec<u32>> {
+        let seed = self.config.seed;
+        let layers = self.plan.layers.iter().enumerate();
+        layers.map(|(number, layer)| initial_bits(seed, number, layer.numel, layer.active)).collect()
+    }
+
+    /// The first weights (PyTorch's defaults) and the first active sets.
     pub fn initial(&self) -> Initial {
         let seed = self.config.seed;
-        let active: Vec<Vec<u32>> = self
-            .plan
-            .layers
-            .iter()
-            .enumerate()
-            .map(|(number, layer)| initial_bits(seed, number, layer.numel, layer.active))
-            .collect();
+        let active = self.initial_sets();
         let values = self.graph.params.iter().enumerate().map(|(id, param)| {
             let numel = param.numel();
             let uniform = |fan_in: usize, keep: &dyn Fn(usize) -> bool| {

@@ -4,18 +4,20 @@ use clap::Args;
 
 use super::peak::{copy_bytes, peak_flops};
 use crate::cli::text::table;
-use crate::cli::{Failure, GpuArgs};
+use crate::cli::{Failure, GpuArgs, flags};
 use crate::model::{self, Shape, cost};
 use crate::sparsity::Distribution;
 
 #[derive(Args)]
 pub struct FloorArgs {
-    #[arg(long, default_value = "resnet34")]
+    /// Network
+    #[arg(long, default_value = "resnet34", value_parser = flags::name("model"))]
     model: String,
     /// Sparsities of the model (ERK), comma-separated; 0: dense
-    #[arg(long, value_delimiter = ',', default_value = "0,0.8,0.9,0.95,0.98,0.99")]
+    #[arg(long, value_delimiter = ',', default_value = "0,0.8,0.9,0.95,0.98,0.99", value_parser = flags::number("sparsity"))]
     sparsity: Vec<f64>,
-    #[arg(long, default_value_t = 128)]
+    /// Images a step
+    #[arg(long, default_value_t = 128, value_parser = flags::whole("batch_size"))]
     batch_size: usize,
     #[command(flatten)]
     gpu: GpuArgs,

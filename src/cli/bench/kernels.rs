@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::peak::peak_flops;
 use super::write_json;
 use crate::cli::text::{percent, table};
-use crate::cli::{Failure, GpuArgs};
+use crate::cli::{Failure, GpuArgs, flags};
 use crate::gpu::GpuError;
 use crate::model::{self, Shape};
 use crate::ops::trial::{Candidate, Trial};
@@ -18,15 +18,17 @@ use crate::sparsity::Distribution;
 
 #[derive(Args)]
 pub struct KernelArgs {
-    #[arg(long, default_value = "resnet34")]
+    /// Network
+    #[arg(long, default_value = "resnet34", value_parser = flags::name("model"))]
     model: String,
     /// Sparsities of the model (ERK), comma-separated; 0: the dense kernels
-    #[arg(long, value_delimiter = ',', default_value = "0,0.9,0.98")]
+    #[arg(long, value_delimiter = ',', default_value = "0,0.9,0.98", value_parser = flags::number("sparsity"))]
     sparsity: Vec<f64>,
-    #[arg(long, default_value_t = 32)]
+    /// Images a step
+    #[arg(long, default_value_t = 32, value_parser = flags::whole("batch_size"))]
     batch_size: usize,
     /// How activations are kept: f32, f16 or bf16
-    #[arg(long, default_value = "f32")]
+    #[arg(long, default_value = "f32", value_parser = flags::storage())]
     storage: Storage,
     /// Only layers whose name contains this
     #[arg(long, default_value = "")]
@@ -38,7 +40,7 @@ pub struct KernelArgs {
     #[arg(long, default_value = "")]
     candidate: String,
     /// Samples of each; the median counts
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = flags::count(10_000))]
     samples: usize,
     /// Write the rows as JSON
     #[arg(long, value_name = "FILE")]

@@ -80,7 +80,7 @@ fn config(model: &str, method: Method, sparsity: f64, batch_size: usize, storage
 }
 
 fn method(name: &str) -> Method {
-    match name {
+    match name.to_lowercase().as_str() {
         "static" => Method::Static,
         "set" => Method::Set,
         _ => Method::Rigl,

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{config, method, write_json};
 use crate::cli::text::table;
 use crate::cli::tuning::TuningArgs;
-use crate::cli::{Failure, GpuArgs};
+use crate::cli::{Failure, GpuArgs, flags};
 use crate::data;
 use crate::gpu::{Kernel, Label, Pass};
 use crate::ops::Storage;
@@ -18,17 +18,20 @@ use crate::train::{TrainError, Trainer};
 
 #[derive(Args)]
 pub struct StartArgs {
-    #[arg(long, default_value = "resnet34")]
+    /// Network
+    #[arg(long, default_value = "resnet34", value_parser = flags::name("model"))]
     model: String,
-    #[arg(long, default_value = "rigl", value_parser = ["static", "set", "rigl"])]
+    /// How active weights move
+    #[arg(long, default_value = "rigl", ignore_case = true, value_parser = ["static", "set", "rigl"])]
     method: String,
     /// 0 is the dense network
-    #[arg(long, default_value_t = 0.98)]
+    #[arg(long, default_value_t = 0.98, value_parser = flags::number("sparsity"))]
     sparsity: f64,
-    #[arg(long, default_value_t = 32)]
+    /// Images a step
+    #[arg(long, default_value_t = 32, value_parser = flags::whole("batch_size"))]
     batch_size: usize,
     /// How activations are kept
-    #[arg(long, default_value = "f32")]
+    #[arg(long, default_value = "f32", value_parser = flags::storage())]
     storage: Storage,
     /// Write the rows as JSON
     #[arg(long, value_name = "FILE")]

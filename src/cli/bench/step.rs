@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{config, method, write_json};
 use crate::cli::text::{bytes, table};
 use crate::cli::tuning::TuningArgs;
-use crate::cli::{Failure, GpuArgs};
+use crate::cli::{Failure, GpuArgs, flags};
 use crate::compare::by_operation;
 use crate::data::{self, Dataset};
 use crate::gpu::{Gpu, GpuError};
@@ -18,20 +18,23 @@ use crate::train::{Method, Problem, TrainError, Trainer};
 
 #[derive(Args)]
 pub struct StepArgs {
-    #[arg(long, default_value = "resnet34")]
+    /// Network
+    #[arg(long, default_value = "resnet34", value_parser = flags::name("model"))]
     model: String,
-    #[arg(long, default_value = "rigl", value_parser = ["static", "set", "rigl"])]
+    /// How active weights move
+    #[arg(long, default_value = "rigl", ignore_case = true, value_parser = ["static", "set", "rigl"])]
     method: String,
     /// Sparsities, comma-separated; 0 is the dense network
-    #[arg(long, value_delimiter = ',', default_value = "0,0.9,0.98")]
+    #[arg(long, value_delimiter = ',', default_value = "0,0.9,0.98", value_parser = flags::number("sparsity"))]
     sparsity: Vec<f64>,
-    #[arg(long, default_value_t = 32)]
+    /// Images a step
+    #[arg(long, default_value_t = 32, value_parser = flags::whole("batch_size"))]
     batch_size: usize,
     /// How activations are kept, comma-separated: f32, f16, bf16
-    #[arg(long, value_delimiter = ',', default_value = "f32")]
+    #[arg(long, value_delimiter = ',', default_value = "f32", value_parser = flags::storage())]
     storage: Vec<Storage>,
     /// Rounds; each row is timed once a round, the median counts
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = flags::count(10_000))]
     rounds: usize,
     /// Print each row's slowest passes
     #[arg(long)]

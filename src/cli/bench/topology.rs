@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{config, method, write_json};
 use crate::cli::text::{percent, table};
 use crate::cli::tuning::TuningArgs;
-use crate::cli::{Failure, GpuArgs};
+use crate::cli::{Failure, GpuArgs, flags};
 use crate::compare::by_operation;
 use crate::data;
 use crate::ops::Storage;
@@ -17,24 +17,26 @@ use crate::train::Trainer;
 
 #[derive(Args)]
 pub struct TopologyArgs {
-    #[arg(long, default_value = "resnet34")]
+    /// Network
+    #[arg(long, default_value = "resnet34", value_parser = flags::name("model"))]
     model: String,
     /// Methods, comma-separated
-    #[arg(long, value_delimiter = ',', default_value = "set,rigl", value_parser = ["set", "rigl"])]
+    #[arg(long, value_delimiter = ',', default_value = "set,rigl", ignore_case = true, value_parser = ["set", "rigl"])]
     method: Vec<String>,
     /// Sparsities, comma-separated
-    #[arg(long, value_delimiter = ',', default_value = "0.9,0.99")]
+    #[arg(long, value_delimiter = ',', default_value = "0.9,0.99", value_parser = flags::number("sparsity"))]
     sparsity: Vec<f64>,
-    #[arg(long, default_value_t = 32)]
+    /// Images a step
+    #[arg(long, default_value_t = 32, value_parser = flags::whole("batch_size"))]
     batch_size: usize,
     /// How activations are kept: f32, f16 or bf16
-    #[arg(long, default_value = "f32")]
+    #[arg(long, default_value = "f32", value_parser = flags::storage())]
     storage: Storage,
     /// Steps between two updates, for the share of time
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, value_parser = flags::whole("delta_t"))]
     delta_t: usize,
     /// Rounds; the median counts
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = flags::count(10_000))]
     rounds: usize,
     /// Write the rows as JSON
     #[arg(long, value_name = "FILE")]

@@ -8,6 +8,7 @@ use anyhow::anyhow;
 
 use super::Failure;
 use crate::cli::GpuArgs;
+use crate::cli::recipe::Origin;
 use crate::cli::train::{Job, lost, train};
 use crate::cli::tuning::TuningArgs;
 use crate::gpu::GpuError;
@@ -47,6 +48,7 @@ pub fn run(sweep: &Sweep, job: &RowJob) -> Result<(), Failure> {
         let config = planned.config.clone();
         train(Job {
             config,
+            origin: Origin::Named("the sweep's row".into()),
             out: Some(&out),
             resume,
             beside: sweep.with_same_data(planned),

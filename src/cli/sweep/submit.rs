@@ -16,11 +16,13 @@ use crate::train::run_folder::write_whole;
 pub struct SubmitArgs {
     /// Folder of the sweep; every node must see it at the same path
     sweep: PathBuf,
-    #[arg(long, value_enum)]
+    /// What runs the job array
+    #[arg(long, value_enum, ignore_case = true)]
     engine: Engine,
     /// Submit it by sbatch, not only write it
     #[arg(long)]
     go: bool,
+    /// Partition of the cluster
     #[arg(long, value_name = "NAME", value_parser = word)]
     partition: Option<String>,
     /// Generic resources of a row

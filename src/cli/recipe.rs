@@ -1,0 +1,210 @@
+//! A run in a few lines, before it starts: what trains on what, by which recipe, and how far it explores.
+
+use super::text::{count, fold, number_of, percent};
+use crate::data::Dataset;
+use crate::train::keys;
+use crate::train::lr::LrSchedule;
+use crate::train::presets::preset;
+use crate::train::{Config, Method, Problem};
+
+/// Where a configuration comes from.
+#[derive(Clone, Debug, Default)]
+pub enum Origin {
+    /// The defaults, and what was given.
+    #[default]
+    Defaults,
+    Preset(String),
+    /// A file, a run's folder or a sweep's row, by its name.
+    Named(String),
+}
+
+impl Origin {
+    /// `preset quick with delta_t 5`
+    fn words(&self, config: &Config) -> String {
+        match self {
+            Self::Defaults => "no preset".into(),
+            Self::Named(name) => name.clone(),
+            Self::Preset(name) => {
+                let base = preset(name).and_then(|layers| layers.finish()).unwrap_or_default();
+                let own = ["data", "model", "seed"];
+                let changes: Vec<String> = keys::differences(&base, config)
+                    .into_iter()
+                    .filter(|(key, _)| !own.contains(&key.name))
+                    .map(|(key, value)| format!("{} {}", key.name, value.to_string().trim_matches('"')))
+                    .collect();
+                if changes.is_empty() {
+                    format!("preset {name}")
+                } else {
+                    format!("preset {name} with {}", changes.join(", "))
+                }
+            }
+        }
+    }
+}
+
+/// The lines, each of at most 100 columns.
+pub fn lines(problem: &Problem, dataset: &Dataset, origin: &Origin) -> String {
+    let config = &problem.config;
+    let train = problem.split.train.len();
+    let run = format!(
+        "{} on {}: {}, {} active of {} weights, {} of {} of {}",
+        config.model,
+        dataset.name,
+        config.method.name(),
+        count(problem.active()),
+        count(problem.maskable()),
+        number_of(config.total_epochs(), "epoch"),
+        number_of(problem.steps_per_epoch(), "step"),
+        number_of(config.batch_size.min(train), "image")
+    );
+    let recipe = format!("recipe: {}, seed {};", origin.words(config), config.seed);
+    let rule = format!(
+        "  momentum {}{}, weight decay {}, label smoothing {}, augment {}, storage {}",
+        config.momentum,
+        if config.nesterov { " (Nesterov)" } else { "" },
+        config.weight_decay,
+        config.label_smoothing,
+        config.augment.name(),
+        config.storage.name()
+    );
+    let val = problem.split.val.len();
+    let one = || percent(1.0 / val as f64);
+    let chooses = match (&dataset.val, val) {
+        (_, 0) => "none held out (the last epoch counts)".into(),
+        (Some(_), _) => {
+            format!("{} of the data's own validation set to choose the epoch (one is {})", count(val), one())
+        }
+        (None, _) => {
+            let share = config.validation;
+            format!("{} held out to choose the epoch (validation {share}; one is {})", count(val), one())
+        }
+    };
+    let drawn = if config.test > 0.0 { format!(", drawn by test {}", config.test) } else { String::new() };
+    let images = format!("images: {} train, {chooses}, {} test{drawn}", count(train), count(dataset.test.len()));
+    let rate = format!("  {};", rate(config));
+    [run, recipe, rate, rule, images, exploration(problem)].iter().map(|line| fold(line)).collect()
+}
+
+/// How the active set moves, and how far that explores.
+fn exploration(problem: &Problem) -> String {
+    let config = &problem.config;
+    match (config.method, problem.updates()) {
+        (Method::Dense, _) => "exploration: none, all weights are active".into(),
+        (_, 0) => format!("exploration: none, the active set stays as it is (Rs {:.3})", problem.expected_itop_rate()),
+        (_, updates) => {
+            let rate = &config.death_rate;
+            let steps = problem.total_steps();
+            let ends = [1, updates].map(|update| rate.at(update * config.delta_t, steps));
+            let stop = rate.end(steps);
+            let stop = if stop < steps { format!(" until step {}", count(stop)) } else { String::new() };
+            format!(
+                "exploration: {} every {}{stop}, death rate {:.3} to {:.3}; random growth reaches Rs {:.3}",
+                number_of(updates, "update"),
+                number_of(config.delta_t, "step"),
+                ends[0],
+                ends[1],
+                problem.expected_itop_rate()
+            )
+        }
+    }
+}
+
+/// The learning rate over the run.
+fn rate(config: &Config) -> String {
+    let lr = config.lr;
+    match &config.lr_schedule {
+        LrSchedule::Constant => format!("lr {lr} throughout"),
+        LrSchedule::Cosine { min } => format!("lr {lr} to {min} along a cosine"),
+        LrSchedule::MultiStep { milestones, gamma } => {
+            let epochs: Vec<String> = LrSchedule::milestone_epochs(milestones, config.epochs, config.multiplier)
+                .map(|epoch| epoch.to_string())
+                .collect();
+            match epochs.is_empty() {
+                true => format!("lr {lr} throughout (no milestone in {})", number_of(config.total_epochs(), "epoch")),
+                false => format!("lr {lr}, times {gamma} after epochs {}", epochs.join(", ")),
+            }
+        }
+        LrSchedule::OneCycle { pct_start, div_factor, final_div_factor } => {
+            let first = lr / div_factor;
+            format!(
+                "lr one-cycle from {} to {lr} in {} % of the steps, then to {}",
+                short(first),
+                short(100.0 * pct_start),
+                short(first / final_div_factor)
+            )
+        }
+    }
+}
+
+/// Three digits are enough to read.
+fn short(number: f64) -> String {
+    if (1e-3..1e4).contains(&number) { format!("{}", (1e6 * number).round() / 1e6) } else { format!("{number:.2e}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::config::Layers;
+
+    fn lines_of(layers: Layers, origin: Origin) -> String {
+        let dataset = crate::data::load("sample").unwrap();
+        lines(&Problem::anywhere(layers.finish().unwrap(), &dataset).unwrap(), &dataset, &origin)
+    }
+
+    #[test]
+    fn a_preset_and_what_was_changed_of_it_are_said() {
+        let mut layers = preset("quick").unwrap();
+        layers.assign("delta_t=5").unwrap();
+        layers.assign("seed=3").unwrap();
+        let text = lines_of(layers, Origin::Preset("quick".into()));
+        for words in [
+            "resnet8 on sample: rigl",
+            "12 epochs of 30 steps of 64 images\n",
+            "recipe: preset quick with delta_t 5, seed 3; lr one-cycle from 0.008 to 0.2 in 30 % of the steps",
+            "label smoothing 0.1",
+            "augment none",
+            "1,900 train, 100 held out",
+            "72 updates every 5 steps, death rate 0.500 to 0.005",
+            "Rs 0.",
+        ] {
+            assert!(text.replace("\n  ", " ").contains(words), "{words}: {text}");
+        }
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    }
+
+    /// One of a thing is not many of it.
+    #[test]
+    fn one_epoch_of_one_step() {
+        let mut layers = Layers::default();
+        for assignment in ["model=resnet8", "data=sample", "epochs=1", "batch_size=65536", "delta_t=1", "validation=0"]
+        {
+            layers.assign(assignment).unwrap();
+        }
+        let text = lines_of(layers, Origin::Defaults).replace("\n  ", " ");
+        for words in [
+            "1 epoch of 1 step of 2,000 images\n",
+            "no preset, seed 17; lr 0.1 throughout",
+            "none held out",
+            "1 update every 1 step,",
+        ] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+    }
+
+    #[test]
+    fn methods_that_do_not_move_say_so() {
+        for (assignments, words) in [
+            (["method=static", "lr_schedule=cosine"], "the active set stays as it is (Rs 0.100)"),
+            (["method=dense", "lr_schedule=cosine"], "all weights are active"),
+            (["method=dense", "lr_schedule=cosine"], "lr 0.1 to 0 along a cosine"),
+            (["method=set", "epochs=8"], "lr 0.1, times 0.1 after epochs 4, 6"),
+        ] {
+            let mut layers = Layers::default();
+            for assignment in ["model=resnet8", "data=sample"].into_iter().chain(assignments) {
+                layers.assign(assignment).unwrap();
+            }
+            let text = lines_of(layers, Origin::Defaults).replace("\n  ", " ");
+            assert!(text.contains(words), "{words}: {text}");
+        }
+    }
+}

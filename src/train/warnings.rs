@@ -1,0 +1,316 @@
+//! What is allowed but will not do what it was meant for: a sentence each, with what will happen and the mend.
+
+use super::{Augment, Method, Problem};
+use crate::model::{Op, reach};
+use crate::ops::augment::PAD;
+use crate::sparsity::Distribution;
+
+/// Below this, dynamic sparse training has little over static sparse training (the paper's curves rise until well above a half).
+pub const LOW_ITOP_RATE: f64 = 0.5;
+
+/// Below this many held-out images, one image more or less moves the accuracy by over two per cent.
+const FEW_HELD_OUT: usize = 50;
+
+/// Fewer expected classes without a path than this are none.
+const SURELY_NONE: f64 = 1e-6;
+
+/// `1 layer`, `3 layers`
+fn layers(number: usize) -> String {
+    format!("{number} layer{}", if number == 1 { "" } else { "s" })
+}
+
+impl Problem {
+    /// What a user should know before this run: that it cannot learn, or will not do what its method promises, or that its
+    /// numbers will tell little. `train`, `train --dry-run` and `sweep plan` print the same. Costs next to nothing, but for a
+    /// network so sparse that its paths have to be looked for (a second for twenty million weights).
+    pub fn warnings(&self) -> Vec<String> {
+        let groups = [
+            self.of_the_data(),
+            self.of_the_recipe(),
+            self.of_the_density().into_iter().collect(),
+            self.of_the_updates(),
+        ];
+        groups.into_iter().flatten().collect()
+    }
+
+    /// That random growth explores too little to tell dynamic from static training, if it moves at all.
+    pub fn low_exploration(&self) -> Option<String> {
+        let rate = self.expected_itop_rate();
+        (self.updates() > 0 && rate < LOW_ITOP_RATE).then(|| {
+            format!(
+                "low exploration: random growth reaches an ITOP rate of about {rate:.2} in {} updates; below \
+                 {LOW_ITOP_RATE} dynamic training has little over static training",
+                self.updates()
+            )
+        })
+    }
+
+    fn of_the_data(&self) -> Vec<String> {
+        let (config, train, val) = (&self.config, self.split.train.len(), self.split.val.len());
+        let mut found = Vec::new();
+        if self.graph.classes == 1 {
+            found.push("the data has one class: every answer is right, and there is nothing to learn".into());
+        }
+        if config.batch_size > train {
+            found.push(format!(
+                "batch_size {} is larger than the {train} training images: every epoch is one step of {train}; choose at \
+                 most {train}, better a few dozen, with --batch-size",
+                config.batch_size
+            ));
+        }
+        if config.validation > 0.0 && val == 0 {
+            found.push(format!(
+                "validation {} holds out no image, since no class has enough of them: the last epoch counts instead of the \
+                 best; raise --validation, or say --validation 0",
+                config.validation
+            ));
+        } else if (1..FEW_HELD_OUT).contains(&val) {
+            found.push(format!(
+                "{val} images choose the best epoch: one image more or less is {:.1} %; hold out more with --validation \
+                 (now {})",
+                100.0 / val as f64,
+                config.validation
+            ));
+        }
+        let image = self.graph.tensors[0];
+        if config.augment != Augment::None && image.height.min(image.width) <= PAD {
+            found.push(format!(
+                "images of {}×{} are moved by up to {PAD} pixels, so that crops can miss all of the image; use --augment none",
+                image.height, image.width
+            ));
+        }
+        found
+    }
+
+    fn of_the_recipe(&self) -> Vec<String> {
+        let config = &self.config;
+        let mut found = Vec::new();
+        if config.label_smoothing == 1.0 {
+            found.push(
+                "label_smoothing 1 makes every class equally right: there is nothing to learn; 0.1 is usual, 0 is none"
+                    .into(),
+            );
+        }
+        let (length, spe) = (config.length(self.steps_per_epoch()), self.steps_per_epoch());
+        let epochs = config.total_epochs();
+        // The rate changes between epochs, or (one-cycle) is highest at a third: 64 points see what there is to see.
+        let points = (0..epochs).step_by(epochs.div_ceil(64)).flat_map(|epoch| [epoch * spe, epoch * spe + spe / 2]);
+        let rates: Vec<(usize, f64)> =
+            points.map(|step| (step, config.lr_schedule.at(config.lr, step, length))).collect();
+        let highest = rates.iter().map(|rate| rate.1).fold(0.0, f64::max);
+        // A weight of 0.1 in 24 bits does not feel steps below this.
+        const NOTHING: f64 = 1e-10;
+        if highest < NOTHING {
+            found.push(format!(
+                "the learning rate is {highest:e} at most: weights do not change; raise --lr (0.1 is usual)"
+            ));
+        } else if let Some(first) = rates.iter().rev().take_while(|rate| rate.1 < NOTHING).last() {
+            let epoch = first.0 / spe.max(1);
+            // Schedules that end at nothing are at home in the last epochs.
+            if epoch < epochs - epochs / 10 - 1 {
+                found.push(format!(
+                    "the learning rate is 0 from epoch {} of {epochs} on: weights no longer change; see lr_schedule",
+                    epoch + 1
+                ));
+            }
+        }
+        let decay = highest * config.weight_decay;
+        if decay >= 1.0 {
+            found.push(format!(
+                "lr × weight_decay is {decay:.3}: a step takes away all of a weight; lower --weight-decay (0.0005 is usual)"
+            ));
+        }
+        if config.batch_size == 1 || self.split.train.len() == 1 {
+            let single = |node: &&crate::model::Node| {
+                let shape = self.graph.tensors[node.input];
+                matches!(node.op, Op::Pointwise { norm: Some(_), .. }) && shape.height * shape.width == 1
+            };
+            if let Some(node) = self.graph.nodes.iter().find(single) {
+                found.push(format!(
+                    "`{}` normalises over one value, since a step has one image: it gives 0 for every image, and the network \
+                     cannot learn; raise --batch-size",
+                    node.name
+                ));
+            }
+        }
+        found
+    }
+
+    fn of_the_density(&self) -> Option<String> {
+        let config = &self.config;
+        if config.method == Method::Dense {
+            return None;
+        }
+        let plan = &self.plan.layers;
+        if plan.iter().all(|layer| layer.sparse.is_none()) {
+            return Some(format!(
+                "sparsity {} leaves every weight active: method `{}` has nothing to move; raise --sparsity (0.9 is usual), or \
+                 say --method dense",
+                config.sparsity,
+                config.method.name()
+            ));
+        }
+        if reach::classes_expected_unreached(&self.graph, &self.densities) > SURELY_NONE {
+            let sets = self.initial_sets();
+            let numbers: Vec<Option<usize>> =
+                (0..self.graph.params.len()).map(|id| plan.iter().position(|layer| layer.param == id)).collect();
+            let active = |param: usize, i: usize| numbers[param].is_none_or(|n| sets[n][i / 32] >> (i % 32) & 1 == 1);
+            let (reached, classes) = (reach::classes_reached(&self.graph, active), self.graph.classes);
+            let mend = match self.sparsity_with_paths() {
+                Some(sparsity) => format!("lower it (--sparsity {sparsity} has paths), or take a larger network"),
+                None => "lower it, or take a larger network".into(),
+            };
+            // Growth may close a path; chance decides.
+            let fate = match self.updates() {
+                0 => "and that does not change",
+                _ => "unless growth happens to make a path",
+            };
+            if reached == 0 {
+                return Some(format!(
+                    "at sparsity {} no path of active weights leads from the image to any class: the network answers every \
+                     image alike, {fate}; {mend}",
+                    config.sparsity
+                ));
+            }
+            if reached < classes {
+                return Some(format!(
+                    "at sparsity {} no path of active weights leads from the image to {} of {classes} classes: their scores \
+                     are the same for every image, {fate}; {mend}",
+                    config.sparsity,
+                    classes - reached
+                ));
+            }
+        }
+        let starved = plan.iter().filter(|layer| layer.active == 1 && layer.numel > 1).count();
+        (starved > 0).then(|| {
+            format!(
+                "at sparsity {} {} of {} have a single active weight; lower --sparsity, or use --distribution {}",
+                config.sparsity,
+                layers(starved),
+                plan.len(),
+                if config.distribution == Distribution::Uniform { "erk" } else { "uniform" }
+            )
+        })
+    }
+
+    /// A sparsity, lower than the run's, at which a path to every class is as good as certain.
+    fn sparsity_with_paths(&self) -> Option<f64> {
+        let candidates = [0.9999, 0.9995, 0.999, 0.998, 0.995, 0.99, 0.98, 0.95, 0.9, 0.8, 0.5];
+        let certain = |sparsity: &f64| {
+            let densities = self.config.distribution.densities(&self.graph, 1.0 - sparsity);
+            densities.is_ok_and(|densities| reach::classes_expected_unreached(&self.graph, &densities) < 0.01)
+        };
+        candidates.into_iter().filter(|sparsity| *sparsity < self.config.sparsity).find(certain)
+    }
+
+    fn of_the_updates(&self) -> Vec<String> {
+        let (config, steps) = (&self.config, self.total_steps());
+        let rate = &config.death_rate;
+        if config.method.growth().is_none() || self.plan.layers.iter().all(|layer| layer.sparse.is_none()) {
+            return Vec::new();
+        }
+        let (method, delta_t) = (config.method.name(), config.delta_t);
+        if self.updates() == 0 {
+            let tenth = (rate.end(steps) / 10).max(1);
+            let tip = format!("lower it (--delta-t {tenth} gives {} updates)", rate.end(steps) / tenth);
+            return vec![if delta_t > steps {
+                format!(
+                    "no topology update will happen: delta_t is {delta_t} and the run has {steps} steps, so `{method}` is \
+                     static; {tip}"
+                )
+            } else {
+                let tip = if rate.end(steps) == 0 { "raise it".into() } else { format!("raise it, or {tip}") };
+                format!(
+                    "no topology update will happen: they end with step {} of {steps} (death_rate.stop_at is {}), before the \
+                     first one at step {delta_t}; {}",
+                    rate.end(steps),
+                    rate.stop_at,
+                    tip.replace("lower it (", "lower delta_t (")
+                )
+            }];
+        }
+        let strongest = rate.updates(delta_t, steps).next().map_or(0.0, |step| self.death_rate(step));
+        if strongest == 0.0 {
+            return vec![format!(
+                "updates prune nothing: the death rate is 0 at the first of them, so `{method}` is static; raise --death-rate \
+                 (now {})",
+                rate.initial
+            )];
+        }
+        Vec::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Dataset;
+    use crate::train::config::Layers;
+
+    fn sample() -> Dataset {
+        crate::data::load("sample").unwrap()
+    }
+
+    fn warnings(dataset: &Dataset, assignments: &[&str]) -> Vec<String> {
+        let mut layers = Layers::default();
+        for assignment in [&["model=resnet8", "data=sample", "epochs=2"], assignments].concat() {
+            layers.assign(assignment).unwrap();
+        }
+        Problem::anywhere(layers.finish().unwrap(), dataset).unwrap().warnings()
+    }
+
+    /// Ordinary runs are not talked to.
+    #[test]
+    fn presets_run_without_a_word() {
+        let sample = sample();
+        for name in crate::train::presets::names() {
+            let config = crate::train::presets::preset(&name).unwrap().finish().unwrap();
+            let outline = crate::data::outline(&config.data);
+            let problem = Problem::anywhere(config, outline.as_ref().unwrap_or(&sample)).unwrap();
+            assert_eq!(problem.warnings(), Vec::<String>::new(), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_train_is_told_with_its_mend() {
+        let dataset = sample();
+        for (assignments, words) in [
+            (&["sparsity=0.99999"][..], "no path of active weights leads from the image to any class"),
+            (&["sparsity=0.99999"], "--sparsity 0."),
+            (&["sparsity=0.998"], "of 10 classes"),
+            (&["method=static", "sparsity=0.99999"], "and that does not change"),
+            (&["method=set", "sparsity=0.99999", "delta_t=5"], "unless growth"),
+            (&["sparsity=0"], "every weight active"),
+            (&["batch_size=4096"], "batch_size 4096 is larger than the 1800 training images"),
+            (&["validation=0.001"], "holds out no image"),
+            (&["validation=0.01"], "20 images choose the best epoch: one image more or less is 5.0 %"),
+            (&["label_smoothing=1"], "every class equally right"),
+            (&["lr=1e-20"], "weights do not change"),
+            (
+                &["epochs=20", "lr_schedule.kind=multi-step", "lr_schedule.gamma=0"],
+                "the learning rate is 0 from epoch 11 of 20 on",
+            ),
+            (&["weight_decay=1e9"], "takes away all of a weight"),
+            (&["delta_t=1000"], "delta_t is 1000 and the run has 30 steps"),
+            (&["delta_t=1000"], "--delta-t 3 gives 10 updates"),
+            (&["delta_t=20", "death_rate.stop_at=0.5"], "end with step 15 of 30 (death_rate.stop_at is 0.5)"),
+            (&["delta_t=5", "death_rate.initial=0", "death_rate.min=0"], "updates prune nothing"),
+            (&["model=vgg_c", "batch_size=1"], "normalises over one value"),
+        ] {
+            let found = warnings(&dataset, assignments);
+            assert!(found.iter().any(|warning| warning.contains(words)), "{assignments:?}: {found:?}");
+        }
+    }
+
+    /// The real set decides, not an estimate: a path may exist where chance was against it.
+    #[test]
+    fn paths_are_looked_for_in_the_set_of_the_seed() {
+        let dataset = sample();
+        let told = |seed: u64| {
+            let found = warnings(&dataset, &["sparsity=0.998", "method=static", "delta_t=5", &format!("seed={seed}")]);
+            found.iter().find(|warning| warning.contains("classes")).cloned()
+        };
+        let told: Vec<Option<String>> = (0..12).map(told).collect();
+        assert!(told.iter().any(|one| *one != told[0]), "{told:?}");
+    }
+}
