@@ -25,6 +25,18 @@ pub struct PlannedRow {
     pub varied: serde_json::Map<String, Value>,
     pub config: Config,
     pub estimate: Estimate,
+    /// What to know before it is run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// What there is to say about a plan as a whole.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Remarks {
+    /// Published data that is not here, so that its outline was planned with, in the words of its error.
+    pub absent: Vec<String>,
+    /// Why rows were left out that another row stands for.
+    pub merged: Vec<String>,
 }
 
 impl PlannedRow {
@@ -39,21 +51,21 @@ impl PlannedRow {
     }
 }
 
-/// The planned rows of a specification, and what is not here of their data.
-pub fn plan(origin: &str, text: &str) -> Result<(Vec<PlannedRow>, Vec<String>), SweepError> {
-    let rows = spec::rows(origin, text)?;
+/// The planned rows of a specification, and what to say about them.
+pub fn plan(origin: &str, text: &str) -> Result<(Vec<PlannedRow>, Remarks), SweepError> {
+    let spec::Specified { rows, merged, .. } = spec::rows(origin, text)?;
     let mut datasets = Datasets::default();
     let total = rows.len();
     let planned = |(row, SpecRow { varied, config }): (usize, SpecRow)| {
-        let estimate = datasets.estimate(&config).map_err(|source| {
+        let (estimate, warnings) = datasets.estimate(&config).map_err(|source| {
             let label = spec::label(spec::pairs(&varied));
             SweepError::Row { row, label, source }
         })?;
         let varied = varied.into_iter().map(|(key, value)| (key, json(value))).collect();
-        Ok(PlannedRow { schema: SCHEMA, row, rows: total, varied, config, estimate })
+        Ok(PlannedRow { schema: SCHEMA, row, rows: total, varied, config, estimate, warnings })
     };
     let planned = (1..).zip(rows).map(planned).collect::<Result<_, SweepError>>()?;
-    Ok((planned, datasets.absent))
+    Ok((planned, Remarks { absent: datasets.absent, merged }))
 }
 
 fn json(value: toml::Value) -> Value {
@@ -108,8 +120,8 @@ mod tests {
 
     #[test]
     fn a_plan_reads_back_and_an_edited_one_does_not() {
-        let (rows, absent) = plan("spec.toml", SPEC).unwrap();
-        assert!(absent.is_empty());
+        let (rows, remarks) = plan("spec.toml", SPEC).unwrap();
+        assert_eq!(remarks, Remarks::default());
         let text = to_text(&rows);
         let path = Path::new("plan.jsonl");
         assert_eq!(from_text(path, &text).unwrap(), rows);
@@ -147,9 +159,9 @@ mod tests {
             let path = entry.unwrap().path();
             let name = path.file_stem().unwrap().to_string_lossy().into_owned();
             let text = std::fs::read_to_string(&path).unwrap();
-            let (rows, absent) = plan(&name, &text).unwrap();
+            let (rows, remarks) = plan(&name, &text).unwrap();
             if name.ends_with("-small") {
-                assert!(absent.is_empty(), "{name} needs data that is not embedded");
+                assert!(remarks.absent.is_empty(), "{name} needs data that is not embedded");
                 assert!(rows.len() <= 20, "{name} has {} rows", rows.len());
             }
             names.push(name);

@@ -89,7 +89,8 @@ mod tests {
         let of = |min| Config { death_rate: DeathRate { min, ..constant }, ..base.clone() };
         assert_eq!(of(0.1).identity(), of(0.2).identity());
         assert!(of(0.1).has_effect("death_rate.initial") && !of(0.1).has_effect("death_rate.min"));
-        let of = |gamma| Config { lr_schedule: LrSchedule::MultiStep { milestones: Vec::new(), gamma }, ..base.clone() };
+        let of =
+            |gamma| Config { lr_schedule: LrSchedule::MultiStep { milestones: Vec::new(), gamma }, ..base.clone() };
         assert_eq!(of(0.1).identity(), of(0.2).identity());
     }
 

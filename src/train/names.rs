@@ -95,11 +95,16 @@ pub fn assignment(name: &str, of: &Value) -> String {
     }
 }
 
-/// A setting: `SET, ΔT 5, sparsity 95 %`.
+/// A setting: `SET ΔT 5, sparsity 95 %`.
 pub fn setting(varied: &Map<String, Value>) -> String {
     let mut keys: Vec<String> = varied.keys().filter(|key| *key != "seed").cloned().collect();
     sort(&mut keys);
-    let parts: Vec<String> = keys.iter().map(|key| assignment(key, &varied[key])).collect();
+    // The method and its ΔT are one name.
+    let own = |key: &&String| ["method", "delta_t"].contains(&key.as_str());
+    let text = |key: &String| assignment(key, &varied[key]);
+    let method: Vec<String> = keys.iter().filter(own).map(text).collect();
+    let method = (!method.is_empty()).then(|| method.join(" "));
+    let parts: Vec<String> = method.into_iter().chain(keys.iter().filter(|key| !own(key)).map(text)).collect();
     if parts.is_empty() { "the base".into() } else { parts.join(", ") }
 }
 
@@ -111,7 +116,7 @@ mod tests {
     fn settings_are_named_as_papers_name_them() {
         let varied = |json: serde_json::Value| json.as_object().unwrap().clone();
         let all = varied(serde_json::json!({"seed": 3, "delta_t": 5, "sparsity": 0.95, "method": "set", "lr": 0.1}));
-        assert_eq!(setting(&all), "SET, sparsity 95 %, ΔT 5, learning rate 0.1");
+        assert_eq!(setting(&all), "SET ΔT 5, sparsity 95 %, learning rate 0.1");
         let own = varied(serde_json::json!({"model": "resnet34", "data": "../my data/flowers"}));
         assert_eq!(setting(&own), "ResNet-34, flowers");
         assert_eq!(setting(&varied(serde_json::json!({"seed": 3}))), "the base");
