@@ -140,7 +140,7 @@ impl Collected {
     }
 }
 
-/// In order of their first rows.
+/// In order of their first rows, but a method's together.
 fn groups(rows: &[CollectedRow]) -> Vec<Group> {
     let mut groups: Vec<Vec<&CollectedRow>> = Vec::new();
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
@@ -157,6 +157,8 @@ fn groups(rows: &[CollectedRow]) -> Vec<Group> {
             None => groups.push(vec![row]),
         }
     }
+    let first_of = |method| rows.iter().position(|row| row.config.method == method);
+    groups.sort_by_key(|members| first_of(members[0].config.method));
     groups.iter().map(|members| group(members)).collect()
 }
 

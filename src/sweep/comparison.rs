@@ -230,15 +230,21 @@ impl Answer {
         let (baselines, others): (Vec<_>, Vec<_>) = groups.iter().partition(|rows| is_baseline(rows));
         let mut alone = Vec::new();
         for setting in others {
-            let before = answer.comparisons.len();
-            for baseline in &baselines {
-                if agree(collected, &chosen, &setting[0].config, &baseline[0].config) {
-                    answer.comparisons.push(Comparison::new(setting, baseline));
-                }
+            let equal = |moves_alike: bool| -> Vec<&Vec<&CollectedRow>> {
+                let agrees = |rows: &&Vec<&CollectedRow>| {
+                    agree(collected, &chosen, &setting[0].config, &rows[0].config, moves_alike)
+                };
+                baselines.iter().copied().filter(agrees).collect()
+            };
+            let mut counterparts = equal(true);
+            // Methods may each have a ΔT of their own: that is a part of the method then.
+            if counterparts.is_empty() && chosen.iter().any(|(key, _)| key == "method") {
+                counterparts = equal(false);
             }
-            if answer.comparisons.len() == before {
+            if counterparts.is_empty() {
                 alone.push(names::setting(&setting[0].varied));
             }
+            answer.comparisons.extend(counterparts.into_iter().map(|baseline| Comparison::new(setting, baseline)));
         }
         if !alone.is_empty() {
             let label = spec::label(spec::pairs(&chosen));
@@ -268,20 +274,19 @@ fn default_baseline(collected: &Collected, groups: &[Vec<&CollectedRow>]) -> Opt
     Some(vec![(key.clone(), value)])
 }
 
-/// Whether two settings are equal in every key that varies and has an effect on both, but for those of the baseline. What was
-/// tested on other data is never compared.
-fn agree(collected: &Collected, baseline: &Assignments, setting: &Config, other: &Config) -> bool {
-    let of = |config: &Config, key: &str| {
-        let config = toml::Value::try_from(config).ok()?;
-        key.split('.').try_fold(config, |value, part| value.get(part).cloned())
-    };
+/// Whether two settings are equal in every key that varies and has an effect on both, but for those of the baseline; keys of how
+/// the active set moves count if `moves_alike`. What was tested on other data is never compared.
+fn agree(collected: &Collected, baseline: &Assignments, setting: &Config, other: &Config, moves_alike: bool) -> bool {
+    let still = Config { method: Method::Static, ..setting.clone() };
     let counts = |key: &&String| {
         *key != "seed"
             && !baseline.iter().any(|(named, _)| named == *key)
             && setting.has_effect(key)
             && other.has_effect(key)
+            && (moves_alike || still.has_effect(key))
     };
-    setting.data == other.data && collected.keys.iter().filter(counts).all(|key| of(setting, key) == of(other, key))
+    let equal = |key: &String| names::value_of(setting, key) == names::value_of(other, key);
+    setting.data == other.data && collected.keys.iter().filter(counts).all(equal)
 }
 
 /// What makes results say less than they seem to.
@@ -505,6 +510,22 @@ mod tests {
         let (none, cautions) = of("delta_t = [20, 5]\nlr = [0.1, 0.2]");
         assert!(none.is_none() && cautions.contains("--baseline delta_t=20"), "{cautions}");
         assert_eq!(of(""), (None, String::new()));
+    }
+
+    /// As in the paper, where RigL's ΔT is longer than SET's; any other key must be equal.
+    #[test]
+    fn a_method_may_have_a_delta_t_of_its_own() {
+        let spec = "base = 'quick'\n[[list]]\nmethod = 'set'\ndelta_t = 15\nlr = 0.1\n[[list]]\nmethod = 'rigl'\n\
+            delta_t = 40\nlr = 0.1\n[[list]]\nmethod = 'rigl'\ndelta_t = 40\nlr = 0.2\n[grid]\nseed = [1]\n";
+        let answer = answer(spec, &[], &[]);
+        let pairs: Vec<_> =
+            answer.comparisons.iter().map(|one| (one.setting.as_str(), one.baseline.as_str())).collect();
+        assert_eq!(pairs, [("RigL ΔT 40, learning rate 0.1", "SET ΔT 15, learning rate 0.1")]);
+        assert!(
+            answer.cautions[0].ends_with("equal in all other keys: RigL ΔT 40, learning rate 0.2"),
+            "{:?}",
+            answer.cautions
+        );
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub struct PlannedRow {
 /// What there is to say about a plan as a whole.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Remarks {
+    /// The preset that the rows stand on, if they do.
+    pub preset: Option<String>,
     /// Published data that is not here, so that its outline was planned with, in the words of its error.
     pub absent: Vec<String>,
     /// Why rows were left out that another row stands for.
@@ -53,7 +55,7 @@ impl PlannedRow {
 
 /// The planned rows of a specification, and what to say about them.
 pub fn plan(origin: &str, text: &str) -> Result<(Vec<PlannedRow>, Remarks), SweepError> {
-    let spec::Specified { rows, merged, .. } = spec::rows(origin, text)?;
+    let spec::Specified { preset, rows, merged, .. } = spec::rows(origin, text)?;
     let mut datasets = Datasets::default();
     let total = rows.len();
     let planned = |(row, SpecRow { varied, config }): (usize, SpecRow)| {
@@ -65,7 +67,7 @@ pub fn plan(origin: &str, text: &str) -> Result<(Vec<PlannedRow>, Remarks), Swee
         Ok(PlannedRow { schema: SCHEMA, row, rows: total, varied, config, estimate, warnings })
     };
     let planned = (1..).zip(rows).map(planned).collect::<Result<_, SweepError>>()?;
-    Ok((planned, Remarks { absent: datasets.absent, merged }))
+    Ok((planned, Remarks { preset, absent: datasets.absent, merged }))
 }
 
 fn json(value: toml::Value) -> Value {
@@ -121,7 +123,7 @@ mod tests {
     #[test]
     fn a_plan_reads_back_and_an_edited_one_does_not() {
         let (rows, remarks) = plan("spec.toml", SPEC).unwrap();
-        assert_eq!(remarks, Remarks::default());
+        assert_eq!(remarks, Remarks { preset: Some("quick".into()), ..Remarks::default() });
         let text = to_text(&rows);
         let path = Path::new("plan.jsonl");
         assert_eq!(from_text(path, &text).unwrap(), rows);

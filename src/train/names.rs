@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::Method;
+use super::{Config, Method};
 
 /// What tables show first; other keys follow in alphabetical order.
 const FIRST: [&str; 6] = ["method", "model", "data", "sparsity", "distribution", "delta_t"];
@@ -22,6 +22,7 @@ pub fn key(key: &str) -> String {
         "death_rate.min" => "last death rate".into(),
         "death_rate.stop_at" => "updates until".into(),
         "lr_schedule.kind" => "schedule".into(),
+        "validation" => "held out".into(),
         "multiplier" => "length".into(),
         key => key.replace(['_', '.'], " ").replace("lr schedule", "schedule"),
     }
@@ -91,6 +92,8 @@ pub fn assignment(name: &str, of: &Value) -> String {
     match name {
         "method" | "model" | "data" => text,
         name if in_percent(name) => format!("{} {text} %", key(name)),
+        "epochs" if text == "1" => "1 epoch".into(),
+        "epochs" => format!("{text} epochs"),
         name => format!("{} {text}", key(name)),
     }
 }
@@ -106,6 +109,29 @@ pub fn setting(varied: &Map<String, Value>) -> String {
     let method = (!method.is_empty()).then(|| method.join(" "));
     let parts: Vec<String> = method.into_iter().chain(keys.iter().filter(|key| !own(key)).map(text)).collect();
     if parts.is_empty() { "the base".into() } else { parts.join(", ") }
+}
+
+/// What `configs` have in common, of `keys` that have an effect: `ResNet-8 on flowers, sparsity 95 %, batch size 64`. A key
+/// without effect on some of them is common if the others agree.
+pub fn common(configs: &[&Config], keys: &[&str]) -> String {
+    let shared = |name: &str| {
+        let counting = configs.iter().filter(|config| config.has_effect(name));
+        let mut values = counting.filter_map(|config| value_of(config, name));
+        let first = values.next()?;
+        values.all(|other| other == first).then(|| assignment(name, &first))
+    };
+    let place = match (shared("model"), shared("data")) {
+        (Some(model), Some(data)) => Some(format!("{model} on {data}")),
+        (model, data) => model.or(data),
+    };
+    let rest = keys.iter().filter(|key| !["model", "data"].contains(key)).filter_map(|key| shared(key));
+    place.into_iter().chain(rest).collect::<Vec<_>>().join(", ")
+}
+
+/// The value of `key` (dotted where nested).
+pub fn value_of(config: &Config, key: &str) -> Option<Value> {
+    let config = serde_json::to_value(config).ok()?;
+    key.split('.').try_fold(config, |value, part| value.get(part).cloned())
 }
 
 #[cfg(test)]
@@ -127,10 +153,25 @@ mod tests {
         assert_eq!(key("weight_decay"), "weight decay");
     }
 
+    #[test]
+    fn what_differs_is_not_common() {
+        let base = Config { model: "resnet8".into(), data: "a/flowers".into(), sparsity: 0.95, ..Config::default() };
+        let of = |configs: &[Config]| {
+            let configs: Vec<&Config> = configs.iter().collect();
+            common(&configs, &["model", "data", "method", "sparsity", "delta_t", "lr", "lr_schedule.kind"])
+        };
+        let set = Config { method: Method::Set, ..base.clone() };
+        let fixed = Config { method: Method::Static, delta_t: 7, ..base.clone() };
+        let words = "ResNet-8 on flowers, sparsity 95 %, ΔT 100, learning rate 0.1, schedule multi-step";
+        assert_eq!(of(&[set.clone(), fixed]), words, "ΔT means nothing to static training");
+        let other = Config { data: "b".into(), lr: 0.2, delta_t: 9, ..set.clone() };
+        assert_eq!(of(&[set, other]), "ResNet-8, SET, sparsity 95 %, schedule multi-step");
+    }
+
     /// Every key of a configuration has a name of its own.
     #[test]
     fn no_two_keys_have_one_name() {
-        let table = toml::Table::try_from(super::super::Config::default()).unwrap();
+        let table = toml::Table::try_from(Config::default()).unwrap();
         let mut names = Vec::new();
         for (outer, value) in &table {
             match value {

@@ -12,7 +12,7 @@ use crate::sweep::comparison::counted;
 use crate::sweep::plan::{PlannedRow, plan};
 use crate::sweep::{Before, Sweep, SweepError};
 use crate::train::run_folder::read_config;
-use crate::train::{LOW_ITOP_RATE, names};
+use crate::train::{Config, LOW_ITOP_RATE, names};
 
 #[derive(Args)]
 pub struct PlanArgs {
@@ -34,6 +34,7 @@ pub fn run(args: &PlanArgs) -> Result<(), Failure> {
         .map_err(Failure::input)?;
     let (rows, remarks) = plan(&args.spec.display().to_string(), &spec).map_err(Failure::input)?;
     Sweep::check_free(&args.out, &rows).map_err(Failure::input)?;
+    println!("{}", recipe(&rows, remarks.preset.as_deref()));
     print!("{}", table(&rows));
     for merged in remarks.merged {
         println!("{merged}");
@@ -46,7 +47,10 @@ pub fn run(args: &PlanArgs) -> Result<(), Failure> {
     }
     let flops: f64 = rows.iter().map(|row| row.estimate.training_flops).sum();
     let time = match args.no_measure {
-        true => "time unknown (--no-measure); once rows run, `itop sweep status` knows".into(),
+        true => {
+            let status = shell::command(["itop", "sweep", "status", &shell::path(&args.out)]);
+            format!("time unknown (--no-measure); once rows run, this tells it: {status}")
+        }
         false => pace::estimate(&args.gpu, &rows)?,
     };
     println!("{}, {}: {time}", counted(rows.len(), "row"), text::flops(flops));
@@ -62,6 +66,46 @@ pub fn run(args: &PlanArgs) -> Result<(), Failure> {
     let run = shell::command(["itop", "sweep", "run", &shell::path(&args.out)]);
     println!("{planned} in {}; run it by: {run}", args.out.display());
     Ok(())
+}
+
+/// What the rows have in common: `all rows: ResNet-8 on flowers, sparsity 95 %, …, preset quick; 270 training, …`
+fn recipe(rows: &[PlannedRow], preset: Option<&str>) -> String {
+    const KEYS: [&str; 19] = [
+        "model",
+        "data",
+        "method",
+        "sparsity",
+        "distribution",
+        "delta_t",
+        "death_rate.initial",
+        "epochs",
+        "multiplier",
+        "batch_size",
+        "lr",
+        "lr_schedule.kind",
+        "momentum",
+        "weight_decay",
+        "label_smoothing",
+        "augment",
+        "storage",
+        "validation",
+        "seed",
+    ];
+    let configs: Vec<&Config> = rows.iter().map(|row| &row.config).collect();
+    let mut text = format!("all rows: {}", names::common(&configs, &KEYS));
+    text += &preset.map_or_else(String::new, |name| format!(" (preset {name}, where the specification says no other)"));
+    let images = |row: &PlannedRow| {
+        let estimate = &row.estimate;
+        let (held_out, test) = (estimate.held_out_images?, estimate.test_images?);
+        Some([estimate.images / row.config.total_epochs().max(1), held_out, test])
+    };
+    if let Some(counts) =
+        rows.first().and_then(images).filter(|counts| rows.iter().all(|row| images(row) == Some(*counts)))
+    {
+        let [train, held_out, test] = counts.map(text::count);
+        text += &format!("\nimages: {train} are trained on, {held_out} choose the epoch, {test} test");
+    }
+    text + "\n"
 }
 
 fn table(rows: &[PlannedRow]) -> String {
@@ -158,7 +202,7 @@ mod tests {
             one
         };
         assert!(about("20 held-out images").starts_with("20 held-out"));
-        assert!(about("delta_t is 500").starts_with("rows 3, 4: no topology update"));
+        assert!(about("delta_t is 500").starts_with("rows 5, 6: no topology update"));
         assert!(about("low exploration").starts_with("rows 1, 2: low exploration of SET ΔT 5"));
     }
 }
