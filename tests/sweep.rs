@@ -121,9 +121,6 @@ fn bad_specifications_are_told_and_nothing_is_written() {
 
     plan(folder, "out", "[grid]\nseed = [1, 2]");
     plan(folder, "out", "[grid]\nseed = [1, 2]");
-    std::fs::write(folder.join("spec.toml"), format!("{BASE}[grid]\nseed = [1, 3]")).unwrap();
-    let text = expect(folder, 2, &["sweep", "plan", "spec.toml", "--out", "out"]);
-    assert!(text.contains("another plan"), "{text}");
     expect(folder, 2, &["sweep", "run", "out", "--row", "3"]);
     expect(folder, 2, &["sweep", "run", "out", "--adapters", "voodoo"]);
     expect(folder, 2, &["sweep", "run", "out", "--row", "1", "--adapters", "all"]);

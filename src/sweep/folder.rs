@@ -134,7 +134,7 @@ impl Sweep {
     /// Whether a row was ever begun, or handed to a cluster, which may begin it at any time.
     fn has_started(path: &Path) -> bool {
         let holds = |folder: &str| fs::read_dir(path.join(folder)).is_ok_and(|mut entries| entries.next().is_some());
-        ["rows", "claims", "failed", "logs"].into_iter().any(holds) || path.join("slurm.sh").exists()
+        ["rows", "failed", "logs"].into_iter().any(holds) || path.join("slurm.sh").exists()
     }
 
     /// The settings that the specification in the folder names as the baseline, if it does.

@@ -66,7 +66,14 @@ pub fn plan(origin: &str, text: &str) -> Result<(Vec<PlannedRow>, Remarks), Swee
         let varied = varied.into_iter().map(|(key, value)| (key, json(value))).collect();
         Ok(PlannedRow { schema: SCHEMA, row, rows: total, varied, config, estimate, warnings })
     };
-    let planned = (1..).zip(rows).map(planned).collect::<Result<_, SweepError>>()?;
+    let mut planned = (1..).zip(rows).map(planned).collect::<Result<Vec<_>, SweepError>>()?;
+    let first = planned.first().map(|row| row.varied.clone()).unwrap_or_default();
+    // What all rows have sets none apart.
+    for (key, value) in first.iter().filter(|_| total > 1) {
+        if planned.iter().all(|row| row.varied.get(key) == Some(value)) {
+            planned.iter_mut().for_each(|row| drop(row.varied.shift_remove(key)));
+        }
+    }
     Ok((planned, Remarks { preset, absent: datasets.absent, merged }))
 }
 
@@ -139,6 +146,16 @@ mod tests {
             let message = from_text(path, &edit).unwrap_err().to_string();
             assert!(message.contains("plan.jsonl"), "{message}");
         }
+    }
+
+    #[test]
+    fn what_all_rows_have_sets_none_apart() {
+        let spec = "base = 'quick'\n[grid]\nmethod = ['set', 'static']\ndelta_t = [5]\nlr = [0.1]\nseed = [3]";
+        let (rows, _) = plan("spec.toml", spec).unwrap();
+        assert_eq!([rows[0].label(), rows[1].label()], ["delta_t = 5, method = \"set\"", "method = \"static\""]);
+        assert_eq!((rows[1].config.lr, rows[1].config.seed), (0.1, 3));
+        let (rows, _) = plan("spec.toml", "base = 'quick'\n[grid]\nlr = [0.1]").unwrap();
+        assert_eq!(rows[0].label(), "lr = 0.1");
     }
 
     #[test]

@@ -7,7 +7,6 @@ use super::{Failure, duration};
 use crate::cli::GpuArgs;
 use crate::data::DataError;
 use crate::gpu::Gpu;
-use crate::sweep::comparison::counted;
 use crate::sweep::plan::PlannedRow;
 use crate::train::{Config, Problem, Trainer};
 
@@ -15,6 +14,8 @@ use crate::train::{Config, Problem, Trainer};
 const MOST_SECONDS: f64 = 15.0;
 /// Steps that are timed, unless they take longer than a second in all.
 const STEPS: usize = 4;
+/// A first step of so many seconds is all that is waited for.
+const LONG: f64 = 10.0;
 
 /// Seconds of one kind of row.
 #[derive(Clone, Copy)]
@@ -84,7 +85,7 @@ pub fn estimate(args: &GpuArgs, rows: &[PlannedRow]) -> Result<String, Failure> 
     seconds += left.iter().map(|row| flops(row)).sum::<f64>() * taken / work.max(1.0);
     let of = match measured.len() == order.len() {
         true if order.len() == 1 => "a few steps".to_string(),
-        true => format!("a few steps of each of {}", counted(order.len(), "kind of row").replace("rows", "row")),
+        true => format!("a few steps of each of {} kinds of rows", order.len()),
         false => format!("a few steps of {} of {} kinds of rows", measured.len(), order.len()),
     };
     Ok(format!("about {} on this adapter, by {of}, without topology updates", duration(seconds)))
@@ -112,8 +113,11 @@ fn measure(gpu: &Gpu, config: &Config) -> Result<Pace, String> {
     trainer.initialise();
     let start = begin.elapsed().as_secs_f64();
     let mut time = |count: usize| trainer.time_steps(count).map(|(seconds, _)| seconds).map_err(|error| said(&error));
-    // The first step still compiles; where it takes seconds, that hardly counts.
+    // The first step still compiles.
     let first = time(1)?;
-    let step = if first < 2.0 { time(STEPS)? } else { first };
+    let step = match if first < LONG { time(1)? } else { first } {
+        short if short * STEPS as f64 <= 1.0 => time(STEPS)?,
+        long => long,
+    };
     Ok(Pace { start: start + (first - step).max(0.0), step })
 }

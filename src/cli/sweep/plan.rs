@@ -34,7 +34,7 @@ pub fn run(args: &PlanArgs) -> Result<(), Failure> {
         .map_err(Failure::input)?;
     let (rows, remarks) = plan(&args.spec.display().to_string(), &spec).map_err(Failure::input)?;
     Sweep::check_free(&args.out, &rows).map_err(Failure::input)?;
-    println!("{}", recipe(&rows, remarks.preset.as_deref()));
+    print!("{}", recipe(&rows, remarks.preset.as_deref()));
     print!("{}", table(&rows));
     for merged in remarks.merged {
         println!("{merged}");
@@ -68,9 +68,9 @@ pub fn run(args: &PlanArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What the rows have in common: `all rows: ResNet-8 on flowers, sparsity 95 %, …, preset quick; 270 training, …`
+/// What the rows have in common, and how many images they have.
 fn recipe(rows: &[PlannedRow], preset: Option<&str>) -> String {
-    const KEYS: [&str; 19] = [
+    const KEYS: [&str; 17] = [
         "model",
         "data",
         "method",
@@ -79,7 +79,6 @@ fn recipe(rows: &[PlannedRow], preset: Option<&str>) -> String {
         "delta_t",
         "death_rate.initial",
         "epochs",
-        "multiplier",
         "batch_size",
         "lr",
         "lr_schedule.kind",
@@ -89,21 +88,19 @@ fn recipe(rows: &[PlannedRow], preset: Option<&str>) -> String {
         "augment",
         "storage",
         "validation",
-        "seed",
     ];
     let configs: Vec<&Config> = rows.iter().map(|row| &row.config).collect();
-    let mut text = format!("all rows: {}", names::common(&configs, &KEYS));
-    text += &preset.map_or_else(String::new, |name| format!(" (preset {name}, where the specification says no other)"));
+    let preset = preset.map_or_else(String::new, |name| format!(" (preset {name} and the specification)"));
+    let mut text = text::fold(&format!("all rows: {}{preset}", names::common(&configs, &KEYS)));
     let images = |row: &PlannedRow| {
         let estimate = &row.estimate;
         let (held_out, test) = (estimate.held_out_images?, estimate.test_images?);
         Some([estimate.images / row.config.total_epochs().max(1), held_out, test])
     };
-    if let Some(counts) =
-        rows.first().and_then(images).filter(|counts| rows.iter().all(|row| images(row) == Some(*counts)))
-    {
+    let counts = rows.first().and_then(images);
+    if let Some(counts) = counts.filter(|counts| rows.iter().all(|row| images(row) == Some(*counts))) {
         let [train, held_out, test] = counts.map(text::count);
-        text += &format!("\nimages: {train} are trained on, {held_out} choose the epoch, {test} test");
+        text += &format!("images: {train} are trained on, {held_out} choose the epoch, {test} test\n");
     }
     text + "\n"
 }
