@@ -193,7 +193,7 @@ fn a_question_is_answered() {
         "time unknown",
         "already planned",
         "delta_t is 500 and the run has 10 steps",
-        "low exploration of SET ΔT 5",
+        "low exploration: SET ΔT 5 (Rs 0.",
         "held-out images choose the best epoch",
     ] {
         assert!(said.contains(words), "{words}: {said}");

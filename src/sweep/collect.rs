@@ -134,9 +134,14 @@ impl Collected {
         self.rows.iter().filter(|row| row.result.is_some()).count()
     }
 
+    /// The configuration of a group, but for the seed.
+    pub fn config(&self, group: &Group) -> &Config {
+        &self.rows[group.rows[0] - 1].config
+    }
+
     /// The rows of a group, one a seed.
     pub fn members(&self, group: &Group) -> Vec<&CollectedRow> {
-        self.rows.iter().filter(|row| group.rows.contains(&row.row)).collect()
+        group.rows.iter().map(|row| &self.rows[row - 1]).collect()
     }
 }
 
@@ -158,7 +163,7 @@ fn groups(rows: &[CollectedRow]) -> Vec<Group> {
         }
     }
     let first_of = |method| rows.iter().position(|row| row.config.method == method);
-    groups.sort_by_key(|members| first_of(members[0].config.method));
+    groups.sort_by_cached_key(|members| first_of(members[0].config.method));
     groups.iter().map(|members| group(members)).collect()
 }
 

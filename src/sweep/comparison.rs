@@ -31,7 +31,7 @@ pub struct Answer {
     pub cautions: Vec<String>,
 }
 
-/// A setting against a setting of the baseline that is equal in all other keys.
+/// A setting against a setting of the baseline that is equal in all other keys, on the same data.
 #[derive(Clone, Debug, Serialize)]
 pub struct Comparison {
     /// `SET ΔT 5`
@@ -201,6 +201,29 @@ pub fn counted(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
+/// Some of many: what would fill a screen is cut.
+pub fn listed(items: &[String]) -> String {
+    const MOST: usize = 12;
+    let mut text = items.iter().take(MOST).map(String::as_str).collect::<Vec<_>>().join("; ");
+    if items.len() > MOST {
+        text += &format!("; and {} more", items.len() - MOST);
+    }
+    text
+}
+
+/// That settings, each with its ITOP rate, explore too little to judge their method by; none of none.
+pub fn low_exploration(settings: impl IntoIterator<Item = (String, f64)>) -> Option<String> {
+    let low = settings.into_iter().filter(|&(_, rate)| rate < LOW_ITOP_RATE);
+    let low: Vec<String> = low.map(|(setting, rate)| format!("{setting} (Rs {rate:.3})")).collect();
+    (!low.is_empty()).then(|| {
+        format!(
+            "low exploration: {}; with an ITOP rate below {LOW_ITOP_RATE} dynamic training has little over static training, so \
+             that this is no fair test of it; a lower delta_t or more epochs explore more",
+            listed(&low)
+        )
+    })
+}
+
 impl Answer {
     /// The comparisons in words, one each.
     pub fn sentences(&self) -> Vec<String> {
@@ -229,12 +252,24 @@ impl Answer {
         let is_baseline = |rows: &Vec<&CollectedRow>| spec::is_baseline(&chosen, &rows[0].config).unwrap_or(false);
         let (baselines, others): (Vec<_>, Vec<_>) = groups.iter().partition(|rows| is_baseline(rows));
         let mut alone = Vec::new();
+        // Once each: there may be thousands.
+        let values = |rows: &Vec<&CollectedRow>| -> Vec<Option<Value>> {
+            collected.keys.iter().map(|key| names::value_of(&rows[0].config, key)).collect()
+        };
+        let baselines: Vec<(&Vec<&CollectedRow>, Vec<Option<Value>>)> =
+            baselines.into_iter().map(|rows| (rows, values(rows))).collect();
         for setting in others {
+            let own = values(setting);
             let equal = |moves_alike: bool| -> Vec<&Vec<&CollectedRow>> {
-                let agrees = |rows: &&Vec<&CollectedRow>| {
-                    agree(collected, &chosen, &setting[0].config, &rows[0].config, moves_alike)
+                let counts = |key: &String, other: &Config| {
+                    !chosen.iter().any(|(named, _)| named == key) && counts(key, &setting[0].config, other, moves_alike)
                 };
-                baselines.iter().copied().filter(agrees).collect()
+                let agrees = |(rows, values): &&(&Vec<&CollectedRow>, Vec<Option<Value>>)| {
+                    let mut pairs = collected.keys.iter().zip(own.iter().zip(values));
+                    setting[0].config.data == rows[0].config.data
+                        && pairs.all(|(key, (own, other))| own == other || !counts(key, &rows[0].config))
+                };
+                baselines.iter().filter(agrees).map(|(rows, _)| *rows).collect()
             };
             let mut counterparts = equal(true);
             // Methods may each have a ΔT of their own: that is a part of the method then.
@@ -250,7 +285,7 @@ impl Answer {
             let label = spec::label(spec::pairs(&chosen));
             answer.cautions.push(format!(
                 "not compared, since no row with {label} is equal in all other keys: {}",
-                alone.join("; ")
+                listed(&alone)
             ));
         }
         answer.cautions.extend(cautions(collected, &answer.comparisons));
@@ -274,19 +309,11 @@ fn default_baseline(collected: &Collected, groups: &[Vec<&CollectedRow>]) -> Opt
     Some(vec![(key.clone(), value)])
 }
 
-/// Whether two settings are equal in every key that varies and has an effect on both, but for those of the baseline; keys of how
-/// the active set moves count if `moves_alike`. What was tested on other data is never compared.
-fn agree(collected: &Collected, baseline: &Assignments, setting: &Config, other: &Config, moves_alike: bool) -> bool {
+/// Whether settings that differ in `key` are different: it has an effect on both, and, unless both must move alike, it is not
+/// about how an active set moves.
+fn counts(key: &str, setting: &Config, other: &Config, moves_alike: bool) -> bool {
     let still = Config { method: Method::Static, ..setting.clone() };
-    let counts = |key: &&String| {
-        *key != "seed"
-            && !baseline.iter().any(|(named, _)| named == *key)
-            && setting.has_effect(key)
-            && other.has_effect(key)
-            && (moves_alike || still.has_effect(key))
-    };
-    let equal = |key: &String| names::value_of(setting, key) == names::value_of(other, key);
-    setting.data == other.data && collected.keys.iter().filter(counts).all(equal)
+    key != "seed" && setting.has_effect(key) && other.has_effect(key) && (moves_alike || still.has_effect(key))
 }
 
 /// What makes results say less than they seem to.
@@ -318,26 +345,9 @@ fn cautions(collected: &Collected, comparisons: &[Comparison]) -> Vec<String> {
         ));
     }
     collected.rows.iter().flat_map(|row| &row.warnings).for_each(|warning| say(warning.clone()));
-    let explored_little = |group: &&super::collect::Group| {
-        let config = &collected.members(group)[0].config;
-        let low = |figure: MeanStd| figure.mean < LOW_ITOP_RATE;
-        config.method.growth().is_some() && group.metric("itop_rate").is_some_and(low)
-    };
-    let little: Vec<String> = collected
-        .groups
-        .iter()
-        .filter(explored_little)
-        .filter_map(|group| {
-            Some(format!("{} (Rs {:.3})", names::setting(&group.varied), group.metric("itop_rate")?.mean))
-        })
-        .collect();
-    if !little.is_empty() {
-        say(format!(
-            "low exploration: {}; with an ITOP rate below {LOW_ITOP_RATE} dynamic training has little over static training, so \
-             that this is no fair test of it; more updates (a lower delta_t) or more epochs explore more",
-            little.join("; ")
-        ));
-    }
+    let moving = collected.groups.iter().filter(|group| collected.config(group).method.growth().is_some());
+    let rates = moving.filter_map(|group| Some((names::setting(&group.varied), group.metric("itop_rate")?.mean)));
+    low_exploration(rates).into_iter().for_each(&mut say);
     let compared = comparisons.iter().filter(|comparison| comparison.low.is_some()).count();
     if compared >= MANY_COMPARISONS {
         say(format!(

@@ -17,6 +17,9 @@ const STEPS: usize = 4;
 /// A first step of so many seconds is all that is waited for.
 const LONG: f64 = 10.0;
 
+/// Steps that a run times of itself at its end.
+const LAST_STEPS: f64 = 6.0;
+
 /// Seconds of one kind of row.
 #[derive(Clone, Copy)]
 struct Pace {
@@ -26,20 +29,20 @@ struct Pace {
 }
 
 impl Pace {
-    /// Seconds of a row: its start, its steps, and the passes over held-out and test images, which cost a third of a step's.
+    /// Seconds of a row: its start, its steps and those that it times of itself at the end, and the passes over held-out and
+    /// test images, which cost a third of a step's.
     fn row(self, row: &PlannedRow) -> f64 {
         let (config, estimate) = (&row.config, &row.estimate);
         let held_out = estimate.held_out_images.unwrap_or(0) * config.total_epochs();
         let images = (held_out + estimate.test_images.unwrap_or(0)) as f64;
-        self.start + self.step * (estimate.steps as f64 + images / config.batch_size as f64 / 3.0)
+        self.start + self.step * (estimate.steps as f64 + LAST_STEPS + images / config.batch_size as f64 / 3.0)
     }
 }
 
 /// What makes the steps of two rows cost the same, or nearly so.
 fn kind(config: &Config) -> String {
-    let Config { model, data, batch_size, storage, method, sparsity, distribution, .. } = config;
-    let sparse = if method.growth().is_some() { "sparse" } else { method.name() };
-    format!("{model} {data} {batch_size} {} {sparse} {sparsity} {distribution}", storage.name())
+    let Config { model, data, batch_size, storage, distribution, .. } = config;
+    format!("{model} {data} {batch_size} {} {} {distribution}", storage.name(), config.density())
 }
 
 /// The time that `rows` take on the adapter, in words; what is wrong with an adapter that was asked for by name is an error.
@@ -120,4 +123,29 @@ fn measure(gpu: &Gpu, config: &Config) -> Result<Pace, String> {
         long => long,
     };
     Ok(Pace { start: start + (first - step).max(0.0), step })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sweep::plan::plan;
+
+    #[test]
+    fn a_row_costs_its_start_its_steps_and_its_tests() {
+        // 1,900 images in batches of 64 (30 steps), twice; 100 held out and 500 to test.
+        let (rows, _) = plan("spec.toml", "[base]\npreset = 'quick'\nepochs = 2").unwrap();
+        let seconds = Pace { start: 3.0, step: 0.5 }.row(&rows[0]);
+        let wanted = 3.0 + 0.5 * (60.0 + LAST_STEPS + (2.0 * 100.0 + 500.0) / 64.0 / 3.0);
+        assert!((seconds - wanted).abs() < 1e-9, "{seconds} is not {wanted}");
+    }
+
+    #[test]
+    fn kinds_are_what_costs_the_same() {
+        let spec = "base = 'quick'\n[grid]\nmethod = ['set', 'rigl', 'static', 'dense']\nsparsity = [0.9, 0.95]\nseed = [1, 2]";
+        let (rows, _) = plan("spec.toml", spec).unwrap();
+        let mut kinds: Vec<String> = rows.iter().map(|row| kind(&row.config)).collect();
+        kinds.sort();
+        kinds.dedup();
+        assert_eq!(kinds.len(), 3, "{kinds:?}");
+    }
 }

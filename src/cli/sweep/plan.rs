@@ -8,11 +8,11 @@ use clap::Args;
 use super::{Failure, pace, text};
 use crate::cli::GpuArgs;
 use crate::shell;
-use crate::sweep::comparison::counted;
+use crate::sweep::comparison::{counted, low_exploration};
 use crate::sweep::plan::{PlannedRow, plan};
 use crate::sweep::{Before, Sweep, SweepError};
 use crate::train::run_folder::read_config;
-use crate::train::{Config, LOW_ITOP_RATE, names};
+use crate::train::{Config, names};
 
 #[derive(Args)]
 pub struct PlanArgs {
@@ -58,13 +58,13 @@ pub fn run(args: &PlanArgs) -> Result<(), Failure> {
         SweepError::Folder(_) | SweepError::Io { .. } => Failure::run(error),
         error => Failure::input(error),
     })?;
+    let out = args.out.display();
     let planned = match before {
-        Before::Nothing => "planned",
-        Before::SamePlan => "already planned",
-        Before::UnstartedPlan => "planned anew, for no row of the plan that was there had started,",
+        Before::Nothing => format!("planned in {out}"),
+        Before::SamePlan => format!("already planned in {out}"),
+        Before::UnstartedPlan => format!("planned anew in {out}, for no row of the plan that was there had started"),
     };
-    let run = shell::command(["itop", "sweep", "run", &shell::path(&args.out)]);
-    println!("{planned} in {}; run it by: {run}", args.out.display());
+    println!("{planned}; run it by: {}", shell::command(["itop", "sweep", "run", &shell::path(&args.out)]));
     Ok(())
 }
 
@@ -122,31 +122,28 @@ fn table(rows: &[PlannedRow]) -> String {
     text::table(&head, &rows.iter().map(row).collect::<Vec<_>>())
 }
 
-/// What to know before the rows are run, each with the rows that it is about; what `train` would say of each, and which of
-/// them explore too little to compare methods by.
+/// What to know before the rows are run: what `train` would say of each, with the rows that it is about, and which settings
+/// explore too little to compare methods by.
 fn warnings(rows: &[PlannedRow]) -> Vec<String> {
     let mut found: Vec<(String, Vec<usize>)> = Vec::new();
+    let mut rates: Vec<(String, f64)> = Vec::new();
     for row in rows {
-        let low = row.estimate.itop_rate.filter(|&rate| rate < LOW_ITOP_RATE && row.estimate.updates > Some(0));
-        let low = low.map(|rate| {
-            format!(
-                "low exploration of {}: random growth reaches an ITOP rate of about {rate:.2}; below {LOW_ITOP_RATE} dynamic \
-                 training has little over static training, so that this is no fair test of it",
-                names::setting(&row.varied)
-            )
-        });
-        for warning in row.warnings.iter().cloned().chain(low) {
-            match found.iter_mut().find(|(known, _)| *known == warning) {
+        for warning in &row.warnings {
+            match found.iter_mut().find(|(known, _)| known == warning) {
                 Some((_, about)) => about.push(row.row),
-                None => found.push((warning, vec![row.row])),
+                None => found.push((warning.clone(), vec![row.row])),
             }
         }
+        // Where nothing moves at all, a warning says so.
+        let setting = names::setting(&row.varied);
+        let rate = row.estimate.itop_rate.filter(|_| row.estimate.updates > Some(0));
+        rates.extend(rate.filter(|_| rates.iter().all(|(known, _)| *known != setting)).map(|rate| (setting, rate)));
     }
     let about = |(warning, about): (String, Vec<usize>)| match about.len() == rows.len() {
         true => warning,
         false => format!("{}: {warning}", numbers(&about)),
     };
-    found.into_iter().map(about).collect()
+    found.into_iter().map(about).chain(low_exploration(rates)).collect()
 }
 
 /// `row 3`, `rows 1 to 3 and 7`
@@ -200,6 +197,7 @@ mod tests {
         };
         assert!(about("20 held-out images").starts_with("20 held-out"));
         assert!(about("delta_t is 500").starts_with("rows 5, 6: no topology update"));
-        assert!(about("low exploration").starts_with("rows 1, 2: low exploration of SET ΔT 5"));
+        assert!(about("low exploration").starts_with("low exploration: SET ΔT 5 (Rs 0."));
+        assert!(!about("low exploration").contains("ΔT 500"));
     }
 }
