@@ -96,23 +96,29 @@ const SHOWN: [Shown; 5] = [
     Shown {
         metric: "test_accuracy",
         head: "test accuracy (%)",
-        latex: "Test accuracy (\\%)",
+        latex: "\\shortstack{Test\\\\accuracy (\\%)}",
         factor: 100.0,
         decimals: 2,
     },
     Shown {
         metric: "best_val_accuracy",
         head: "validation accuracy (%)",
-        latex: "Validation accuracy (\\%)",
+        latex: "\\shortstack{Validation\\\\accuracy (\\%)}",
         factor: 100.0,
         decimals: 2,
     },
     Shown { metric: "itop_rate", head: "ITOP rate Rs", latex: "$R_s$", factor: 1.0, decimals: 3 },
-    Shown { metric: "reliable_itop_rate", head: "reliable Rs", latex: "Reliable $R_s$", factor: 1.0, decimals: 3 },
+    Shown {
+        metric: "reliable_itop_rate",
+        head: "reliable Rs",
+        latex: "\\shortstack{Reliable\\\\$R_s$}",
+        factor: 1.0,
+        decimals: 3,
+    },
     Shown {
         metric: "training_flops_ratio",
         head: "training FLOPs (of dense)",
-        latex: "Training FLOPs (fraction of dense)",
+        latex: "\\shortstack{Training FLOPs\\\\(fraction of dense)}",
         factor: 1.0,
         decimals: 3,
     },
@@ -443,7 +449,7 @@ mod tests {
         let start = lines.iter().position(|line| *line == begin).unwrap_or_else(|| panic!("{text}"));
         let expected = [
             "\\toprule",
-            "Method & $\\Delta T$ & \\multicolumn{2}{c}{Test accuracy (\\%)} & \\multicolumn{2}{c}{$R_s$} \\\\",
+            "Method & $\\Delta T$ & \\multicolumn{2}{c}{\\shortstack{Test\\\\accuracy (\\%)}} & \\multicolumn{2}{c}{$R_s$} \\\\",
             "\\midrule",
             "SET & 5 & 23.50 & $\\pm$ 2.12 & 0.405 & $\\pm$ 0.007 \\\\",
             "SET & 20 & 22.00 & $\\pm$ 1.41 & 0.200 &  \\\\",
