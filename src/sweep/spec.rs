@@ -13,6 +13,7 @@ use toml::{Table, Value};
 
 use crate::ops::philox::{self, Purpose};
 use crate::train::config::{Config, ConfigError, Layers};
+use crate::train::keys;
 use crate::train::presets::preset;
 
 /// More rows than anybody runs: a slip in the specification.
@@ -161,6 +162,13 @@ pub fn rows(origin: &str, text: &str) -> Result<Specified, SpecError> {
                 let label = label(pairs(&varied));
                 SpecError::Row { origin: origin.into(), row, label, source }
             })?;
+            // As the configuration has them: `"95%"` is 0.95.
+            let read = |(key, value): (String, Value)| match keys::find(&key).and_then(|key| keys::value(&config, key))
+            {
+                Some(value) => (key, value),
+                None => (key, value),
+            };
+            let varied = varied.into_iter().map(read).collect();
             rows.push(SpecRow { varied, config });
         }
     }
@@ -208,11 +216,13 @@ fn merge(rows: Vec<SpecRow>) -> (Vec<SpecRow>, Vec<String>) {
     (kept, left_out.into_iter().map(sentence).collect())
 }
 
-/// A `key=value` of the command line; the value is TOML, or else a string. None without `=`.
+/// A `key=value` of the command line. None without `=`.
 pub fn assignment(text: &str) -> Option<(String, Value)> {
     let (key, value) = text.split_once('=')?;
-    let parsed = format!("v = {value}").parse::<Table>().ok().and_then(|mut table| table.remove("v"));
-    Some((key.trim().into(), parsed.unwrap_or_else(|| Value::String(value.trim().into()))))
+    Some(match keys::find(key.trim()) {
+        Some(key) => (key.name.into(), key.kind.text(value)),
+        None => (key.trim().into(), Value::String(value.trim().into())),
+    })
 }
 
 /// Whether `config` is one that `baseline` means: laid over it, its values change nothing, and one of them at least has an
@@ -239,7 +249,7 @@ pub fn check_baseline(baseline: &Assignments, configs: &[&Config]) -> Result<(),
             Ok(true) => return Ok(()),
             Ok(false) => {}
             // Of the key's own, not of how it goes with the rest of a row.
-            Err(error @ ConfigError::Toml { .. }) => return Err(error.to_string()),
+            Err(error @ (ConfigError::Key { .. } | ConfigError::Takes { .. })) => return Err(error.to_string()),
             Err(_) => {}
         }
     }
@@ -280,13 +290,18 @@ fn key_error(origin: &str, section: &'static str, key: &str, must: impl Into<Str
     SpecError::Key { origin: origin.into(), section, key: key.into(), must: must.into() }
 }
 
-/// What a nested table assigns, with dotted keys.
+/// What a nested table assigns, with dotted keys as the configuration spells them.
 fn leaves(table: &Table) -> Assignments {
+    let name = |key: String| keys::find(&key).map_or(key, |key| key.name.into());
+    nested(table).into_iter().map(|(key, value)| (name(key), value)).collect()
+}
+
+fn nested(table: &Table) -> Assignments {
     let mut found = Vec::new();
     for (key, value) in table {
         match value {
             Value::Table(inner) => {
-                found.extend(leaves(inner).into_iter().map(|(rest, value)| (format!("{key}.{rest}"), value)));
+                found.extend(nested(inner).into_iter().map(|(rest, value)| (format!("{key}.{rest}"), value)));
             }
             value => found.push((key.clone(), value.clone())),
         }
@@ -362,7 +377,7 @@ fn draw_rules(origin: &str, prefix: &str, table: &Table, found: &mut Vec<(String
                 continue;
             }
         };
-        found.push((key, draw));
+        found.push((keys::find(&key).map_or(key, |key| key.name.into()), draw));
     }
     Ok(())
 }
@@ -568,6 +583,25 @@ mod tests {
                  static",
             ]
         );
+    }
+
+    /// However a key or a value is spelled, it is one.
+    #[test]
+    fn spellings_are_one() {
+        let text = "base = 'quick'\n[grid]\nMethod = ['SET', 'Static']\nsparsity = ['95%']\n\"Delta-T\" = [5, 20]\ndeath_rate = [0.3]\n[baseline]\nMETHOD = 'Static'";
+        let specified = rows("spec.toml", text).unwrap();
+        assert_eq!(specified.rows.len(), 3);
+        let first = &specified.rows[0];
+        assert_eq!(
+            label(pairs(&first.varied)),
+            "delta_t = 5, method = \"set\", death_rate.initial = 0.3, sparsity = 0.95"
+        );
+        assert_eq!(specified.baseline.unwrap()[0].0, "method");
+        assert!(error("base = 'quick'\n[grid]\nsparsity = ['95%', 0.95]").contains("rows 1 and 2 are the same run"));
+        assert!(
+            error("[grid]\nlr = [0.1]\n[[list]]\nlearning_rate = 0.1").contains("`lr` is set in [grid] and in [list]")
+        );
+        assert_eq!(assignment("Delta-T=5"), Some(("delta_t".into(), Value::Integer(5))));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Config, Method};
+use super::{Config, Method, keys};
 
 /// What tables show first; other keys follow in alphabetical order.
 const FIRST: [&str; 6] = ["method", "model", "data", "sparsity", "distribution", "delta_t"];
@@ -130,8 +130,7 @@ pub fn common(configs: &[&Config], keys: &[&str]) -> String {
 
 /// The value of `key` (dotted where nested).
 pub fn value_of(config: &Config, key: &str) -> Option<Value> {
-    let config = serde_json::to_value(config).ok()?;
-    key.split('.').try_fold(config, |value, part| value.get(part).cloned())
+    serde_json::to_value(keys::value(config, keys::find(key)?)?).ok()
 }
 
 #[cfg(test)]
