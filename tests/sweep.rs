@@ -121,9 +121,6 @@ fn bad_specifications_are_told_and_nothing_is_written() {
 
     plan(folder, "out", "[grid]\nseed = [1, 2]");
     plan(folder, "out", "[grid]\nseed = [1, 2]");
-    std::fs::write(folder.join("spec.toml"), format!("{BASE}[grid]\nseed = [1, 3]")).unwrap();
-    let text = expect(folder, 2, &["sweep", "plan", "spec.toml", "--out", "out"]);
-    assert!(text.contains("another plan"), "{text}");
     expect(folder, 2, &["sweep", "run", "out", "--row", "3"]);
     expect(folder, 2, &["sweep", "run", "out", "--adapters", "voodoo"]);
     expect(folder, 2, &["sweep", "run", "out", "--row", "1", "--adapters", "all"]);
@@ -158,14 +155,138 @@ fn a_failed_row_is_recorded_and_stops_nothing() {
     // A job of a row that failed would end at once, unless it is told to try again.
     let submit = ["sweep", "submit", "out", "--engine", "slurm", "--time", "01:00:00"];
     let text = expect(folder, 0, &submit);
-    assert!(text.contains("1 rows are left out, for they failed") && text.contains("nothing is left"), "{text}");
+    assert!(text.contains("1 row is left out: it failed") && text.contains("nothing is left"), "{text}");
     assert!(!folder.join("out/slurm.sh").exists());
     let text = expect(folder, 0, &[&submit[..], &["--retry-failed"]].concat());
-    assert!(text.contains("1 rows in"), "{text}");
+    assert!(text.contains("1 row in"), "{text}");
     let script = std::fs::read_to_string(folder.join("out/slurm.sh")).unwrap();
     for words in ["#SBATCH --array=1\n", "#SBATCH --time=01:00:00\n", "--adapters 'auto' --retry-failed &\n"] {
         assert!(script.contains(words), "{words}: {script}");
     }
+}
+
+/// From a question to its answer: what is planned once, what is warned of, who chooses, what the results allow to say.
+#[test]
+fn a_question_is_answered() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    dataset(&folder.join("toy"), 45);
+    const QUESTION: &str = "[grid]\nmethod = ['set', 'static']\ndelta_t = [5, 500]\nseed = [1, 2]\nepochs = [2]\n";
+    let text = plan(folder, "my sweep's", QUESTION);
+    for words in [
+        "2 of 8 rows repeat another and are left out: `delta_t` has no effect with method = static",
+        "6 rows, ",
+        "about ",
+        "all rows: MLP on toy, sparsity 95 %, distribution erk, death rate 0.5, 2 epochs",
+        "label smoothing 0.0",
+        "choose the epoch, 8 test",
+        "expected Rs",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let run = text.lines().find_map(|line| line.split_once("run it by: ")).unwrap().1;
+    if cfg!(unix) {
+        assert_eq!(run, "itop sweep run \"my sweep's\"");
+    }
+    let said = expect(folder, 0, &["sweep", "plan", "spec.toml", "--out", "my sweep's", "--no-measure"]);
+    for words in [
+        "time unknown",
+        "already planned",
+        "delta_t is 500 and the run has 10 steps",
+        "low exploration: SET ΔT 5 (Rs 0.",
+        "held-out images choose the best epoch",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+
+    // Nothing has started: the plan may change, and change back.
+    plan(folder, "my sweep's", &QUESTION.replace("[1, 2]", "[1]"));
+    let text = plan(folder, "my sweep's", QUESTION);
+    assert!(text.contains("planned anew"), "{text}");
+    let text = expect(folder, 0, &["sweep", "run", "my sweep's"]);
+    assert!(text.contains("best validation accuracy so far (*)") && !text.contains("test accuracy"), "{text}");
+    std::fs::write(folder.join("spec.toml"), format!("{BASE}[grid]\nseed = [1, 3]")).unwrap();
+    let text = expect(folder, 2, &["sweep", "plan", "spec.toml", "--out", "my sweep's"]);
+    assert!(text.contains("another plan, and its rows have started"), "{text}");
+    let status = expect(folder, 0, &["sweep", "status", "my sweep's"]);
+    assert!(!status.contains("test acc"), "{status}");
+
+    // What the status marks is the best by validation, whatever the test set says.
+    let sweep = folder.join("my sweep's");
+    let set = |row: usize, key: &str, value: f64| {
+        let path = sweep.join(format!("rows/{row:04}/summary.json"));
+        let mut summary = read(&path).unwrap();
+        summary[key] = value.into();
+        std::fs::write(path, summary.to_string()).unwrap();
+    };
+    for (row, val, test) in
+        [(1, 0.5, 0.25), (2, 0.75, 0.25), (3, 0.5, 0.5), (4, 0.75, 0.75), (5, 0.5, 1.0), (6, 0.5, 0.5)]
+    {
+        set(row, "best_val_accuracy", val);
+        set(row, "test_accuracy", test);
+    }
+    let status = expect(folder, 0, &["sweep", "status", "my sweep's"]);
+    assert!(status.contains("best validation accuracy so far (*): rows 2, 4"), "{status}");
+    let marked: Vec<&str> = status.lines().filter(|line| line.contains("% (*)")).collect();
+    assert!(marked.len() == 2 && marked.iter().all(|line| line.contains("75.00 % (*)")), "{status}");
+    let json: Value = serde_json::from_str(&expect(folder, 0, &["sweep", "status", "my sweep's", "--json"])).unwrap();
+    assert_eq!(json["best_by_validation"], serde_json::json!([2, 4]));
+
+    // Row 1 and 2 are SET ΔT 5, 3 and 4 static, 5 and 6 SET ΔT 500: differences −25 and −50 points, +50 and −25.
+    let text = expect(folder, 0, &["sweep", "collect", "my sweep's"]);
+    for words in [
+        "SET ΔT 5 against static: −37.50 points (95 % interval −196.33 to +121.33), 2 seeds, 8 test images: not decided",
+        "SET ΔT 500 against static: +12.50 points (95 % interval −463.98 to +488.98), 2 seeds, 8 test images: not decided",
+        "the test set of toy has 8 images",
+        "low exploration: SET ΔT 5 (Rs ",
+        "held-out images choose the best epoch",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let collected = read(&sweep.join("collected/sweep.json")).unwrap();
+    let first = &collected["comparisons"][0];
+    assert_eq!(collected["baseline"], serde_json::json!({"method": "static"}));
+    assert_eq!((&first["seeds"], first["mean"].as_f64()), (&serde_json::json!([1, 2]), Some(-0.375)));
+    assert_eq!((first["verdict"].as_str(), first["test_images"].as_u64()), (Some("not-decided"), Some(8)));
+    let numbers = std::fs::read_to_string(sweep.join("collected/comparisons.csv")).unwrap();
+    assert!(numbers.lines().nth(1).unwrap().starts_with("SET ΔT 5,static,1,3,1 2,-0.375,"), "{numbers}");
+    let page = std::fs::read_to_string(sweep.join("collected/report.html")).unwrap();
+    assert!(page.contains("SET ΔT 5 against static: −37.50 points"));
+    let table = std::fs::read_to_string(sweep.join("collected/table.tex")).unwrap();
+    assert!(
+        table.contains("\\caption{MLP on toy, sparsity 95 \\%, 2 epochs") && !table.contains("delta\\_t"),
+        "{table}"
+    );
+
+    // Another baseline.
+    let text =
+        expect(folder, 0, &["sweep", "collect", "my sweep's", "--baseline", "delta_t=5", "--baseline", "method=set"]);
+    assert!(text.contains("static against SET ΔT 5: +37.50 points"), "{text}");
+    for (baseline, words) in [
+        ("method=dense", "no row has method = \"dense\""),
+        ("methud=dense", "methud"),
+        ("seed=1", "`seed` is no setting"),
+        ("static", "not of the form key=value"),
+    ] {
+        let text = expect(folder, 2, &["sweep", "collect", "my sweep's", "--baseline", baseline]);
+        assert!(text.contains(words), "{baseline}: {text}");
+    }
+}
+
+/// Without held-out images nothing ranks.
+#[test]
+fn one_row_is_one_row_and_the_test_set_ranks_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    dataset(&folder.join("toy"), 25);
+    let text = plan(folder, "out", "[grid]\nvalidation = [0.0]\nepochs = [1]\n");
+    assert!(text.contains("1 row, ") && !text.contains("1 rows"), "{text}");
+    let text = expect(folder, 0, &["sweep", "run", "out"]);
+    assert!(text.contains("1 of 1 row is done") && !text.contains("best"), "{text}");
+    let text = expect(folder, 0, &["sweep", "status", "out"]);
+    assert!(!text.contains("(*)") && !text.contains("best"), "{text}");
+    let text = expect(folder, 0, &["sweep", "collect", "out"]);
+    assert!(text.contains("the last epoch counts") && !text.contains("against"), "{text}");
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub fn run(args: &ReportArgs) -> Result<(), Failure> {
     }
     if let [folder] = &args.runs[..] {
         if folder.join("plan.jsonl").is_file() {
-            return super::sweep::collect(folder, args.out.as_deref());
+            return super::sweep::collect(folder, &Vec::new(), args.out.as_deref());
         }
         let page = folder.join("compare.html");
         if page.is_file() {

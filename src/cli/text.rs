@@ -23,6 +23,16 @@ pub fn bytes(number: u64) -> String {
     }
 }
 
+/// Floating-point operations, as a report's page has them.
+pub fn flops(number: f64) -> String {
+    match number {
+        many if many >= 1e15 => format!("{:.2} PFLOP", many / 1e15),
+        many if many >= 1e12 => format!("{:.2} TFLOP", many / 1e12),
+        middle if middle >= 1e9 => format!("{:.2} GFLOP", middle / 1e9),
+        few => format!("{:.2} MFLOP", few / 1e6),
+    }
+}
+
 /// A share as a percentage.
 pub fn percent(share: f64) -> String {
     format!("{:.2} %", 100.0 * share)
@@ -90,6 +100,10 @@ mod tests {
     #[test]
     fn numbers() {
         assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [3e6, 3.28e10, 2.5e13, 4e18].map(flops),
+            ["3.00 MFLOP", "32.80 GFLOP", "25.00 TFLOP", "4000.00 PFLOP"]
+        );
         assert_eq!([12, 2048, 3 << 20, 5 << 30].map(bytes), ["12 B", "2.0 KiB", "3.0 MiB", "5.00 GiB"]);
     }
 

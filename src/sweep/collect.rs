@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+pub use super::statistics::MeanStd;
 use super::{State, Sweep};
-use crate::train::Config;
 use crate::train::run_folder::{SCHEMA, Summary};
+use crate::train::{Config, names};
 
 /// What is averaged over seeds, as it is named in `summary.json`.
 pub const METRICS: &[&str] = &[
@@ -29,7 +30,7 @@ pub const MACHINE: &[&str] =
 #[derive(Clone, Debug, Serialize)]
 pub struct Collected {
     pub schema: u32,
-    /// Keys that differ between rows.
+    /// Keys that the specification varies, in the order in which tables show them.
     pub keys: Vec<String>,
     pub rows: Vec<CollectedRow>,
     pub groups: Vec<Group>,
@@ -48,39 +49,26 @@ pub struct CollectedRow {
     pub error: Option<String>,
     /// The run folder, from the sweep's.
     pub run: String,
+    /// Images that choose the best epoch, and that the result is measured on; none of a plan that does not say.
+    pub held_out_images: Option<usize>,
+    pub test_images: Option<usize>,
+    /// What the plan had to say about the row.
+    #[serde(skip)]
+    pub warnings: Vec<String>,
     #[serde(skip)]
     pub summary: Option<Summary>,
 }
 
-/// Rows that are equal but for their seeds.
+/// Rows that are equal but for their seeds, each seed once.
 #[derive(Clone, Debug, Serialize)]
 pub struct Group {
     pub varied: Map<String, Value>,
-    /// All of them, done or not.
+    /// All of them, done or not; of equal rows one.
     pub rows: Vec<usize>,
     /// How many are done.
     pub done: usize,
     /// Over those that are done.
     pub metrics: BTreeMap<&'static str, MeanStd>,
-}
-
-/// A mean and a sample standard deviation (n − 1).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct MeanStd {
-    pub n: usize,
-    pub mean: f64,
-    /// None of fewer than two values.
-    pub std: Option<f64>,
-}
-
-impl MeanStd {
-    /// None of nothing.
-    pub fn of(values: &[f64]) -> Option<Self> {
-        let n = values.len();
-        let mean = values.iter().sum::<f64>() / n as f64;
-        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-        (n > 0).then(|| Self { n, mean, std: (n > 1).then(|| (squares / (n - 1) as f64).sqrt()) })
-    }
 }
 
 impl Group {
@@ -114,8 +102,16 @@ impl CollectedRow {
             result,
             error,
             run: format!("rows/{:04}", planned.row),
+            held_out_images: planned.estimate.held_out_images,
+            test_images: planned.estimate.test_images,
+            warnings: planned.warnings.clone(),
             summary,
         }
+    }
+
+    /// Test accuracy of a row that is done, as a share.
+    pub fn accuracy(&self) -> Option<f64> {
+        self.result.as_ref()?["test_accuracy"].as_f64()
     }
 }
 
@@ -128,34 +124,52 @@ pub fn collect(sweep: &Sweep) -> Collected {
             keys.push(key.clone());
         }
     }
+    names::sort(&mut keys);
     Collected { schema: SCHEMA, keys, groups: groups(&rows), rows }
 }
 
 impl Collected {
     /// How many rows are done.
     pub fn done(&self) -> usize {
-        self.groups.iter().map(|group| group.done).sum()
+        self.rows.iter().filter(|row| row.result.is_some()).count()
+    }
+
+    /// The configuration of a group, but for the seed.
+    pub fn config(&self, group: &Group) -> &Config {
+        &self.rows[group.rows[0] - 1].config
+    }
+
+    /// The rows of a group, one a seed.
+    pub fn members(&self, group: &Group) -> Vec<&CollectedRow> {
+        group.rows.iter().map(|row| &self.rows[row - 1]).collect()
     }
 }
 
-/// In order of their first rows.
+/// In order of their first rows, but a method's together.
 fn groups(rows: &[CollectedRow]) -> Vec<Group> {
     let mut groups: Vec<Vec<&CollectedRow>> = Vec::new();
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     for row in rows {
-        let without_seed = Config { seed: 0, ..row.config.clone() }.to_toml();
+        let without_seed = Config { seed: 0, ..row.config.clone() }.identity();
         let place = *places.entry(without_seed).or_insert(groups.len());
         match groups.get_mut(place) {
-            Some(members) => members.push(row),
+            // The same run again counts once, however often it was planned.
+            Some(members) => match members.iter_mut().find(|member| member.config.seed == row.config.seed) {
+                Some(member) if member.result.is_none() && row.result.is_some() => *member = row,
+                Some(_) => {}
+                None => members.push(row),
+            },
             None => groups.push(vec![row]),
         }
     }
+    let first_of = |method| rows.iter().position(|row| row.config.method == method);
+    groups.sort_by_cached_key(|members| first_of(members[0].config.method));
     groups.iter().map(|members| group(members)).collect()
 }
 
 fn group(rows: &[&CollectedRow]) -> Group {
     let mut varied = rows[0].varied.clone();
-    varied.retain(|key, _| key != "seed");
+    varied.retain(|key, _| key != "seed" && rows[0].config.has_effect(key));
     let done: Vec<&Value> = rows.iter().filter_map(|row| row.result.as_ref()).collect();
     let metric = |&name: &&'static str| {
         let values: Vec<f64> = done.iter().filter_map(|result| result[name].as_f64()).collect();
@@ -174,27 +188,40 @@ pub(super) mod tests {
     use super::*;
     use crate::sweep::plan;
 
-    /// A sweep of two methods by three seeds, of which the first `done` rows are done.
-    pub fn example(place: &tempfile::TempDir, done: usize) -> Sweep {
-        let spec = "base = 'quick'\n[grid]\nseed = [1, 2, 3]\nmethod = ['rigl', 'dense']\n";
+    /// The summary of a run of seed `seed` that ended with `accuracy`.
+    pub fn summary(seed: usize, accuracy: f64, itop_rate: f64) -> Value {
+        serde_json::json!({
+            "schema": 1, "name": "0001", "model": "resnet8", "data": "sample", "method": "rigl", "seed": seed,
+            "epochs": 1, "steps": 29, "batch_size": 64, "sparsity_target": 0.9, "density": 0.1,
+            "active_parameters": 10, "maskable_parameters": 100, "best_epoch": 1, "best_val_accuracy": null,
+            "test_accuracy": accuracy, "test_loss": 2.0, "itop_rate": itop_rate, "reliable_itop_rate": 0.1,
+            "inference_flops_ratio": 0.2, "training_flops_ratio": 0.2, "images_per_second": 100.0,
+            "seconds_training": 10.0, "host_share": 0.1, "peak_gpu_bytes": 1000, "version": "0",
+            "adapter": {"name": "a, \"b\"", "backend": "vulkan", "driver": "", "tier": "base", "type": "software"},
+        })
+    }
+
+    /// The sweep that `spec` plans, its rows done with these accuracies and ITOP rates; none: not done.
+    pub fn sweep_of(place: &tempfile::TempDir, spec: &str, results: &[Option<(f64, f64)>]) -> Sweep {
         let (rows, _) = plan::plan("spec.toml", spec).unwrap();
         let path = place.path().join("sweep");
         Sweep::create(&path, spec, &rows).unwrap();
         let sweep = Sweep::open(&path).unwrap();
-        for row in 1..=done {
-            let summary = serde_json::json!({
-                "schema": 1, "name": "0001", "model": "resnet8", "data": "sample", "method": "rigl", "seed": row,
-                "epochs": 1, "steps": 29, "batch_size": 64, "sparsity_target": 0.9, "density": 0.1,
-                "active_parameters": 10, "maskable_parameters": 100, "best_epoch": 1, "best_val_accuracy": null,
-                "test_accuracy": 0.25 * row as f64, "test_loss": 2.0, "itop_rate": 0.2, "reliable_itop_rate": 0.1,
-                "inference_flops_ratio": 0.2, "training_flops_ratio": 0.2, "images_per_second": 100.0,
-                "seconds_training": 10.0, "host_share": 0.1, "peak_gpu_bytes": 1000, "version": "0",
-                "adapter": {"name": "a, \"b\"", "backend": "vulkan", "driver": "", "tier": "base", "type": "software"},
-            });
+        for (row, result) in (1..).zip(results) {
+            let Some((accuracy, itop_rate)) = *result else { continue };
+            let seed = sweep.row(row).unwrap().config.seed as usize;
             std::fs::create_dir_all(sweep.run(row)).unwrap();
-            std::fs::write(sweep.run(row).join("summary.json"), summary.to_string()).unwrap();
+            std::fs::write(sweep.run(row).join("summary.json"), summary(seed, accuracy, itop_rate).to_string())
+                .unwrap();
         }
         sweep
+    }
+
+    /// A sweep of two methods by three seeds, of which the first `done` rows are done.
+    pub fn example(place: &tempfile::TempDir, done: usize) -> Sweep {
+        let spec = "base = 'quick'\n[grid]\nseed = [1, 2, 3]\nmethod = ['rigl', 'dense']\n";
+        let results: Vec<_> = (1..=done).map(|row| Some((0.25 * row as f64, 0.2))).collect();
+        sweep_of(place, spec, &results)
     }
 
     #[test]
@@ -213,12 +240,45 @@ pub(super) mod tests {
         let accuracy = first.metric("test_accuracy").unwrap();
         // 0.25, 0.5, 0.75: mean 0.5, variance (2 · 0.0625) / 2.
         assert_eq!((accuracy.n, accuracy.mean, accuracy.std), (3, 0.5, Some(0.25)));
-        assert_eq!(MeanStd::of(&[1.0]), Some(MeanStd { n: 1, mean: 1.0, std: None }));
         assert_eq!(first.metric("best_val_accuracy"), None);
         for metric in METRICS {
             assert!(*metric == "best_val_accuracy" || first.metric(metric).is_some(), "{metric}");
         }
         let result = collected.rows[0].result.as_ref().unwrap();
         assert!(MACHINE.iter().all(|key| result.get(key).is_none()) && result["steps"] == 29);
+    }
+
+    /// What was planned before equal rows were one: they are averaged as one run, not as two.
+    #[test]
+    fn equal_rows_count_once() {
+        let place = tempfile::tempdir().unwrap();
+        let spec = "base = 'quick'\n[grid]\nseed = [1, 2]\nmethod = ['static']\n";
+        let (mut rows, _) = plan::plan("spec.toml", spec).unwrap();
+        let doubled: Vec<_> = rows
+            .iter()
+            .cloned()
+            .map(|mut row| {
+                row.config.delta_t = 7;
+                row
+            })
+            .collect();
+        rows.extend(doubled);
+        for (number, row) in rows.iter_mut().enumerate() {
+            (row.row, row.rows) = (number + 1, 4);
+            row.varied.insert("delta_t".into(), row.config.delta_t.into());
+        }
+        let path = place.path().join("sweep");
+        Sweep::create(&path, spec, &rows).unwrap();
+        let sweep = Sweep::open(&path).unwrap();
+        for (row, accuracy) in [(2, 0.3), (3, 0.2), (4, 0.3)] {
+            std::fs::create_dir_all(sweep.run(row)).unwrap();
+            let seed = if row == 3 { 1 } else { 2 };
+            std::fs::write(sweep.run(row).join("summary.json"), summary(seed, accuracy, 0.1).to_string()).unwrap();
+        }
+        let collected = collect(&sweep);
+        let [group] = &collected.groups[..] else { panic!("{:?}", collected.groups) };
+        assert_eq!((group.rows.as_slice(), group.done), (&[3, 2][..], 2));
+        assert_eq!(group.metric("test_accuracy").map(|figure| (figure.n, figure.mean)), Some((2, 0.25)));
+        assert!(!group.varied.contains_key("delta_t"));
     }
 }

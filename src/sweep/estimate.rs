@@ -18,6 +18,17 @@ pub struct Estimate {
     pub images: usize,
     /// FLOPs of the whole training, in RigL's accounting.
     pub training_flops: f64,
+    /// Topology updates.
+    #[serde(default)]
+    pub updates: Option<usize>,
+    /// The ITOP rate that random growth reaches.
+    #[serde(default)]
+    pub itop_rate: Option<f64>,
+    /// Images that choose the best epoch.
+    #[serde(default)]
+    pub held_out_images: Option<usize>,
+    #[serde(default)]
+    pub test_images: Option<usize>,
 }
 
 impl Estimate {
@@ -26,7 +37,7 @@ impl Estimate {
         self.training_flops / self.images.max(1) as f64
     }
 
-    fn new(problem: &Problem) -> Self {
+    fn new(problem: &Problem, dataset: &Dataset) -> Self {
         let images = problem.split.train.len() * problem.config.total_epochs();
         // Forward, input gradient, weight gradient; a multiply-accumulate is two operations.
         let dense = 6.0 * cost::macs(&problem.graph) as f64;
@@ -35,6 +46,10 @@ impl Estimate {
             steps: problem.total_steps(),
             images,
             training_flops: dense * problem.training_flops_ratio() * images as f64,
+            updates: Some(problem.updates()),
+            itop_rate: Some(problem.expected_itop_rate()),
+            held_out_images: Some(problem.split.val.len()),
+            test_images: Some(dataset.test.len()),
         }
     }
 }
@@ -65,10 +80,11 @@ impl Datasets {
         Ok(&self.loaded[&key])
     }
 
-    /// The cost of the run of `config`, or why there can be no such run.
-    pub fn estimate(&mut self, config: &Config) -> Result<Estimate, ProblemError> {
+    /// The cost of the run of `config` and what to know before it, or why there can be no such run.
+    pub fn estimate(&mut self, config: &Config) -> Result<(Estimate, Vec<String>), ProblemError> {
         let dataset = self.get(config.source())?;
-        Ok(Estimate::new(&Problem::anywhere(config.clone(), dataset)?))
+        let problem = Problem::anywhere(config.clone(), dataset)?;
+        Ok((Estimate::new(&problem, dataset), problem.warnings()))
     }
 }
 
@@ -82,8 +98,10 @@ mod tests {
         let mut datasets = Datasets::default();
         let sparse = Config { epochs: 2, ..Config::default() };
         let dense = Config { method: Method::Dense, ..sparse.clone() };
-        let (sparse, dense) = (datasets.estimate(&sparse).unwrap(), datasets.estimate(&dense).unwrap());
+        let (sparse, dense) = (datasets.estimate(&sparse).unwrap().0, datasets.estimate(&dense).unwrap().0);
         assert_eq!((sparse.images, sparse.steps), (90_000, 704));
+        assert_eq!((sparse.held_out_images, sparse.test_images), (Some(5000), Some(10_000)));
+        assert_eq!((sparse.updates, dense.updates, dense.itop_rate), (Some(7), Some(0), Some(1.0)));
         assert!(sparse.training_flops < 0.4 * dense.training_flops);
         assert!(sparse.gpu_bytes > 100 << 20);
         // ResNet-34 for CIFAR has 1.16 GMAC an image.

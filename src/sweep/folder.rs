@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::plan::{self, PlannedRow};
-use super::spec::SpecError;
+use super::spec::{self, Assignments, SpecError};
 use crate::shell;
 use crate::train::run_folder::{FolderError, MetricLine, RunFolder, Summary, write_whole};
 use crate::train::{ProblemError, claim};
@@ -22,7 +22,7 @@ pub enum SweepError {
     Row { row: usize, label: String, source: ProblemError },
     #[error("`{}`, line {line}: {what}; plan the sweep anew in another folder", .path.display())]
     Plan { path: PathBuf, line: usize, what: String },
-    #[error("`{}` holds another plan; choose another --out", .0.display())]
+    #[error("`{}` holds another plan, and its rows have started; choose another --out", .0.display())]
     AnotherPlan(PathBuf),
     #[error("`{}` holds a run; choose another --out", .0.display())]
     HoldsRun(PathBuf),
@@ -45,6 +45,16 @@ pub(super) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Err
 pub struct Sweep {
     pub path: PathBuf,
     pub rows: Vec<PlannedRow>,
+}
+
+/// What a folder holds that a plan is to be written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    Nothing,
+    /// This very plan.
+    SamePlan,
+    /// Another plan, no row of which has started: it may be replaced.
+    UnstartedPlan,
 }
 
 /// Why a row failed: `failed/NNNN.json`.
@@ -84,32 +94,58 @@ impl State {
 }
 
 impl Sweep {
-    /// Writes the plan of `spec` to `path`; true if the same plan was there already.
-    pub fn create(path: &Path, spec: &str, rows: &[PlannedRow]) -> Result<bool, SweepError> {
-        if Self::check_free(path, rows)? {
-            return Ok(true);
-        }
+    /// Writes the plan of `spec` to `path`; says what was there before.
+    pub fn create(path: &Path, spec: &str, rows: &[PlannedRow]) -> Result<Before, SweepError> {
+        let before = Self::check_free(path, rows)?;
         for folder in ["rows", "failed", "logs"] {
             let folder = path.join(folder);
             fs::create_dir_all(&folder).map_err(io_error("create", &folder))?;
         }
+        // Also of the same plan: the baseline may be another.
         write_whole(&path.join("spec.toml"), spec.as_bytes())?;
-        // Last: the plan is what makes the folder a sweep.
-        write_whole(&path.join("plan.jsonl"), plan::to_text(rows).as_bytes())?;
-        Ok(false)
+        if before != Before::SamePlan {
+            // Last: the plan is what makes the folder a sweep.
+            write_whole(&path.join("plan.jsonl"), plan::to_text(rows).as_bytes())?;
+        }
+        Ok(before)
     }
 
-    /// Whether `path` holds this very plan; an error if it holds something else.
-    pub fn check_free(path: &Path, rows: &[PlannedRow]) -> Result<bool, SweepError> {
+    /// What `path` holds; an error if no plan can be written there.
+    pub fn check_free(path: &Path, rows: &[PlannedRow]) -> Result<Before, SweepError> {
         if RunFolder::occupied(path) {
             return Err(SweepError::HoldsRun(path.into()));
         }
         if !path.join("plan.jsonl").exists() {
-            return Ok(false);
+            return Ok(Before::Nothing);
         }
-        let there = Self::open(path)?.rows;
-        let same = there.len() == rows.len() && there.iter().zip(rows).all(|(a, b)| a.same_run(b));
-        if same { Ok(true) } else { Err(SweepError::AnotherPlan(path.into())) }
+        let started = Self::has_started(path);
+        let there = match Self::open(path) {
+            // A plan of another version, or an edited one.
+            Err(SweepError::Plan { .. }) if !started => return Ok(Before::UnstartedPlan),
+            there => there?.rows,
+        };
+        match there.len() == rows.len() && there.iter().zip(rows).all(|(a, b)| a.same_run(b)) {
+            true => Ok(Before::SamePlan),
+            false if !started => Ok(Before::UnstartedPlan),
+            false => Err(SweepError::AnotherPlan(path.into())),
+        }
+    }
+
+    /// Whether a row was ever begun, or handed to a cluster, which may begin it at any time.
+    fn has_started(path: &Path) -> bool {
+        let holds = |folder: &str| fs::read_dir(path.join(folder)).is_ok_and(|mut entries| entries.next().is_some());
+        ["rows", "failed", "logs"].into_iter().any(holds) || path.join("slurm.sh").exists()
+    }
+
+    /// The settings that the specification in the folder names as the baseline, if it does.
+    pub fn baseline(&self) -> Result<Option<Assignments>, SweepError> {
+        let path = self.path.join("spec.toml");
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(spec::baseline(&path.display().to_string(), &text)?),
+            // The plan is enough to run a sweep, and to collect it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io_error("read", &path)(error)),
+        }
     }
 
     /// The sweep in `path`, its plan checked.
@@ -213,10 +249,26 @@ mod tests {
         let path = place.path().join("sweep");
         assert!(matches!(Sweep::open(&path), Err(SweepError::NoSweep(_))));
         let (rows, _) = plan::plan("spec.toml", SPEC).unwrap();
-        assert!(!Sweep::create(&path, SPEC, &rows).unwrap());
-        assert!(Sweep::create(&path, SPEC, &rows).unwrap(), "the same again");
+        assert_eq!(Sweep::create(&path, SPEC, &rows).unwrap(), Before::Nothing);
+        assert_eq!(Sweep::create(&path, SPEC, &rows).unwrap(), Before::SamePlan);
+        // Nothing has started: the plan may change.
         let (other, _) = plan::plan("spec.toml", "base = 'quick'\n[grid]\nseed = [1, 3]\n").unwrap();
-        assert!(matches!(Sweep::create(&path, SPEC, &other), Err(SweepError::AnotherPlan(_))));
+        assert_eq!(Sweep::create(&path, SPEC, &other).unwrap(), Before::UnstartedPlan);
+        assert_eq!(Sweep::open(&path).unwrap().rows, other);
+        fs::write(path.join("plan.jsonl"), "edited").unwrap();
+        assert_eq!(Sweep::create(&path, SPEC, &rows).unwrap(), Before::UnstartedPlan);
+        for (name, is_folder) in
+            [("rows/0001", true), ("failed/0001.json", false), ("logs/0001.log", false), ("slurm.sh", false)]
+        {
+            let begun = path.join(name);
+            if is_folder {
+                fs::create_dir(&begun).unwrap()
+            } else {
+                fs::write(&begun, "").unwrap()
+            }
+            assert!(matches!(Sweep::create(&path, SPEC, &other), Err(SweepError::AnotherPlan(_))), "{name}");
+            if is_folder { fs::remove_dir(&begun).unwrap() } else { fs::remove_file(&begun).unwrap() }
+        }
         let sweep = Sweep::open(&path).unwrap();
         assert_eq!(sweep.rows, rows);
         assert!(sweep.row(0).is_err() && sweep.row(3).is_err() && sweep.row(2).is_ok());

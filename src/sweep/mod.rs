@@ -9,6 +9,7 @@
 //! - `collected/`: tables and plots
 
 pub mod collect;
+pub mod comparison;
 pub mod estimate;
 mod folder;
 pub mod page;
@@ -16,6 +17,7 @@ pub mod plan;
 mod same_data;
 pub mod slurm;
 pub mod spec;
+pub mod statistics;
 pub mod table;
 
-pub use folder::{FailedRow, Progress, State, Sweep, SweepError};
+pub use folder::{Before, FailedRow, Progress, State, Sweep, SweepError};

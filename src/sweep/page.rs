@@ -3,10 +3,11 @@
 use serde_json::Value;
 
 use super::collect::{Collected, Group};
+use super::comparison::Answer;
 use super::table;
 use crate::report::chart::Chart;
 use crate::report::plot::{Line, Mark, Marks, marks};
-use crate::report::{Y, document, html_table};
+use crate::report::{Y, document, escape, html_table};
 
 /// What is drawn over what is varied: metric, name, axis.
 const DRAWN: [(&str, &str, Y); 2] =
@@ -25,13 +26,20 @@ pub fn plots(collected: &Collected) -> Vec<(String, Chart)> {
     plots
 }
 
-/// The page with table and plots.
-pub fn page(collected: &Collected) -> String {
+/// The page with the answer, the table and the plots.
+pub fn page(collected: &Collected, answer: &Answer) -> String {
     let (head, rows) = table::cells(collected);
     let figures: String = plots(collected).iter().map(|(_, plot)| plot.html()).collect();
     let title = format!("Sweep of {} runs", collected.rows.len());
+    let list = |lines: Vec<String>| -> String {
+        let items: String = lines.iter().map(|line| format!("<li>{}</li>\n", escape(line))).collect();
+        if items.is_empty() { items } else { format!("<ul>\n{items}</ul>\n") }
+    };
+    // The answer first; what to beware of right under it.
+    let (answers, cautions) = (list(answer.sentences()), list(answer.cautions.clone()));
+    let note = escape(&table::note(collected).join(" "));
     let text = format!(
-        "<h1>{title}</h1>\n<p>{} of them are done. Charts are means over seeds ± their sample standard deviation, where there \
+        "<h1>{title}</h1>\n{answers}{cautions}<p>{note}</p>\n<p>{} of them are done. Charts are means over seeds ± their sample standard deviation, where there \
          are two seeds or more.</p>\n{}<section><div class=\"charts\">\n{figures}</div></section>\n",
         collected.done(),
         html_table(&head, &rows)
@@ -163,7 +171,7 @@ mod tests {
             file.contains("stroke-dasharray") && [">set<", ">rigl<", ">dense<"].iter().all(|name| file.contains(name))
         );
         assert_eq!(file.matches("<circle").count(), 4, "{file}");
-        assert!(page(&collected).matches("<figure>").count() == 5);
+        assert!(page(&collected, &Answer::default()).matches("<figure>").count() == 5);
     }
 
     #[test]

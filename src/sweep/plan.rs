@@ -25,6 +25,20 @@ pub struct PlannedRow {
     pub varied: serde_json::Map<String, Value>,
     pub config: Config,
     pub estimate: Estimate,
+    /// What to know before it is run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// What there is to say about a plan as a whole.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Remarks {
+    /// The preset that the rows stand on, if they do.
+    pub preset: Option<String>,
+    /// Published data that is not here, so that its outline was planned with, in the words of its error.
+    pub absent: Vec<String>,
+    /// Why rows were left out that another row stands for.
+    pub merged: Vec<String>,
 }
 
 impl PlannedRow {
@@ -39,21 +53,28 @@ impl PlannedRow {
     }
 }
 
-/// The planned rows of a specification, and what is not here of their data.
-pub fn plan(origin: &str, text: &str) -> Result<(Vec<PlannedRow>, Vec<String>), SweepError> {
-    let rows = spec::rows(origin, text)?;
+/// The planned rows of a specification, and what to say about them.
+pub fn plan(origin: &str, text: &str) -> Result<(Vec<PlannedRow>, Remarks), SweepError> {
+    let spec::Specified { preset, rows, merged, .. } = spec::rows(origin, text)?;
     let mut datasets = Datasets::default();
     let total = rows.len();
     let planned = |(row, SpecRow { varied, config }): (usize, SpecRow)| {
-        let estimate = datasets.estimate(&config).map_err(|source| {
+        let (estimate, warnings) = datasets.estimate(&config).map_err(|source| {
             let label = spec::label(spec::pairs(&varied));
             SweepError::Row { row, label, source }
         })?;
         let varied = varied.into_iter().map(|(key, value)| (key, json(value))).collect();
-        Ok(PlannedRow { schema: SCHEMA, row, rows: total, varied, config, estimate })
+        Ok(PlannedRow { schema: SCHEMA, row, rows: total, varied, config, estimate, warnings })
     };
-    let planned = (1..).zip(rows).map(planned).collect::<Result<_, SweepError>>()?;
-    Ok((planned, datasets.absent))
+    let mut planned = (1..).zip(rows).map(planned).collect::<Result<Vec<_>, SweepError>>()?;
+    let first = planned.first().map(|row| row.varied.clone()).unwrap_or_default();
+    // What all rows have sets none apart.
+    for (key, value) in first.iter().filter(|_| total > 1) {
+        if planned.iter().all(|row| row.varied.get(key) == Some(value)) {
+            planned.iter_mut().for_each(|row| drop(row.varied.shift_remove(key)));
+        }
+    }
+    Ok((planned, Remarks { preset, absent: datasets.absent, merged }))
 }
 
 fn json(value: toml::Value) -> Value {
@@ -108,8 +129,8 @@ mod tests {
 
     #[test]
     fn a_plan_reads_back_and_an_edited_one_does_not() {
-        let (rows, absent) = plan("spec.toml", SPEC).unwrap();
-        assert!(absent.is_empty());
+        let (rows, remarks) = plan("spec.toml", SPEC).unwrap();
+        assert_eq!(remarks, Remarks { preset: Some("quick".into()), ..Remarks::default() });
         let text = to_text(&rows);
         let path = Path::new("plan.jsonl");
         assert_eq!(from_text(path, &text).unwrap(), rows);
@@ -125,6 +146,16 @@ mod tests {
             let message = from_text(path, &edit).unwrap_err().to_string();
             assert!(message.contains("plan.jsonl"), "{message}");
         }
+    }
+
+    #[test]
+    fn what_all_rows_have_sets_none_apart() {
+        let spec = "base = 'quick'\n[grid]\nmethod = ['set', 'static']\ndelta_t = [5]\nlr = [0.1]\nseed = [3]";
+        let (rows, _) = plan("spec.toml", spec).unwrap();
+        assert_eq!([rows[0].label(), rows[1].label()], ["delta_t = 5, method = \"set\"", "method = \"static\""]);
+        assert_eq!((rows[1].config.lr, rows[1].config.seed), (0.1, 3));
+        let (rows, _) = plan("spec.toml", "base = 'quick'\n[grid]\nlr = [0.1]").unwrap();
+        assert_eq!(rows[0].label(), "lr = 0.1");
     }
 
     #[test]
@@ -147,9 +178,9 @@ mod tests {
             let path = entry.unwrap().path();
             let name = path.file_stem().unwrap().to_string_lossy().into_owned();
             let text = std::fs::read_to_string(&path).unwrap();
-            let (rows, absent) = plan(&name, &text).unwrap();
+            let (rows, remarks) = plan(&name, &text).unwrap();
             if name.ends_with("-small") {
-                assert!(absent.is_empty(), "{name} needs data that is not embedded");
+                assert!(remarks.absent.is_empty(), "{name} needs data that is not embedded");
                 assert!(rows.len() <= 20, "{name} has {} rows", rows.len());
             }
             names.push(name);

@@ -1,8 +1,10 @@
 //! A sweep's specification: which values of which keys, and the rows that follow from them.
 //!
 //! Every row is the base with a row of the list, a random draw and a point of the grid laid over it: the rows are the product
-//! of the three, the list outermost, the grid's keys in alphabetical order with the last one fastest.
+//! of the three, the list outermost, the grid's keys in alphabetical order with the last one fastest. Rows that differ only in
+//! keys without effect on them ([`Config::without_effect`]) are one.
 
+use std::collections::HashSet;
 use std::fmt::Display;
 
 use serde::Deserialize;
@@ -11,6 +13,7 @@ use toml::{Table, Value};
 
 use crate::ops::philox::{self, Purpose};
 use crate::train::config::{Config, ConfigError, Layers};
+use crate::train::keys;
 use crate::train::presets::preset;
 
 /// More rows than anybody runs: a slip in the specification.
@@ -32,6 +35,8 @@ pub enum SpecError {
     Base { origin: String, source: ConfigError },
     #[error("{origin}: row {row} ({label}): {source}")]
     Row { origin: String, row: usize, label: String, source: ConfigError },
+    #[error("{origin}: [baseline]: {message}")]
+    Baseline { origin: String, message: String },
     #[error("{origin}: the rows {first} and {second} are the same run ({label}); change `seed` or take one out")]
     Equal { origin: String, first: usize, second: usize, label: String },
     #[error("{origin} gives more than {most} rows; make the grid smaller")]
@@ -41,8 +46,21 @@ pub enum SpecError {
 /// A row: what sets it apart, and the whole configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SpecRow {
-    pub varied: Vec<(String, Value)>,
+    /// Keys without effect on this row are left out.
+    pub varied: Assignments,
     pub config: Config,
+}
+
+/// What a specification comes to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Specified {
+    /// The preset of the base, if it has one.
+    pub preset: Option<String>,
+    pub rows: Vec<SpecRow>,
+    /// Why rows were left out that another row stands for, in sentences.
+    pub merged: Vec<String>,
+    /// The settings that the others are compared with, if the specification names them.
+    pub baseline: Option<Assignments>,
 }
 
 /// The file as it is written.
@@ -56,6 +74,7 @@ struct SpecFile {
     #[serde(default)]
     list: Vec<Table>,
     random: Option<RandomFile>,
+    baseline: Option<Table>,
 }
 
 /// The name of a preset, or keys with an optional `preset`.
@@ -64,6 +83,15 @@ struct SpecFile {
 enum Base {
     Preset(String),
     Keys(Table),
+}
+
+impl Base {
+    fn preset(&self) -> Option<String> {
+        match self {
+            Self::Preset(name) => Some(name.clone()),
+            Self::Keys(keys) => keys.get("preset")?.as_str().map(str::to_string),
+        }
+    }
 }
 
 impl Default for Base {
@@ -88,12 +116,22 @@ enum Draw {
     Choice(Vec<Value>),
 }
 
-type Assignments = Vec<(String, Value)>;
+/// Keys (dotted where nested) and values.
+pub type Assignments = Vec<(String, Value)>;
+
+fn parse(origin: &str, text: &str) -> Result<SpecFile, SpecError> {
+    toml::from_str(text).map_err(|error| SpecError::Toml { origin: origin.into(), message: error.to_string() })
+}
+
+/// The baseline that the specification `text` of `origin` names, not checked.
+pub fn baseline(origin: &str, text: &str) -> Result<Option<Assignments>, SpecError> {
+    Ok(parse(origin, text)?.baseline.as_ref().map(leaves))
+}
 
 /// The rows of the specification `text` of `origin` (a file name, for messages), all of them checked.
-pub fn rows(origin: &str, text: &str) -> Result<Vec<SpecRow>, SpecError> {
-    let toml = |error: toml::de::Error| SpecError::Toml { origin: origin.into(), message: error.to_string() };
-    let file: SpecFile = toml::from_str(text).map_err(toml)?;
+pub fn rows(origin: &str, text: &str) -> Result<Specified, SpecError> {
+    let file = parse(origin, text)?;
+    let preset = file.base.preset();
     let base = base(origin, file.base)?;
     let grid = grid(origin, &file.grid)?;
     let list: Vec<Assignments> = file.list.iter().map(leaves).collect();
@@ -111,7 +149,7 @@ pub fn rows(origin: &str, text: &str) -> Result<Vec<SpecRow>, SpecError> {
     };
     let one = [Vec::new()];
     let (list, random) = (or(&list, &one), or(&random, &one));
-    let mut rows: Vec<SpecRow> = Vec::with_capacity(total);
+    let mut rows = Vec::with_capacity(total);
     for (listed, drawn) in list.iter().flat_map(|listed| random.iter().map(move |drawn| (listed, drawn))) {
         for point in 0..points {
             let varied = [listed.as_slice(), drawn, &grid_point(&grid, point)].concat();
@@ -124,11 +162,98 @@ pub fn rows(origin: &str, text: &str) -> Result<Vec<SpecRow>, SpecError> {
                 let label = label(pairs(&varied));
                 SpecError::Row { origin: origin.into(), row, label, source }
             })?;
+            // As the configuration has them: `"95%"` is 0.95.
+            let read = |(key, value): (String, Value)| match keys::find(&key).and_then(|key| keys::value(&config, key))
+            {
+                Some(value) => (key, value),
+                None => (key, value),
+            };
+            let varied = varied.into_iter().map(read).collect();
             rows.push(SpecRow { varied, config });
         }
     }
     check_different(origin, &rows)?;
-    Ok(rows)
+    let (rows, merged) = merge(rows);
+    let baseline = file.baseline.as_ref().map(leaves);
+    if let Some(baseline) = &baseline {
+        let configs: Vec<&Config> = rows.iter().map(|row| &row.config).collect();
+        check_baseline(baseline, &configs).map_err(|message| SpecError::Baseline { origin: origin.into(), message })?;
+    }
+    Ok(Specified { preset, rows, merged, baseline })
+}
+
+/// The rows without those that only repeat another, and why, in sentences.
+fn merge(rows: Vec<SpecRow>) -> (Vec<SpecRow>, Vec<String>) {
+    let before = rows.len();
+    let mut seen = HashSet::new();
+    let mut left_out: Vec<(String, usize)> = Vec::new();
+    let mut kept = Vec::with_capacity(before);
+    for SpecRow { mut varied, config } in rows {
+        let reason = |key: &str| config.why_without_effect(key);
+        if !seen.insert(config.identity()) {
+            let whys: Vec<(&String, &str)> = varied.iter().filter_map(|(key, _)| Some((key, reason(key)?))).collect();
+            let keys: Vec<String> = whys.iter().map(|(key, _)| format!("`{key}`")).collect();
+            let verb = if keys.len() == 1 { "has" } else { "have" };
+            let mut reasons: Vec<&str> = whys.iter().map(|(_, why)| *why).collect();
+            reasons.dedup();
+            let why = match keys.is_empty() {
+                true => "what sets them apart has no effect".into(),
+                false => format!("{} {verb} no effect {}", keys.join(" and "), reasons.join(" and ")),
+            };
+            match left_out.iter_mut().find(|(known, _)| *known == why) {
+                Some((_, count)) => *count += 1,
+                None => left_out.push((why, 1)),
+            }
+            continue;
+        }
+        varied.retain(|(key, _)| reason(key).is_none());
+        kept.push(SpecRow { varied, config });
+    }
+    let sentence = |(why, count): (String, usize)| match count {
+        1 => format!("1 of {before} rows repeats another and is left out: {why}"),
+        _ => format!("{count} of {before} rows repeat another and are left out: {why}"),
+    };
+    (kept, left_out.into_iter().map(sentence).collect())
+}
+
+/// A `key=value` of the command line. None without `=`.
+pub fn assignment(text: &str) -> Option<(String, Value)> {
+    let (key, value) = text.split_once('=')?;
+    Some(match keys::find(key.trim()) {
+        Some(key) => (key.name.into(), key.kind.text(value)),
+        None => (key.trim().into(), Value::String(value.trim().into())),
+    })
+}
+
+/// Whether `config` is one that `baseline` means: laid over it, its values change nothing, and one of them at least has an
+/// effect.
+pub fn is_baseline(baseline: &Assignments, config: &Config) -> Result<bool, ConfigError> {
+    let mut layers = Layers::default();
+    layers.text("baseline", &config.to_toml())?;
+    baseline.iter().for_each(|(key, value)| layers.set(key, value.clone()));
+    let laid_over = layers.finish()?;
+    Ok(laid_over.identity() == config.identity() && baseline.iter().any(|(key, _)| config.has_effect(key)))
+}
+
+/// Checks that `baseline` names a setting, and that there is one.
+pub fn check_baseline(baseline: &Assignments, configs: &[&Config]) -> Result<(), String> {
+    let label = label(pairs(baseline));
+    if baseline.is_empty() {
+        return Err("it names no key; write for example method = \"static\"".into());
+    }
+    if baseline.iter().any(|(key, _)| key == "seed") {
+        return Err("`seed` is no setting: runs are compared seed by seed; leave it out".into());
+    }
+    for config in configs {
+        match is_baseline(baseline, config) {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            // Of the key's own, not of how it goes with the rest of a row.
+            Err(error @ (ConfigError::Key { .. } | ConfigError::Takes { .. })) => return Err(error.to_string()),
+            Err(_) => {}
+        }
+    }
+    Err(format!("no row has {label}; name a setting that the sweep has"))
 }
 
 /// `method = "set", delta_t = 100`
@@ -165,13 +290,18 @@ fn key_error(origin: &str, section: &'static str, key: &str, must: impl Into<Str
     SpecError::Key { origin: origin.into(), section, key: key.into(), must: must.into() }
 }
 
-/// What a nested table assigns, with dotted keys.
+/// What a nested table assigns, with dotted keys as the configuration spells them.
 fn leaves(table: &Table) -> Assignments {
+    let name = |key: String| keys::find(&key).map_or(key, |key| key.name.into());
+    nested(table).into_iter().map(|(key, value)| (name(key), value)).collect()
+}
+
+fn nested(table: &Table) -> Assignments {
     let mut found = Vec::new();
     for (key, value) in table {
         match value {
             Value::Table(inner) => {
-                found.extend(leaves(inner).into_iter().map(|(rest, value)| (format!("{key}.{rest}"), value)));
+                found.extend(nested(inner).into_iter().map(|(rest, value)| (format!("{key}.{rest}"), value)));
             }
             value => found.push((key.clone(), value.clone())),
         }
@@ -247,7 +377,7 @@ fn draw_rules(origin: &str, prefix: &str, table: &Table, found: &mut Vec<(String
                 continue;
             }
         };
-        found.push((key, draw));
+        found.push((keys::find(&key).map_or(key, |key| key.name.into()), draw));
     }
     Ok(())
 }
@@ -321,17 +451,18 @@ mod tests {
 
     fn error(text: &str) -> String {
         match rows("spec.toml", text) {
-            Ok(rows) => panic!("{text} gave {} rows", rows.len()),
+            Ok(specified) => panic!("{text} gave {} rows", specified.rows.len()),
             Err(error) => error.to_string(),
         }
     }
 
-    /// The specification in `docs/sweeps.md` is one.
+    /// The specifications in `docs/sweeps.md` are some.
     #[test]
-    fn the_documented_specification() {
+    fn the_documented_specifications() {
         let doc = include_str!("../../docs/sweeps.md");
-        let text = doc.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-        assert_eq!(rows("docs/sweeps.md", text).unwrap().len(), 2 * 10 * 6);
+        let texts = doc.split("```toml").skip(1).filter_map(|rest| rest.split("```").next());
+        let counts: Vec<usize> = texts.map(|text| rows("docs/sweeps.md", text).unwrap().rows.len()).collect();
+        assert_eq!(counts, [6, 2 * 10 * 6]);
     }
 
     #[test]
@@ -355,16 +486,17 @@ mod tests {
             batch_size = { choice = [32, 64] }
             lr_schedule.pct_start = { uniform = [0.1, 0.4] }
         ";
-        let rows = rows("spec.toml", text).unwrap();
-        assert_eq!(rows.len(), 24);
+        let rows = rows("spec.toml", text).unwrap().rows;
+        // SET: 2 draws × 2 death rates × 3 seeds; a death rate means nothing to static training.
+        assert_eq!(rows.len(), 12 + 6);
         let seeds: Vec<u64> = rows.iter().take(4).map(|row| row.config.seed).collect();
         assert_eq!(seeds, [1, 2, 3, 1]);
         assert_eq!((rows[0].config.death_rate.initial, rows[3].config.death_rate.initial), (0.3, 0.5));
-        assert_eq!((rows[0].config.method.name(), rows[23].config.method.name()), ("set", "static"));
-        assert_eq!((rows[0].config.delta_t, rows[23].config.delta_t, rows[0].config.epochs), (10, 25, 2));
+        assert_eq!((rows[0].config.method.name(), rows[17].config.method.name()), ("set", "static"));
+        assert_eq!((rows[0].config.delta_t, rows[17].config.delta_t, rows[0].config.epochs), (10, 25, 2));
         assert_ne!(rows[0].config.lr, rows[6].config.lr, "another draw");
         assert_eq!(rows[0].config.lr, rows[12].config.lr, "the same draws for every row of the list");
-        assert_eq!(rows, super::rows("spec.toml", text).unwrap(), "draws repeat");
+        assert_eq!(rows, super::rows("spec.toml", text).unwrap().rows, "draws repeat");
     }
 
     #[test]
@@ -377,7 +509,7 @@ mod tests {
             keys.delta_t = { log-uniform = [1, 4] }
             keys.sparsity = { uniform = [0.5, 0.9] }
         ";
-        let rows = rows("spec.toml", text).unwrap();
+        let rows = rows("spec.toml", text).unwrap().rows;
         for delta_t in 1..=4 {
             assert!(rows.iter().filter(|row| row.config.delta_t == delta_t).count() > 40, "{delta_t}");
         }
@@ -409,6 +541,11 @@ mod tests {
             ("[random]\ncount = 1\nkeys.lr = { log-uniform = [0, 1] }", "0 < LOW"),
             ("[random]\ncount = 1\nkeys.lr = { uniforn = [0, 1] }", "`lr.uniforn` must be"),
             ("[random]\ncount = 1\nkeys.lr = { choice = [] }", "choice takes"),
+            ("[grid]\nseed = [1]\n[baseline]\nmethod = 'dense'", "[baseline]: no row has method = \"dense\""),
+            ("[grid]\nseed = [1]\n[baseline]\nmethud = 'dense'", "methud"),
+            ("[grid]\nseed = [1]\n[baseline]\nseed = 1", "`seed` is no setting"),
+            ("[baseline]", "it names no key"),
+            ("baseline = 'static'", "baseline"),
             ("not toml", "spec.toml"),
         ] {
             let message = error(text);
@@ -417,5 +554,95 @@ mod tests {
         let many: Vec<String> = (0..400).map(|i| i.to_string()).collect();
         let many = many.join(",");
         assert!(error(&format!("[grid]\nseed = [{many}]\nepochs = [{many}]")).contains("more than 10000 rows"));
+    }
+
+    fn labels(text: &str) -> (Vec<String>, Vec<String>) {
+        let specified = rows("spec.toml", text).unwrap();
+        (specified.rows.iter().map(|row| label(pairs(&row.varied))).collect(), specified.merged)
+    }
+
+    /// Keys that mean nothing to a row do not multiply it.
+    #[test]
+    fn rows_that_only_repeat_another_are_one() {
+        let text = "base = 'quick'\n[grid]\nmethod = ['set', 'static', 'dense']\ndelta_t = [5, 20]\nsparsity = [0.9, 0.95]\n\
+            death_rate.initial = [0.3, 0.5]\nseed = [1, 2]";
+        let (labels, merged) = labels(text);
+        let of = |method: &str| labels.iter().filter(|label| label.contains(method)).collect::<Vec<_>>();
+        assert_eq!((of("set").len(), of("static").len(), of("dense").len()), (16, 4, 2));
+        assert_eq!(of("dense"), ["method = \"dense\", seed = 1", "method = \"dense\", seed = 2"]);
+        assert!(
+            of("static").iter().all(|label| !label.contains("delta_t") && !label.contains("death_rate")),
+            "{labels:?}"
+        );
+        assert_eq!(
+            merged,
+            [
+                "14 of 48 rows repeat another and are left out: `death_rate.initial` and `delta_t` and `sparsity` have no effect \
+                 with method = dense",
+                "12 of 48 rows repeat another and are left out: `death_rate.initial` and `delta_t` have no effect with method = \
+                 static",
+            ]
+        );
+    }
+
+    /// However a key or a value is spelled, it is one.
+    #[test]
+    fn spellings_are_one() {
+        let text = "base = 'quick'\n[grid]\nMethod = ['SET', 'Static']\nsparsity = ['95%']\n\"Delta-T\" = [5, 20]\ndeath_rate = [0.3]\n[baseline]\nMETHOD = 'Static'";
+        let specified = rows("spec.toml", text).unwrap();
+        assert_eq!(specified.rows.len(), 3);
+        let first = &specified.rows[0];
+        assert_eq!(
+            label(pairs(&first.varied)),
+            "delta_t = 5, method = \"set\", death_rate.initial = 0.3, sparsity = 0.95"
+        );
+        assert_eq!(specified.baseline.unwrap()[0].0, "method");
+        assert!(error("base = 'quick'\n[grid]\nsparsity = ['95%', 0.95]").contains("rows 1 and 2 are the same run"));
+        assert!(
+            error("[grid]\nlr = [0.1]\n[[list]]\nlearning_rate = 0.1").contains("`lr` is set in [grid] and in [list]")
+        );
+        assert_eq!(assignment("Delta-T=5"), Some(("delta_t".into(), Value::Integer(5))));
+    }
+
+    #[test]
+    fn what_has_an_effect_is_kept_apart() {
+        // The rate that a constant death rate never comes to.
+        let (rows, merged) = labels(
+            "[base]\npreset = 'quick'\ndeath_rate.decay = 'constant'\n[grid]\ndeath_rate.min = [0.1, 0.2]\nseed = [1]",
+        );
+        assert_eq!((rows.len(), merged.len()), (1, 1));
+        let (rows, merged) = labels("base = 'quick'\n[grid]\ndeath_rate.min = [0.1, 0.2]\nseed = [1]");
+        assert_eq!((rows.len(), merged.len()), (2, 0));
+        // Of a list: the key that one of them lacks.
+        let (rows, merged) =
+            labels("base = 'quick'\n[[list]]\nmethod = 'static'\n[[list]]\nmethod = 'static'\ndelta_t = 3");
+        assert_eq!((rows.len(), merged.len()), (1, 1), "{merged:?}");
+        let (rows, merged) = labels(
+            "base = 'quick'\n[[list]]\nmethod = 'static'\n[[list]]\nmethod = 'set'\n[random]\ncount = 5\n\
+             keys.delta_t = { uniform = [1, 1000] }",
+        );
+        assert_eq!((rows.len(), merged.len()), (6, 1), "{rows:?}");
+    }
+
+    #[test]
+    fn a_baseline_is_what_its_values_do_not_change() {
+        let config = |text: &str| rows("spec.toml", text).unwrap().rows[0].config.clone();
+        let fixed = config("[base]\npreset = 'quick'\nmethod = 'static'");
+        let moved = config("[base]\npreset = 'quick'\nmethod = 'set'");
+        let names = |texts: &[&str]| texts.iter().map(|text| assignment(text).unwrap()).collect::<Assignments>();
+        for (texts, of_fixed, of_moved) in [
+            (&["method=static"][..], true, false),
+            (&["method = \"static\""], true, false),
+            (&["method=static", "sparsity=0.9"], true, false),
+            (&["method=static", "sparsity=0.95"], false, false),
+            // Without effect on static training: it is no setting of it by itself.
+            (&["delta_t=25"], false, true),
+            (&["method=static", "delta_t=3"], true, false),
+            (&["death_rate.initial=0.5"], false, true),
+        ] {
+            assert_eq!(is_baseline(&names(texts), &fixed).unwrap(), of_fixed, "{texts:?}");
+            assert_eq!(is_baseline(&names(texts), &moved).unwrap(), of_moved, "{texts:?}");
+        }
+        assert!(assignment("static").is_none());
     }
 }

@@ -9,11 +9,13 @@ pub mod checkpoint;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod claim;
 pub mod config;
+mod effect;
 mod exploration;
 mod finish;
 pub mod frames;
 pub mod keys;
 pub mod lr;
+pub mod names;
 pub mod pass_times;
 pub mod presets;
 mod problem;

@@ -4,28 +4,40 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use clap::Args;
+use serde::Serialize;
 
-use super::{Failure, open};
-use crate::sweep::collect::collect;
+use super::{Failure, open, rows_done};
+use crate::sweep::collect::{Collected, collect};
+use crate::sweep::comparison::Answer;
 use crate::sweep::page::{page, plots};
-use crate::sweep::table::{csv, latex, markdown, times_csv};
+use crate::sweep::spec::{self, Assignments, check_baseline};
+use crate::sweep::table::{comparisons_csv, csv, latex, markdown, times_csv};
 use crate::train::run_folder::write_whole;
 
 #[derive(Args)]
 pub struct CollectArgs {
     /// Folder of the sweep
     sweep: PathBuf,
+    /// What the other settings are compared with, as `method=static`; may be repeated, for a setting of several keys
+    /// [default: [baseline] of the specification, else static, else dense]
+    #[arg(long, value_name = "KEY=VALUE")]
+    baseline: Vec<String>,
     /// Folder for the tables and plots [default: DIR/collected]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
 pub fn run(args: &CollectArgs) -> Result<(), Failure> {
-    write(&args.sweep, args.out.as_deref())
+    let assignment = |text: &String| {
+        spec::assignment(text)
+            .ok_or_else(|| Failure::input(anyhow!("`--baseline {text}` is not of the form key=value")))
+    };
+    let named = args.baseline.iter().map(assignment).collect::<Result<Assignments, _>>()?;
+    write(&args.sweep, &named, args.out.as_deref())
 }
 
-/// The tables and plots of `sweep` into `out`, or into its own folder for them.
-pub fn write(sweep: &Path, out: Option<&Path>) -> Result<(), Failure> {
+/// The tables and plots of `sweep` into `out`, or into its own folder for them. An empty `baseline` is the specification's.
+pub fn write(sweep: &Path, baseline: &Assignments, out: Option<&Path>) -> Result<(), Failure> {
     let opened = open(sweep)?;
     if let Some(mixed) = opened.mixed_data() {
         return Err(Failure::input(anyhow!(
@@ -34,32 +46,53 @@ pub fn write(sweep: &Path, out: Option<&Path>) -> Result<(), Failure> {
         )));
     }
     let collected = collect(&opened);
+    let answer = answer(
+        &collected,
+        match baseline.is_empty() {
+            true => opened.baseline().map_err(Failure::input)?,
+            false => Some(baseline.clone()),
+        },
+    )?;
     let out = out.map_or_else(|| sweep.join("collected"), Path::to_path_buf);
     std::fs::create_dir_all(&out)
         .with_context(|| format!("cannot create `{}`", out.display()))
         .map_err(Failure::input)?;
-    let json = serde_json::to_string_pretty(&collected).map_err(Failure::run)? + "\n";
-    let table = markdown(&collected);
+    #[derive(Serialize)]
+    struct Whole<'a> {
+        #[serde(flatten)]
+        collected: &'a Collected,
+        #[serde(flatten)]
+        answer: &'a Answer,
+    }
+    let whole = Whole { collected: &collected, answer: &answer };
+    let json = serde_json::to_string_pretty(&whole).map_err(Failure::run)? + "\n";
+    let remarks = [answer.sentences(), answer.cautions.clone()].concat();
+    let list: String = remarks.iter().map(|remark| format!("- {remark}\n")).collect();
+    let table = format!("{}\n{list}", markdown(&collected));
     print!("{table}");
     let mut files = vec![
         ("rows.csv".to_string(), csv(&collected)),
         ("times.csv".into(), times_csv(&collected)),
+        ("comparisons.csv".into(), comparisons_csv(&answer)),
         ("sweep.json".into(), json),
         ("table.md".into(), table),
-        ("table.tex".into(), latex(&collected)),
-        ("report.html".into(), page(&collected)),
+        ("table.tex".into(), latex(&collected, &remarks)),
+        ("report.html".into(), page(&collected, &answer)),
     ];
     files.extend(plots(&collected).into_iter().map(|(name, plot)| (format!("{name}.svg"), plot.file())));
     for (name, text) in &files {
         write_whole(&out.join(name), text.as_bytes()).map_err(Failure::run)?;
     }
     let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
-    println!(
-        "{} of {} rows are done: {}/{{{}}}",
-        collected.done(),
-        collected.rows.len(),
-        out.display(),
-        names.join(",")
-    );
+    println!("{}; in {}: {}", rows_done(collected.done(), collected.rows.len()), out.display(), names.join(", "));
     Ok(())
+}
+
+/// What the results say, against the settings that `baseline` names.
+fn answer(collected: &Collected, baseline: Option<Assignments>) -> Result<Answer, Failure> {
+    if let Some(baseline) = &baseline {
+        let configs: Vec<_> = collected.rows.iter().map(|row| &row.config).collect();
+        check_baseline(baseline, &configs).map_err(|error| Failure::input(anyhow!("baseline: {error}")))?;
+    }
+    Ok(Answer::of(collected, baseline.as_ref()))
 }

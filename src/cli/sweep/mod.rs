@@ -1,6 +1,7 @@
 //! `itop sweep`: many runs from one specification.
 
 mod collect;
+mod pace;
 mod plan;
 mod row;
 mod run;
@@ -55,6 +56,11 @@ pub fn run(args: &SweepArgs) -> Result<(), Failure> {
 
 fn open(path: &Path) -> Result<Sweep, Failure> {
     Sweep::open(path).map_err(Failure::input)
+}
+
+/// `2 of 3 rows are done`
+fn rows_done(done: usize, rows: usize) -> String {
+    format!("{done} of {} done", if rows == 1 { "1 row is".into() } else { format!("{rows} rows are") })
 }
 
 /// `2 h 05 min`

@@ -16,10 +16,11 @@ use anyhow::{Context, anyhow};
 use clap::Args;
 
 use super::row::{self, RowJob};
-use super::{Failure, duration, open, status, text};
+use super::{Failure, duration, open, rows_done, status, text};
 use crate::cli::tuning::TuningArgs;
 use crate::cli::{GpuArgs, Limits, interruption};
 use crate::gpu;
+use crate::shell;
 use crate::sweep::{State, Sweep};
 use crate::train::claim;
 
@@ -255,9 +256,12 @@ impl<'a> Driver<'a> {
         self.settled.insert(row);
         match (self.sweep.result(row), exit.code()) {
             (State::Done(summary), _) => {
+                // Of the test set nobody hears before the results are collected: it is not to choose by.
+                let accuracy =
+                    summary.best_val_accuracy.map(|share| format!("validation accuracy {}, ", text::percent(share)));
                 println!(
-                    "row {row} done ({label}): test accuracy {}, ITOP rate {:.4}, {}",
-                    text::percent(summary.test_accuracy),
+                    "row {row} done ({label}): {}ITOP rate {:.4}, {}",
+                    accuracy.unwrap_or_default(),
                     summary.itop_rate,
                     duration(summary.seconds_training)
                 );
@@ -287,14 +291,14 @@ impl<'a> Driver<'a> {
         let rows = self.sweep.rows.len();
         let results: Vec<State> = (1..=rows).map(|row| self.sweep.result(row)).collect();
         let done = results.iter().filter(|state| matches!(state, State::Done(_))).count();
-        let path = self.args.sweep.display();
+        let of_sweep = |command: &str| shell::command(["itop", "sweep", command, &shell::path(&self.args.sweep)]);
         if done == rows {
-            println!("all {rows} rows are done; collect them by: itop sweep collect {path}");
+            println!("{}; collect by: {}", rows_done(done, rows), of_sweep("collect"));
             return Ok(());
         }
         let failed = results.iter().filter(|state| matches!(state, State::Failed(_))).count();
         let mend = if failed > 0 { "; --retry-failed tries failed ones again" } else { "" };
-        Err(Failure::run(anyhow!("{done} of {rows} rows are done, {failed} failed (itop sweep status {path}){mend}")))
+        Err(Failure::run(anyhow!("{}, {failed} failed; see: {}{mend}", rows_done(done, rows), of_sweep("status"))))
     }
 }
 

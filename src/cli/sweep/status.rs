@@ -8,6 +8,8 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{Failure, duration, open, text};
+use crate::sweep::comparison::listed;
+use crate::sweep::plan::PlannedRow;
 use crate::sweep::{State, Sweep};
 
 #[derive(Args)]
@@ -30,8 +32,9 @@ struct Status {
     running: usize,
     failed: usize,
     to_do: usize,
-    /// The row of best test accuracy so far.
-    best: Option<usize>,
+    /// Of the rows that are done, those of the best validation accuracy: several where it is the same. None where rows hold
+    /// out no images, or not the same ones. The test set ranks nothing.
+    best_by_validation: Vec<usize>,
     /// With as many workers as run now (or one); none as long as no speed is known.
     eta_seconds: Option<f64>,
 }
@@ -73,19 +76,18 @@ pub fn run(args: &StatusArgs) -> Result<(), Failure> {
 fn print(status: &Status) {
     let share = |share: Option<f64>| share.map_or("–".to_string(), text::percent);
     let row = |row: &RowStatus| {
-        let best = if status.best == Some(row.row) { " *" } else { "" };
+        let best = if status.best_by_validation.contains(&row.row) { " (*)" } else { "" };
         vec![
             row.run.clone(),
             row.row.to_string(),
             row.state.to_string(),
             format!("{}/{}", row.step, row.steps),
-            share(row.val_accuracy),
-            share(row.test_accuracy) + best,
+            share(row.val_accuracy) + best,
             row.itop_rate.map_or("–".into(), |rate| format!("{rate:.3}")),
         ]
     };
     let rows: Vec<_> = status.rows.iter().map(row).collect();
-    print!("{}", text::table(&["run", "row", "state", "step", "val acc", "test acc", "Rs"], &rows));
+    print!("{}", text::table(&["run", "row", "state", "step", "validation accuracy", "Rs"], &rows));
     for row in &status.rows {
         if let Some(note) = &row.note {
             println!("row {} {}: {note}", row.row, row.state);
@@ -98,8 +100,11 @@ fn line(status: &Status) -> String {
     let counts =
         [("done", status.done), ("running", status.running), ("failed", status.failed), ("to do", status.to_do)];
     let mut text = counts.map(|(name, count)| format!("{count} {name}")).join(", ");
-    if let Some(best) = status.best {
-        text += &format!("; best so far: row {best} (*)");
+    let best: Vec<String> = status.best_by_validation.iter().map(ToString::to_string).collect();
+    match &best[..] {
+        [] => {}
+        [row] => text += &format!("; best validation accuracy so far (*): row {row}"),
+        rows => text += &format!("; best validation accuracy so far (*): rows {}", listed(rows).replace(';', ",")),
     }
     match status.eta_seconds {
         Some(seconds) if status.running + status.to_do > 0 => text + &format!("; about {} to go", duration(seconds)),
@@ -108,11 +113,17 @@ fn line(status: &Status) -> String {
 }
 
 fn status(sweep: &Sweep) -> Status {
-    let mut status =
-        Status { rows: Vec::new(), done: 0, running: 0, failed: 0, to_do: 0, best: None, eta_seconds: None };
+    let mut status = Status {
+        rows: Vec::new(),
+        done: 0,
+        running: 0,
+        failed: 0,
+        to_do: 0,
+        best_by_validation: Vec::new(),
+        eta_seconds: None,
+    };
     // FLOPs a second of rows that are done or running, and FLOPs to go.
     let (mut rates, mut left) = (Vec::new(), 0.0);
-    let mut best: Option<f64> = None;
     for planned in &sweep.rows {
         let estimate = &planned.estimate;
         let state = sweep.state(planned.row);
@@ -155,17 +166,26 @@ fn status(sweep: &Sweep) -> Status {
                 row.test_accuracy = Some(summary.test_accuracy);
                 row.itop_rate = Some(summary.itop_rate);
                 rates.push(estimate.flops_per_image() * summary.images_per_second);
-                if best.is_none_or(|best| summary.test_accuracy > best) {
-                    best = Some(summary.test_accuracy);
-                    status.best = Some(planned.row);
-                }
             }
         }
         status.rows.push(row);
     }
+    status.best_by_validation = best_by_validation(sweep, &status.rows);
     let rate = rates.iter().sum::<f64>() / rates.len().max(1) as f64;
     status.eta_seconds = (rate > 0.0).then(|| left / (rate * status.running.max(1) as f64));
     status
+}
+
+/// The rows that are done with the best validation accuracy. Accuracies on different images do not rank.
+fn best_by_validation(sweep: &Sweep, rows: &[RowStatus]) -> Vec<usize> {
+    let held_out = |row: &PlannedRow| (row.config.data.clone(), row.config.validation.to_bits());
+    if sweep.rows.iter().any(|row| held_out(row) != held_out(&sweep.rows[0])) {
+        return Vec::new();
+    }
+    let accuracies =
+        || rows.iter().filter(|row| row.state == "done").filter_map(|row| Some((row.row, row.val_accuracy?)));
+    let best = accuracies().map(|(_, accuracy)| accuracy).fold(f64::NEG_INFINITY, f64::max);
+    accuracies().filter(|&(_, accuracy)| accuracy == best).map(|(row, _)| row).collect()
 }
 
 /// One line: how many rows are where, and how long it takes yet.

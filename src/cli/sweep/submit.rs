@@ -8,7 +8,9 @@ use clap::{Args, ValueEnum};
 
 use super::{Failure, open};
 use crate::cli::tuning::TuningArgs;
+use crate::shell;
 use crate::sweep::State;
+use crate::sweep::comparison::counted;
 use crate::sweep::slurm::{SlurmOptions, script};
 use crate::train::run_folder::write_whole;
 
@@ -69,16 +71,19 @@ pub fn run(args: &SubmitArgs) -> Result<(), Failure> {
             State::Failed(_) | State::ToDo => missing.push(row),
         }
     }
-    if running > 0 {
-        println!("{running} rows are left out, for they are running");
-    }
-    if failed > 0 {
-        println!(
-            "{failed} rows are left out, for they failed (itop sweep status says why); --retry-failed takes them in"
-        );
-    }
+    let of_sweep = |command: &str| shell::command(["itop", "sweep", command, &shell::path(&args.sweep)]);
+    let left_out = |rows: usize, why: &str| match rows {
+        0 => {}
+        1 => println!("1 row is left out: it {why}"),
+        rows => println!("{rows} rows are left out: they {}", why.replace("is running", "are running")),
+    };
+    left_out(running, "is running");
+    left_out(
+        failed,
+        &format!("failed; --retry-failed takes in what failed, and this says why: {}", of_sweep("status")),
+    );
     if missing.is_empty() {
-        println!("nothing is left to submit; collect what is done by: itop sweep collect {}", args.sweep.display());
+        println!("nothing is left to submit; collect what is done by: {}", of_sweep("collect"));
         return Ok(());
     }
     let absolute = |path: PathBuf| path.canonicalize().with_context(|| format!("cannot find `{}`", path.display()));
@@ -94,10 +99,10 @@ pub fn run(args: &SubmitArgs) -> Result<(), Failure> {
     };
     let path = folder.join("slurm.sh");
     write_whole(&path, script(&itop, &folder, &missing, &options).as_bytes()).map_err(Failure::run)?;
-    let path = path.display();
-    println!("{} rows in {path}", missing.len());
+    println!("{} in {}", counted(missing.len(), "row"), path.display());
     if !args.go {
-        println!("submit them, from the folder that relative data paths start in, by: sbatch {path}");
+        let sbatch = shell::command(["sbatch", &shell::path(&path)]);
+        println!("submit from the folder that relative data paths start in, by: {sbatch}");
         return Ok(());
     }
     let output = Command::new("sbatch")
@@ -109,5 +114,6 @@ pub fn run(args: &SubmitArgs) -> Result<(), Failure> {
     if output.status.success() {
         return Ok(());
     }
-    Err(Failure::run(anyhow!("sbatch refused {path}: {}", String::from_utf8_lossy(&output.stderr).trim())))
+    let why = String::from_utf8_lossy(&output.stderr);
+    Err(Failure::run(anyhow!("sbatch refused {}: {}", path.display(), why.trim())))
 }

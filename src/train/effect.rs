@@ -1,0 +1,103 @@
+//! Which keys of a configuration do not change a run, so that equal runs are known to be equal.
+
+use super::lr::LrSchedule;
+use super::{Config, Method};
+use crate::sparsity::Decay;
+
+impl Config {
+    /// The keys that have no effect on this run's result, each with the circumstance that takes it away. Dotted where nested;
+    /// a table's name stands for all of its keys.
+    pub fn without_effect(&self) -> Vec<(&'static str, &'static str)> {
+        let mut keys = vec![("finite_check", "on a result")];
+        match self.method {
+            // Every weight is there.
+            Method::Dense => {
+                let dense = "with method = dense";
+                keys.extend([("sparsity", dense), ("distribution", dense), ("delta_t", dense), ("death_rate", dense)]);
+            }
+            // The active set never moves.
+            Method::Static => keys.extend(["delta_t", "death_rate"].map(|key| (key, "with method = static"))),
+            Method::Set | Method::Rigl if self.death_rate.decay == Decay::Constant => {
+                keys.push(("death_rate.min", "with death_rate.decay = constant"));
+            }
+            Method::Set | Method::Rigl => {}
+        }
+        if matches!(&self.lr_schedule, LrSchedule::MultiStep { milestones, .. } if milestones.is_empty()) {
+            keys.push(("lr_schedule.gamma", "without milestones"));
+        }
+        keys
+    }
+
+    /// Whether another value of `key` (dotted where nested) would make another run.
+    pub fn has_effect(&self, key: &str) -> bool {
+        self.why_without_effect(key).is_none()
+    }
+
+    /// The circumstance that takes the effect of `key` (dotted where nested) away, if one does.
+    pub fn why_without_effect(&self, key: &str) -> Option<&'static str> {
+        let within = |table: &str| key.strip_prefix(table).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        self.without_effect().into_iter().find(|(table, _)| within(table)).map(|(_, why)| why)
+    }
+
+    /// The configuration without what has no effect: two of them with the same text are the same run.
+    pub fn identity(&self) -> String {
+        let mut table = toml::Table::try_from(self).unwrap_or_default();
+        for (key, _) in self.without_effect() {
+            match key.split_once('.') {
+                None => table.remove(key),
+                Some((outer, inner)) => table.get_mut(outer).and_then(|table| table.as_table_mut()?.remove(inner)),
+            };
+        }
+        table.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sparsity::{DeathRate, Distribution};
+
+    #[test]
+    fn a_key_without_effect_makes_no_other_run() {
+        let base = Config::default();
+        let constant = DeathRate { decay: Decay::Constant, ..DeathRate::default() };
+        type Change = fn(&mut Config);
+        let changes: [(&str, Change, &[Method]); 7] = [
+            ("delta_t", |config| config.delta_t = 7, &[Method::Set, Method::Rigl]),
+            ("death_rate.initial", |config| config.death_rate.initial = 0.3, &[Method::Set, Method::Rigl]),
+            ("death_rate.stop_at", |config| config.death_rate.stop_at = 0.3, &[Method::Set, Method::Rigl]),
+            ("sparsity", |config| config.sparsity = 0.5, &[Method::Static, Method::Set, Method::Rigl]),
+            (
+                "distribution",
+                |config| config.distribution = Distribution::Uniform,
+                &[Method::Static, Method::Set, Method::Rigl],
+            ),
+            ("lr", |config| config.lr = 0.3, &[Method::Dense, Method::Static, Method::Set, Method::Rigl]),
+            ("finite_check", |config| config.finite_check = false, &[]),
+        ];
+        for method in [Method::Dense, Method::Static, Method::Set, Method::Rigl] {
+            for (key, change, heard) in changes {
+                let before = Config { method, ..base.clone() };
+                let mut after = before.clone();
+                change(&mut after);
+                assert_ne!(before, after);
+                let heard = heard.contains(&method);
+                assert_eq!(before.has_effect(key), heard, "{key} of {}", method.name());
+                assert_eq!(before.identity() != after.identity(), heard, "{key} of {}", method.name());
+            }
+        }
+        let of = |min| Config { death_rate: DeathRate { min, ..constant }, ..base.clone() };
+        assert_eq!(of(0.1).identity(), of(0.2).identity());
+        assert!(of(0.1).has_effect("death_rate.initial") && !of(0.1).has_effect("death_rate.min"));
+        let of =
+            |gamma| Config { lr_schedule: LrSchedule::MultiStep { milestones: Vec::new(), gamma }, ..base.clone() };
+        assert_eq!(of(0.1).identity(), of(0.2).identity());
+    }
+
+    /// A table's name is no prefix of another key's.
+    #[test]
+    fn only_whole_names_count() {
+        let config = Config { method: Method::Static, ..Config::default() };
+        assert!(config.has_effect("death_rates") && config.has_effect("delta") && !config.has_effect("death_rate"));
+    }
+}
