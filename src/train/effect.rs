@@ -8,7 +8,7 @@ impl Config {
     /// The keys that have no effect on this run's result, each with the circumstance that takes it away. Dotted where nested;
     /// a table's name stands for all of its keys.
     pub fn without_effect(&self) -> Vec<(&'static str, &'static str)> {
-        let mut keys = vec![("finite_check", "on a result")];
+        let mut keys = vec![("finite_check", "on a result"), ("checkpoint_minutes", "on a result")];
         match self.method {
             // Every weight is there.
             Method::Dense => {

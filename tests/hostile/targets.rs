@@ -159,9 +159,9 @@ pub fn sweep(bytes: &[u8]) {
     let Some(text) = std::str::from_utf8(bytes).ok().filter(|text| text.len() as u64 <= run_folder::MOST_CONFIG) else {
         return;
     };
-    if let Ok(rows) = spec::rows("spec.toml", text) {
-        assert!((1..=spec::MOST_ROWS).contains(&rows.len()));
-        for row in &rows {
+    if let Ok(specified) = spec::rows("spec.toml", text) {
+        assert!((1..=spec::MOST_ROWS).contains(&specified.rows.len()));
+        for row in &specified.rows {
             assert!(row.config.validate().is_ok() && !spec::label(spec::pairs(&row.varied)).is_empty());
         }
     }
