@@ -206,8 +206,8 @@ fn runs_stand_side_by_side_by_their_settings() {
         }
     }
     // Names are settings, never folders; each has one colour on all charts.
-    assert_eq!(colours.keys().collect::<Vec<_>>(), [&"SET, ΔT 5, 2 seeds", &"static, seed 17"]);
-    assert!(colours["SET, ΔT 5, 2 seeds"].len() >= 6, "{colours:?}");
+    assert_eq!(colours.keys().collect::<Vec<_>>(), [&"SET ΔT 5, 2 seeds", &"static, seed 17"]);
+    assert!(colours["SET ΔT 5, 2 seeds"].len() >= 6, "{colours:?}");
     assert!(
         colours.values_mut().all(|of| {
             of.dedup();
@@ -215,14 +215,14 @@ fn runs_stand_side_by_side_by_their_settings() {
         }),
         "{colours:?}"
     );
-    assert_ne!(colours["SET, ΔT 5, 2 seeds"], colours["static, seed 17"]);
+    assert_ne!(colours["SET ΔT 5, 2 seeds"], colours["static, seed 17"]);
     // A mean has its band, here flat, on every chart; each run's layers are named.
     assert!(charts.iter().filter(|chart| chart.contains("2 seeds")).all(|chart| chart.contains("<polygon")));
-    assert!(page.contains("Layers and times of SET, ΔT 5, seed 18 (0002)"), "{page}");
+    assert!(page.contains("Layers and times of SET ΔT 5, seed 18 (0002)"), "{page}");
     // Different models: said, and the only thing that sets them apart.
     let other = run(place.path(), "0005", "resnet20");
     let (_, page) = page_of(place.path(), &[&run(place.path(), "0006", "resnet8"), &other], &[]);
-    assert!(page.contains("different models") && page.contains("RigL, ResNet-20, ΔT 100, seed 17"), "{page}");
+    assert!(page.contains("different models") && page.contains("RigL ΔT 100, ResNet-20, seed 17"), "{page}");
 }
 
 #[test]
@@ -267,13 +267,13 @@ fn the_best_epoch_and_the_recipe_are_there() {
         ("epochs", "3"),
         ("active weights", "1,000 of 10,000"),
         ("images to train, choose, test", "1,270, 30, 100"),
-        ("training FLOPs", "32.8 GFLOP (0.081 of dense)"),
+        ("training FLOPs", "32.80 GFLOP (0.081 of dense)"),
     ] {
         assert!(page.contains(&format!("<dt>{name}</dt><dd>{value}</dd>")), "{name} {value} is not in {page}");
     }
     let text = String::from_utf8(itop(&["report", path(&folder), "--text"]).stdout).unwrap();
     assert!(
-        text.contains("best epoch 2 of 3, validation accuracy 35.00 %") && text.contains("SET, ΔT 5, seed 18"),
+        text.contains("best epoch 2 of 3, validation accuracy 35.00 %") && text.contains("SET ΔT 5, seed 18"),
         "{text}"
     );
 }
@@ -338,7 +338,7 @@ fn the_folder_of_a_run_is_no_place_for_others() {
     let again = place.path().join("one/../one");
     let (page, _) = page_of(place.path(), &[Path::new(one), &again, Path::new(one)], &["--out", "one"]);
     assert_eq!(page, place.path().join("one/report.html"));
-    assert!(fs::read_to_string(page).unwrap().contains("RigL, ΔT 100"), "the run's own page is drawn again");
+    assert!(fs::read_to_string(page).unwrap().contains("RigL ΔT 100"), "the run's own page is drawn again");
 }
 
 #[test]

@@ -38,3 +38,4 @@ pub use pictures::pictures;
 pub use read::{Run, read};
 pub(crate) use table::{facts, html_table};
 pub use text::text;
+pub use times::flops;

@@ -3,7 +3,7 @@
 use super::read::Run;
 use super::sets::{Set, Sets, mean_and_deviation};
 use super::table::{facts, html_table};
-use super::times::giga;
+use super::times::flops;
 use crate::train::names;
 use crate::train::run_folder::Summary;
 
@@ -18,7 +18,7 @@ pub fn title(runs: &[Run], sets: &Sets) -> String {
     }
 }
 
-/// `ResNet-8 on flowers: SET, ΔT 5, seed 18`, whatever the folder is called.
+/// `ResNet-8 on flowers: SET ΔT 5, seed 18`, whatever the folder is called.
 pub fn of_run(run: &Run, sets: &Sets) -> String {
     let Some(config) = &run.config else { return run.name.clone() };
     let value = |key: &str, value: &str| names::value(key, &value.into());
@@ -54,7 +54,7 @@ fn result(run: &Run) -> Vec<(&'static str, Option<String>)> {
             "reliable Rs",
             rate(|s| s.reliable_itop_rate, |line| line.reliable_itop_rate).map(|rate| format!("{rate:.3}")),
         ),
-        ("training FLOPs", of(&flops)),
+        ("training FLOPs", of(&training_flops)),
         ("training time", of(&|summary| format!("{:.0} s", summary.seconds_training))),
         ("images/s", of(&|summary| format!("{:.0}", summary.images_per_second))),
         ("GPU memory", of(&|summary| format!("{:.1} MiB", summary.peak_gpu_bytes as f64 / 1_048_576.0))),
@@ -62,10 +62,10 @@ fn result(run: &Run) -> Vec<(&'static str, Option<String>)> {
     ]
 }
 
-/// `32.8 GFLOP (0.081 of dense)`
-fn flops(summary: &Summary) -> String {
+/// `32.80 GFLOP (0.081 of dense)`
+fn training_flops(summary: &Summary) -> String {
     let ratio = format!("{:.3} of dense", summary.training_flops_ratio);
-    summary.training_flops.map_or(ratio.clone(), |flops| format!("{} ({ratio})", giga(flops)))
+    summary.training_flops.map_or(ratio.clone(), |number| format!("{} ({ratio})", flops(number)))
 }
 
 pub fn percent(share: f64) -> String {

@@ -11,7 +11,7 @@ use super::setting::Settings;
 
 /// The runs of one setting.
 pub struct Set<'a> {
-    /// `SET, ΔT 5`; without a configuration the run's name.
+    /// `SET ΔT 5`; without a configuration the run's name.
     pub setting: String,
     pub colour: RGBColor,
     /// By seed, each once.
@@ -67,7 +67,7 @@ impl<'a> Sets<'a> {
     }
 }
 
-/// `SET, ΔT 5, seed 18`, or `SET, ΔT 5, 3 seeds`.
+/// `SET ΔT 5, seed 18`, or `SET ΔT 5, 3 seeds`.
 fn with_seeds(setting: &str, runs: &[&Run]) -> String {
     match runs {
         [run] => run.seed().map_or_else(|| setting.to_string(), |seed| format!("{setting}, seed {seed}")),
@@ -134,7 +134,7 @@ mod tests {
         ];
         let sets = Sets::of(&runs);
         let labels: Vec<String> = sets.all.iter().map(Set::label).collect();
-        assert_eq!(labels, ["static, 2 seeds", "SET, ΔT 5, seed 17", "e"]);
+        assert_eq!(labels, ["static, 2 seeds", "SET ΔT 5, seed 17", "e"]);
         assert_eq!(sets.notes, ["b is the same run as a (same settings, same seed) and counts once"]);
         assert_eq!([sets.name(&runs[0]), sets.name(&runs[4])], ["static, seed 18", "e"]);
     }

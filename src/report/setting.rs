@@ -16,7 +16,7 @@ type Values = BTreeMap<String, Value>;
 pub struct Setting {
     pub method: Method,
     values: Values,
-    /// `SET, ΔT 5, learning rate 0.1`: the method, and what sets it apart on this page.
+    /// `SET ΔT 5, learning rate 0.1`: the method, and what sets it apart on this page.
     pub label: String,
 }
 
@@ -99,15 +99,12 @@ impl Settings {
     }
 
     /// What the setting is called; without the value of `left_out`, for a curve over that key.
-    pub fn label(&self, setting: &Setting, left_out: Option<&str>) -> String {
-        let name = |(key, value): (&str, &Value)| names::assignment(key, value);
+    fn label(&self, setting: &Setting, left_out: Option<&str>) -> String {
         // A ΔT is named even where all have the same: it is what a method with updates stands or falls with.
         let named = |key: &str| key == "delta_t" || self.varied.iter().any(|varied| varied == key);
-        let mut keys: Vec<String> =
-            setting.values.keys().filter(|key| named(key) && Some(key.as_str()) != left_out).cloned().collect();
-        names::sort(&mut keys);
-        let values = keys.iter().map(|key| name((key, &setting.values[key])));
-        std::iter::once(name(("method", &setting.method.name().into()))).chain(values).collect::<Vec<_>>().join(", ")
+        let own = setting.values.iter().filter(|(key, _)| named(key) && Some(key.as_str()) != left_out);
+        let method = ("method".to_string(), setting.method.name().into());
+        names::setting(&own.map(|(key, value)| (key.clone(), value.clone())).chain([method]).collect())
     }
 
     /// The name of the curve over the numbers of `key` that the setting is on: its own where it is alone.
@@ -221,7 +218,7 @@ mod tests {
             .flat_map(|method| [20, 5].map(|delta_t| config(method, delta_t, delta_t as u64)))
             .collect();
         let settings = Settings::of(&configs);
-        assert_eq!(labels(&settings), ["dense", "static", "SET, ΔT 5", "SET, ΔT 20", "RigL, ΔT 5", "RigL, ΔT 20"]);
+        assert_eq!(labels(&settings), ["dense", "static", "SET ΔT 5", "SET ΔT 20", "RigL ΔT 5", "RigL ΔT 20"]);
         assert_eq!(settings.find(&configs[4]), settings.find(&configs[5]));
         assert_ne!(settings.find(&configs[0]), settings.find(&configs[1]));
         assert_eq!(settings.numeric_keys(), ["delta_t"]);
@@ -230,7 +227,7 @@ mod tests {
         let one = Settings::of(&configs[..3]);
         assert_eq!(
             one.all.iter().map(|setting| one.curve(setting, "delta_t")).collect::<Vec<_>>(),
-            ["SET, ΔT 20", "RigL", "RigL"]
+            ["SET ΔT 20", "RigL", "RigL"]
         );
         // A seed alone is no setting, nor is what a dense run does not look at.
         let dense = |sparsity| Config { sparsity, ..config(Method::Dense, 1, 1) };
@@ -243,11 +240,11 @@ mod tests {
         let configs = [base.clone(), Config { lr: 0.05, sparsity: 0.95, ..base.clone() }];
         assert_eq!(
             labels(&Settings::of(&configs)),
-            ["SET, sparsity 90 %, ΔT 5, learning rate 0.1", "SET, sparsity 95 %, ΔT 5, learning rate 0.05"]
+            ["SET ΔT 5, sparsity 90 %, learning rate 0.1", "SET ΔT 5, sparsity 95 %, learning rate 0.05"]
         );
-        assert_eq!(labels(&Settings::of(&[base.clone()])), ["SET, ΔT 5"]);
+        assert_eq!(labels(&Settings::of(&[base.clone()])), ["SET ΔT 5"]);
         let models = [base.clone(), Config { model: "vgg_c".into(), ..base }];
-        assert_eq!(labels(&Settings::of(&models)), ["SET, ResNet-34, ΔT 5", "SET, VGG-C, ΔT 5"]);
+        assert_eq!(labels(&Settings::of(&models)), ["SET ΔT 5, ResNet-34", "SET ΔT 5, VGG-C"]);
         let places = ["a/flowers", "b/flowers"].map(|data| Config { data: data.into(), ..config(Method::Dense, 1, 1) });
         let settings = Settings::of(&places);
         assert_eq!(labels(&settings), ["dense, flowers", "dense, flowers (2)"]);

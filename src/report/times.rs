@@ -35,7 +35,7 @@ fn said(run: &Run, times: &PassTimes) -> String {
         times.batch_size,
         escape(&times.clock),
         if times.steps == 1 { "one step".into() } else { format!("the median of {} steps", times.steps) },
-        giga(flops as f64),
+        self::flops(flops as f64),
     );
     if let Some(summary) = &run.summary {
         // As it was planned; older summaries do not say.
@@ -43,7 +43,7 @@ fn said(run: &Run, times: &PassTimes) -> String {
         let seconds = summary.seconds_training.max(1e-9);
         text += &format!(
             " The whole training: {} in theory, {:.0} s measured, {} GFLOP/s.",
-            giga(all),
+            self::flops(all),
             summary.seconds_training,
             number(all / seconds / 1e9)
         );
@@ -136,23 +136,18 @@ fn number(value: f64) -> String {
     }
 }
 
-/// FLOPs with a unit and three digits, as plans print them too.
-pub fn giga(flops: f64) -> String {
-    let units = [(1e18, "EFLOP"), (1e15, "PFLOP"), (1e12, "TFLOP"), (1e9, "GFLOP")];
-    let (size, unit) = units.into_iter().find(|(size, _)| flops >= *size).unwrap_or((1e6, "MFLOP"));
-    let value = flops / size;
-    let decimals = if value >= 100.0 {
-        0
-    } else if value >= 10.0 {
-        1
-    } else {
-        2
-    };
-    format!("{value:.decimals$} {unit}")
+/// Floating-point operations, on pages and in plans alike.
+pub fn flops(number: f64) -> String {
+    match number {
+        many if many >= 1e15 => format!("{:.2} PFLOP", many / 1e15),
+        many if many >= 1e12 => format!("{:.2} TFLOP", many / 1e12),
+        middle if middle >= 1e9 => format!("{:.2} GFLOP", middle / 1e9),
+        few => format!("{:.2} MFLOP", few / 1e6),
+    }
 }
 
 fn theory(flops: u64) -> String {
-    if flops == 0 { "–".into() } else { giga(flops as f64) }
+    if flops == 0 { "–".into() } else { self::flops(flops as f64) }
 }
 
 fn rate(flops: u64, ms: f64) -> String {

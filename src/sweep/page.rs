@@ -104,7 +104,9 @@ fn recipe(collected: &Collected, settings: &Settings) -> Vec<(String, String)> {
     let images = |of: fn(&CollectedRow) -> Option<usize>| {
         list(collected.rows.iter().filter_map(of).map(|images| images.to_string()).collect())
     };
-    for (name, of) in [("validation images", images(|row| row.held_out_images)), ("test images", images(|row| row.test_images))] {
+    for (name, of) in
+        [("validation images", images(|row| row.held_out_images)), ("test images", images(|row| row.test_images))]
+    {
         facts.extend((!of.is_empty()).then(|| (name.to_string(), of)));
     }
     facts.push(("seeds".into(), list(collected.rows.iter().map(|row| row.config.seed.to_string()).collect())));
@@ -207,7 +209,7 @@ fn against_key(drawn: &Drawn, key: &str, (metric, name, y, file): (&str, &str, Y
         setting.and_then(|setting| setting.text(key)).unwrap_or_default()
     };
     let ticks: Vec<String> = if named { values.iter().map(text).collect() } else { Vec::new() };
-    marks(&format!("{file}-{key}"), [&names::key(key), name], &ticks, kinds, y)
+    marks(&format!("{file}-{}", key.replace('.', "-")), [&names::key(key), name], &ticks, kinds, y)
 }
 
 /// A dense network explores everything by definition, and would press all others into a corner of the chart.
@@ -282,7 +284,7 @@ mod tests {
             key.split("color:").nth(1).unwrap().split('"').next().unwrap().to_string()
         };
         let against_rate = plots[2].1.html();
-        assert_ne!(colour(&against_rate, "SET, ΔT 25"), colour(&against_rate, "SET, ΔT 100"));
+        assert_ne!(colour(&against_rate, "SET ΔT 25"), colour(&against_rate, "SET ΔT 100"));
         assert_eq!(colour(&against_rate, "dense"), colour(&plots[3].1.html(), "dense"));
         assert!(!plots[4].1.html().contains("dense"), "its rate is 1");
     }
@@ -294,7 +296,7 @@ mod tests {
         let plots = plots(&collected);
         assert_eq!(names(&plots), ["accuracy-setting", "Rs-setting", "accuracy-Rs"]);
         let html = plots[0].1.html();
-        assert!(html.contains("\nstatic\n") && html.contains("\nSET, ΔT 5\n"), "{html}");
+        assert!(html.contains("\nstatic\n") && html.contains("\nSET ΔT 5\n"), "{html}");
     }
 
     #[test]
