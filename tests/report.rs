@@ -267,7 +267,7 @@ fn the_best_epoch_and_the_recipe_are_there() {
         ("epochs", "3"),
         ("active weights", "1,000 of 10,000"),
         ("images to train, choose, test", "1,270, 30, 100"),
-        ("training FLOPs", "32.80 GFLOP (0.081 of dense)"),
+        ("training FLOPs (of dense)", "32.80 GFLOP (0.081)"),
     ] {
         assert!(page.contains(&format!("<dt>{name}</dt><dd>{value}</dd>")), "{name} {value} is not in {page}");
     }

@@ -279,16 +279,17 @@ impl Chart {
         let text = |axis: &Axis, value: &f64| {
             axis.ticks.iter().find(|tick| tick.0 == *value).map_or_else(String::new, |tick| tick.1.clone())
         };
-        chart
-            .configure_mesh()
-            .disable_x_mesh()
+        let mut mesh = chart.configure_mesh();
+        if !name.is_empty() {
+            mesh.y_desc(name);
+        }
+        mesh.disable_x_mesh()
             .light_line_style(TRANSPARENT)
             .bold_line_style(BLACK.mix(0.15).stroke_width(scale))
             .axis_style(BLACK.mix(0.5).stroke_width(scale))
             .set_all_tick_mark_size(4 * scale)
             .label_style((font::FAMILY, LETTERS * scale))
             .x_desc(&self.x.label)
-            .y_desc(name)
             .x_label_formatter(&|value| text(&self.x, value))
             .y_label_formatter(&|value| text(&self.y, value))
             .draw()?;
@@ -340,10 +341,20 @@ impl Chart {
             }
             Content::Rows(all) => {
                 for (i, one) in all.iter().enumerate() {
-                    let (middle, error) = ((all.len() - i) as f64 - 0.5, one.error.unwrap_or(0.0));
+                    let drop = if self.y.ticks.is_empty() { 0.7 } else { 0.5 };
+                    let (middle, error) = ((all.len() - i) as f64 - drop, one.error.unwrap_or(0.0));
                     let bar = [(one.value - error, middle), (one.value + error, middle)];
                     chart.draw_series(LineSeries::new(bar, stroke(one.colour)))?;
                     chart.draw_series([Circle::new((one.value, middle), 4 * scale, one.colour.filled())])?;
+                    if self.y.ticks.is_empty() {
+                        // Over the row, as large as there is room for.
+                        let room = WIDTH as i32 - 5 * MARGIN as i32;
+                        let size = (11..=LETTERS).rev().find(|&size| font::width(&one.label, size) <= room);
+                        let style = (font::FAMILY, size.unwrap_or(11) * scale).into_text_style(root);
+                        let at = (self.x.range.start, middle + 0.66);
+                        let text = EmptyElement::at(at) + Text::new(one.label.clone(), (6 * scale as i32, 0), style);
+                        chart.draw_series([text])?;
+                    }
                 }
             }
             Content::Marks(kinds) => {

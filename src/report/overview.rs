@@ -54,7 +54,7 @@ fn result(run: &Run) -> Vec<(&'static str, Option<String>)> {
             "reliable Rs",
             rate(|s| s.reliable_itop_rate, |line| line.reliable_itop_rate).map(|rate| format!("{rate:.3}")),
         ),
-        ("training FLOPs", of(&training_flops)),
+        ("training FLOPs (of dense)", of(&training_flops)),
         ("training time", of(&|summary| format!("{:.0} s", summary.seconds_training))),
         ("images/s", of(&|summary| format!("{:.0}", summary.images_per_second))),
         ("GPU memory", of(&|summary| format!("{:.1} MiB", summary.peak_gpu_bytes as f64 / 1_048_576.0))),
@@ -62,10 +62,9 @@ fn result(run: &Run) -> Vec<(&'static str, Option<String>)> {
     ]
 }
 
-/// `32.80 GFLOP (0.081 of dense)`
+/// `32.80 GFLOP (0.081)`
 fn training_flops(summary: &Summary) -> String {
-    let ratio = format!("{:.3} of dense", summary.training_flops_ratio);
-    summary.training_flops.map_or(ratio.clone(), |number| format!("{} ({ratio})", flops(number)))
+    format!("{} ({:.3})", summary.training_flops.map_or("–".into(), flops), summary.training_flops_ratio)
 }
 
 pub fn percent(share: f64) -> String {

@@ -75,10 +75,10 @@ pub struct Row {
     pub error: Option<f64>,
 }
 
-/// Most letters of a row's name.
-const NAME: usize = 24;
+/// Letters up to which rows' names stand at the left; longer ones stand over their rows.
+const NAME: usize = 18;
 
-/// A chart with a row for each mean, whose names stand at the left; none of fewer than two.
+/// A chart with a row for each mean and its name; none of fewer than two.
 pub fn rows(name: &str, title: &str, x: &str, mut rows: Vec<Row>, y: Y) -> Option<Chart> {
     rows.retain(|row| row.value.is_finite());
     if rows.len() < 2 {
@@ -91,26 +91,23 @@ pub fn rows(name: &str, title: &str, x: &str, mut rows: Vec<Row>, y: Y) -> Optio
     let ends = |row: &Row| [row.value - row.error.unwrap_or(0.0), row.value + row.error.unwrap_or(0.0)];
     let (low, high, ..) = extent(rows.iter().flat_map(ends).map(|value| (value, 0.0)))?;
     let count = rows.len();
-    let tick = |(i, row): (usize, &Row)| ((count - i) as f64 - 0.5, shortened(&row.label));
+    let over = rows.iter().any(|row| row.label.chars().count() > NAME);
+    let tick = |(i, row): (usize, &Row)| ((count - i) as f64 - 0.5, row.label.clone());
+    let ticks = if over { Vec::new() } else { rows.iter().enumerate().map(tick).collect() };
     let mut across = Axis::numbers(wider(low, high, 0.08), x, y);
-    // Long names leave room for few numbers.
-    across.ticks = super::ticks::ticks(&across.range, 4, false, y.unit());
+    if !over {
+        // Names leave room for few numbers.
+        across.ticks = super::ticks::ticks(&across.range, 4, false, y.unit());
+    }
     Some(Chart {
         name: name.into(),
         title: title.into(),
         x: across,
-        y: Axis { range: 0.0..count as f64, ticks: rows.iter().enumerate().map(tick).collect(), label: String::new() },
-        height: 70 + 26 * count as u32,
+        y: Axis { range: 0.0..count as f64, ticks, label: String::new() },
+        height: 70 + if over { 44 } else { 26 } * count as u32,
         keys: Vec::new(),
         content: Content::Rows(rows),
     })
-}
-
-fn shortened(name: &str) -> String {
-    if name.chars().count() <= NAME {
-        return name.into();
-    }
-    name.chars().take(NAME - 1).chain(['…']).collect()
 }
 
 /// A range with room at both ends, never empty.
@@ -172,12 +169,13 @@ mod tests {
         let Content::Marks(kinds) = &figure.content else { panic!("no marks") };
         assert!(kinds[0].marks[0].x < kinds[1].marks[0].x);
         let row = |label: &str| Row { label: label.into(), colour: colour(0), value: 0.5, error: Some(0.1) };
-        let figure =
-            rows("a", "A", "test accuracy", vec![row("SET ΔT 5"), row("a name of many, many letters")], Y::Share)
-                .unwrap();
-        let html = figure.html();
-        assert!(html.contains("\nSET ΔT 5\n") && html.contains("\na name of many, many let…\n"), "{html}");
-        assert_eq!(html.matches("<circle").count(), 2);
+        for other in ["static", "SET ΔT 5, sparsity 95 %, learning rate 0.05"] {
+            let figure = rows("a", "A", "test accuracy", vec![row("SET ΔT 5"), row(other)], Y::Share).unwrap();
+            let html = figure.html();
+            // Names are whole, however long.
+            assert!(html.contains("\nSET ΔT 5\n") && html.contains(&format!("\n{other}\n")), "{html}");
+            assert_eq!(html.matches("<circle").count(), 2);
+        }
         assert!(rows("a", "A", "x", vec![row("alone")], Y::Share).is_none());
     }
 }

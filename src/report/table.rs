@@ -36,11 +36,11 @@ pub fn wide(table: &str) -> String {
     format!("<div class=\"wide\" tabindex=\"0\">{table}</div>\n")
 }
 
-/// `33.01 ± 4.42`, `1 of 3`, `0.153 (0.160)`, `95 %`, `1,024`, `4.3 MiB`: begins with a digit, and has at most a word for a unit.
+/// `33.01 ± 4.42`, `1 of 3`, `0.153 (0.160)`, `95 %`, `1,024`, `32.80 GFLOP`: begins with a digit, and has letters for a unit at most.
 fn is_number(cell: &str) -> bool {
     let mut letters = cell.trim_start_matches(['-', '−', '+', '±']).chars();
     letters.next().is_some_and(|first| first.is_ascii_digit())
-        && cell.split(|c: char| !c.is_alphabetic()).all(|word| word.len() <= 5)
+        && cell.chars().filter(|c| c.is_alphabetic()).count() <= 5
 }
 
 /// Names and values, as many beside each other as there is room for.
