@@ -16,38 +16,64 @@ const PALETTE: [RGBColor; 6] = [
     RGBColor(230, 159, 0),
     RGBColor(86, 180, 233),
 ];
-const GREY: RGBColor = RGBColor(128, 128, 128);
-
-/// Towards white (above 0) or black, in the order in which variants take them.
-const SHADES: [f64; 8] = [0.0, 0.42, -0.22, 0.62, 0.22, -0.36, 0.75, -0.48];
+/// Families of colours, one a method, for its settings and curves: all of them readable on light and on dark.
+const DENSE: [RGBColor; 6] = [
+    RGBColor(128, 128, 128),
+    RGBColor(98, 110, 134),
+    RGBColor(168, 168, 168),
+    RGBColor(120, 102, 86),
+    RGBColor(140, 155, 165),
+    RGBColor(96, 96, 96),
+];
+const STATIC: [RGBColor; 6] = [
+    RGBColor(0, 114, 178),
+    RGBColor(86, 180, 233),
+    RGBColor(112, 96, 210),
+    RGBColor(0, 150, 170),
+    RGBColor(50, 90, 235),
+    RGBColor(160, 140, 230),
+];
+const SET: [RGBColor; 6] = [
+    RGBColor(213, 94, 0),
+    RGBColor(230, 159, 0),
+    RGBColor(204, 55, 85),
+    RGBColor(160, 105, 60),
+    RGBColor(240, 128, 115),
+    RGBColor(204, 121, 167),
+];
+const RIGL: [RGBColor; 6] = [
+    RGBColor(0, 158, 115),
+    RGBColor(125, 190, 60),
+    RGBColor(95, 125, 45),
+    RGBColor(70, 200, 180),
+    RGBColor(30, 115, 85),
+    RGBColor(175, 175, 45),
+];
 
 /// The colour number `number` of things that are all of one kind.
 pub fn colour(number: usize) -> RGBColor {
-    variant(PALETTE[number % PALETTE.len()], number / PALETTE.len())
+    shaded(&PALETTE, number)
 }
 
-/// The colour of a method, the same on every page.
+/// A colour of a method's family.
 pub fn of_method(method: Method, number: usize) -> RGBColor {
-    let base = match method {
-        Method::Dense => GREY,
-        Method::Static => PALETTE[0],
-        Method::Set => PALETTE[1],
-        Method::Rigl => PALETTE[2],
+    let family = match method {
+        Method::Dense => &DENSE,
+        Method::Static => &STATIC,
+        Method::Set => &SET,
+        Method::Rigl => &RIGL,
     };
-    variant(base, number)
+    shaded(family, number)
 }
 
-/// The shade number `number` of a colour, 0 being the colour itself. Beyond the shades the hue turns as well.
-fn variant(base: RGBColor, number: usize) -> RGBColor {
-    let turn = number / SHADES.len();
-    let RGBColor(r, g, b) = base;
-    let turned = [[r, g, b], [g, b, r], [b, r, g]][turn % 3];
-    let share = SHADES[number % SHADES.len()] * 0.9f64.powi((turn / 3) as i32);
-    let mix = |part: u8| {
-        let to = if share > 0.0 { 255.0 } else { 0.0 };
-        (f64::from(part) + (to - f64::from(part)) * share.abs()) as u8
-    };
-    let [r, g, b] = turned.map(mix);
+/// The colour number `number` of a family; beyond its colours lighter and darker ones.
+fn shaded(family: &[RGBColor; 6], number: usize) -> RGBColor {
+    /// Towards white (above 0) or black.
+    const SHADES: [f64; 7] = [0.0, 0.4, -0.3, 0.6, -0.45, 0.2, -0.15];
+    let RGBColor(r, g, b) = family[number % family.len()];
+    let share = SHADES[number / family.len() % SHADES.len()];
+    let to = if share > 0.0 { 255.0 } else { 0.0 };
+    let [r, g, b] = [r, g, b].map(|part| (f64::from(part) + (to - f64::from(part)) * share.abs()) as u8);
     RGBColor(r, g, b)
 }
 
@@ -82,9 +108,12 @@ mod tests {
             let different: std::collections::HashSet<_> = all.iter().map(|&RGBColor(r, g, b)| (r, g, b)).collect();
             assert_eq!(different.len(), all.len(), "{all:?}");
         };
-        distinct((0..48).map(colour).collect());
+        distinct((0..42).map(colour).collect());
         let methods = [Method::Dense, Method::Static, Method::Set, Method::Rigl];
-        distinct(methods.iter().flat_map(|&method| (0..8).map(move |number| of_method(method, number))).collect());
+        distinct(methods.iter().flat_map(|&method| (0..6).map(move |number| of_method(method, number))).collect());
+        for method in methods {
+            distinct((0..30).map(|number| of_method(method, number)).collect());
+        }
         distinct((0..12).map(|number| depth(number, 12)).collect());
         distinct((0..8).map(|number| ramp(number, 8)).collect());
         assert!(depth(0, 1) != depth(1, 2));
