@@ -36,6 +36,8 @@ pub use page::{is_page_of, page};
 #[cfg(not(target_arch = "wasm32"))]
 pub use pictures::pictures;
 pub use read::{Run, read};
-pub(crate) use table::{facts, html_table};
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use table::facts;
+pub(crate) use table::html_table;
 pub use text::text;
 pub use times::flops;

@@ -47,12 +47,10 @@ impl Settings {
             }
         }
         names::sort(&mut varied);
-        let rank = |method: Method| Method::NAMES.iter().position(|&name| name == method.name());
         all.sort_by(|a, b| {
-            let by_values = || varied.iter().map(|key| compare(a.values.get(key), b.values.get(key)));
-            rank(a.method)
-                .cmp(&rank(b.method))
-                .then_with(|| by_values().find(|order| order.is_ne()).unwrap_or(std::cmp::Ordering::Equal))
+            let methods = (a.method as u8).cmp(&(b.method as u8));
+            let values = varied.iter().map(|key| compare(a.values.get(key), b.values.get(key)));
+            std::iter::once(methods).chain(values).fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then)
         });
         let mut settings = Self { all, varied, colours: BTreeMap::new() };
         let labels: Vec<String> = settings.all.iter().map(|setting| settings.label(setting, None)).collect();
@@ -151,6 +149,7 @@ impl Settings {
     }
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 impl Setting {
     /// A number of the setting; none where the key has no effect.
     pub fn number(&self, key: &str) -> Option<f64> {
