@@ -1,6 +1,7 @@
 """Checks what a browser made of a report, and the pictures that were made without one.
 
 page DOM PICTURE FRAME: every chart has axes with numbers and a legend, the picture is not blank, and the slider stands at FRAME
+measured DOM CHARTS: as `measure-report.js` saw it, no letters are small, cut off or on each other, and no page is wider than its window
 differ PICTURE PICTURE: the two are not alike
 same-maps PAGE PAGE: both have the same maps, with and without a script
 pictures FOLDER MAPS: the charts and the film of `itop report --png`; the film has as many frames as the log MAPS lines
@@ -102,6 +103,15 @@ def page(dom, picture, frame):
     assert different > 50 and unlike > 0.01, f"{picture} is blank: {different} colours, {unlike:.2%} of it drawn"
 
 
+def measured(dom, charts):
+    text = open(dom, encoding="utf-8").read()
+    found = json.loads(re.search(r'<script type="application/json" id="measured">(.*?)</script>', text, re.S).group(1))
+    assert found["charts"] >= int(charts), f"{found['charts']} charts are shown"
+    assert found["wide"] <= 0, f"the page is {found['wide']} pixels wider than its window"
+    for what in ("small", "overlapping", "cut", "again"):
+        assert not found[what], f"{what}: {found[what]}"
+
+
 def differ(one, other):
     (a, _), (b, _) = packed(one), packed(other)
     lines = sum(x != y for x, y in zip(a, b))
@@ -125,4 +135,4 @@ def pictures(folder, log):
     assert film[:6] == b"GIF89a" and frames >= wanted > 10, f"the film has {frames} frames for {wanted}"
 
 
-{"page": page, "differ": differ, "same-maps": same_maps, "pictures": pictures}[sys.argv[1]](*sys.argv[2:])
+{"page": page, "measured": measured, "differ": differ, "same-maps": same_maps, "pictures": pictures}[sys.argv[1]](*sys.argv[2:])

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Opens reports of real runs in headless Chromium: no error on the console, all charts with axes and legends, pictures that
-# are not blank, a slider that moves the maps; and looks at the pictures and films of `itop report --png`.
+# are not blank, letters that are large enough and apart at every width, a slider that moves the maps; and looks at the pictures and films of `itop report --png`.
 # Usage: test-report.sh ITOP [FOLDER for the screenshots]. Left out, and said so, where there is no Chromium.
 set -Eeuo pipefail
 cd "$(dirname "$0")/.."
@@ -36,6 +36,24 @@ train set
 train static
 loud "$itop" report "$place/rigl" --out "$place/pictures" --png
 loud "$itop" report "$place/rigl" "$place/set" "$place/static" --out "$place/three"
+cat >"$place/spec.toml" <<'SPEC'
+[base]
+preset = "quick"
+epochs = 1
+[grid]
+seed = [1, 2]
+[[list]]
+method = "static"
+[[list]]
+method = "set"
+delta_t = 2
+[[list]]
+method = "set"
+delta_t = 8
+SPEC
+loud "$itop" sweep plan "$place/spec.toml" --out "$place/sweep"
+loud "$itop" sweep run "$place/sweep"
+loud "$itop" sweep collect "$place/sweep"
 python3 scripts/check-report.py pictures "$place/pictures" "$place/rigl/maps.jsonl"
 
 # Somebody moves the slider to the fourth frame.
@@ -66,6 +84,18 @@ shot() {
     browse --dump-dom "file://$2" 2>/dev/null >"$place/dom" || browse --dump-dom "file://$2" 2>/dev/null >"$place/dom"
     python3 scripts/check-report.py page "$place/dom" "$shots/$1.png" "$5"
 }
+# name, page, charts: at each width its letters can be read, and nothing is cut off.
+measure() {
+    local profile width
+    python3 -c 'import sys; page, script = (open(path, encoding="utf-8").read() for path in sys.argv[1:3]); print(page.replace("</body>", f"<script>{script}</script></body>"))' \
+        "$2" scripts/measure-report.js >"$place/measured.html"
+    for width in 1300 800 420 360; do
+        profile=$(mktemp -d "$place/profile.XXXXXX")
+        timeout 120 "$chromium" --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --hide-scrollbars --window-size=$width,1200 \
+            --user-data-dir="$profile" --dump-dom "file://$place/measured.html" 2>/dev/null >"$place/dom"
+        python3 scripts/check-report.py measured "$place/dom" "$3" || { echo "error: $1 at $width pixels" >&2; return 1; }
+    done
+}
 page=$place/rigl/report.html
 shot light "$page" 1280,3400 light last
 shot dark "$page" 1280,3400 dark last
@@ -73,6 +103,10 @@ shot phone "$page" 390,3400 light last
 shot moved "$place/moved.html" 1280,3400 light 3
 shot plain "$place/plain.html" 1280,3400 light none
 shot three "$place/three/report.html" 1280,3400 light last
+measure run "$page" 10
+measure static "$place/static/report.html" 2
+measure three "$place/three/report.html" 8
+measure sweep "$place/sweep/collected/report.html" 4
 python3 scripts/check-report.py differ "$shots/light.png" "$shots/moved.png"
 python3 scripts/check-report.py same-maps "$page" "$place/plain.html"
 echo "reports look as they should: $(find "$shots" -name '*.png' | wc -l) pictures"

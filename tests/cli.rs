@@ -29,6 +29,7 @@ const SUMMARY: &[&str] = &[
     "reliable_itop_rate",
     "inference_flops_ratio",
     "training_flops_ratio",
+    "training_flops",
     "images_per_second",
     "seconds_training",
     "peak_gpu_bytes",

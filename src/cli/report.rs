@@ -2,19 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use clap::Args;
 
 use super::Failure;
 use crate::report::{self, Run};
-use crate::train::run_folder::write_whole;
+use crate::train::run_folder::{RunFolder, write_whole};
 
 #[derive(Args)]
 pub struct ReportArgs {
     /// Run folders; or one of a sweep, which is then collected
     #[arg(required = true)]
     runs: Vec<PathBuf>,
-    /// Where the page goes [default: the folder of the first run]
+    /// Where the page goes [default: the folder of the run; of several runs report-of-N-runs, numbered if taken]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Write the pictures too: charts and maps as PNG, the maps over the updates as RUN-film.gif
@@ -33,12 +33,11 @@ impl ReportArgs {
 }
 
 pub fn run(args: &ReportArgs) -> Result<(), Failure> {
-    for folder in &args.runs {
-        if !folder.is_dir() {
-            return Err(Failure::input(anyhow!("`{}` is no folder; give the folders of runs", folder.display())));
-        }
+    let folders = distinct(&args.runs)?;
+    if let Some(out) = &args.out {
+        check_out(&folders, out)?;
     }
-    if let [folder] = &args.runs[..] {
+    if let [folder] = &folders[..] {
         if folder.join("plan.jsonl").is_file() {
             return super::sweep::collect(folder, &Vec::new(), args.out.as_deref());
         }
@@ -47,8 +46,14 @@ pub fn run(args: &ReportArgs) -> Result<(), Failure> {
             println!("report: {} (of a comparison, as itop compare wrote it)", page.display());
             return Ok(());
         }
+    } else if let Some(sweep) = folders.iter().find(|folder| folder.join("plan.jsonl").is_file()) {
+        return Err(Failure::input(anyhow!(
+            "`{0}` is a sweep, which has a page of its own; give runs only, those of the sweep are in `{1}`",
+            sweep.display(),
+            sweep.join("rows").display()
+        )));
     }
-    let runs: Vec<Run> = args.runs.iter().map(|folder| report::read(folder)).collect();
+    let runs: Vec<Run> = folders.iter().map(|folder| report::read(folder)).collect();
     if runs.iter().all(Run::is_empty) {
         let notes = runs.iter().flat_map(|run| &run.notes).cloned().collect::<Vec<_>>().join("; ");
         return Err(Failure::input(anyhow!(
@@ -62,21 +67,120 @@ pub fn run(args: &ReportArgs) -> Result<(), Failure> {
     for run in &runs {
         run.notes.iter().for_each(|note| eprintln!("warning: {}: {note}", run.name));
     }
-    let out = args.out.as_ref().unwrap_or(&args.runs[0]);
-    println!("report: {}", write(&runs, out).map_err(Failure::run)?.display());
+    let place = Place::of(&folders, &runs, args.out.as_deref());
     let pictures = if args.png { report::pictures(&runs) } else { Vec::new() };
-    for (name, picture) in pictures {
-        let path = out.join(name);
+    let pictures: Vec<(PathBuf, Vec<u8>)> =
+        pictures.into_iter().map(|(name, picture)| (place.picture(&name), picture)).collect();
+    if let Some((taken, _)) = pictures.iter().find(|(path, _)| !place.ours && path.exists()) {
+        return Err(Failure::input(anyhow!(
+            "`{}` is there already, and not as a picture of these runs; choose another --out",
+            taken.display()
+        )));
+    }
+    println!("report: {}", place.write(&runs).map_err(Failure::run)?.display());
+    for (path, picture) in pictures {
         write_whole(&path, &picture).map_err(Failure::run)?;
         println!("picture: {}", path.display());
     }
     Ok(())
 }
 
-/// Writes `report.html` into `folder`, which is made if it is not there.
-pub fn write(runs: &[Run], folder: &Path) -> anyhow::Result<PathBuf> {
-    std::fs::create_dir_all(folder).map_err(|error| anyhow!("cannot create `{}`: {error}", folder.display()))?;
-    let path = folder.join("report.html");
-    write_whole(&path, report::page(runs).as_bytes())?;
-    Ok(path)
+/// The folders, each once.
+fn distinct(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut folders: Vec<PathBuf> = Vec::new();
+    for folder in given {
+        if !folder.is_dir() {
+            return Err(Failure::input(anyhow!("`{}` is no folder; give the folders of runs", folder.display())));
+        }
+        match folders.iter().any(|known| same(known, folder)) {
+            true => eprintln!("warning: `{}` is given more than once and counts once", folder.display()),
+            false => folders.push(folder.clone()),
+        }
+    }
+    Ok(folders)
+}
+
+/// Whether two paths are one folder.
+fn same(a: &Path, b: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.into());
+    real(a) == real(b)
+}
+
+/// What has a page of its own in its folder is never the place for another one.
+fn check_out(folders: &[PathBuf], out: &Path) -> Result<(), Failure> {
+    if matches!(folders, [folder] if same(folder, out)) {
+        return Ok(());
+    }
+    let holds = |file: &str| out.join(file).exists();
+    let what = match () {
+        () if RunFolder::occupied(out) => "a run",
+        () if holds("plan.jsonl") => "a sweep",
+        () if holds("compare.html") || holds("compare.json") => "a comparison",
+        () => return Ok(()),
+    };
+    Err(Failure::input(anyhow!(
+        "`{}` is the folder of {what}, which has its own report; choose another --out",
+        out.display()
+    )))
+}
+
+/// Where a page and its pictures go.
+struct Place {
+    folder: PathBuf,
+    /// Without its ending.
+    page: String,
+    /// Whether what is there is an earlier page of the same runs.
+    ours: bool,
+}
+
+impl Place {
+    /// One run's page belongs to its folder; another place is taken where it is free, or holds the page of the very runs.
+    fn of(folders: &[PathBuf], runs: &[Run], out: Option<&Path>) -> Self {
+        let ours = |page: &Path| std::fs::read(page).is_ok_and(|page| report::is_page_of(&page, runs));
+        let usable = |place: Self| {
+            let page = place.file();
+            let ours = ours(&page);
+            // A folder that somebody else has made is not ours to fill.
+            let taken = if out.is_none() { place.folder.exists() } else { page.exists() };
+            (ours || !taken).then_some(Self { ours, ..place })
+        };
+        let numbered = |name: &str, number: usize| match number {
+            1 => name.to_string(),
+            _ => format!("{name}-{number}"),
+        };
+        let candidate = |number: usize| match out {
+            Some(out) => Self { folder: out.into(), page: numbered("report", number), ours: false },
+            None => {
+                let folder = numbered(&format!("report-of-{}-runs", runs.len()), number).into();
+                Self { folder, page: "report".into(), ours: false }
+            }
+        };
+        match folders {
+            [folder] if out.is_none_or(|out| same(folder, out)) => {
+                Self { folder: folder.clone(), page: "report".into(), ours: true }
+            }
+            _ => (1..).map(candidate).find_map(usable).unwrap_or_else(|| candidate(1)),
+        }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.join(format!("{}.html", self.page))
+    }
+
+    fn picture(&self, name: &str) -> PathBuf {
+        let prefix = if self.page == "report" { String::new() } else { format!("{}-", self.page) };
+        self.folder.join(prefix + name)
+    }
+
+    fn write(&self, runs: &[Run]) -> anyhow::Result<PathBuf> {
+        std::fs::create_dir_all(&self.folder)
+            .with_context(|| format!("cannot create `{}`; choose another --out", self.folder.display()))?;
+        write_whole(&self.file(), report::page(runs).as_bytes())?;
+        Ok(self.file())
+    }
+}
+
+/// Writes `report.html` into the folder of a run.
+pub fn write(run: Run, folder: &Path) -> anyhow::Result<PathBuf> {
+    Place { folder: folder.into(), page: "report".into(), ours: true }.write(&[run])
 }

@@ -1,5 +1,7 @@
 //! Numbers and tables as people read them.
 
+pub use crate::report::flops;
+
 /// `1234567` as `1,234,567`.
 pub fn count(number: usize) -> String {
     let digits = number.to_string();
@@ -20,16 +22,6 @@ pub fn bytes(number: u64) -> String {
         1024..1_048_576 => format!("{:.1} KiB", number as f64 / 1024.0),
         1_048_576..1_073_741_824 => format!("{:.1} MiB", number as f64 / 1_048_576.0),
         _ => format!("{:.2} GiB", number as f64 / 1_073_741_824.0),
-    }
-}
-
-/// Floating-point operations, as a report's page has them.
-pub fn flops(number: f64) -> String {
-    match number {
-        many if many >= 1e15 => format!("{:.2} PFLOP", many / 1e15),
-        many if many >= 1e12 => format!("{:.2} TFLOP", many / 1e12),
-        middle if middle >= 1e9 => format!("{:.2} GFLOP", middle / 1e9),
-        few => format!("{:.2} MFLOP", few / 1e6),
     }
 }
 

@@ -288,7 +288,7 @@ pub fn train(job: Job) -> Result<(), Failure> {
             println!("summary: {}", folder.path().join("summary.json").display());
             if report {
                 // The run is done and kept, whatever becomes of its picture.
-                match super::report::write(&[crate::report::read(folder.path())], folder.path()) {
+                match super::report::write(crate::report::read(folder.path()), folder.path()) {
                     Ok(path) => println!("report: {}", path.display()),
                     Err(error) => eprintln!("warning: no report: {error}"),
                 }

@@ -1,8 +1,9 @@
 //! The report as one page that needs nothing else.
 
 use super::{METHODS, Report, Side};
-use crate::report::chart::{Chart, Interval, Series, Y, colour, escape, intervals, lines};
-use crate::report::{document, html_table};
+use crate::report::chart::{Interval, Look, Series, Y, escape, intervals, lines};
+use crate::report::colours::{INK, colour};
+use crate::report::{charts, document, html_table};
 
 /// The page.
 pub fn page(report: &Report) -> String {
@@ -28,10 +29,10 @@ pub fn page(report: &Report) -> String {
         body += &format!("<ul class=\"notes\">{warnings}</ul>\n");
     }
     body += &speed(report);
-    body += &format!("<section class=\"charts\">\n{}</section>\n", charts(report));
+    body += &format!("<section>\n{}</section>\n", curves(report));
     body += &format!(
         "<h2>Do they compute the same?</h2>\n{}",
-        html_table(&Report::SAMENESS.map(String::from), &report.sameness())
+        html_table(&Report::SAMENESS.map(String::from), &report.sameness(), &[])
     );
     body += &format!("<h2>Where the time of a step goes, in ms</h2>\n{}", passes(report));
     document(&title, &body)
@@ -65,16 +66,17 @@ fn speed(report: &Report) -> String {
         "prepare ms",
         "first step ms",
     ];
-    html_table(&heads.map(String::from), &report.adapters.iter().map(row).collect::<Vec<_>>())
+    html_table(&heads.map(String::from), &report.adapters.iter().map(row).collect::<Vec<_>>(), &[])
 }
 
-fn charts(report: &Report) -> String {
+fn curves(report: &Report) -> String {
     let each = |value: &dyn Fn(&Side) -> Vec<(f64, f64)>| {
         let of = |(i, side): (usize, &Side)| Series {
             label: side.label(),
             points: value(side),
             colour: colour(i),
-            dashed: false,
+            look: Look::Line,
+            band: Vec::new(),
         };
         report.adapters.iter().enumerate().map(of).collect::<Vec<_>>()
     };
@@ -89,22 +91,22 @@ fn charts(report: &Report) -> String {
         values.iter().enumerate().map(|(i, &v)| ((i + from) as f64, v)).collect::<Vec<_>>()
     };
     let samples = each(&|side| numbered(1, &side.step_ms.samples));
-    let mut charts = vec![
+    let mut all = vec![
         intervals("intervals", "Milliseconds a step: median and interval", "ms", bars),
         lines("milliseconds", "Milliseconds a step", "round", samples, Y::Value),
     ];
     for (m, method) in METHODS.iter().enumerate() {
         let mut losses = each(&|side| numbered(1, &side.methods[m].losses));
         let points = numbered(1, &report.reference);
-        losses.push(Series { label: "CPU twins".into(), points, colour: colour(6), dashed: true });
-        charts.push(lines("loss", &format!("Loss, {}", method.name()), "step", losses, Y::Value));
+        losses.push(Series { label: "CPU twins".into(), points, colour: INK, look: Look::Dashed, band: Vec::new() });
+        all.push(lines("loss", &format!("Loss, {}", method.name()), "step", losses, Y::Value));
     }
     for (m, method) in METHODS.iter().enumerate() {
         let shares = each(&|side| side.methods[m].updates.iter().map(|&(step, share)| (step as f64, share)).collect());
         let title = format!("Active weights in common with the first adapter, {}", method.name());
-        charts.push(lines("shares", &title, "step", shares, Y::Share));
+        all.push(lines("shares", &title, "step", shares, Y::Share));
     }
-    charts.iter().flatten().map(Chart::html).collect()
+    charts(&all.into_iter().flatten().collect::<Vec<_>>())
 }
 
 fn passes(report: &Report) -> String {
@@ -120,5 +122,5 @@ fn passes(report: &Report) -> String {
         std::iter::once((*name).clone()).chain(report.adapters.iter().map(of)).collect::<Vec<_>>()
     };
     let heads: Vec<String> = std::iter::once("pass".into()).chain(report.adapters.iter().map(Side::label)).collect();
-    html_table(&heads, &names.iter().map(row).collect::<Vec<_>>())
+    html_table(&heads, &names.iter().map(row).collect::<Vec<_>>(), &[])
 }

@@ -1,28 +1,43 @@
 //! What people look at after a run: one page for one or more runs, pictures, or a summary in the terminal.
 //!
-//! [`read`] takes what a run folder has, [`curves`] says which charts there are, [`chart`], [`maps`], [`film`] and [`times`] draw,
-//! [`page`] and [`pictures`] put it together.
+//! [`read`] takes what a run folder has, [`setting`] and [`sets`] say which runs belong together under which name and colour,
+//! [`curves`] says which charts there are, [`chart`], [`maps`], [`film`] and [`times`] draw, [`page`] and [`pictures`] put it
+//! together.
 
 pub(crate) mod chart;
+pub(crate) mod colours;
 mod curves;
+#[cfg(not(target_arch = "wasm32"))]
+mod figure;
 #[cfg(not(target_arch = "wasm32"))]
 mod film;
 mod font;
 mod maps;
+mod overview;
 mod page;
+#[cfg(not(target_arch = "wasm32"))]
+mod pdf;
 #[cfg(not(target_arch = "wasm32"))]
 mod pictures;
 mod player;
 pub mod plot;
 mod read;
+mod sets;
+pub(crate) mod setting;
+mod table;
 mod text;
+mod ticks;
 mod times;
 
 pub use chart::{Y, escape};
 pub use maps::Film;
-pub use page::page;
-pub(crate) use page::{document, html_table};
+pub(crate) use page::{charts, document};
+pub use page::{is_page_of, page};
 #[cfg(not(target_arch = "wasm32"))]
 pub use pictures::pictures;
 pub use read::{Run, read};
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use table::facts;
+pub(crate) use table::html_table;
 pub use text::text;
+pub use times::flops;

@@ -1,7 +1,7 @@
 //! A run folder as a report sees it: what can be read is kept, what cannot is named.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
@@ -12,19 +12,32 @@ use crate::train::pass_times::PassTimes;
 use crate::train::run_folder::{ExplorationLine, MetricLine, SCHEMA, Summary};
 
 /// One run.
+#[derive(Default)]
 pub struct Run {
     /// The folder's name.
     pub name: String,
+    /// Where it is, by its real path.
+    pub folder: PathBuf,
     pub config: Option<Config>,
     pub summary: Option<Summary>,
     pub epochs: Vec<Epoch>,
     pub updates: Vec<ExplorationLine>,
     /// Where the active weights lay, frame by frame.
     pub film: Film,
+    /// How many images it was trained on, chosen by and tested on.
+    pub images: Option<ImageCounts>,
     /// Where the time of a step went.
     pub times: Option<PassTimes>,
     /// What could not be read, and why.
     pub notes: Vec<String>,
+}
+
+/// Of `data.json`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ImageCounts {
+    pub train: usize,
+    pub validation: usize,
+    pub test: usize,
 }
 
 /// An epoch's line of `metrics.jsonl`.
@@ -44,13 +57,25 @@ impl Run {
     pub fn is_empty(&self) -> bool {
         self.epochs.is_empty() && self.updates.is_empty() && self.summary.is_none()
     }
+
+    /// The seed that it was started with.
+    pub fn seed(&self) -> Option<u64> {
+        self.config.as_ref().map(|config| config.seed)
+    }
+
+    /// The method's random growth, as expected at the end: nothing where the active set never moved.
+    pub fn expected_itop_rate(&self) -> Option<f64> {
+        let moved = !self.updates.is_empty();
+        self.epochs.last().filter(|_| moved).map(|epoch| epoch.expected_itop_rate)
+    }
 }
 
 /// Reads the run in `folder`.
 pub fn read(folder: &Path) -> Run {
     let mut notes = Vec::new();
-    let name = folder.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
-    let name = name.unwrap_or_else(|| folder.display().to_string());
+    let real = folder.canonicalize().unwrap_or_else(|_| folder.into());
+    let name =
+        real.file_name().map_or_else(|| folder.display().to_string(), |name| name.to_string_lossy().into_owned());
     let config = config(folder, &mut notes);
     let metrics: Vec<MetricLine> = lines(folder, "metrics.jsonl", &mut notes);
     let updates: Vec<ExplorationLine> = lines(folder, "exploration.jsonl", &mut notes);
@@ -75,7 +100,30 @@ pub fn read(folder: &Path) -> Run {
         notes.push("summary.json is not there: the run has not ended".into());
     }
     let times = whole(folder, "passes.json", &mut notes);
-    Run { name, config, summary, epochs: epochs.collect(), updates, film, times, notes }
+    let images = whole(folder, "data.json", &mut notes).map(|DataCounts { split, test }| ImageCounts {
+        train: split.train,
+        validation: split.val,
+        test: test.images.iter().sum(),
+    });
+    Run { name, folder: real, config, summary, epochs: epochs.collect(), updates, film, images, times, notes }
+}
+
+/// What a report takes of `data.json`.
+#[derive(serde::Deserialize)]
+struct DataCounts {
+    split: SplitCounts,
+    test: PartCounts,
+}
+
+#[derive(serde::Deserialize)]
+struct SplitCounts {
+    train: usize,
+    val: usize,
+}
+
+#[derive(serde::Deserialize)]
+struct PartCounts {
+    images: Vec<usize>,
 }
 
 fn config(folder: &Path, notes: &mut Vec<String>) -> Option<Config> {

@@ -1,17 +1,27 @@
 //! The summary of a run for a terminal.
 
 use super::read::Run;
+use super::setting::Settings;
+use crate::train::names;
 
 /// A few lines with sparklines.
 pub fn text(run: &Run) -> String {
+    let shown = |key: &str, value: serde_json::Value| names::value(key, &value);
     let mut text = format!("{}\n", run.name);
     if let Some(config) = &run.config {
+        let settings = Settings::of([config]);
+        let setting = settings.all.first().map_or("", |setting| &setting.label);
+        let sparse = if config.has_effect("sparsity") {
+            format!(", {} % sparse", shown("sparsity", config.sparsity.into()))
+        } else {
+            String::new()
+        };
         text += &format!(
-            "  {} on {}, {} at {} sparsity\n",
-            config.model,
-            config.data,
-            config.method.name(),
-            config.sparsity
+            "  {} on {}: {setting}, seed {}{sparse}, {} epochs\n",
+            shown("model", config.model.as_str().into()),
+            shown("data", config.data.as_str().into()),
+            config.seed,
+            config.total_epochs()
         );
     }
     let mut row = |name: &str, values: Vec<f64>, unit: &dyn Fn(f64) -> String| {
@@ -27,6 +37,14 @@ pub fn text(run: &Run) -> String {
     row("ever active (Rs)", run.updates.iter().map(|line| line.itop_rate).collect(), &plain);
     row("reliably explored", run.updates.iter().map(|line| line.reliable_itop_rate).collect(), &plain);
     if let Some(summary) = &run.summary {
+        if let Some(accuracy) = summary.best_val_accuracy {
+            text += &format!(
+                "  best epoch {} of {}, validation accuracy {}\n",
+                summary.best_epoch,
+                summary.epochs,
+                percent(accuracy)
+            );
+        }
         text += &format!(
             "  test accuracy {}, {:.0} img/s, {:.0} s of training on {}\n",
             percent(summary.test_accuracy),

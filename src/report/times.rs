@@ -2,6 +2,7 @@
 
 use super::chart::escape;
 use super::read::Run;
+use super::table::wide;
 use crate::gpu::Kind;
 use crate::train::pass_times::{PassTime, PassTimes};
 
@@ -19,15 +20,9 @@ const KINDS: [(Kind, &str); 7] = [
 ];
 
 /// The section of a run; nothing without times.
-pub fn html(run: &Run, named: bool) -> String {
+pub fn html(run: &Run) -> String {
     let Some(times) = &run.times else { return String::new() };
-    let name = if named { format!(" of {}", escape(&run.name)) } else { String::new() };
-    format!(
-        "<section>\n<h2>Time of a step{name}</h2>\n{}{}{}</section>\n",
-        said(run, times),
-        kinds(times),
-        layers(times)
-    )
+    format!("<section>\n<h2>Time of a step</h2>\n{}{}{}</section>\n", said(run, times), kinds(times), layers(times))
 }
 
 fn said(run: &Run, times: &PassTimes) -> String {
@@ -40,14 +35,15 @@ fn said(run: &Run, times: &PassTimes) -> String {
         times.batch_size,
         escape(&times.clock),
         if times.steps == 1 { "one step".into() } else { format!("the median of {} steps", times.steps) },
-        giga(flops),
+        self::flops(flops as f64),
     );
     if let Some(summary) = &run.summary {
-        let all = flops as f64 * summary.steps as f64;
+        // As it was planned; older summaries do not say.
+        let all = summary.training_flops.unwrap_or(flops as f64 * summary.steps as f64);
         let seconds = summary.seconds_training.max(1e-9);
         text += &format!(
             " The whole training: {} in theory, {:.0} s measured, {} GFLOP/s.",
-            giga(all as u64),
+            self::flops(all),
             summary.seconds_training,
             number(all / seconds / 1e9)
         );
@@ -65,18 +61,17 @@ fn kinds(times: &PassTimes) -> String {
     let mut rows = String::new();
     for (kind, label) in KINDS {
         let ((ms, flops), (update, _)) = (sum(&times.step, kind), sum(&times.update, kind));
-        if ms + update == 0.0 {
+        // A part that this run does not have.
+        if ms.max(update) < 0.0005 {
             continue;
         }
-        let with_update = if times.update.is_empty() { String::new() } else { format!("<td>{}</td>", number(update)) };
-        let cells = [number(ms), theory(flops), rate(flops, ms)].map(|cell| format!("<td>{cell}</td>")).concat();
+        let with_update = if times.update.is_empty() { String::new() } else { cell(&number(update)) };
+        let cells = [number(ms), theory(flops), rate(flops, ms)].map(|text| cell(&text)).concat();
         rows += &format!("<tr><th>{label}</th><td class=\"bar\">{}</td>{cells}{with_update}</tr>\n", bar(ms, most));
     }
-    let with_update = if times.update.is_empty() { "" } else { "<th>ms with an update</th>" };
-    format!(
-        "<div class=\"wide\"><table><thead><tr><th>part</th><th></th><th>ms</th><th>theory</th><th>GFLOP/s</th>{with_update}</tr>\
-         </thead><tbody>{rows}</tbody></table></div>\n"
-    )
+    let mut heads = vec!["ms", "theory", "GFLOP/s"];
+    heads.extend((!times.update.is_empty()).then_some("ms with an update"));
+    table("part", &heads, &rows)
 }
 
 fn layers(times: &PassTimes) -> String {
@@ -98,13 +93,15 @@ fn layers(times: &PassTimes) -> String {
     let (all, most) = (layers.len(), layers.first().map_or(0.0, |(_, parts)| total(parts)));
     let mut rows = String::new();
     for (name, parts) in layers.iter().take(LAYERS) {
-        let cells = parts.map(|(ms, flops)| format!("<td>{}</td><td>{}</td>", number(ms), rate(flops, ms))).concat();
+        let cells = parts
+            .map(|(ms, flops)| cell(&if ms > 0.0 { number(ms) } else { "–".into() }) + &cell(&rate(flops, ms)))
+            .concat();
         let (bar, ms, flops) = (bar(total(parts), most), total(parts), parts.iter().map(|part| part.1).sum());
         rows += &format!(
-            "<tr><th>{}</th><td class=\"bar\">{bar}</td><td>{}</td><td>{}</td>{cells}</tr>\n",
+            "<tr><th>{}</th><td class=\"bar\">{bar}</td>{}{}{cells}</tr>\n",
             escape(name),
-            number(ms),
-            theory(flops)
+            cell(&number(ms)),
+            cell(&theory(flops))
         );
     }
     if rows.is_empty() {
@@ -112,11 +109,18 @@ fn layers(times: &PassTimes) -> String {
     }
     let shown =
         if all > LAYERS { format!("The {LAYERS} dearest of {all} layers") } else { "Layers, the dearest first".into() };
-    format!(
-        "<h3>{shown}</h3>\n<div class=\"wide\"><table><thead><tr><th>layer</th><th></th><th>ms</th><th>theory</th><th>forward ms</th>\
-         <th>GFLOP/s</th><th>input gradient ms</th><th>GFLOP/s</th><th>weight gradient ms</th><th>GFLOP/s</th></tr></thead>\
-         <tbody>{rows}</tbody></table></div>\n"
-    )
+    let gradients = ["forward ms", "GFLOP/s", "input gradient ms", "GFLOP/s", "weight gradient ms", "GFLOP/s"];
+    format!("<h3>{shown}</h3>\n{}", table("layer", &[&["ms", "theory"], &gradients[..]].concat(), &rows))
+}
+
+fn cell(text: &str) -> String {
+    format!("<td class=\"n\">{text}</td>")
+}
+
+/// The table of rows that have a name, a bar, and numbers called `heads`.
+fn table(name: &str, heads: &[&str], rows: &str) -> String {
+    let heads: String = heads.iter().map(|head| format!("<th class=\"n\">{head}</th>")).collect();
+    wide(&format!("<table><thead><tr><th>{name}</th><th></th>{heads}</tr></thead><tbody>{rows}</tbody></table>"))
 }
 
 fn bar(ms: f64, most: f64) -> String {
@@ -132,16 +136,18 @@ fn number(value: f64) -> String {
     }
 }
 
-fn giga(flops: u64) -> String {
-    match flops as f64 {
-        large if large >= 1e12 => format!("{:.2} TFLOP", large / 1e12),
+/// Floating-point operations, on pages and in plans alike.
+pub fn flops(number: f64) -> String {
+    match number {
+        many if many >= 1e15 => format!("{:.2} PFLOP", many / 1e15),
+        many if many >= 1e12 => format!("{:.2} TFLOP", many / 1e12),
         middle if middle >= 1e9 => format!("{:.2} GFLOP", middle / 1e9),
-        small => format!("{:.2} MFLOP", small / 1e6),
+        few => format!("{:.2} MFLOP", few / 1e6),
     }
 }
 
 fn theory(flops: u64) -> String {
-    if flops == 0 { "–".into() } else { giga(flops) }
+    if flops == 0 { "–".into() } else { self::flops(flops as f64) }
 }
 
 fn rate(flops: u64, ms: f64) -> String {

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::data::{self, DataError, Dataset, Source};
-use crate::model::cost;
 use crate::train::{Config, Problem, ProblemError};
 
 /// What a row is expected to need.
@@ -39,13 +38,11 @@ impl Estimate {
 
     fn new(problem: &Problem, dataset: &Dataset) -> Self {
         let images = problem.split.train.len() * problem.config.total_epochs();
-        // Forward, input gradient, weight gradient; a multiply-accumulate is two operations.
-        let dense = 6.0 * cost::macs(&problem.graph) as f64;
         Self {
             gpu_bytes: problem.plan.buffers.total_bytes(),
             steps: problem.total_steps(),
             images,
-            training_flops: dense * problem.training_flops_ratio() * images as f64,
+            training_flops: problem.training_flops(),
             updates: Some(problem.updates()),
             itop_rate: Some(problem.expected_itop_rate()),
             held_out_images: Some(problem.split.val.len()),

@@ -76,6 +76,7 @@ impl Trainer<'_> {
             reliable_itop_rate: done.reliable_itop_rate,
             inference_flops_ratio: problem.inference_flops_ratio(),
             training_flops_ratio: problem.training_flops_ratio(),
+            training_flops: Some(problem.training_flops()),
             images_per_second: images / done.seconds_training.max(1e-9),
             seconds_training: done.seconds_training,
             host_share: done.seconds_host / done.seconds_training.max(1e-9),

@@ -201,6 +201,13 @@ impl Problem {
         cost::training_flops_ratio(&self.graph, &self.densities, dense_gradient)
     }
 
+    /// FLOPs of the whole training, in RigL's accounting: forward, input gradient and weight gradient of every training image
+    /// in every epoch, two a multiply-accumulate of an active weight.
+    pub fn training_flops(&self) -> f64 {
+        let images = self.split.train.len() * self.config.total_epochs();
+        6.0 * cost::macs(&self.graph) as f64 * self.training_flops_ratio() * images as f64
+    }
+
     /// The ITOP rate that random growth would reach.
     pub fn expected_itop_rate(&self) -> f64 {
         match self.config.method.growth() {

@@ -404,6 +404,9 @@ pub struct Summary {
     pub reliable_itop_rate: f64,
     pub inference_flops_ratio: f64,
     pub training_flops_ratio: f64,
+    /// [`Problem::training_flops`](super::Problem::training_flops); none in older summaries.
+    #[serde(default)]
+    pub training_flops: Option<f64>,
     pub images_per_second: f64,
     pub seconds_training: f64,
     /// Share of the training time that the host spent on preparing steps.

@@ -53,6 +53,11 @@ pub fn write(sweep: &Path, baseline: &Assignments, out: Option<&Path>) -> Result
             false => Some(baseline.clone()),
         },
     )?;
+    // The rows as seen from the page; from elsewhere by their whole path.
+    let place = match out {
+        None => "..".to_string(),
+        Some(_) => address(&sweep.canonicalize().unwrap_or_else(|_| sweep.into())),
+    };
     let out = out.map_or_else(|| sweep.join("collected"), Path::to_path_buf);
     std::fs::create_dir_all(&out)
         .with_context(|| format!("cannot create `{}`", out.display()))
@@ -70,18 +75,22 @@ pub fn write(sweep: &Path, baseline: &Assignments, out: Option<&Path>) -> Result
     let list: String = remarks.iter().map(|remark| format!("- {remark}\n")).collect();
     let table = format!("{}\n{list}", markdown(&collected));
     print!("{table}");
-    let mut files = vec![
+    let files = vec![
         ("rows.csv".to_string(), csv(&collected)),
         ("times.csv".into(), times_csv(&collected)),
         ("comparisons.csv".into(), comparisons_csv(&answer)),
         ("sweep.json".into(), json),
         ("table.md".into(), table),
         ("table.tex".into(), latex(&collected, &remarks)),
-        ("report.html".into(), page(&collected, &answer)),
+        ("report.html".into(), page(&collected, &answer, &place)),
     ];
-    files.extend(plots(&collected).into_iter().map(|(name, plot)| (format!("{name}.svg"), plot.file())));
-    for (name, text) in &files {
-        write_whole(&out.join(name), text.as_bytes()).map_err(Failure::run)?;
+    let mut files: Vec<(String, Vec<u8>)> = files.into_iter().map(|(name, text)| (name, text.into_bytes())).collect();
+    for (name, plot) in plots(&collected) {
+        files.push((format!("{name}.svg"), plot.file().into_bytes()));
+        files.push((format!("{name}.pdf"), plot.pdf()));
+    }
+    for (name, content) in &files {
+        write_whole(&out.join(name), content).map_err(Failure::run)?;
     }
     let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
     println!("{}; in {}: {}", rows_done(collected.done(), collected.rows.len()), out.display(), names.join(", "));
@@ -95,4 +104,34 @@ fn answer(collected: &Collected, baseline: Option<Assignments>) -> Result<Answer
         check_baseline(baseline, &configs).map_err(|error| Failure::input(anyhow!("baseline: {error}")))?;
     }
     Ok(Answer::of(collected, baseline.as_ref()))
+}
+
+/// A path as an address of a page.
+fn address(path: &Path) -> String {
+    let mut address = String::from("file://");
+    // On Windows `C:\…`, after what `canonicalize` puts before it.
+    let text = path.display().to_string();
+    let text = text.strip_prefix(r"\\?\").unwrap_or(&text).replace(std::path::MAIN_SEPARATOR, "/");
+    if !text.starts_with('/') {
+        address.push('/');
+    }
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' | b':' => {
+                address.push(char::from(byte))
+            }
+            byte => address += &format!("%{byte:02X}"),
+        }
+    }
+    address
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_become_addresses() {
+        assert_eq!(address(Path::new("/a b/é?#%")), "file:///a%20b/%C3%A9%3F%23%25");
+    }
 }
