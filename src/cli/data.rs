@@ -65,16 +65,11 @@ pub fn run(args: &DataArgs) -> Result<(), Failure> {
             if *test > 0.0 {
                 println!("  the test set is drawn from the train images by --test {test}");
             }
-            warn(&dataset);
+            for warning in data::warnings(&dataset) {
+                eprintln!("warning: {warning}");
+            }
             Ok(())
         }
-    }
-}
-
-/// Says what to know of the data before a result is believed.
-pub fn warn(dataset: &Dataset) {
-    for warning in data::warnings(dataset) {
-        eprintln!("warning: {warning}");
     }
 }
 

@@ -202,7 +202,6 @@ pub fn train(job: Job) -> Result<(), Failure> {
     if let Some(other) = beside {
         super::data::check_alike(&other, &record)?;
     }
-    super::data::warn(&dataset);
     let gpu = adapter.open()?;
     let problem = tuning.problem(config, &dataset, &gpu, out.filter(|_| resume), !dry_run)?;
     for warning in problem.warnings() {

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::checkpoint::UpdateSchedule;
 use super::{Augment, Config, ConfigError, Method};
-use crate::data::{Dataset, Images, Split};
+use crate::data::{self, Dataset, Images, Split};
 use crate::gpu::{Gpu, Machine};
 use crate::model::cost::{self, DenseGradient};
 use crate::model::{self, Graph, ModelError, ParamKind, Shape};
@@ -45,6 +45,10 @@ pub struct Problem {
     pub config: Config,
     pub graph: Graph,
     pub split: Split,
+    /// The data has a validation set of its own: nothing is held out.
+    pub own_validation: bool,
+    /// What [`data::warnings`] says of the data.
+    pub(super) data_warnings: Vec<String>,
     /// Realised share of active weights of each maskable parameter.
     pub densities: Vec<f64>,
     pub tuning: Tuning,
@@ -122,7 +126,8 @@ impl Problem {
             Some(fits) => ProblemError::Batch { error, fits },
             None => error.into(),
         })?;
-        Ok(Self { config, graph, split, densities, tuning, plan })
+        let (own_validation, data_warnings) = (dataset.val.is_some(), data::warnings(dataset));
+        Ok(Self { config, graph, split, own_validation, data_warnings, densities, tuning, plan })
     }
 
     /// The largest batch, below the configured one, for which the GPU has room right now: found by trying.

@@ -47,10 +47,7 @@ impl Problem {
 
     fn of_the_data(&self) -> Vec<String> {
         let (config, train, val) = (&self.config, self.split.train.len(), self.split.val.len());
-        let mut found = Vec::new();
-        if self.graph.classes == 1 {
-            found.push("the data has one class: every answer is right, and there is nothing to learn".into());
-        }
+        let mut found = self.data_warnings.clone();
         if config.batch_size > train {
             found.push(format!(
                 "batch_size {} is larger than the {train} training images: every epoch is one step of {train}; choose at \
@@ -65,12 +62,12 @@ impl Problem {
                 config.validation
             ));
         } else if (1..FEW_HELD_OUT).contains(&val) {
-            found.push(format!(
-                "{val} images choose the best epoch: one image more or less is {:.1} %; hold out more with --validation \
-                 (now {})",
-                100.0 / val as f64,
-                config.validation
-            ));
+            let more = match self.own_validation {
+                true => "a larger validation set would choose better".to_string(),
+                false => format!("hold out more with --validation (now {})", config.validation),
+            };
+            let one = 100.0 / val as f64;
+            found.push(format!("{val} images choose the best epoch: one image more or less is {one:.1} %; {more}"));
         }
         let image = self.graph.tensors[0];
         if config.augment != Augment::None && image.height.min(image.width) <= PAD {
@@ -300,6 +297,21 @@ mod tests {
             let found = warnings(&dataset, assignments);
             assert!(found.iter().any(|warning| warning.contains(words)), "{assignments:?}: {found:?}");
         }
+    }
+
+    #[test]
+    fn what_the_data_lacks_is_told() {
+        let whole = sample();
+        let told = |dataset: &Dataset, words: &str| {
+            let found = warnings(dataset, &[]);
+            assert!(found.iter().any(|warning| warning.contains(words)), "{words}: {found:?}");
+        };
+        let few =
+            crate::data::Images { labels: vec![0; 20], pixels: whole.test.pixels[..20 * 3072].to_vec(), ..whole.test };
+        let data = Dataset { val: Some(few.clone()), test: few, ..whole };
+        told(&data, "20 images choose the best epoch: one image more or less is 5.0 %; a larger validation set");
+        told(&data, "9 of 10 classes have no test images");
+        told(&data, "9 of 10 classes have no validation images");
     }
 
     /// The real set decides, not an estimate: a path may exist where chance was against it.
