@@ -43,16 +43,17 @@ pub fn number_of(number: usize, what: &str) -> String {
 /// Columns of a terminal that are used, where it is not a table that needs more.
 const WIDTH: usize = 100;
 
-/// The words of `line` on lines that fit, the second and on indented by two.
+/// The words of `line` on lines that fit, the second and on indented by two; the first keeps its indent.
 pub fn fold(line: &str) -> String {
-    let mut text = String::new();
-    let mut columns = 0;
-    for word in line.split(' ') {
+    let words = line.trim_start();
+    let mut columns = line.len() - words.len();
+    let mut text = " ".repeat(columns);
+    for (number, word) in words.split(' ').enumerate() {
         let width = word.chars().count();
-        if columns > 0 && columns + 1 + width > WIDTH {
+        if number > 0 && columns + 1 + width > WIDTH {
             text += "\n  ";
             columns = 2;
-        } else if columns > 0 {
+        } else if number > 0 {
             text.push(' ');
             columns += 1;
         }
@@ -101,7 +102,7 @@ mod tests {
 
     #[test]
     fn lines_fold_between_words() {
-        assert_eq!(fold("a b"), "a b\n");
+        assert_eq!((fold("a b").as_str(), fold("  a b").as_str()), ("a b\n", "  a b\n"));
         let text = fold(&["word"; 60].join(" "));
         assert!(text.lines().all(|line| line.len() <= 100) && text.lines().count() == 4, "{text}");
         assert_eq!(text.split_whitespace().count(), 60);
