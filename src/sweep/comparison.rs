@@ -579,7 +579,7 @@ mod tests {
         let cautions = Answer::of(&collect(&sweep), None).cautions.join("\n");
         assert!(cautions.contains("low exploration: SET ΔT 5 (Rs 0.153); with an ITOP rate below 0.5"), "{cautions}");
         assert!(!cautions.contains("static (Rs"), "{cautions}");
-        assert_eq!(cautions.matches("20 held-out images choose the best epoch").count(), 1, "{cautions}");
+        assert_eq!(cautions.matches("20 images choose the best epoch").count(), 1, "{cautions}");
     }
 
     #[test]
