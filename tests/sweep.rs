@@ -194,7 +194,7 @@ fn a_question_is_answered() {
         "already planned",
         "delta_t is 500 and the run has 10 steps",
         "low exploration: SET ΔT 5 (Rs 0.",
-        "held-out images choose the best epoch",
+        "images choose the best epoch",
     ] {
         assert!(said.contains(words), "{words}: {said}");
     }
@@ -239,7 +239,7 @@ fn a_question_is_answered() {
         "SET ΔT 500 against static: +12.50 points (95 % interval −463.98 to +488.98), 2 seeds, 8 test images: not decided",
         "the test set of toy has 8 images",
         "low exploration: SET ΔT 5 (Rs ",
-        "held-out images choose the best epoch",
+        "images choose the best epoch",
     ] {
         assert!(text.contains(words), "{words}: {text}");
     }

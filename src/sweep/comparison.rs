@@ -266,7 +266,7 @@ impl Answer {
                 };
                 let agrees = |(rows, values): &&(&Vec<&CollectedRow>, Vec<Option<Value>>)| {
                     let mut pairs = collected.keys.iter().zip(own.iter().zip(values));
-                    setting[0].config.data == rows[0].config.data
+                    setting[0].config.source() == rows[0].config.source()
                         && pairs.all(|(key, (own, other))| own == other || !counts(key, &rows[0].config))
                 };
                 baselines.iter().filter(agrees).map(|(rows, _)| *rows).collect()
@@ -326,13 +326,14 @@ fn cautions(collected: &Collected, comparisons: &[Comparison]) -> Vec<String> {
     };
     let done: Vec<&CollectedRow> = collected.rows.iter().filter(|row| row.accuracy().is_some()).collect();
     let tested = |row: &&&CollectedRow| row.test_images.is_some_and(|images| images < FEW_TEST_IMAGES);
-    let mut seen: Vec<&str> = Vec::new();
+    let mut seen = Vec::new();
     for row in done.iter().filter(tested) {
-        if seen.contains(&row.config.data.as_str()) {
+        let source = row.config.source();
+        if seen.contains(&source) {
             continue;
         }
-        seen.push(&row.config.data);
-        let same = done.iter().filter(|other| other.config.data == row.config.data).filter_map(|row| row.accuracy());
+        seen.push(source);
+        let same = done.iter().filter(|other| other.config.source() == source).filter_map(|row| row.accuracy());
         let mean = MeanStd::of(&same.collect::<Vec<_>>()).map_or(0.0, |figure| figure.mean);
         let images = row.test_images.unwrap_or_default();
         say(format!(
@@ -578,7 +579,7 @@ mod tests {
         let cautions = Answer::of(&collect(&sweep), None).cautions.join("\n");
         assert!(cautions.contains("low exploration: SET ΔT 5 (Rs 0.153); with an ITOP rate below 0.5"), "{cautions}");
         assert!(!cautions.contains("static (Rs"), "{cautions}");
-        assert_eq!(cautions.matches("20 held-out images choose the best epoch").count(), 1, "{cautions}");
+        assert_eq!(cautions.matches("20 images choose the best epoch").count(), 1, "{cautions}");
     }
 
     #[test]

@@ -227,7 +227,7 @@ pub fn note(collected: &Collected) -> Vec<String> {
     if !tested.is_empty() {
         let epoch = match held_out.as_str() {
             "" | "0" => "; the last epoch counts".to_string(),
-            held_out => format!("; {held_out} held-out training images chose the epoch"),
+            held_out => format!("; {held_out} validation images chose the epoch"),
         };
         sentences.push(format!("Tested on {tested} images{epoch}."));
     }
@@ -406,7 +406,7 @@ mod tests {
         assert_eq!(
             lines[5],
             "ResNet-8 on sample, sparsity 90 %, ΔT 25, 12 epochs, batch size 64, learning rate 0.2. Mean ± sample standard \
-             deviation over the seeds that are done. Tested on 500 images; 100 held-out training images chose the epoch. ITOP \
+             deviation over the seeds that are done. Tested on 500 images; 100 validation images chose the epoch. ITOP \
              rate Rs 0.200 throughout. Reliable Rs 0.100 throughout. Training FLOPs (of dense) 0.200 throughout.",
             "{text}"
         );

@@ -23,6 +23,7 @@ pub fn key(key: &str) -> String {
         "death_rate.stop_at" => "updates until".into(),
         "lr_schedule.kind" => "schedule".into(),
         "validation" => "held out".into(),
+        "test" => "test share".into(),
         "multiplier" => "length".into(),
         key => key.replace(['_', '.'], " ").replace("lr schedule", "schedule"),
     }
@@ -30,7 +31,7 @@ pub fn key(key: &str) -> String {
 
 /// Whether values of `key` are shares that are shown in per cent.
 pub fn in_percent(key: &str) -> bool {
-    ["sparsity", "validation", "death_rate.stop_at"].contains(&key)
+    ["sparsity", "validation", "test", "death_rate.stop_at"].contains(&key)
 }
 
 /// A value of `key`, without a unit: `SET` for the method `set`, `95` for a sparsity of 0.95.

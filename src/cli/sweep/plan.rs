@@ -195,7 +195,7 @@ mod tests {
             assert!(all.next().is_none(), "{words}: {found:?}");
             one
         };
-        assert!(about("20 held-out images").starts_with("20 held-out"));
+        assert!(about("20 images").starts_with("20 images"));
         assert!(about("delta_t is 500").starts_with("rows 5, 6: no topology update"));
         assert!(about("low exploration").starts_with("low exploration: SET ΔT 5 (Rs 0."));
         assert!(!about("low exploration").contains("ΔT 500"));

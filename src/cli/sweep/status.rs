@@ -178,8 +178,9 @@ fn status(sweep: &Sweep) -> Status {
 
 /// The rows that are done with the best validation accuracy. Accuracies on different images do not rank.
 fn best_by_validation(sweep: &Sweep, rows: &[RowStatus]) -> Vec<usize> {
-    let held_out = |row: &PlannedRow| (row.config.data.clone(), row.config.validation.to_bits());
-    if sweep.rows.iter().any(|row| held_out(row) != held_out(&sweep.rows[0])) {
+    let first = &sweep.rows[0].config;
+    let alike = |row: &PlannedRow| row.config.source() == first.source() && row.config.validation == first.validation;
+    if !sweep.rows.iter().all(alike) {
         return Vec::new();
     }
     let accuracies =
