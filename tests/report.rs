@@ -254,7 +254,13 @@ fn the_best_epoch_and_the_recipe_are_there() {
         "training_flops_ratio":0.081,"training_flops":3.28e10,"images_per_second":100.0,"seconds_training":10.0,"host_share":0.1,
         "peak_gpu_bytes":1000,"version":"0.1.0","adapter":{"name":"a","backend":"vulkan","driver":"","tier":"base","type":"software"}}"#;
     fs::write(folder.join("summary.json"), summary).unwrap();
-    let data = r#"{"schema":1,"train":{"images":[150,150]},"test":{"images":[50,50]},"split":{"train":1270,"val":30}}"#;
+    let part = |images: usize| format!(r#"{{"images":[{images},{images}],"digests":[],"digest":""}}"#);
+    let data = format!(
+        r#"{{"schema":1,"name":"a","root":null,"image":[3,32,32],"mean":[0,0,0],"std":[1,1,1],"classes":["a","b"],"train":{},"val":null,
+        "test":{},"split":{{"train":1270,"val":30,"digest":""}}}}"#,
+        part(650),
+        part(50)
+    );
     fs::write(folder.join("data.json"), data).unwrap();
     let (_, page) = page_of(place.path(), &[&folder], &[]);
     for (name, value) in [

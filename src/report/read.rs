@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 
 use super::maps::Film;
+use crate::data::Record;
 use crate::train::Config;
 use crate::train::frames::FrameLine;
 use crate::train::pass_times::PassTimes;
@@ -100,30 +101,12 @@ pub fn read(folder: &Path) -> Run {
         notes.push("summary.json is not there: the run has not ended".into());
     }
     let times = whole(folder, "passes.json", &mut notes);
-    let images = whole(folder, "data.json", &mut notes).map(|DataCounts { split, test }| ImageCounts {
+    let images = whole(folder, "data.json", &mut notes).map(|Record { split, test, .. }| ImageCounts {
         train: split.train,
         validation: split.val,
         test: test.images.iter().sum(),
     });
     Run { name, folder: real, config, summary, epochs: epochs.collect(), updates, film, images, times, notes }
-}
-
-/// What a report takes of `data.json`.
-#[derive(serde::Deserialize)]
-struct DataCounts {
-    split: SplitCounts,
-    test: PartCounts,
-}
-
-#[derive(serde::Deserialize)]
-struct SplitCounts {
-    train: usize,
-    val: usize,
-}
-
-#[derive(serde::Deserialize)]
-struct PartCounts {
-    images: Vec<usize>,
 }
 
 fn config(folder: &Path, notes: &mut Vec<String>) -> Option<Config> {
