@@ -241,7 +241,7 @@ mod tests {
             labels(&Settings::of(&configs)),
             ["SET ΔT 5, sparsity 90 %, learning rate 0.1", "SET ΔT 5, sparsity 95 %, learning rate 0.05"]
         );
-        assert_eq!(labels(&Settings::of(&[base.clone()])), ["SET ΔT 5"]);
+        assert_eq!(labels(&Settings::of(std::slice::from_ref(&base))), ["SET ΔT 5"]);
         let models = [base.clone(), Config { model: "vgg_c".into(), ..base }];
         assert_eq!(labels(&Settings::of(&models)), ["SET ΔT 5, ResNet-34", "SET ΔT 5, VGG-C"]);
         let places = ["a/flowers", "b/flowers"].map(|data| Config { data: data.into(), ..config(Method::Dense, 1, 1) });

@@ -32,9 +32,9 @@ pub enum SpecError {
     #[error("{origin}: `{key}` is set in [{first}] and in [{second}]; leave it in one of them")]
     Twice { origin: String, key: String, first: &'static str, second: &'static str },
     #[error("{origin}: [base]: {source}")]
-    Base { origin: String, source: ConfigError },
+    Base { origin: String, source: Box<ConfigError> },
     #[error("{origin}: row {row} ({label}): {source}")]
-    Row { origin: String, row: usize, label: String, source: ConfigError },
+    Row { origin: String, row: usize, label: String, source: Box<ConfigError> },
     #[error("{origin}: [baseline]: {message}")]
     Baseline { origin: String, message: String },
     #[error("{origin}: the rows {first} and {second} are the same run ({label}); change `seed` or take one out")]
@@ -160,7 +160,7 @@ pub fn rows(origin: &str, text: &str) -> Result<Specified, SpecError> {
             }
             let config = layers.finish().map_err(|source| {
                 let label = label(pairs(&varied));
-                SpecError::Row { origin: origin.into(), row, label, source }
+                SpecError::Row { origin: origin.into(), row, label, source: Box::new(source) }
             })?;
             // As the configuration has them: `"95%"` is 0.95.
             let read = |(key, value): (String, Value)| match keys::find(&key).and_then(|key| keys::value(&config, key))
@@ -272,7 +272,7 @@ fn or<'a>(rows: &'a [Assignments], one: &'a [Assignments]) -> &'a [Assignments] 
 }
 
 fn base(origin: &str, base: Base) -> Result<Layers, SpecError> {
-    let wrong = |source| SpecError::Base { origin: origin.into(), source };
+    let wrong = |source| SpecError::Base { origin: origin.into(), source: Box::new(source) };
     let mut keys = match base {
         Base::Preset(name) => return preset(&name).map_err(wrong),
         Base::Keys(keys) => keys,
