@@ -149,7 +149,7 @@ fn another_length_says_what_it_does() {
     let set = &["--method", "set", "--epochs", "3", "--out", "run"];
     expect(folder, 0, &train(set));
     let text = expect(folder, 2, &["train", "--resume", "--out", "run", "--epochs", "1"]);
-    assert!(text.contains("15 steps") && text.contains("ask for 3 or more"), "{text}");
+    assert!(text.contains("3 epochs are done") && text.contains("ask for 3 or more"), "{text}");
     assert!(!text.contains("edited"), "{text}");
     let before = epochs(&folder.join("run"))[2].clone();
     let text = expect(folder, 0, &["train", "--resume", "--out", "run", "--epochs", "6"]);

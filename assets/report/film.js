@@ -8,7 +8,7 @@ for (const film of document.querySelectorAll(".film")) {
   const show = () => {
     film.style.setProperty("--at", slider.value / last);
     const [step, update, active, explored] = moments[slider.value];
-    label.value = `step ${step}, update ${update}: ${active.toFixed(1)} % active, ${explored.toFixed(1)} % ever`;
+    label.value = `step ${step}, update ${update}: ${active.toFixed(1)} % of what is shown active, ${explored.toFixed(1)} % ever`;
     slider.setAttribute("aria-valuetext", label.value);
   };
   const stop = () => {

@@ -62,6 +62,20 @@ pub fn run(args: &EvalArgs) -> Result<(), Failure> {
     };
     trainer.restore(&args.run.join(name)).map_err(Failure::start)?;
     let score = pollster::block_on(trainer.evaluate(&images)).map_err(Failure::run)?;
-    println!("accuracy {}, loss {:.4} over {} images", percent(score.accuracy), score.loss, images.len());
+    let (step, per_epoch) = (trainer.progress.step, problem.steps_per_epoch());
+    let after = match step % per_epoch {
+        0 => format!("epoch {}", step / per_epoch),
+        _ => format!("step {step}"),
+    };
+    println!(
+        "accuracy {}, loss {:.4} over {} {} images, by the weights after {after}",
+        percent(score.accuracy),
+        score.loss,
+        images.len(),
+        match args.split {
+            SplitName::Val => "validation",
+            SplitName::Test => "test",
+        }
+    );
     Ok(())
 }

@@ -125,6 +125,13 @@ pub fn mended(mut error: clap::Error) -> clap::Error {
     }
     if let (Some(wrong), tip) = (text(ContextKind::InvalidArg, &error), text(ContextKind::SuggestedArg, &error)) {
         let name = wrong.trim_start_matches('-').to_string();
+        if let Some(key) = keys::find(&name).filter(|key| key.flag == name) {
+            let message = format!(
+                "{wrong} is no flag of this command: `itop train` takes it, and a file or a sweep's specification as `{}`\n",
+                key.name
+            );
+            return clap::Error::raw(ErrorKind::UnknownArgument, message);
+        }
         if let Some(key) = keys::find(&name) {
             error.insert(ContextKind::SuggestedArg, ContextValue::String(format!("--{}", key.flag)));
         } else if tip.is_some_and(|tip| keys::nearest(&name, [tip.as_str()]).is_none()) {

@@ -39,9 +39,10 @@ pub fn notes(before: &Config, trainer: &Trainer) -> Vec<String> {
         && after.method.growth().is_some()
     {
         let end = problem.expected_itop_rate_after(problem.total_steps(), Some(explored));
-        let now = trainer.progress.itop_rate;
+        let (now, planned) = (trainer.progress.itop_rate, problem.expected_itop_rate());
         notes.push(format!(
-            "the ITOP rate to expect of random growth goes on from what is explored, {now:.4}, to {end:.4} at the end"
+            "the ITOP rate to expect of random growth goes on from what is explored, {now:.4}, to {end:.4} at the end ({planned:.3} is \
+             of a run that has this schedule from its start)"
         ));
     }
     notes

@@ -187,6 +187,15 @@ pub fn train(job: Job) -> Result<(), Failure> {
             }
             let run = Config::of_run(out).map_err(Failure::input)?;
             run.check_resume(&config).map_err(Failure::input)?;
+            let done = RunFolder::epochs_done(out).map_err(Failure::input)?;
+            if done > config.total_epochs() {
+                return Err(Failure::input(anyhow!(
+                    "`{}`: {} done already, and the run is to have {}: ask for {done} or more by --epochs, or start another run",
+                    out.display(),
+                    if done == 1 { "1 epoch is".into() } else { format!("{done} epochs are") },
+                    config.total_epochs()
+                )));
+            }
             before = Some(run).filter(|run| *run != config);
         }
         Some(out) if !dry_run => RunFolder::check_free(out).map_err(Failure::input)?,

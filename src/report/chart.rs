@@ -259,6 +259,12 @@ impl Chart {
         Some(head + &body)
     }
 
+    /// Whether two points are drawn on each other.
+    fn coincide(&self, a: (f64, f64), b: (f64, f64)) -> bool {
+        let near = |a: f64, b: f64, axis: &Axis| (a - b).abs() < 0.01 * (axis.range.end - axis.range.start);
+        near(a.0, b.0, &self.x) && near(a.1, b.1, &self.y)
+    }
+
     /// Axes and content, `scale` times as large. What is drawn is presented by the caller: an SVG ends there.
     /// `named`: with the name of the vertical axis, which on a page and over a picture the title says.
     pub fn draw<DB>(&self, root: &DrawingArea<DB, Shift>, scale: u32, named: bool) -> Drawn
@@ -386,10 +392,15 @@ impl Chart {
                     });
                     chart.draw_series(bars)?;
                 }
-                // On top: no bar hides a mean.
+                // On top: no bar hides a mean. And no mean hides another: what lies on one is a ring around it.
+                let mut before: Vec<(f64, f64)> = Vec::new();
                 for kind in joined() {
-                    let dot = |at| Circle::new(at, 4 * scale, kind.colour.filled());
-                    chart.draw_series(points(kind).into_iter().map(dot))?;
+                    for at in points(kind) {
+                        let around = before.iter().filter(|other| self.coincide(**other, at)).count() as u32;
+                        let style = if around == 0 { kind.colour.filled() } else { stroke(kind.colour) };
+                        chart.draw_series([Circle::new(at, (4 + 4 * around) * scale, style)])?;
+                        before.push(at);
+                    }
                 }
             }
         }

@@ -36,7 +36,7 @@ pub fn gif(name: &str, film: &Film) -> Option<Vec<u8>> {
     let last = film.moments.len().checked_sub(1)?;
     for (number, moment) in film.moments.iter().enumerate() {
         let head = format!(
-            "step {}, update {}: {:.1} % of the positions active, {:.1} % ever",
+            "step {}, update {}: {:.1} % of what is shown active, {:.1} % ever",
             moment.step,
             moment.update,
             100.0 * moment.active,

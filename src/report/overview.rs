@@ -126,7 +126,8 @@ fn means(set: &Set) -> Vec<String> {
         let values: Vec<f64> = set.runs.iter().filter_map(|run| value(run.summary.as_ref()?)).collect();
         match mean_and_deviation(&values) {
             _ if values.is_empty() => "–".into(),
-            (mean, Some(deviation)) => {
+            // A deviation that rounds to 0 is none, as in the tables of sweeps.
+            (mean, Some(deviation)) if factor * deviation >= 0.5 * 0.1f64.powi(decimals as i32) => {
                 format!("{:.decimals$} ± {:.decimals$}{unit}", factor * mean, factor * deviation)
             }
             (mean, _) => format!("{:.decimals$}{unit}", factor * mean),

@@ -40,6 +40,8 @@ impl PdfPage {
     pub fn finish(self) -> Vec<u8> {
         let [catalog, pages, page, content] = [1, 2, 3, 4].map(Ref::new);
         let mut pdf = Pdf::new();
+        // What LaTeX takes without a warning; transparency is from here on.
+        pdf.set_version(1, 4);
         pdf.catalog(catalog).pages(pages);
         pdf.pages(pages).kids([page]).count(1);
         let mut leaf = pdf.page(page);

@@ -134,6 +134,25 @@ mod tests {
         Mark { x, y, error, x_error: None }
     }
 
+    /// Two settings may explore and know equally much.
+    #[test]
+    fn equal_means_are_both_seen() {
+        let circles = |y: f64| {
+            let kinds = vec![
+                kind("static", 0, vec![mark(0.1, 0.5, None)], Look::Dots),
+                kind("SET", 1, vec![mark(0.1, y, None)], Look::Dots),
+                kind("RigL", 2, vec![mark(0.3, 0.7, None)], Look::Dots),
+            ];
+            let html = marks("m", ["Rs", "accuracy"], &[], kinds, Y::Share).unwrap().html();
+            let radius =
+                |part: &str| part.split_once(" r=\"").map(|(_, rest)| rest.split('"').next().unwrap().to_string());
+            html.split("<circle").skip(1).filter_map(radius).collect::<Vec<_>>()
+        };
+        assert_eq!(circles(0.6).iter().filter(|radius| **radius == circles(0.6)[0]).count(), 3);
+        let same = circles(0.5);
+        assert!(same.len() == 3 && same[0] != same[1] && same[0] == same[2], "{same:?}");
+    }
+
     fn kind(label: &str, number: usize, marks: Vec<Mark>, look: Look) -> Marks {
         Marks { label: label.into(), colour: colour(number), marks, look }
     }

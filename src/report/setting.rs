@@ -128,7 +128,7 @@ impl Settings {
 
     /// Names and values of what all settings that have the key agree in, of the keys that a reader asks for first.
     pub fn common(&self) -> Vec<(String, String)> {
-        const ASKED: [&str; 10] = [
+        const ASKED: [&str; 15] = [
             "model",
             "data",
             "sparsity",
@@ -137,7 +137,12 @@ impl Settings {
             "epochs",
             "batch_size",
             "lr",
+            "lr_schedule.kind",
+            "momentum",
+            "weight_decay",
             "label_smoothing",
+            "augment",
+            "death_rate.initial",
             "storage",
         ];
         let of = |key: &&str| {

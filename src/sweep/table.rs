@@ -222,7 +222,7 @@ pub fn note(collected: &Collected) -> Vec<String> {
     sentences.push(match seeds {
         0 => "No row is done.".into(),
         1 => "One seed, so there is no deviation.".into(),
-        _ => format!("Mean ± sample standard deviation over {over}."),
+        _ => format!("Mean ± sample standard deviation over {over}, unless it rounds to 0."),
     });
     if !tested.is_empty() {
         let epoch = match held_out.as_str() {
@@ -246,7 +246,9 @@ fn common(collected: &Collected) -> String {
     let configs: Vec<&Config> = collected.rows.iter().map(|row| &row.config).collect();
     // A length of 1 is none to speak of.
     let plain = configs.iter().all(|config| config.multiplier == 1);
-    let keys: Vec<&str> = KEYS.into_iter().filter(|key| !(plain && *key == "multiplier")).collect();
+    let columns = Layout::of(collected).keys;
+    let said = |key: &&str| (plain && *key == "multiplier") || columns.iter().any(|column| column == key);
+    let keys: Vec<&str> = KEYS.into_iter().filter(|key| !said(key)).collect();
     names::common(&configs, &keys) + "."
 }
 
@@ -322,7 +324,8 @@ pub fn latex(collected: &Collected, remarks: &[String]) -> String {
     };
     let mut text = "% needs \\usepackage{booktabs}\n".to_string();
     text.extend(remarks.iter().map(|remark| format!("% {}\n", remark.replace(['\n', '\r'], " "))));
-    text += "\\begin{table}\n\\centering\n";
+    // Captions of LaTeX's own classes leave no room below them.
+    text += "\\begin{table}\n\\centering\n\\setlength{\\belowcaptionskip}{6pt}\n";
     let mut caption = note(collected);
     if layout.shown.iter().any(|shown| shown.metric == "itop_rate") {
         caption.push("ITOP rate Rs: share of the weights that were active at some time.".into());
@@ -406,7 +409,7 @@ mod tests {
         assert_eq!(
             lines[5],
             "ResNet-8 on sample, sparsity 90 %, ΔT 25, 12 epochs, batch size 64, learning rate 0.2. Mean ± sample standard \
-             deviation over the seeds that are done. Tested on 500 images; 100 validation images chose the epoch. ITOP \
+             deviation over the seeds that are done, unless it rounds to 0. Tested on 500 images; 100 validation images chose the epoch. ITOP \
              rate Rs 0.200 throughout. Reliable Rs 0.100 throughout. Training FLOPs (of dense) 0.200 throughout.",
             "{text}"
         );
@@ -463,7 +466,7 @@ mod tests {
         let caption = lines.iter().find(|line| line.starts_with("\\caption{")).unwrap();
         for words in [
             "ResNet-8 on sample, sparsity 95 \\%, 12 epochs",
-            "Mean $\\pm$ sample standard deviation over 2 seeds.",
+            "Mean $\\pm$ sample standard deviation over 2 seeds, unless it rounds to 0.",
             "Tested on 500 images",
             "Training FLOPs (of dense) 0.200 throughout",
             "ITOP rate $R_s$: share of",

@@ -22,6 +22,7 @@ mod problem;
 mod receive;
 pub mod recover;
 pub mod run_folder;
+mod speed;
 mod state;
 mod store;
 pub mod tensorboard;

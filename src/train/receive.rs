@@ -79,8 +79,7 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    /// Images a second of the steps whose losses have `arrived`: of all together, for nobody knows which of them took which
-    /// part of the time since the last arrival.
+    /// Images a second of the steps whose losses have `arrived`, all together.
     fn measure(&mut self, arrived: &[(Asked, Vec<u8>)]) -> f64 {
         let (mut steps, mut images) = (0, 0.0);
         for (asked, bytes) in arrived {
@@ -93,11 +92,9 @@ impl Trainer<'_> {
         if steps == 0 {
             return 0.0;
         }
-        let seconds = self.window.elapsed().as_secs_f64().max(1e-9);
-        self.window = Instant::now();
-        self.pace = Some(seconds / steps as f64);
+        let (seconds, images_per_second) = self.speed.arrive(Instant::now(), steps, images);
         self.progress.epoch_seconds += seconds;
-        images / seconds
+        images_per_second
     }
 
     /// Writes the lines of `steps`, which have `slots`: sum of losses, right answers, images.
@@ -201,7 +198,7 @@ impl Trainer<'_> {
         folder.sync()?;
         folder.write(LAST, &bytes)?;
         listener.metric(&line, self.progress.itop_rate);
-        (self.kept, self.clock, self.window) = (Instant::now(), Instant::now(), Instant::now());
+        self.begin_steps();
         Ok(())
     }
 }

@@ -219,9 +219,16 @@ impl RunFolder {
 
     /// Epochs that `metrics.jsonl` has a line of.
     pub fn epochs_logged(&self) -> Result<usize, FolderError> {
-        let log = self.read_log(LOGS[0])?;
-        let start = br#"{"kind":"epoch""#;
-        Ok(log.split(|&byte| byte == b'\n').filter(|line| line.starts_with(start)).count())
+        Ok(epochs_in(&self.read_log(LOGS[0])?))
+    }
+
+    /// The same of the run in `path`, which is not opened.
+    pub fn epochs_done(path: &Path) -> Result<usize, FolderError> {
+        let file = path.join(LOGS[0]);
+        match fs::read(&file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            log => Ok(epochs_in(&log.map_err(io_error("read", &file))?)),
+        }
     }
 
     /// Puts the logs on the disk, so that no checkpoint is ahead of them.
@@ -263,6 +270,11 @@ impl RunFolder {
     pub fn summary(&self, summary: &Summary) -> Result<(), FolderError> {
         self.json("summary.json", summary)
     }
+}
+
+fn epochs_in(log: &[u8]) -> usize {
+    let start = br#"{"kind":"epoch""#;
+    log.split(|&byte| byte == b'\n').filter(|line| line.starts_with(start)).count()
 }
 
 /// The logs, which grow by whole lines.

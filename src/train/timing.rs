@@ -27,7 +27,7 @@ impl Trainer<'_> {
         self.forget_losses();
         let seconds = start.elapsed().as_secs_f64();
         // The next ones are submitted as a run's are once its speed is known.
-        self.pace = Some(seconds / count as f64);
+        self.speed.pace = Some(seconds / count as f64);
         Ok((seconds / count as f64, (self.progress.seconds_host - host) / count as f64))
     }
 

@@ -10,6 +10,7 @@ use super::checkpoint::{CheckpointError, Progress};
 use super::frames::{self, FrameLine};
 use super::receive::{Asked, Step, Waiting};
 use super::run_folder::{ExplorationLine, FolderError, MetricLine, RunFolder, SCHEMA};
+use super::speed::Speed;
 use super::{Problem, ProblemError};
 use crate::data::{Dataset, epoch_order};
 use crate::gpu::{Gpu, GpuError, Machine, Pass, Program, ReadBack, Slice};
@@ -99,9 +100,7 @@ pub struct Trainer<'a> {
     /// Steps whose losses nobody has asked for yet.
     pub(super) unread: Vec<Step>,
     pub(super) losses: Losses,
-    /// Seconds a step took in the last window of steps.
-    pub(super) pace: Option<f64>,
-    pub(super) window: Instant,
+    pub(super) speed: Speed,
     pub(super) clock: Instant,
     /// When the last checkpoint was kept.
     pub(super) kept: Instant,
@@ -148,8 +147,7 @@ impl<'a> Trainer<'a> {
             waiting: VecDeque::new(),
             unread: Vec::new(),
             losses: Losses::default(),
-            pace: None,
-            window: Instant::now(),
+            speed: Speed::new(Instant::now()),
             clock: Instant::now(),
             kept: Instant::now(),
         };
@@ -196,7 +194,7 @@ impl<'a> Trainer<'a> {
     async fn run_steps(&mut self, folder: &mut RunFolder, listener: &mut dyn Listener) -> Result<End, TrainError> {
         let steps_per_epoch = self.problem.steps_per_epoch();
         let epochs = self.problem.config.total_epochs();
-        (self.kept, self.clock, self.window) = (Instant::now(), Instant::now(), Instant::now());
+        self.begin_steps();
         if self.progress.step == 0 {
             self.ask_frame(0);
         }
@@ -232,8 +230,15 @@ impl<'a> Trainer<'a> {
         let bytes = self.capture_good().await?;
         folder.sync()?;
         folder.write(LAST, &bytes)?;
-        (self.kept, self.clock, self.window) = (Instant::now(), Instant::now(), Instant::now());
+        self.begin_steps();
         Ok(())
+    }
+
+    /// From here on time is that of steps.
+    pub(super) fn begin_steps(&mut self) {
+        let now = Instant::now();
+        (self.kept, self.clock) = (now, now);
+        self.speed.begin(now);
     }
 
     /// Submits the next step; does not wait for it.
@@ -329,12 +334,12 @@ impl<'a> Trainer<'a> {
 
     /// Steps between two read-backs of losses: about half a second of them.
     fn interval(&self) -> usize {
-        self.pace.map_or(1, |seconds| ((0.5 / seconds.max(1e-4)) as usize).clamp(1, METRIC_SLOTS))
+        self.speed.pace.map_or(1, |seconds| ((0.5 / seconds.max(1e-4)) as usize).clamp(1, METRIC_SLOTS))
     }
 
     /// In how many parts a step is submitted: each about a tenth of a second, so that a slow device is not taken for hung
     /// and others can use it in between. Small parts while nothing is known.
     pub(super) fn submissions(&self) -> usize {
-        self.pace.map_or(self.train.len() / 8, |seconds| (seconds / 0.1).ceil() as usize)
+        self.speed.pace.map_or(self.train.len() / 8, |seconds| (seconds / 0.1).ceil() as usize)
     }
 }

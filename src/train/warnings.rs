@@ -51,20 +51,20 @@ impl Problem {
         if config.batch_size > train {
             found.push(format!(
                 "batch_size {} is larger than the {train} training images: every epoch is one step of {train}; choose at \
-                 most {train}, better a few dozen, with --batch-size",
+                 most {train}, better a few dozen, with `batch_size`",
                 config.batch_size
             ));
         }
         if config.validation > 0.0 && val == 0 {
             found.push(format!(
                 "validation {} holds out no image, since no class has enough of them: the last epoch counts instead of the \
-                 best; raise --validation, or say --validation 0",
+                 best; raise `validation`, or set it to 0",
                 config.validation
             ));
         } else if (1..FEW_HELD_OUT).contains(&val) {
             let more = match self.own_validation {
                 true => "a larger validation set would choose better".to_string(),
-                false => format!("hold out more with --validation (now {})", config.validation),
+                false => format!("hold out more by `validation` (now {})", config.validation),
             };
             let one = 100.0 / val as f64;
             found.push(format!("{val} images choose the best epoch: one image more or less is {one:.1} %; {more}"));
@@ -72,7 +72,7 @@ impl Problem {
         let image = self.graph.tensors[0];
         if config.augment != Augment::None && image.height.min(image.width) <= PAD {
             found.push(format!(
-                "images of {}×{} are moved by up to {PAD} pixels, so that crops can miss all of the image; use --augment none",
+                "images of {}×{} are moved by up to {PAD} pixels, so that crops can miss all of the image; use `augment = none`",
                 image.height, image.width
             ));
         }
@@ -99,7 +99,7 @@ impl Problem {
         const NOTHING: f64 = 1e-10;
         if highest < NOTHING {
             found.push(format!(
-                "the learning rate is {highest:e} at most: weights do not change; raise --lr (0.1 is usual)"
+                "the learning rate is {highest:e} at most: weights do not change; raise `lr` (0.1 is usual)"
             ));
         } else if let Some(first) = rates.iter().rev().take_while(|rate| rate.1 < NOTHING).last() {
             let epoch = first.0 / spe.max(1);
@@ -114,7 +114,7 @@ impl Problem {
         let decay = highest * config.weight_decay;
         if decay >= 1.0 {
             found.push(format!(
-                "lr × weight_decay is {decay:.3}: a step takes away all of a weight; lower --weight-decay (0.0005 is usual)"
+                "lr × weight_decay is {decay:.3e}: a step takes away all of a weight; lower `weight_decay` (0.0005 is usual)"
             ));
         }
         if config.batch_size == 1 || self.split.train.len() == 1 {
@@ -125,7 +125,7 @@ impl Problem {
             if let Some(node) = self.graph.nodes.iter().find(single) {
                 found.push(format!(
                     "`{}` normalises over one value, since a step has one image: it gives 0 for every image, and the network \
-                     cannot learn; raise --batch-size",
+                     cannot learn; raise `batch_size`",
                     node.name
                 ));
             }
@@ -141,8 +141,8 @@ impl Problem {
         let plan = &self.plan.layers;
         if plan.iter().all(|layer| layer.sparse.is_none()) {
             return Some(format!(
-                "sparsity {} leaves every weight active: method `{}` has nothing to move; raise --sparsity (0.9 is usual), or \
-                 say --method dense",
+                "sparsity {} leaves every weight active: method `{}` has nothing to move; raise `sparsity` (0.9 is usual), or \
+                 say `method = dense`",
                 config.sparsity,
                 config.method.name()
             ));
@@ -154,7 +154,7 @@ impl Problem {
             let active = |param: usize, i: usize| numbers[param].is_none_or(|n| sets[n][i / 32] >> (i % 32) & 1 == 1);
             let (reached, classes) = (reach::classes_reached(&self.graph, active), self.graph.classes);
             let mend = match self.sparsity_with_paths() {
-                Some(sparsity) => format!("lower it (--sparsity {sparsity} has paths), or take a larger network"),
+                Some(sparsity) => format!("lower it (`sparsity = {sparsity}` has paths), or take a larger network"),
                 None => "lower it, or take a larger network".into(),
             };
             // Growth may close a path; chance decides.
@@ -181,7 +181,7 @@ impl Problem {
         let starved = plan.iter().filter(|layer| layer.active == 1 && layer.numel > 1).count();
         (starved > 0).then(|| {
             format!(
-                "at sparsity {} {} of {} have a single active weight; lower --sparsity, or use --distribution {}",
+                "at sparsity {} {} of {} have a single active weight; lower `sparsity`, or use `distribution = {}`",
                 config.sparsity,
                 layers(starved),
                 plan.len(),
@@ -209,7 +209,7 @@ impl Problem {
         let (method, delta_t) = (config.method.name(), config.delta_t);
         if self.updates() == 0 {
             let tenth = (rate.end(steps) / 10).max(1);
-            let tip = format!("lower it (--delta-t {tenth} gives {} updates)", rate.end(steps) / tenth);
+            let tip = format!("lower it (`delta_t = {tenth}` gives {} updates)", rate.end(steps) / tenth);
             return vec![if delta_t > steps {
                 format!(
                     "no topology update will happen: delta_t is {delta_t} and the run has {steps} steps, so `{method}` is \
@@ -229,7 +229,7 @@ impl Problem {
         let strongest = rate.updates(delta_t, steps).next().map_or(0.0, |step| self.death_rate(step));
         if strongest == 0.0 {
             return vec![format!(
-                "updates prune nothing: the death rate is 0 at the first of them, so `{method}` is static; raise --death-rate \
+                "updates prune nothing: the death rate is 0 at the first of them, so `{method}` is static; raise `death_rate` \
                  (now {})",
                 rate.initial
             )];
@@ -273,7 +273,7 @@ mod tests {
         let dataset = sample();
         for (assignments, words) in [
             (&["sparsity=0.99999"][..], "no path of active weights leads from the image to any class"),
-            (&["sparsity=0.99999"], "--sparsity 0."),
+            (&["sparsity=0.99999"], "`sparsity = 0."),
             (&["sparsity=0.998"], "of 10 classes"),
             (&["method=static", "sparsity=0.99999"], "and that does not change"),
             (&["method=set", "sparsity=0.99999", "delta_t=5"], "unless growth"),
@@ -289,7 +289,7 @@ mod tests {
             ),
             (&["weight_decay=1e9"], "takes away all of a weight"),
             (&["delta_t=1000"], "delta_t is 1000 and the run has 30 steps"),
-            (&["delta_t=1000"], "--delta-t 3 gives 10 updates"),
+            (&["delta_t=1000"], "`delta_t = 3` gives 10 updates"),
             (&["delta_t=20", "death_rate.stop_at=0.5"], "end with step 15 of 30 (death_rate.stop_at is 0.5)"),
             (&["delta_t=5", "death_rate.initial=0", "death_rate.min=0"], "updates prune nothing"),
             (&["model=vgg_c", "batch_size=1"], "normalises over one value"),

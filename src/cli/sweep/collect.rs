@@ -19,7 +19,7 @@ pub struct CollectArgs {
     /// Folder of the sweep
     sweep: PathBuf,
     /// What the other settings are compared with, as `method=static`; may be repeated, for a setting of several keys
-    /// [default: [baseline] of the specification, else static, else dense]
+    /// [default: [baseline] of the specification, else static, else dense, else set]
     #[arg(long, value_name = "KEY=VALUE")]
     baseline: Vec<String>,
     /// Folder for the tables and plots [default: DIR/collected]

@@ -31,7 +31,7 @@ enum SweepCommand {
     Run(run::RunArgs),
     /// Show how far the rows are
     Status(status::StatusArgs),
-    /// Tables and plots of what is done: CSV, JSON, Markdown, LaTeX, SVG
+    /// The answer, tables and plots of what is done: a page, CSV, JSON, Markdown, LaTeX, SVG, PDF
     Collect(collect::CollectArgs),
     /// Write, and with --go submit, a job array of the rows that are missing
     Submit(submit::SubmitArgs),
