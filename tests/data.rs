@@ -355,13 +355,13 @@ fn a_validation_set_is_used() {
     let own = "images: 18 train, 9 of the data's own validation set to choose the epoch";
     assert!(text.contains(own) && text.contains("1 epoch of 2 steps"), "{text}");
     let text = expect(folder, 0, &["eval", "run", "--split", "val"]);
-    assert!(text.contains("over 9 images"), "{text}");
+    assert!(text.contains("over 9 validation images"), "{text}");
     // The best epoch's accuracy is that of these images.
     let summary: serde_json::Value =
         serde_json::from_slice(&fs::read(folder.join("run/summary.json")).unwrap()).unwrap();
     let best = 100.0 * summary["best_val_accuracy"].as_f64().unwrap();
     assert!(text.contains(&format!("accuracy {best:.2} %")), "{text}");
-    assert!(expect(folder, 0, &["eval", "run"]).contains("over 6 images"));
+    assert!(expect(folder, 0, &["eval", "run"]).contains("over 6 test images"));
 }
 
 #[test]
@@ -401,7 +401,7 @@ fn a_missing_test_set_is_told_and_drawn_if_asked_for() {
     // The share is part of the run.
     expect(folder, 0, &train("bare", &["--test", "0.2", "--out", "run"]));
     let text = expect(folder, 0, &["eval", "run"]);
-    assert!(text.contains("over 6 images"), "{text}");
+    assert!(text.contains("over 6 test images"), "{text}");
     let text = expect(folder, 2, &["train", "--resume", "--out", "run", "--set", "test=0.3"]);
     assert!(text.contains("`test` = 0.3 must be what it was"), "{text}");
     let spec = "[base]\nmodel = 'mlp_cifar10'\ndata = 'bare'\ntest = 0.2\nepochs = 1\nbatch_size = 10\n";
