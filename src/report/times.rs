@@ -66,7 +66,9 @@ fn kinds(times: &PassTimes) -> String {
             continue;
         }
         let with_update = if times.update.is_empty() { String::new() } else { cell(&number(update)) };
-        let cells = [number(ms), theory(flops), rate(flops, ms)].map(|text| cell(&text)).concat();
+        // An ordinary step has no topology update.
+        let alone = if ms < 0.0005 { "–".into() } else { number(ms) };
+        let cells = [alone, theory(flops), rate(flops, ms)].map(|text| cell(&text)).concat();
         rows += &format!("<tr><th>{label}</th><td class=\"bar\">{}</td>{cells}{with_update}</tr>\n", bar(ms, most));
     }
     let mut heads = vec!["ms", "theory", "GFLOP/s"];
