@@ -606,3 +606,25 @@ fn an_archive_of_images_is_told_to_be_unpacked() {
     let text = expect(place.path(), 2, &["data", "info", "set.tar.gz"]);
     assert!(text.contains("set.tar.gz is an archive of images") && text.contains("unpack it"), "{text}");
 }
+
+/// A pipe may never end, and a device has no end.
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_not_read() {
+    let place = tempfile::tempdir().unwrap();
+    for (set, file) in [("images", "train/ant/zz.png"), ("cifar", "test_batch.bin")] {
+        let root = place.path().join(set);
+        match set {
+            "images" => usual(&root),
+            _ => {
+                fs::create_dir_all(&root).unwrap();
+                fs::write(root.join("data_batch_1.bin"), vec![0; 3073]).unwrap();
+            }
+        }
+        let path = root.join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let text = expect(place.path(), 2, &["data", "info", set]);
+        assert!(text.contains("no ordinary file"), "{set}: {text}");
+    }
+}

@@ -189,7 +189,7 @@ fn a_number_that_is_not_finite_is_found_in_every_storage() {
             let mut bench = Bench::default();
             let (xs, ys) = (bench.upload("x", &map.pack(&x)), bench.empty("y", flat.bytes()));
             let found = bench.first_bad(&[flatten::forward("flatten", &map, &flat, xs, ys)]);
-            assert_eq!(found.as_deref(), bad.map(|_| "flatten: forward"), "{storage:?}, {bad:?}");
+            assert_eq!(found.as_deref(), bad.map(|_| "flatten: flattening"), "{storage:?}, {bad:?}");
         }
     }
 }

@@ -176,6 +176,26 @@ fn another_length_says_what_it_does() {
     assert_eq!(epochs(&folder.join("run")), after);
 }
 
+/// What flags refuse, an edited file may not do either.
+#[test]
+fn a_checkpoint_of_another_run_is_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    dataset(&folder.join("toy"), 25);
+    expect(folder, 0, &train(&["--epochs", "1", "--out", "run"]));
+    let config = folder.join("run/config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    for (from, to, key) in
+        [("seed = 17", "seed = 18", "`seed` was 17"), ("method = \"rigl\"", "method = \"set\"", "`method` was rigl")]
+    {
+        std::fs::write(&config, text.replace(from, to)).unwrap();
+        let said = expect(folder, 2, &["train", "--resume", "--out", "run", "--epochs", "2"]);
+        assert!(said.contains(key) && said.contains("another run"), "{said}");
+    }
+    std::fs::write(&config, text).unwrap();
+    expect(folder, 0, &["train", "--resume", "--out", "run", "--epochs", "2"]);
+}
+
 /// An epoch may take hours: what a kill costs is bounded by time.
 #[test]
 fn a_long_epoch_is_kept_on_the_way() {

@@ -156,7 +156,9 @@ fn take(run: &Path) -> Result<Claim, Failure> {
 
 /// Anything written from here on would be over another process's files.
 pub fn lost() {
-    eprintln!("error: this process was silent for so long that another one took its run");
+    eprintln!(
+        "error: the run folder is no longer this process's: another one took it (this one may have been silent for long), or it was moved or removed"
+    );
     std::process::exit(75);
 }
 
@@ -189,8 +191,9 @@ pub fn train(job: Job) -> Result<(), Failure> {
             run.check_resume(&config).map_err(Failure::input)?;
             let done = RunFolder::epochs_done(out).map_err(Failure::input)?;
             if done > config.total_epochs() {
+                let least = done.div_ceil(config.multiplier);
                 return Err(Failure::input(anyhow!(
-                    "`{}`: {} done already, and the run is to have {}: ask for {done} or more by --epochs, or start another run",
+                    "`{}`: {} done already, and the run is to have {}: ask for {least} or more by --epochs, or start another run",
                     out.display(),
                     if done == 1 { "1 epoch is".into() } else { format!("{done} epochs are") },
                     config.total_epochs()
@@ -268,6 +271,9 @@ pub fn train(job: Job) -> Result<(), Failure> {
     progress.finish();
     let kept = |error: anyhow::Error| {
         let path = folder.path().join("last.safetensors");
+        if !folder.path().is_dir() {
+            return Failure::run(error.context(format!("the run's folder `{}` is gone", folder.path().display())));
+        }
         Failure::run(match path.exists() {
             true => error.context(format!("the run stopped; its last checkpoint is `{}`", path.display())),
             false => error.context("the run stopped before its first checkpoint"),

@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
+use super::hidden::ordinary;
 use super::{DataError, Dataset, Images, Parts, test_set_exists};
 
 /// The contents of the files of a dataset, by file name.
@@ -60,7 +61,9 @@ pub(super) fn read_folder(folder: &Path) -> Result<Files, DataError> {
     for entry in fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         if let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|name| is_part(name)) {
-            let bytes = fs::read(&path).map_err(|source| DataError::Read { path: path.clone(), source })?;
+            let bytes = ordinary(&path)
+                .and_then(|()| fs::read(&path))
+                .map_err(|source| DataError::Read { path: path.clone(), source })?;
             files.insert(name.to_owned(), bytes);
         }
     }

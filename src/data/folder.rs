@@ -9,7 +9,7 @@ use std::{
 
 use image::{ImageFormat, ImageReader, Limits, RgbImage};
 
-use super::{DataError, Dataset, Images, Parts, hidden::is_hidden, test_set_exists};
+use super::{DataError, Dataset, Images, Parts, hidden::is_hidden, hidden::ordinary, test_set_exists};
 
 /// The folders of an image folder's parts.
 pub(super) struct Layout {
@@ -121,6 +121,7 @@ fn list(part: &Path, classes: &[String]) -> Result<Vec<File>, DataError> {
 
 /// Width and height of the image at `path`, as its header says.
 fn size(path: &Path) -> image::ImageResult<(usize, usize)> {
+    ordinary(path)?;
     let (width, height) = ImageReader::open(path)?.with_guessed_format()?.into_dimensions()?;
     Ok((width as usize, height as usize))
 }
@@ -129,7 +130,9 @@ fn size(path: &Path) -> image::ImageResult<(usize, usize)> {
 fn decode_all(files: &[File], size: (usize, usize), all: &[&File]) -> Result<Images, DataError> {
     let mut images = Images::new(size.1, size.0);
     for File { path, label } in files {
-        let bytes = fs::read(path).map_err(|source| DataError::Read { path: path.clone(), source })?;
+        let bytes = ordinary(path)
+            .and_then(|()| fs::read(path))
+            .map_err(|source| DataError::Read { path: path.clone(), source })?;
         let image = decode(&bytes, path)?;
         if (image.width() as usize, image.height() as usize) != size {
             return Err(odd_size(all));

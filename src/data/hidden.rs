@@ -1,3 +1,6 @@
+use std::path::Path;
+use std::{fs, io};
+
 /// What systems and programs leave in folders, in lower case; names that begin with a dot come on top of these.
 const LITTER: [&str; 8] = [
     // Windows
@@ -17,6 +20,12 @@ const LITTER: [&str; 8] = [
 /// Whether a file or folder of this name is hidden, or left there by a system: it is no part of any data set.
 pub(super) fn is_hidden(name: &str) -> bool {
     name.starts_with('.') || LITTER.contains(&name.to_lowercase().as_str())
+}
+
+/// An error unless `path` is a file of bytes: a pipe or a device may never end.
+pub(super) fn ordinary(path: &Path) -> io::Result<()> {
+    let what = "it is no ordinary file, but a pipe, a device or the like";
+    if fs::metadata(path)?.is_file() { Ok(()) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, what)) }
 }
 
 #[cfg(test)]

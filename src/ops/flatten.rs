@@ -5,13 +5,13 @@ use crate::gpu::{Kernel, Kind, Label, Pass, Slice};
 
 /// Copies `from` of layout `map` to `to` of layout `flat`.
 pub fn forward(label: &str, map: &Layout, flat: &Layout, from: Slice, to: Slice) -> Pass {
-    pass(Label::new(Kind::Other, label, "flatten"), Kernel::new("flatten"), map, flat, [from, to])
+    pass(Label::new(Kind::Other, label, "flattening"), Kernel::new("flatten"), map, flat, [from, to])
 }
 
 /// Copies (adds) the gradient `from` of layout `flat` to `to` of layout `map`.
 pub fn backward(label: &str, map: &Layout, flat: &Layout, from: Slice, to: Slice, accumulate: bool) -> Pass {
     let kernel = Kernel::new("flatten").define("BACKWARD", 1).define_if(accumulate, "ACCUMULATE");
-    pass(Label::new(Kind::Other, label, "flatten backward"), kernel, map, flat, [from, to])
+    pass(Label::new(Kind::Other, label, "flattening backward"), kernel, map, flat, [from, to])
 }
 
 fn pass(label: Label, kernel: Kernel, map: &Layout, flat: &Layout, bindings: [Slice; 2]) -> Pass {

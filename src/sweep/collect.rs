@@ -224,6 +224,29 @@ pub(super) mod tests {
         sweep_of(place, spec, &results)
     }
 
+    /// A row's folder is a run folder like others, and may have been used as one.
+    #[test]
+    fn a_row_counts_only_as_it_was_planned() {
+        let place = tempfile::tempdir().unwrap();
+        let sweep = example(&place, 4);
+        let planned = &sweep.rows[0].config;
+        let hold = |config: Config| std::fs::write(sweep.run(1).join("config.toml"), config.to_toml()).unwrap();
+        hold(Config { data: "/elsewhere/sample".into(), ..planned.clone() });
+        assert_eq!((collect(&sweep).done(), sweep.state(1).name()), (4, "done"), "data may move");
+        for other in [
+            Config { epochs: planned.epochs + 1, ..planned.clone() },
+            Config { lr: 0.5, ..planned.clone() },
+            Config { seed: 9, ..planned.clone() },
+        ] {
+            hold(other);
+            let collected = collect(&sweep);
+            assert_eq!((collected.done(), collected.rows[0].state), (3, "failed"));
+            assert!(
+                collected.rows[0].error.as_ref().is_some_and(|error| error.contains("another run than was planned"))
+            );
+        }
+    }
+
     #[test]
     fn seeds_are_averaged_and_unfinished_rows_left_out() {
         let place = tempfile::tempdir().unwrap();

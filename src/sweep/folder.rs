@@ -11,7 +11,7 @@ use super::plan::{self, PlannedRow};
 use super::spec::{self, Assignments, SpecError};
 use crate::shell;
 use crate::train::run_folder::{FolderError, MetricLine, RunFolder, Summary, write_whole};
-use crate::train::{ProblemError, claim};
+use crate::train::{Config, ProblemError, claim};
 
 /// Trouble with a sweep.
 #[derive(Debug, Error)]
@@ -39,6 +39,18 @@ pub enum SweepError {
 
 pub(super) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SweepError {
     move |source| SweepError::Io { action, path: path.into(), source }
+}
+
+/// Whether `folder` holds the run that was `planned`, or none. The data may lie elsewhere by now; whether it is the same is seen
+/// when it is read.
+pub fn is_run_of(folder: &Path, planned: &Config) -> bool {
+    let same = |run: Config| Config { data: planned.data.clone(), ..run } == *planned;
+    !RunFolder::occupied(folder) || Config::of_run(folder).is_ok_and(same)
+}
+
+/// What is said of a row's folder that was used for something else.
+pub fn another_run(folder: &Path) -> String {
+    format!("`{}` holds another run than was planned; move it away, and the row can be run", folder.display())
 }
 
 /// A planned sweep and its folder.
@@ -194,7 +206,11 @@ impl Sweep {
     /// What came of a row, whoever runs it now: done, failed, or nothing yet.
     pub fn result(&self, row: usize) -> State {
         if let Some(summary) = read_json(&self.run(row).join("summary.json")) {
-            return State::Done(Box::new(summary));
+            let planned = row.checked_sub(1).and_then(|index| self.rows.get(index));
+            return match planned.is_none_or(|planned| is_run_of(&self.run(row), &planned.config)) {
+                true => State::Done(Box::new(summary)),
+                false => State::Failed(FailedRow { row, error: another_run(&self.run(row)) }),
+            };
         }
         read_json(&self.failed(row)).map_or(State::ToDo, State::Failed)
     }

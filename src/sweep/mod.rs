@@ -20,4 +20,4 @@ pub mod spec;
 pub mod statistics;
 pub mod table;
 
-pub use folder::{Before, FailedRow, Progress, State, Sweep, SweepError};
+pub use folder::{Before, FailedRow, Progress, State, Sweep, SweepError, another_run, is_run_of};

@@ -5,7 +5,7 @@
 //! (U32 words of four bytes, lowest first, one byte an active weight); per norm `running.NAME` (F32:
 //! means, then variances). The metadata's `itop` is [`Progress`] as JSON. The index is rebuilt from the bitsets.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -44,6 +44,9 @@ pub struct Progress {
     /// The adapter that did the last step.
     #[serde(default)]
     pub adapter: String,
+    /// What the run stands on, by key ([`Config::kept`](super::Config::kept)); empty in checkpoints of older programs.
+    #[serde(default)]
+    pub run: BTreeMap<String, String>,
     /// The schedule of topology updates that the run has gone by; none in checkpoints of older programs.
     #[serde(default)]
     pub updates_by: Option<UpdateSchedule>,
@@ -67,6 +70,8 @@ pub enum CheckpointError {
     Read { path: PathBuf, message: String },
     #[error("checkpoint `{}` does not fit the run: {message}; was its config.toml edited?", .path.display())]
     Mismatch { path: PathBuf, message: String },
+    #[error("checkpoint `{}` is of another run: `{key}` was {was}, and config.toml says {now}; put back what was changed, or start another run", .path.display())]
+    AnotherRun { path: PathBuf, key: String, was: String, now: String },
     #[error("`{}` is of {done} steps, more than the {epochs} epochs of {per_epoch} steps that the run is to have: ask for {least} or more, or start another run", .path.display())]
     TooFar { path: PathBuf, done: usize, epochs: usize, per_epoch: usize, least: usize },
     #[error(transparent)]

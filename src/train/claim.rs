@@ -110,12 +110,18 @@ impl Claim {
         let mut claim = Self { path, file, record, beat: None, _sign: sign };
         claim.write()?;
         let file = claim.file.try_clone().map_err(io_error("open", &claim.path))?;
+        let (own, text) = (claim.path.clone(), serde_json::to_vec(&claim.record).unwrap_or_default());
         let (stop, stopped) = mpsc::channel();
         let beat = move || {
             while stopped.recv_timeout(HEARTBEAT) == Err(RecvTimeoutError::Timeout) {
                 // The open file, not its name. A beat that fails is as one that was not seen: there will be another.
                 file.set_modified(SystemTime::now()).ok();
-                if next.exists() {
+                // Somebody came after this process, or moved its folder and put another one there.
+                let gone = match fs::read(&own) {
+                    Ok(found) => found != text,
+                    Err(error) => error.kind() == io::ErrorKind::NotFound,
+                };
+                if gone || next.exists() {
                     return lost();
                 }
             }
@@ -176,8 +182,10 @@ pub fn running(run: &Path) -> Option<String> {
 pub fn unknown(run: &Path) -> Option<String> {
     let last = last_attempt(run).ok().filter(|&last| last > 0)?;
     let path = path(run, last);
-    let record = read(&path)?;
-    record.runs(&path).is_none().then(|| record.process.to_string())
+    match read(&path) {
+        Some(record) => record.runs(&path).is_none().then(|| record.process.to_string()),
+        None => Some("an unknown process".into()),
+    }
 }
 
 /// When the last process in `run` was heard of, to see it change.
@@ -305,6 +313,27 @@ mod tests {
         // A file without content yet is somebody's too.
         fs::write(path(run, 3), "").unwrap();
         assert!(running(run).is_some());
+    }
+
+    /// Somebody moved the folder away and put another one in its place.
+    #[test]
+    fn who_loses_the_folder_hears_of_it() {
+        for (there, what) in [(true, "another claim"), (false, "nothing")] {
+            let place = tempfile::tempdir().unwrap();
+            let run = place.path().join("run");
+            let lost = Arc::new(AtomicUsize::new(0));
+            let heard = lost.clone();
+            let tell = move || {
+                heard.fetch_add(1, Ordering::SeqCst);
+            };
+            let Taken::Mine(_claim) = Claim::take(&run, STALE, tell).unwrap() else { panic!("busy") };
+            fs::rename(&run, place.path().join("moved")).unwrap();
+            if there {
+                write(&run, 1, &Record { process: alive::Process::default(), ended: Some("done".into()) });
+            }
+            thread::sleep(HEARTBEAT + Duration::from_millis(500));
+            assert_eq!(lost.load(Ordering::SeqCst), 1, "{what} is there");
+        }
     }
 
     #[test]

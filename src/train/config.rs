@@ -1,5 +1,6 @@
 //! What a run is: every choice that changes its result, in one flat file. Bad values die here, before anything is written.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -299,7 +300,9 @@ impl Layers {
                 self.0.get("epochs").and_then(Value::as_integer).map_or(Config::default().epochs as f64, |n| n as f64);
             what += &format!(": epoch {epoch} of {epochs} is {}", (1e4 * epoch / epochs).round() / 1e4);
         }
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_string);
+        // A number in quotes is a string: the quotes are what is wrong.
+        let quoted = value.as_str().is_some_and(|text| text.trim().parse::<f64>().is_ok());
+        let value = value.as_str().filter(|_| !quoted).map_or_else(|| value.to_string(), str::to_string);
         ConfigError::Takes { key: key.name, value, what }
     }
 }
@@ -332,22 +335,30 @@ impl Config {
     /// Whether a run of this configuration may go on by `other`: what its checkpoint's tensors and its past steps stand on
     /// stays.
     pub fn check_resume(&self, other: &Self) -> Result<(), ConfigError> {
-        let kept = |key, own: &dyn Display, others: &dyn Display| match own.to_string() == others.to_string() {
-            true => Ok(()),
-            false => Err(ConfigError::Value {
-                key,
-                value: others.to_string(),
+        let (own, others) = (self.kept(), other.kept());
+        match own.iter().find(|(key, value)| others.get(*key) != Some(*value)) {
+            None => Ok(()),
+            Some((key, _)) => Err(ConfigError::Value {
+                key: keys::find(key).map_or("configuration", |key| key.name),
+                value: others.get(key).cloned().unwrap_or_default(),
                 must: "what it was when the run began; for another start another run",
             }),
-        };
-        kept("model", &self.model, &other.model)?;
-        kept("method", &self.method.name(), &other.method.name())?;
-        kept("sparsity", &self.sparsity, &other.sparsity)?;
-        kept("distribution", &self.distribution, &other.distribution)?;
-        kept("batch_size", &self.batch_size, &other.batch_size)?;
-        kept("seed", &self.seed, &other.seed)?;
-        kept("validation", &self.validation, &other.validation)?;
-        kept("test", &self.test, &other.test)
+        }
+    }
+
+    /// What a run's tensors and its past steps stand on, by key: it stays as long as the run goes on.
+    pub fn kept(&self) -> BTreeMap<String, String> {
+        let values: [(&str, &dyn Display); 8] = [
+            ("model", &self.model),
+            ("method", &self.method.name()),
+            ("sparsity", &self.sparsity),
+            ("distribution", &self.distribution),
+            ("batch_size", &self.batch_size),
+            ("seed", &self.seed),
+            ("validation", &self.validation),
+            ("test", &self.test),
+        ];
+        values.into_iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
     }
 
     /// Where the run's data is.

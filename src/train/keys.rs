@@ -318,7 +318,9 @@ impl Kind {
         };
         let string = || Value::String(text.trim().to_string());
         match self {
-            Self::OneOf(_) | Self::Data => toml().filter(Value::is_str).unwrap_or_else(string),
+            Self::OneOf(_) => toml().filter(Value::is_str).unwrap_or_else(string),
+            // The name of a folder may begin and end with a space.
+            Self::Data => toml().filter(Value::is_str).unwrap_or_else(|| Value::String(text.to_string())),
             // With or without brackets.
             Self::Shares => {
                 let inner = text.trim().strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
@@ -379,6 +381,9 @@ impl Kind {
             (Self::Share(range), Some(percent), _) if percent > 1.0 => {
                 let meant = share(&format!("{percent}%")).filter(|share| range.contains(share));
                 meant.map_or(String::new(), |share| format!(": did you mean {share} or {percent}%?"))
+            }
+            (Self::Whole(..), Some(number), _) if number >= i64::MAX as f64 => {
+                format!(" and at most {}", grouped(i64::MAX as u64))
             }
             (Self::OneOf(names), _, Value::String(name)) => tip(name, names.iter().copied()),
             _ => String::new(),
@@ -476,6 +481,12 @@ mod tests {
             let shares = Kind::Shares.read(&Kind::Shares.text(text));
             assert_eq!(shares, Some(Value::Array(vec![Value::Float(0.5), Value::Float(0.75)])), "{text}");
         }
+    }
+
+    #[test]
+    fn names_of_folders_are_taken_as_they_are() {
+        assert_eq!(Kind::Data.text("a b "), Value::String("a b ".into()));
+        assert_eq!(Kind::Data.text("'a b '"), Value::String("a b ".into()), "a string as TOML has it");
     }
 
     #[test]

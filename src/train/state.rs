@@ -37,6 +37,7 @@ impl Trainer<'_> {
             schema: SCHEMA,
             itop_rate: start,
             reliable_itop_rate: self.problem.reliable_without_updates(),
+            run: self.problem.config.kept(),
             updates_by: Some(self.problem.update_schedule()),
             ..Progress::default()
         };
@@ -81,6 +82,13 @@ impl Trainer<'_> {
         self.forget();
         let (plan, graph) = (&self.problem.plan, &self.problem.graph);
         let (progress, explored) = checkpoint::restore(&self.machine, plan, graph, path, read)?;
+        let kept = self.problem.config.kept();
+        if let Some((key, was)) = progress.run.iter().find(|(key, was)| kept.get(*key) != Some(*was)) {
+            let now = kept.get(key).cloned().unwrap_or_default();
+            return Err(
+                CheckpointError::AnotherRun { path: path.into(), key: key.clone(), was: was.clone(), now }.into()
+            );
+        }
         self.progress = progress;
         let (done, per_epoch) = (self.progress.step, self.problem.steps_per_epoch());
         if done > self.problem.total_steps() {

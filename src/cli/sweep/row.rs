@@ -12,7 +12,7 @@ use crate::cli::recipe::Origin;
 use crate::cli::train::{Job, lost, train};
 use crate::cli::tuning::TuningArgs;
 use crate::gpu::GpuError;
-use crate::sweep::{State, Sweep};
+use crate::sweep::{State, Sweep, another_run, is_run_of};
 use crate::train::Config;
 use crate::train::claim::{Claim, Taken};
 use crate::train::run_folder::RunFolder;
@@ -93,13 +93,10 @@ fn prepare(out: &Path, config: &Config) -> Result<bool, Failure> {
     if !RunFolder::occupied(out) {
         return Ok(false);
     }
-    // The data may lie elsewhere by now; whether it is the same is seen when it is read.
-    let run = Config { data: config.data.clone(), ..Config::of_run(out).map_err(Failure::input)? };
-    if run != *config {
-        let error = anyhow!("`{}` holds another run than was planned; move it away", out.display());
-        return Err(Failure::input(error));
+    match is_run_of(out, config) {
+        true => Ok(true),
+        false => Err(Failure::input(anyhow!(another_run(out)))),
     }
-    Ok(true)
 }
 
 /// Whether another machine, or this one later, may well run the same row: no adapter, no space.
