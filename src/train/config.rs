@@ -589,7 +589,7 @@ mod tests {
         for (text, words) in [
             ("epochz = 3", "my.toml: "),
             ("epochz = 3", "epochz"),
-            ("epochs = '3'", "my.toml: `epochs` = 3 must be a whole number"),
+            ("epochs = '3'", "my.toml: `epochs` = \"3\" must be a whole number"),
             ("lr = 1\nLR = 2", "my.toml: `lr` is there twice"),
             ("epochs = { a = 1 }", "my.toml: unknown key `epochs.a`"),
             ("death_rate = [1]", "my.toml: `death_rate.initial` = [1] must be a share"),
