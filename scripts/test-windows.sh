@@ -84,11 +84,11 @@ read -r -t 60 screen <&3 && read -r -t 60 number <&3 || fail "Xvfb does not star
 exec 3<&-
 
 # Files of Wine's drive C, and what Wine is told; Microsoft's FXC, not Wine's.
-prefix=/root/.wine-itop
 wine() {
-    $sid run env DISPLAY=":$number" WINEPREFIX=$prefix WINEDEBUG=-all WINEDLLOVERRIDES="d3dcompiler_47=n;mscoree,mshtml=" \
+    $sid run env DISPLAY=":$number" WINEPREFIX="$prefix" WINEDEBUG=-all WINEDLLOVERRIDES="d3dcompiler_47=n;mscoree,mshtml=" \
         WGPU_DX12_COMPILER=fxc "$@"
 }
+prefix=$($sid run printenv HOME)/.wine-itop
 [ -e "$($sid root)$prefix/system.reg" ] || { step "a Windows folder" && wine wineboot -i; }
 run() { wine env "${@:2}" wine "$(program "$1" "${kind:-test}")" --nocapture; }
 

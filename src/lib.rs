@@ -19,6 +19,7 @@
 //! - [`gpu`]: adapters, devices, kernels, buffers, timing
 //! - `disk`: renaming files, where systems differ
 //! - `shell`: commands that messages suggest, quoted
+//! - `words`: numbers with commas and plurals, lists
 
 // The one exception is in `gpu::kernel`, where `wgpu` demands it to leave out shader checks.
 #![deny(unsafe_code)]
@@ -39,3 +40,4 @@ pub mod sparsity;
 pub mod sweep;
 pub mod train;
 pub mod verify;
+mod words;

@@ -343,7 +343,7 @@ fn a_validation_set_is_used() {
             fs::remove_dir_all(root.join("val/bee")).unwrap();
         },
         0,
-        &["warning: 1 of 3 class has no validation images (bee)"],
+        &["warning: 1 of 3 classes has no validation images (bee)"],
     );
 
     let place = tempfile::tempdir().unwrap();
@@ -505,7 +505,7 @@ fn classes_without_images_are_told() {
             fs::remove_dir_all(root.join("test/bee")).unwrap();
         },
         0,
-        &["warning: 1 of 3 class has no test images (bee)"],
+        &["warning: 1 of 3 classes has no test images (bee)"],
     );
     info(
         |root| {

@@ -91,7 +91,6 @@ fn a_reader_that_goes_away_ends_no_training() {
         assert_eq!(head(&["report", "--text", "run"], count), Some(0));
         assert_eq!(head(&["adapters"], count), Some(0));
     }
-    // A comparison of several adapters says by its exit code whether it failed, whoever reads.
     assert_eq!(head(&["data", "info", "toy"], 1), Some(0));
 }
 

@@ -155,7 +155,7 @@ fn a_failed_row_is_recorded_and_stops_nothing() {
     // A job of a row that failed would end at once, unless it is told to try again.
     let submit = ["sweep", "submit", "out", "--engine", "slurm", "--time", "01:00:00"];
     let text = expect(folder, 0, &submit);
-    assert!(text.contains("1 row is left out: it failed") && text.contains("nothing is left"), "{text}");
+    assert!(text.contains("1 row is left out after a failure") && text.contains("nothing is left"), "{text}");
     assert!(!folder.join("out/slurm.sh").exists());
     let text = expect(folder, 0, &[&submit[..], &["--retry-failed"]].concat());
     assert!(text.contains("1 row in"), "{text}");

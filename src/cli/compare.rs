@@ -10,8 +10,8 @@ use crate::compare::{self, Options, Report, Side};
 use crate::data;
 use crate::gpu::{self, AdapterSummary, GpuError};
 use crate::train::Config;
-use crate::train::config::Layers;
 use crate::train::keys::Key;
+use crate::train::layers::Layers;
 use crate::train::run_folder::write_whole;
 
 #[derive(Args)]
@@ -40,8 +40,17 @@ struct FirstSteps;
 
 impl flags::Choice for FirstSteps {
     fn has(key: &Key) -> bool {
-        let fixed =
-            ["data", "method", "epochs", "multiplier", "storage", "validation", "finite_check", "checkpoint_minutes"];
+        let fixed = [
+            "data",
+            "method",
+            "epochs",
+            "multiplier",
+            "storage",
+            "validation",
+            "test",
+            "finite_check",
+            "checkpoint_minutes",
+        ];
         !fixed.contains(&key.name) && !key.name.starts_with("lr_schedule")
     }
 }

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::{Failure, flags};
 use crate::data::{self, Dataset, Record, Source, fetch};
 use crate::train::run_folder::RunFolder;
-use crate::train::{Config, keys};
+use crate::train::{Config, kinds};
 
 #[derive(Args)]
 pub struct DataArgs {
@@ -60,7 +60,7 @@ pub fn run(args: &DataArgs) -> Result<(), Failure> {
             Ok(())
         }
         DataCommand::Info { data, test } => {
-            let dataset = Source { test: *test, ..Source::new(&keys::data(data)) }.load().map_err(Failure::input)?;
+            let dataset = Source { test: *test, ..Source::new(&kinds::data(data)) }.load().map_err(Failure::input)?;
             print!("{}", data::describe(&dataset));
             if *test > 0.0 {
                 println!("  the test set is drawn from the train images by --test {test}");

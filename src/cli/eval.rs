@@ -8,7 +8,7 @@ use super::data::load_again;
 use super::text::percent;
 use super::{Failure, GpuArgs};
 use crate::shell;
-use crate::train::{Config, Problem, Trainer, keys};
+use crate::train::{Config, Problem, Trainer, kinds};
 
 #[derive(Args)]
 pub struct EvalArgs {
@@ -42,7 +42,7 @@ enum SplitName {
 pub fn run(args: &EvalArgs) -> Result<(), Failure> {
     let mut config = Config::of_run(&args.run).map_err(Failure::input)?;
     if let Some(data) = &args.data {
-        config.data = keys::data(data);
+        config.data = kinds::data(data);
     }
     let elsewhere = shell::command(["itop", "eval", &shell::path(&args.run), "--data", "PATH"]);
     let (dataset, _) = load_again(&args.run, &config, &elsewhere)?;

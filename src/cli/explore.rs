@@ -11,8 +11,8 @@ use crate::data::{self, Dataset, Split};
 use crate::model::{self, Graph, Shape};
 use crate::shell;
 use crate::sparsity::{DeathRate, expected};
-use crate::train::config::Layers;
 use crate::train::keys::{self, Key};
+use crate::train::layers::Layers;
 use crate::train::presets::preset;
 use crate::train::{Config, LOW_ITOP_RATE};
 

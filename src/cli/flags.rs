@@ -7,8 +7,9 @@ use clap::builder::TypedValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 use crate::ops::Storage;
-use crate::train::config::Layers;
-use crate::train::keys::{self, KEYS, Key, Kind};
+use crate::train::keys::{self, KEYS, Key};
+use crate::train::kinds::Kind;
+use crate::train::layers::Layers;
 
 /// Which keys a subcommand has.
 pub trait Choice {
@@ -123,7 +124,9 @@ pub fn mended(mut error: clap::Error) -> clap::Error {
         let message = format!("invalid value '{value}' for '{flag}': must be a whole number, and not too large\n");
         return clap::Error::raw(ErrorKind::ValueValidation, message);
     }
-    if let (Some(wrong), tip) = (text(ContextKind::InvalidArg, &error), text(ContextKind::SuggestedArg, &error)) {
+    if error.kind() == ErrorKind::UnknownArgument
+        && let (Some(wrong), tip) = (text(ContextKind::InvalidArg, &error), text(ContextKind::SuggestedArg, &error))
+    {
         let name = wrong.trim_start_matches('-').to_string();
         if let Some(key) = keys::find(&name).filter(|key| key.flag == name) {
             let message = format!(
@@ -236,6 +239,10 @@ mod tests {
         assert!(message(&["train", "--epoch", "3"]).contains("'--epochs'"));
         assert!(message(&["train", "--gpu-memory", "1.5"]).contains("'--gpu-memory <MIB>': must be a whole number"));
         assert!(message(&["sweep", "run", "x", "--row", "x"]).contains("must be a whole number"));
+        let elsewhere = message(&["sweep", "plan", "spec.toml", "--out", "x", "--validation", "0.2"]);
+        assert!(elsewhere.contains("--validation is no flag of this command") && elsewhere.contains("as `validation`"));
+        let valueless = message(&["train", "--nesterov"]);
+        assert!(valueless.contains("value") && !valueless.contains("no flag"), "{valueless}");
         let density = message(&["train", "--density", "0.1"]);
         assert!(!density.contains("similar"), "{density}");
     }

@@ -1,6 +1,6 @@
 //! A run in a few lines, before it starts: what trains on what, by which recipe, and how far it explores.
 
-use super::text::{count, fold, number_of, percent};
+use super::text::{count, fold, number_of, percent, short};
 use crate::data::Dataset;
 use crate::train::keys;
 use crate::train::lr::LrSchedule;
@@ -136,15 +136,10 @@ fn rate(config: &Config) -> String {
     }
 }
 
-/// Three digits are enough to read.
-fn short(number: f64) -> String {
-    if (1e-3..1e4).contains(&number) { format!("{}", (1e6 * number).round() / 1e6) } else { format!("{number:.2e}") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::config::Layers;
+    use crate::train::layers::Layers;
 
     fn lines_of(layers: Layers, origin: Origin) -> String {
         let dataset = crate::data::load("sample").unwrap();

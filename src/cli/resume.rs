@@ -1,5 +1,6 @@
 //! What a run that goes on is told about: what it is given anew, and what that does to its schedules.
 
+use super::text::short;
 use crate::train::{Config, Trainer, keys};
 
 /// Lines about going on from where `trainer` stands, by its own configuration instead of `before`; none if that is the same.
@@ -61,13 +62,6 @@ fn changed(before: f64, after: f64) -> bool {
     (before - after).abs() > 1e-6 * before.abs().max(after.abs())
 }
 
-/// Four digits, as far as they say anything.
-fn short(value: f64) -> String {
-    let text = format!("{value:.4}");
-    let text = text.trim_end_matches('0').trim_end_matches('.');
-    if value != 0.0 && value.abs() < 1e-3 { format!("{value:.1e}") } else { text.to_string() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +73,5 @@ mod tests {
         after.death_rate.initial = 0.3;
         assert_eq!(changes(&before, &after), ["epochs = 5 (was 250)", "death_rate.initial = 0.3 (was 0.5)"]);
         assert!(changes(&before, &before).is_empty());
-        assert_eq!([0.1, 0.001, 1e-5, 0.0, 12.0].map(short), ["0.1", "0.001", "1.0e-5", "0", "12"]);
     }
 }

@@ -1,19 +1,7 @@
 //! Numbers and tables as people read them.
 
 pub use crate::report::flops;
-
-/// `1234567` as `1,234,567`.
-pub fn count(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
+pub use crate::words::{count, number_are, number_of};
 
 /// Bytes with a binary unit.
 pub fn bytes(number: u64) -> String {
@@ -25,19 +13,17 @@ pub fn bytes(number: u64) -> String {
     }
 }
 
+/// A rate, in as many digits as are read.
+pub fn short(number: f64) -> String {
+    match number.abs() {
+        0.0 | 1e-3..1e4 => format!("{}", (1e6 * number).round() / 1e6),
+        _ => format!("{number:.2e}"),
+    }
+}
+
 /// A share as a percentage.
 pub fn percent(share: f64) -> String {
     format!("{:.2} %", 100.0 * share)
-}
-
-/// `1 epoch`, `12 epochs`, `3 classes`
-pub fn number_of(number: usize, what: &str) -> String {
-    let ending = match number {
-        1 => "",
-        _ if what.ends_with('s') => "es",
-        _ => "s",
-    };
-    format!("{} {what}{ending}", count(number))
 }
 
 /// Columns of a terminal that are used, where it is not a table that needs more.
@@ -92,11 +78,11 @@ mod tests {
 
     #[test]
     fn numbers() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!(
             [3e6, 3.28e10, 2.5e13, 4e18].map(flops),
             ["3.00 MFLOP", "32.80 GFLOP", "25.00 TFLOP", "4000.00 PFLOP"]
         );
+        assert_eq!([0.1, 0.001, 1e-5, 0.0, 12.0].map(short), ["0.1", "0.001", "1.00e-5", "0", "12"]);
         assert_eq!([12, 2048, 3 << 20, 5 << 30].map(bytes), ["12 B", "2.0 KiB", "3.0 MiB", "5.00 GiB"]);
     }
 
@@ -106,7 +92,6 @@ mod tests {
         let text = fold(&["word"; 60].join(" "));
         assert!(text.lines().all(|line| line.len() <= 100) && text.lines().count() == 4, "{text}");
         assert_eq!(text.split_whitespace().count(), 60);
-        assert_eq!([1, 0, 1200].map(|n| number_of(n, "step")), ["1 step", "0 steps", "1,200 steps"]);
     }
 
     #[test]

@@ -8,13 +8,13 @@ use clap::Args;
 use super::flags::{All, KeyFlags};
 use super::progress::Progress;
 use super::recipe::{self, Origin};
-use super::text::percent;
+use super::text::{number_are, percent};
 use super::tuning::TuningArgs;
 use super::{Failure, GpuArgs};
 use crate::data;
 use crate::gpu::Gpu;
 use crate::train::claim::{self, Claim, Taken};
-use crate::train::config::Layers;
+use crate::train::layers::Layers;
 use crate::train::presets::preset;
 use crate::train::run_folder::{self, RunFolder, read_config};
 use crate::train::{Config, End, Trainer};
@@ -157,7 +157,8 @@ fn take(run: &Path) -> Result<Claim, Failure> {
 /// Anything written from here on would be over another process's files.
 pub fn lost() {
     eprintln!(
-        "error: the run folder is no longer this process's: another one took it (this one may have been silent for long), or it was moved or removed"
+        "error: the run folder is no longer this process's: another one took it (this one may have been silent for long), or it \
+         was moved or removed"
     );
     std::process::exit(75);
 }
@@ -195,7 +196,7 @@ pub fn train(job: Job) -> Result<(), Failure> {
                 return Err(Failure::input(anyhow!(
                     "`{}`: {} done already, and the run is to have {}: ask for {least} or more by --epochs, or start another run",
                     out.display(),
-                    if done == 1 { "1 epoch is".into() } else { format!("{done} epochs are") },
+                    number_are(done, "epoch"),
                     config.total_epochs()
                 )));
             }
@@ -298,7 +299,6 @@ pub fn train(job: Job) -> Result<(), Failure> {
                 summary.images_per_second,
                 summary.seconds_training
             );
-            claim.into_iter().for_each(|claim| claim.end("done"));
             println!("summary: {}", folder.path().join("summary.json").display());
             if report {
                 // The run is done and kept, whatever becomes of its picture.
@@ -307,6 +307,7 @@ pub fn train(job: Job) -> Result<(), Failure> {
                     Err(error) => eprintln!("warning: no report: {error}"),
                 }
             }
+            claim.into_iter().for_each(|claim| claim.end("done"));
             Ok(())
         }
     }

@@ -12,8 +12,8 @@ use flate2::read::MultiGzDecoder;
 use super::{
     DataError,
     cifar::{self, Files},
+    files::is_hidden,
     folder::is_image,
-    hidden::is_hidden,
 };
 
 /// Unpacked bytes that any archive may have, and that the largest may have; CIFAR has 184 MB.

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use super::hidden::ordinary;
+use super::files::ordinary;
 use super::{DataError, Dataset, Images, Parts, test_set_exists};
 
 /// The contents of the files of a dataset, by file name.

@@ -1,6 +1,7 @@
 use std::fmt::Write;
 
 use super::{Dataset, Images};
+use crate::words::number_of;
 
 /// Characters a line.
 const WIDTH: usize = 100;
@@ -82,10 +83,11 @@ pub fn warnings(data: &Dataset) -> Vec<String> {
     let mut warn = |missing: Vec<usize>, part: &str, effect: &str| {
         if !missing.is_empty() {
             let names: Vec<String> = missing.iter().map(|&class| printable(&data.classes[class])).collect();
-            let have = if missing.len() == 1 { "class has" } else { "classes have" };
+            let have = if missing.len() == 1 { "has" } else { "have" };
             warnings.push(format!(
-                "{} of {classes} {have} no {part} images ({}): {effect}",
+                "{} of {} {have} no {part} images ({}): {effect}",
                 missing.len(),
+                number_of(classes, "class"),
                 shortened(&names)
             ));
         }

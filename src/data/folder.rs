@@ -9,7 +9,7 @@ use std::{
 
 use image::{ImageFormat, ImageReader, Limits, RgbImage};
 
-use super::{DataError, Dataset, Images, Parts, hidden::is_hidden, hidden::ordinary, test_set_exists};
+use super::{DataError, Dataset, Images, Parts, files::is_hidden, files::ordinary, test_set_exists};
 
 /// The folders of an image folder's parts.
 pub(super) struct Layout {

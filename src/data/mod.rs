@@ -7,8 +7,8 @@ mod differences;
 mod error;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod fetch;
+mod files;
 mod folder;
-mod hidden;
 mod known;
 mod misplaced;
 mod order;

@@ -107,40 +107,39 @@ fn charts_of_several(sets: &Sets) -> Vec<Chart> {
         (rings.label, rings.band) = (format!("{EXPECTED}, {}", set.setting), Vec::new());
         explored.push(rings);
     }
-    let of = |name, title, x, series, y| lines(name, title, x, series, y);
     let charts = [
-        of("loss", "Training loss", "epoch", each(&|run| over_epochs(run, |epoch| Some(epoch.loss))), Y::Value),
-        of(
+        lines("loss", "Training loss", "epoch", each(&|run| over_epochs(run, |epoch| Some(epoch.loss))), Y::Value),
+        lines(
             "validation-loss",
             "Validation loss",
             "epoch",
             each(&|run| over_epochs(run, |epoch| epoch.val_loss)),
             Y::Value,
         ),
-        of(
+        lines(
             "accuracy",
             "Training accuracy",
             "epoch",
             each(&|run| over_epochs(run, |epoch| Some(epoch.accuracy))),
             Y::Share,
         ),
-        of(
+        lines(
             "validation-accuracy",
             "Validation accuracy",
             "epoch",
             each(&|run| over_epochs(run, |epoch| epoch.val_accuracy)),
             Y::Share,
         ),
-        of("rs", RS, "epoch", explored, Y::Share),
-        of(
+        lines("rs", RS, "epoch", explored, Y::Share),
+        lines(
             "reliable",
             "Reliably explored",
             "step",
             each(&|run| over_updates(run, |line| line.reliable_itop_rate)),
             Y::Share,
         ),
-        of("churn", CHURN, "step", each(&churn), Y::Share),
-        of("drift", DRIFT, "step", each(&drift), Y::Share),
+        lines("churn", CHURN, "step", each(&churn), Y::Share),
+        lines("drift", DRIFT, "step", each(&drift), Y::Share),
     ];
     charts.into_iter().flatten().collect()
 }

@@ -3,8 +3,9 @@
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::chart::{Chart, Drawn, FINE, Key, LETTERS, Look, WIDTH};
+use super::chart::{Chart, Key, Look};
 use super::colours::INK;
+use super::draw::{Drawn, FINE, LETTERS, WIDTH};
 use super::font;
 use super::pdf::PdfPage;
 

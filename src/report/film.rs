@@ -4,7 +4,7 @@ use image::codecs::gif::{GifEncoder, Repeat};
 use image::{Delay, Frame, RgbaImage};
 use plotters::prelude::*;
 
-use super::chart::Drawn;
+use super::draw::Drawn;
 use super::font;
 use super::maps::{Film, LayerFilm, palette};
 

@@ -1,12 +1,13 @@
 //! What people look at after a run: one page for one or more runs, pictures, or a summary in the terminal.
 //!
 //! [`read`] takes what a run folder has, [`setting`] and [`sets`] say which runs belong together under which name and colour,
-//! [`curves`] says which charts there are, [`chart`], [`maps`], [`film`] and [`times`] draw, [`page`] and [`pictures`] put it
-//! together.
+//! [`curves`] says which charts there are, [`chart`] what is on them, [`draw`], [`maps`], [`film`] and [`times`] draw, [`page`] and
+//! [`pictures`] put it together.
 
 pub(crate) mod chart;
 pub(crate) mod colours;
 mod curves;
+mod draw;
 #[cfg(not(target_arch = "wasm32"))]
 mod figure;
 #[cfg(not(target_arch = "wasm32"))]

@@ -6,15 +6,13 @@ use super::table::{facts, html_table};
 use super::times::flops;
 use crate::train::names;
 use crate::train::run_folder::Summary;
+use crate::words::{count, number_of};
 
 /// The heading of a page.
 pub fn title(runs: &[Run], sets: &Sets) -> String {
     match runs {
         [run] => of_run(run, sets),
-        _ => {
-            let (all, kinds) = (runs.len(), sets.all.len());
-            format!("{all} runs of {kinds} setting{}", if kinds == 1 { "" } else { "s" })
-        }
+        _ => format!("{} of {}", number_of(runs.len(), "run"), number_of(sets.all.len(), "setting")),
     }
 }
 
@@ -175,11 +173,4 @@ fn each(runs: &[Run], sets: &Sets) -> (Vec<(String, String)>, String) {
     let heads: Vec<String> = different.iter().map(|&column| name(column).to_string()).collect();
     let cells = |row| different.iter().map(|&column| cell(row, column)).collect::<Vec<_>>();
     (agreed, html_table(&heads, &rows.iter().map(cells).collect::<Vec<_>>(), &[]))
-}
-
-/// `1234567` as `1,234,567`.
-fn count(number: usize) -> String {
-    let digits = number.to_string();
-    let comma = |i: usize| if i > 0 && (digits.len() - i).is_multiple_of(3) { "," } else { "" };
-    digits.chars().enumerate().map(|(i, digit)| format!("{}{digit}", comma(i))).collect()
 }

@@ -2,7 +2,7 @@
 
 use plotters::prelude::*;
 
-use super::chart::{Axis, Chart, Content, Key, Look, Y};
+use super::chart::{Axis, Chart, Content, HEIGHT, Key, Look, Y};
 
 /// A mean, and how far the values lie from it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,7 +50,7 @@ pub fn marks(name: &str, axes: [&str; 2], names: &[String], mut series: Vec<Mark
         title: format!("{} against {}", axes[1], axes[0]),
         x: across,
         y: Axis::numbers(wider(low, high, 0.08), axes[1], y),
-        height: 250,
+        height: HEIGHT,
         keys: series.iter().map(key).collect(),
         content: Content::Marks(series),
     })

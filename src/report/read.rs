@@ -11,6 +11,7 @@ use crate::train::Config;
 use crate::train::frames::FrameLine;
 use crate::train::pass_times::PassTimes;
 use crate::train::run_folder::{ExplorationLine, MetricLine, SCHEMA, Summary};
+use crate::words::number_are;
 
 /// One run.
 #[derive(Default)]
@@ -156,11 +157,7 @@ fn lines<T: DeserializeOwned>(folder: &Path, name: &str, notes: &mut Vec<String>
     }
     if let Some(first) = bad.first() {
         let half = if bytes.ends_with(b"\n") { "" } else { " (half written)" };
-        notes.push(format!("{name}: {} left out, the first is line {first}{half}", count_lines(bad.len())));
+        notes.push(format!("{name}: {} left out, the first is line {first}{half}", number_are(bad.len(), "line")));
     }
     parsed
-}
-
-fn count_lines(count: usize) -> String {
-    if count == 1 { "1 line is".into() } else { format!("{count} lines are") }
 }

@@ -126,31 +126,14 @@ impl Settings {
         self.varied.iter().filter(numeric).map(String::as_str).collect()
     }
 
-    /// Names and values of what all settings that have the key agree in, of the keys that a reader asks for first.
+    /// Names and values of what all settings that have the key agree in, of [`names::RECIPE`]; the method is in their names.
     pub fn common(&self) -> Vec<(String, String)> {
-        const ASKED: [&str; 15] = [
-            "model",
-            "data",
-            "sparsity",
-            "distribution",
-            "delta_t",
-            "epochs",
-            "batch_size",
-            "lr",
-            "lr_schedule.kind",
-            "momentum",
-            "weight_decay",
-            "label_smoothing",
-            "augment",
-            "death_rate.initial",
-            "storage",
-        ];
         let of = |key: &&str| {
             let value = self.all.iter().find_map(|setting| setting.values.get(*key))?;
             let agreed = !self.varied.iter().any(|varied| varied == key);
             agreed.then(|| (names::key(key), text(key, value)))
         };
-        ASKED.iter().filter_map(of).collect()
+        names::RECIPE.iter().filter_map(of).collect()
     }
 }
 

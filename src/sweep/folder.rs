@@ -207,10 +207,10 @@ impl Sweep {
     pub fn result(&self, row: usize) -> State {
         if let Some(summary) = read_json(&self.run(row).join("summary.json")) {
             let planned = row.checked_sub(1).and_then(|index| self.rows.get(index));
-            return match planned.is_none_or(|planned| is_run_of(&self.run(row), &planned.config)) {
-                true => State::Done(Box::new(summary)),
-                false => State::Failed(FailedRow { row, error: another_run(&self.run(row)) }),
-            };
+            if planned.is_some_and(|planned| !is_run_of(&self.run(row), &planned.config)) {
+                return State::Failed(FailedRow { row, error: another_run(&self.run(row)) });
+            }
+            return State::Done(Box::new(summary));
         }
         read_json(&self.failed(row)).map_or(State::ToDo, State::Failed)
     }

@@ -8,12 +8,16 @@
 //! - `logs/NNNN.log`: what a row's worker printed
 //! - `collected/`: tables and plots
 
+pub mod answer;
+pub mod baseline;
 pub mod collect;
 pub mod comparison;
+pub mod csv;
 pub mod estimate;
 mod folder;
 pub mod page;
 pub mod plan;
+mod random;
 mod same_data;
 pub mod slurm;
 pub mod spec;

@@ -1,13 +1,14 @@
 //! The page of a sweep: the answer first, then what was run, the table over settings, plots, and the rows.
 
+use super::answer::Answer;
 use super::collect::{Collected, CollectedRow, Group};
-use super::comparison::Answer;
 use super::table;
 use crate::report::chart::{Chart, Look, escape};
 use crate::report::plot::{Mark, Marks, Row, marks, rows};
 use crate::report::setting::{Setting, Settings};
 use crate::report::{Y, charts, document, facts, html_table};
 use crate::train::{Method, names};
+use crate::words::number_of;
 
 /// What is drawn: metric, name, axis, and how the names of its files begin.
 const DRAWN: [(&str, &str, Y, &str); 2] =
@@ -67,7 +68,7 @@ pub fn page(collected: &Collected, answer: &Answer, place: &str) -> String {
     let (head, cells) = table::cells(collected);
     let all = Settings::of(collected.rows.iter().map(|row| &row.config));
     let (rows, done) = (collected.rows.len(), collected.done());
-    let title = format!("Sweep of {} setting{}, {rows} runs", all.all.len(), if all.all.len() == 1 { "" } else { "s" });
+    let title = format!("Sweep of {}, {}", number_of(all.all.len(), "setting"), number_of(rows, "run"));
     let list = |class: &str, lines: &[String]| {
         let items: String = lines.iter().map(|line| format!("<li>{}</li>", escape(line))).collect();
         if items.is_empty() { items } else { format!("<ul class=\"{class}\">{items}</ul>\n") }

@@ -11,10 +11,12 @@ use serde::Deserialize;
 use thiserror::Error;
 use toml::{Table, Value};
 
-use crate::ops::philox::{self, Purpose};
-use crate::train::config::{Config, ConfigError, Layers};
+use super::baseline;
+use super::random::{RandomFile, draws};
 use crate::train::keys;
+use crate::train::layers::Layers;
 use crate::train::presets::preset;
+use crate::train::{Config, ConfigError};
 
 /// More rows than anybody runs: a slip in the specification.
 pub const MOST_ROWS: usize = 10_000;
@@ -100,22 +102,6 @@ impl Default for Base {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RandomFile {
-    count: usize,
-    #[serde(default)]
-    seed: u32,
-    keys: Table,
-}
-
-/// How a random key is drawn. Between whole bounds, whole numbers are drawn, both bounds included.
-enum Draw {
-    Uniform { low: f64, high: f64, whole: bool },
-    LogUniform { low: f64, high: f64, whole: bool },
-    Choice(Vec<Value>),
-}
-
 /// Keys (dotted where nested) and values.
 pub type Assignments = Vec<(String, Value)>;
 
@@ -177,7 +163,8 @@ pub fn rows(origin: &str, text: &str) -> Result<Specified, SpecError> {
     let baseline = file.baseline.as_ref().map(leaves);
     if let Some(baseline) = &baseline {
         let configs: Vec<&Config> = rows.iter().map(|row| &row.config).collect();
-        check_baseline(baseline, &configs).map_err(|message| SpecError::Baseline { origin: origin.into(), message })?;
+        baseline::check(baseline, &configs)
+            .map_err(|message| SpecError::Baseline { origin: origin.into(), message })?;
     }
     Ok(Specified { preset, rows, merged, baseline })
 }
@@ -225,37 +212,6 @@ pub fn assignment(text: &str) -> Option<(String, Value)> {
     })
 }
 
-/// Whether `config` is one that `baseline` means: laid over it, its values change nothing, and one of them at least has an
-/// effect.
-pub fn is_baseline(baseline: &Assignments, config: &Config) -> Result<bool, ConfigError> {
-    let mut layers = Layers::default();
-    layers.text("baseline", &config.to_toml())?;
-    baseline.iter().for_each(|(key, value)| layers.set(key, value.clone()));
-    let laid_over = layers.finish()?;
-    Ok(laid_over.identity() == config.identity() && baseline.iter().any(|(key, _)| config.has_effect(key)))
-}
-
-/// Checks that `baseline` names a setting, and that there is one.
-pub fn check_baseline(baseline: &Assignments, configs: &[&Config]) -> Result<(), String> {
-    let label = label(pairs(baseline));
-    if baseline.is_empty() {
-        return Err("it names no key; write for example method = \"static\"".into());
-    }
-    if baseline.iter().any(|(key, _)| key == "seed") {
-        return Err("`seed` is no setting: runs are compared seed by seed; leave it out".into());
-    }
-    for config in configs {
-        match is_baseline(baseline, config) {
-            Ok(true) => return Ok(()),
-            Ok(false) => {}
-            // Of the key's own, not of how it goes with the rest of a row.
-            Err(error @ (ConfigError::Key { .. } | ConfigError::Takes { .. })) => return Err(error.to_string()),
-            Err(_) => {}
-        }
-    }
-    Err(format!("no row has {label}; name a setting that the sweep has"))
-}
-
 /// `method = "set", delta_t = 100`
 pub fn label<'a, V: Display + 'a>(varied: impl Iterator<Item = (&'a String, &'a V)>) -> String {
     let pairs: Vec<String> = varied.map(|(key, value)| format!("{key} = {value}")).collect();
@@ -286,7 +242,7 @@ fn base(origin: &str, base: Base) -> Result<Layers, SpecError> {
     Ok(layers)
 }
 
-fn key_error(origin: &str, section: &'static str, key: &str, must: impl Into<String>) -> SpecError {
+pub(super) fn key_error(origin: &str, section: &'static str, key: &str, must: impl Into<String>) -> SpecError {
     SpecError::Key { origin: origin.into(), section, key: key.into(), must: must.into() }
 }
 
@@ -326,88 +282,6 @@ fn grid_point(grid: &[(String, Vec<Value>)], mut number: usize) -> Assignments {
     }
     point.reverse();
     point
-}
-
-fn draws(origin: &str, random: &RandomFile) -> Result<Vec<Assignments>, SpecError> {
-    if !(1..=MOST_ROWS).contains(&random.count) {
-        let must = format!("= {} must be from 1 to {MOST_ROWS}", random.count);
-        return Err(key_error(origin, "random", "count", must));
-    }
-    let mut keys = Vec::new();
-    draw_rules(origin, "", &random.keys, &mut keys)?;
-    let row = |number: usize| -> Assignments {
-        let drawn = keys.iter().map(|(key, rule)| {
-            // A stream a key, named by the key: another key more does not change what this one draws.
-            let stream = key.bytes().fold(0u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
-            let block = philox::philox4x32(
-                [random.seed, Purpose::Sweep as u32],
-                [number as u32, stream, 0, Purpose::Sweep as u32],
-            );
-            let unit = f64::from(block[0]) / 4_294_967_296.0;
-            (key.clone(), rule.value(unit))
-        });
-        drawn.collect()
-    };
-    Ok((0..random.count).map(row).collect())
-}
-
-/// Finds the rules: tables whose one key is the name of a distribution.
-fn draw_rules(origin: &str, prefix: &str, table: &Table, found: &mut Vec<(String, Draw)>) -> Result<(), SpecError> {
-    for (name, value) in table {
-        let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
-        let must = |must: &str| key_error(origin, "random.keys", &key, must);
-        let Value::Table(inner) = value else {
-            return Err(must("must be { uniform = [LOW, HIGH] }, { log-uniform = [LOW, HIGH] } or { choice = [...] }"));
-        };
-        let rule = inner.iter().next().filter(|_| inner.len() == 1);
-        let draw = match rule.map(|(name, value)| (name.as_str(), value)) {
-            Some(("uniform", value)) => {
-                let (low, high, whole) = bounds(value).ok_or_else(|| must("uniform takes [LOW, HIGH], LOW < HIGH"))?;
-                Draw::Uniform { low, high, whole }
-            }
-            Some(("log-uniform", value)) => {
-                let bounds = bounds(value).filter(|&(low, ..)| low > 0.0);
-                let (low, high, whole) = bounds.ok_or_else(|| must("log-uniform takes [LOW, HIGH], 0 < LOW < HIGH"))?;
-                Draw::LogUniform { low, high, whole }
-            }
-            Some(("choice", Value::Array(values))) if !values.is_empty() => Draw::Choice(values.clone()),
-            Some(("choice", _)) => return Err(must("choice takes a list of one value or more")),
-            _ => {
-                draw_rules(origin, &key, inner, found)?;
-                continue;
-            }
-        };
-        found.push((keys::find(&key).map_or(key, |key| key.name.into()), draw));
-    }
-    Ok(())
-}
-
-/// Two finite numbers in rising order, and whether both are whole.
-fn bounds(value: &Value) -> Option<(f64, f64, bool)> {
-    let [low, high] = value.as_array()?.as_slice() else { return None };
-    let number = |value: &Value| value.as_float().or(value.as_integer().map(|whole| whole as f64));
-    let (a, b) = (number(low)?, number(high)?);
-    (a.is_finite() && b.is_finite() && a < b).then_some((a, b, low.is_integer() && high.is_integer()))
-}
-
-impl Draw {
-    /// The value at `unit` in [0, 1).
-    fn value(&self, unit: f64) -> Value {
-        let number = |value: f64, whole: bool| match whole {
-            true => Value::Integer(value.floor() as i64),
-            // Six digits are enough, and survive every file format.
-            false => Value::Float(format!("{value:.5e}").parse().unwrap_or(value)),
-        };
-        // One more, so that the upper bound is drawn as often as the others.
-        let top = |high: f64, whole: bool| if whole { high + 1.0 } else { high };
-        match *self {
-            Self::Uniform { low, high, whole } => number(low + unit * (top(high, whole) - low), whole),
-            Self::LogUniform { low, high, whole } => {
-                number((low.ln() + unit * (top(high, whole).ln() - low.ln())).exp().max(low), whole)
-            }
-            Self::Choice(ref values) => values[(unit * values.len() as f64) as usize].clone(),
-        }
-    }
 }
 
 /// A key in two sections would let one of them go unheard.
@@ -497,27 +371,6 @@ mod tests {
         assert_ne!(rows[0].config.lr, rows[6].config.lr, "another draw");
         assert_eq!(rows[0].config.lr, rows[12].config.lr, "the same draws for every row of the list");
         assert_eq!(rows, super::rows("spec.toml", text).unwrap().rows, "draws repeat");
-    }
-
-    #[test]
-    fn draws_stay_within_their_bounds() {
-        let text = "
-            base = 'quick'
-            [random]
-            count = 400
-            seed = 3
-            keys.delta_t = { log-uniform = [1, 4] }
-            keys.sparsity = { uniform = [0.5, 0.9] }
-        ";
-        let rows = rows("spec.toml", text).unwrap().rows;
-        for delta_t in 1..=4 {
-            assert!(rows.iter().filter(|row| row.config.delta_t == delta_t).count() > 40, "{delta_t}");
-        }
-        assert!(rows.iter().all(|row| (1..=4).contains(&row.config.delta_t)));
-        let sparsities: Vec<f64> = rows.iter().map(|row| row.config.sparsity).collect();
-        assert!(sparsities.iter().all(|s| (0.5..=0.9).contains(s)));
-        let mean = sparsities.iter().sum::<f64>() / 400.0;
-        assert!((mean - 0.7).abs() < 0.02, "{mean}");
     }
 
     #[test]
@@ -622,27 +475,5 @@ mod tests {
              keys.delta_t = { uniform = [1, 1000] }",
         );
         assert_eq!((rows.len(), merged.len()), (6, 1), "{rows:?}");
-    }
-
-    #[test]
-    fn a_baseline_is_what_its_values_do_not_change() {
-        let config = |text: &str| rows("spec.toml", text).unwrap().rows[0].config.clone();
-        let fixed = config("[base]\npreset = 'quick'\nmethod = 'static'");
-        let moved = config("[base]\npreset = 'quick'\nmethod = 'set'");
-        let names = |texts: &[&str]| texts.iter().map(|text| assignment(text).unwrap()).collect::<Assignments>();
-        for (texts, of_fixed, of_moved) in [
-            (&["method=static"][..], true, false),
-            (&["method = \"static\""], true, false),
-            (&["method=static", "sparsity=0.9"], true, false),
-            (&["method=static", "sparsity=0.95"], false, false),
-            // Without effect on static training: it is no setting of it by itself.
-            (&["delta_t=25"], false, true),
-            (&["method=static", "delta_t=3"], true, false),
-            (&["death_rate.initial=0.5"], false, true),
-        ] {
-            assert_eq!(is_baseline(&names(texts), &fixed).unwrap(), of_fixed, "{texts:?}");
-            assert_eq!(is_baseline(&names(texts), &moved).unwrap(), of_moved, "{texts:?}");
-        }
-        assert!(assignment("static").is_none());
     }
 }

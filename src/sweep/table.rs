@@ -1,87 +1,10 @@
-//! Collected results as tables for other programs and for papers.
+//! Collected results as tables for papers.
 
 use serde_json::{Map, Value};
 
 use super::collect::{Collected, CollectedRow, Group, MeanStd};
-use super::comparison::{Answer, counted};
 use crate::train::{Config, names};
-
-/// A line a row: state, what is varied, and the result.
-pub fn csv(collected: &Collected) -> String {
-    const KEYS: &[&str] = &[
-        "model",
-        "data",
-        "method",
-        "seed",
-        "epochs",
-        "steps",
-        "batch_size",
-        "sparsity_target",
-        "density",
-        "active_parameters",
-        "maskable_parameters",
-        "best_epoch",
-        "best_val_accuracy",
-        "test_accuracy",
-        "test_loss",
-        "itop_rate",
-        "reliable_itop_rate",
-        "inference_flops_ratio",
-        "training_flops_ratio",
-        "version",
-    ];
-    let varied: Vec<&str> = collected.keys.iter().map(String::as_str).filter(|key| !KEYS.contains(key)).collect();
-    let head = [&["row", "state"], &varied[..], KEYS, &["error"]].concat();
-    let mut text = line(head.iter().map(ToString::to_string));
-    for row in &collected.rows {
-        // An unfinished row has what its configuration says.
-        let config = serde_json::to_value(&row.config).unwrap_or_default();
-        let result = row.result.as_ref().unwrap_or(&config);
-        let first = [row.row.to_string(), row.state.to_string()];
-        let own = varied.iter().map(|key| cell(row.varied.get(*key)));
-        let known = KEYS.iter().map(|key| cell(result.get(key)));
-        text += &line(first.into_iter().chain(own).chain(known).chain([row.error.clone().unwrap_or_default()]));
-    }
-    text
-}
-
-/// A line a row that is done: what depends on the machine.
-pub fn times_csv(collected: &Collected) -> String {
-    let head = ["row", "adapter", "backend", "driver", "images_per_second", "seconds_training", "peak_gpu_bytes"];
-    let mut text = line(head.iter().map(ToString::to_string));
-    for (row, summary) in collected.rows.iter().filter_map(|row| Some((row.row, row.summary.as_ref()?))) {
-        let adapter = &summary.adapter;
-        text += &line(
-            [
-                row.to_string(),
-                adapter.name.clone(),
-                adapter.backend.clone(),
-                adapter.driver.clone(),
-                summary.images_per_second.to_string(),
-                summary.seconds_training.to_string(),
-                summary.peak_gpu_bytes.to_string(),
-            ]
-            .into_iter(),
-        );
-    }
-    text
-}
-
-fn cell(value: Option<&Value>) -> String {
-    match value {
-        None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => text.clone(),
-        Some(value) => value.to_string(),
-    }
-}
-
-fn line(cells: impl Iterator<Item = String>) -> String {
-    let quoted = cells.map(|cell| match cell.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", cell.replace('"', "\"\"")),
-        false => cell,
-    });
-    quoted.collect::<Vec<_>>().join(",") + "\n"
-}
+use crate::words::number_of;
 
 /// A figure that tables show of a group.
 struct Shown {
@@ -211,7 +134,7 @@ pub fn note(collected: &Collected) -> Vec<String> {
     let mut sentences = vec![common(collected)];
     let layout = Layout::of(collected);
     let seeds = collected.groups.iter().map(|group| group.done).max().unwrap_or(0);
-    let over = if layout.counts { "the seeds that are done".into() } else { counted(seeds, "seed") };
+    let over = if layout.counts { "the seeds that are done".into() } else { number_of(seeds, "seed") };
     let images = |of: fn(&CollectedRow) -> Option<usize>| {
         let mut counts: Vec<usize> = collected.rows.iter().filter_map(of).collect();
         counts.sort_unstable();
@@ -354,38 +277,10 @@ fn escape(cell: &str) -> String {
             letter => text.push(letter),
         }
     }
+    // Symbols, in what stands in words everywhere else.
     text.replace("$\\Delta$T", "$\\Delta T$")
         .replace("ITOP rate Rs", "ITOP rate $R_s$")
-        .replace("eliable Rs", "eliable $R_s$")
-}
-
-/// Comparisons with the baseline as numbers, a line each; differences and margins are shares.
-pub fn comparisons_csv(answer: &Answer) -> String {
-    let head = [
-        "setting",
-        "baseline",
-        "row",
-        "baseline_row",
-        "seeds",
-        "mean_difference",
-        "std",
-        "low_95",
-        "high_95",
-        "test_images",
-        "test_margin_95",
-        "verdict",
-    ];
-    let mut text = line(head.iter().map(ToString::to_string));
-    for comparison in &answer.comparisons {
-        let json = serde_json::to_value(comparison).unwrap_or_default();
-        let seeds: Vec<String> = comparison.seeds.iter().map(ToString::to_string).collect();
-        let first = [comparison.setting.clone(), comparison.baseline.clone()];
-        let rows = comparison.rows.map(|row| row.to_string());
-        let numbers =
-            ["mean", "std", "low", "high", "test_images", "test_margin", "verdict"].map(|key| cell(json.get(key)));
-        text += &line(first.into_iter().chain(rows).chain([seeds.join(" ")]).chain(numbers));
-    }
-    text
+        .replace("Reliable Rs", "Reliable $R_s$")
 }
 
 #[cfg(test)]
@@ -413,13 +308,6 @@ mod tests {
              rate Rs 0.200 throughout. Reliable Rs 0.100 throughout. Training FLOPs (of dense) 0.200 throughout.",
             "{text}"
         );
-
-        let text = csv(&collected);
-        assert!(text.contains("\"it\nbroke\""), "{text}");
-        assert_eq!(text.lines().next().unwrap().split(',').count(), 23);
-        assert!(text.contains("\n6,to do,resnet8,sample,dense,3,12,,64,"), "{text}");
-        let times = times_csv(&collected);
-        assert!(times.contains("\"a, \"\"b\"\"\"") && times.lines().count() == 5, "{times}");
     }
 
     /// How many columns the cells of a line take.

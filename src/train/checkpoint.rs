@@ -165,19 +165,22 @@ pub fn first_bad(bytes: &[u8], entries: &[Entry]) -> Option<String> {
 }
 
 /// Puts the checkpoint called `path` on the GPU; the caller rebuilds the index. `read` gets its bytes, unless they are more
-/// than a number. Returns the progress, and the share of each maskable parameter that is explored.
+/// than a number; `check` looks at its progress before anything is put there. Returns the progress, and the share of each
+/// maskable parameter that is explored.
 pub fn restore(
     machine: &Machine,
     plan: &Plan,
     graph: &Graph,
     path: &Path,
     read: impl FnOnce(u64) -> io::Result<Vec<u8>>,
+    check: impl FnOnce(&Progress) -> Result<(), CheckpointError>,
 ) -> Result<(Progress, Vec<f64>), CheckpointError> {
     let entries = entries(plan, graph);
     let failed = |error: io::Error| CheckpointError::Read { path: path.into(), message: error.to_string() };
     let most = entries.iter().map(|entry| entry.slice.bytes).sum::<u64>() + most_header(&entries);
     let bytes = read(most).map_err(failed)?;
     let (progress, found) = parse(&bytes, &entries).map_err(|damage| damage.at(path))?;
+    check(&progress)?;
     for (entry, data) in entries.iter().zip(&found) {
         machine.write(entry.slice, data);
     }

@@ -54,8 +54,8 @@ pub enum Taken {
 
 impl Claim {
     /// Takes the run folder `run`, which is made if it is not there, unless another process trains in it. Watches a process on
-    /// another machine for up to `stale`. `lost` is called (on another thread) should somebody take the folder from this
-    /// process, which can only be after it was frozen for long.
+    /// another machine for up to `stale`. `lost` is called (on another thread) should this process no longer hold
+    /// the folder: it was frozen for long and another one took over, or the folder was moved or removed.
     pub fn take(run: &Path, stale: Duration, lost: impl Fn() + Send + 'static) -> Result<Taken, FolderError> {
         let folder = run.join(FOLDER);
         fs::create_dir_all(&folder).map_err(io_error("create", &folder))?;
@@ -63,19 +63,17 @@ impl Claim {
         loop {
             let last = last_attempt(run)?;
             if last > 0 {
-                let busy = |record: &Option<Record>| {
-                    Taken::Busy(record.as_ref().map_or("?".into(), |record| record.process.to_string()))
-                };
                 let path = path(run, last);
                 let record = read(&path);
+                let busy = || Taken::Busy(name(record.as_ref()));
                 match record.as_ref().and_then(|record| record.runs(&path)) {
-                    Some(true) => return Ok(busy(&record)),
+                    Some(true) => return Ok(busy()),
                     Some(false) => {}
                     None => {
                         let touched = touched(&path);
                         match watched.filter(|&(attempt, ..)| attempt == last) {
                             None => watched = Some((last, touched, Instant::now())),
-                            Some((_, before, _)) if before != touched => return Ok(busy(&record)),
+                            Some((_, before, _)) if before != touched => return Ok(busy()),
                             Some(_) => {}
                         }
                         if watched.is_some_and(|(_, _, since)| since.elapsed() < stale) {
@@ -168,24 +166,29 @@ impl Record {
 
 /// Who trains in `run`, if somebody does. A silent process on another machine counts until it is watched by [`Claim::take`].
 pub fn running(run: &Path) -> Option<String> {
-    let last = last_attempt(run).ok().filter(|&last| last > 0)?;
-    let path = path(run, last);
-    match read(&path) {
-        Some(record) => (record.runs(&path) != Some(false)).then(|| record.process.to_string()),
-        // Just created, or torn.
-        None => Some("?".into()),
-    }
+    let (record, runs) = last(run)?;
+    (runs != Some(false)).then(|| name(record.as_ref()))
 }
 
 /// The last process that trained in `run`, if it did not say that it ended and it cannot be known from here whether it lives:
 /// [`Claim::take`] will watch it.
 pub fn unknown(run: &Path) -> Option<String> {
-    let last = last_attempt(run).ok().filter(|&last| last > 0)?;
-    let path = path(run, last);
-    match read(&path) {
-        Some(record) => record.runs(&path).is_none().then(|| record.process.to_string()),
-        None => Some("an unknown process".into()),
-    }
+    let (record, runs) = last(run)?;
+    runs.is_none().then(|| name(record.as_ref()))
+}
+
+/// The last claim of `run`, if there was one, and whether its process still trains. A file that was just created, or is torn,
+/// has no record.
+fn last(run: &Path) -> Option<(Option<Record>, Option<bool>)> {
+    let attempt = last_attempt(run).ok().filter(|&attempt| attempt > 0)?;
+    let path = path(run, attempt);
+    let record = read(&path);
+    let runs = record.as_ref().and_then(|record| record.runs(&path));
+    Some((record, runs))
+}
+
+fn name(record: Option<&Record>) -> String {
+    record.map_or("an unknown process".into(), |record| record.process.to_string())
 }
 
 /// When the last process in `run` was heard of, to see it change.
@@ -266,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_is_held_until_it_is_given_back() {
+    fn a_folder_is_held_until_it_is_given_back() {
         let place = tempfile::tempdir().unwrap();
         let run = place.path();
         assert!(running(run).is_none());
@@ -315,10 +318,10 @@ mod tests {
         assert!(running(run).is_some());
     }
 
-    /// Somebody moved the folder away and put another one in its place.
+    /// Somebody took the folder over, moved it away, or put another one in its place.
     #[test]
     fn who_loses_the_folder_hears_of_it() {
-        for (there, what) in [(true, "another claim"), (false, "nothing")] {
+        for what in ["taken over", "moved", "replaced"] {
             let place = tempfile::tempdir().unwrap();
             let run = place.path().join("run");
             let lost = Arc::new(AtomicUsize::new(0));
@@ -327,27 +330,15 @@ mod tests {
                 heard.fetch_add(1, Ordering::SeqCst);
             };
             let Taken::Mine(_claim) = Claim::take(&run, STALE, tell).unwrap() else { panic!("busy") };
-            fs::rename(&run, place.path().join("moved")).unwrap();
-            if there {
+            match what {
+                "taken over" => fs::write(path(&run, 2), "").unwrap(),
+                _ => fs::rename(&run, place.path().join("moved")).unwrap(),
+            }
+            if what == "replaced" {
                 write(&run, 1, &Record { process: alive::Process::default(), ended: Some("done".into()) });
             }
             thread::sleep(HEARTBEAT + Duration::from_millis(500));
-            assert_eq!(lost.load(Ordering::SeqCst), 1, "{what} is there");
+            assert_eq!(lost.load(Ordering::SeqCst), 1, "{what}");
         }
-    }
-
-    #[test]
-    fn who_loses_a_row_hears_of_it() {
-        let place = tempfile::tempdir().unwrap();
-        let run = place.path();
-        let lost = Arc::new(AtomicUsize::new(0));
-        let heard = lost.clone();
-        let tell = move || {
-            heard.fetch_add(1, Ordering::SeqCst);
-        };
-        let Taken::Mine(_claim) = Claim::take(run, STALE, tell).unwrap() else { panic!("busy") };
-        fs::write(path(run, 2), "").unwrap();
-        thread::sleep(HEARTBEAT + Duration::from_millis(500));
-        assert_eq!(lost.load(Ordering::SeqCst), 1);
     }
 }

@@ -14,6 +14,8 @@ mod exploration;
 mod finish;
 pub mod frames;
 pub mod keys;
+pub mod kinds;
+pub mod layers;
 pub mod lr;
 pub mod names;
 pub mod pass_times;

@@ -13,6 +13,26 @@ pub fn sort(keys: &mut [String]) {
     keys.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| a.cmp(b)));
 }
 
+/// The keys of a recipe, in the order in which a reader asks for them.
+pub const RECIPE: [&str; 16] = [
+    "model",
+    "data",
+    "method",
+    "sparsity",
+    "distribution",
+    "delta_t",
+    "death_rate.initial",
+    "epochs",
+    "batch_size",
+    "lr",
+    "lr_schedule.kind",
+    "momentum",
+    "weight_decay",
+    "label_smoothing",
+    "augment",
+    "storage",
+];
+
 /// The name of a key: `ΔT` for `delta_t`.
 pub fn key(key: &str) -> String {
     match key {

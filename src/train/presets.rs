@@ -1,6 +1,6 @@
 //! Named configurations, embedded from `assets/presets`.
 
-use super::{Config, ConfigError, config::Layers, keys};
+use super::{Config, ConfigError, keys, layers::Layers};
 
 macro_rules! presets {
     ($($name:literal),* $(,)?) => {

@@ -81,26 +81,30 @@ impl Trainer<'_> {
     fn restore_with(&mut self, path: &Path, read: impl FnOnce(u64) -> io::Result<Vec<u8>>) -> Result<(), TrainError> {
         self.forget();
         let (plan, graph) = (&self.problem.plan, &self.problem.graph);
-        let (progress, explored) = checkpoint::restore(&self.machine, plan, graph, path, read)?;
-        let kept = self.problem.config.kept();
-        if let Some((key, was)) = progress.run.iter().find(|(key, was)| kept.get(*key) != Some(*was)) {
-            let now = kept.get(key).cloned().unwrap_or_default();
-            return Err(
-                CheckpointError::AnotherRun { path: path.into(), key: key.clone(), was: was.clone(), now }.into()
-            );
-        }
+        let check = |progress: &Progress| self.check_continues(path, progress);
+        let (progress, explored) = checkpoint::restore(&self.machine, plan, graph, path, read, check)?;
         self.progress = progress;
-        let (done, per_epoch) = (self.progress.step, self.problem.steps_per_epoch());
-        if done > self.problem.total_steps() {
-            let (path, epochs, least) = (path.into(), self.problem.config.total_epochs(), done.div_ceil(per_epoch));
-            return Err(CheckpointError::TooFar { path, done, epochs, per_epoch, least }.into());
-        }
         let schedule = Some(self.problem.update_schedule());
         if self.progress.updates_by.is_some() && self.progress.updates_by != schedule {
-            self.progress.explored = Some(Explored { step: done, layers: explored });
+            self.progress.explored = Some(Explored { step: self.progress.step, layers: explored });
         }
         self.progress.updates_by = schedule;
         self.machine.submit(&self.index);
+        Ok(())
+    }
+
+    /// Whether `progress` is of this run, and not beyond its end.
+    fn check_continues(&self, path: &Path, progress: &Progress) -> Result<(), CheckpointError> {
+        let kept = self.problem.config.kept();
+        if let Some((key, was)) = progress.run.iter().find(|(key, was)| kept.get(*key) != Some(*was)) {
+            let now = kept.get(key).cloned().unwrap_or_default();
+            return Err(CheckpointError::AnotherRun { path: path.into(), key: key.clone(), was: was.clone(), now });
+        }
+        let (done, per_epoch) = (progress.step, self.problem.steps_per_epoch());
+        if done > self.problem.total_steps() {
+            let (path, epochs, least) = (path.into(), self.problem.config.total_epochs(), done.div_ceil(per_epoch));
+            return Err(CheckpointError::TooFar { path, done, epochs, per_epoch, least });
+        }
         Ok(())
     }
 

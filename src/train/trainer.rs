@@ -234,7 +234,7 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    /// From here on time is that of steps.
+    /// From here on time is that of steps, and a checkpoint was just kept (or the run has just begun).
     pub(super) fn begin_steps(&mut self) {
         let now = Instant::now();
         (self.kept, self.clock) = (now, now);

@@ -4,6 +4,7 @@ use super::{Augment, Method, Problem};
 use crate::model::{Op, reach};
 use crate::ops::augment::PAD;
 use crate::sparsity::Distribution;
+use crate::words::number_of;
 
 /// Below this, dynamic sparse training has little over static sparse training (the paper's curves rise until well above a half).
 pub const LOW_ITOP_RATE: f64 = 0.5;
@@ -13,11 +14,6 @@ const FEW_HELD_OUT: usize = 50;
 
 /// Fewer expected classes without a path than this are none.
 const SURELY_NONE: f64 = 1e-6;
-
-/// `1 layer`, `3 layers`
-fn layers(number: usize) -> String {
-    format!("{number} layer{}", if number == 1 { "" } else { "s" })
-}
 
 impl Problem {
     /// What a user should know before this run: that it cannot learn, or will not do what its method promises, or that its
@@ -38,9 +34,9 @@ impl Problem {
         let rate = self.expected_itop_rate();
         (self.updates() > 0 && rate < LOW_ITOP_RATE).then(|| {
             format!(
-                "low exploration: random growth reaches an ITOP rate of about {rate:.2} in {} updates; below \
-                 {LOW_ITOP_RATE} dynamic training has little over static training",
-                self.updates()
+                "low exploration: random growth reaches an ITOP rate of about {rate:.2} in {}; below {LOW_ITOP_RATE} \
+                 dynamic training has little over static training",
+                number_of(self.updates(), "update")
             )
         })
     }
@@ -181,9 +177,9 @@ impl Problem {
         let starved = plan.iter().filter(|layer| layer.active == 1 && layer.numel > 1).count();
         (starved > 0).then(|| {
             format!(
-                "at sparsity {} {} of {} have a single active weight; lower `sparsity`, or use `distribution = {}`",
+                "at sparsity {} a single weight is active in {} of {}; lower `sparsity`, or use `distribution = {}`",
                 config.sparsity,
-                layers(starved),
+                number_of(starved, "layer"),
                 plan.len(),
                 if config.distribution == Distribution::Uniform { "erk" } else { "uniform" }
             )
@@ -208,21 +204,20 @@ impl Problem {
         }
         let (method, delta_t) = (config.method.name(), config.delta_t);
         if self.updates() == 0 {
-            let tenth = (rate.end(steps) / 10).max(1);
-            let tip = format!("lower it (`delta_t = {tenth}` gives {} updates)", rate.end(steps) / tenth);
+            let (end, tenth) = (rate.end(steps), (rate.end(steps) / 10).max(1));
+            let lower = format!("lower delta_t (`delta_t = {tenth}` gives {})", number_of(end / tenth, "update"));
             return vec![if delta_t > steps {
+                let steps = number_of(steps, "step");
                 format!(
-                    "no topology update will happen: delta_t is {delta_t} and the run has {steps} steps, so `{method}` is \
-                     static; {tip}"
+                    "no topology update will happen: delta_t is {delta_t} and the run has {steps}, so `{method}` is static; \
+                     {lower}"
                 )
             } else {
-                let tip = if rate.end(steps) == 0 { "raise it".into() } else { format!("raise it, or {tip}") };
+                let or = if end == 0 { String::new() } else { format!(", or {lower}") };
                 format!(
-                    "no topology update will happen: they end with step {} of {steps} (death_rate.stop_at is {}), before the \
-                     first one at step {delta_t}; {}",
-                    rate.end(steps),
-                    rate.stop_at,
-                    tip.replace("lower it (", "lower delta_t (")
+                    "no topology update will happen: they end with step {end} of {steps} (death_rate.stop_at is {}), before \
+                     the first one at step {delta_t}; raise `death_rate.stop_at`{or}",
+                    rate.stop_at
                 )
             }];
         }
@@ -242,7 +237,7 @@ impl Problem {
 mod tests {
     use super::*;
     use crate::data::Dataset;
-    use crate::train::config::Layers;
+    use crate::train::layers::Layers;
 
     fn sample() -> Dataset {
         crate::data::load("sample").unwrap()

@@ -9,8 +9,8 @@ use itop::gpu::Slice;
 use itop::sweep::spec;
 use itop::train::autotune::TuningCache;
 use itop::train::checkpoint::{self, Bits, Entry};
-use itop::train::config::Layers;
 use itop::train::frames::FrameLine;
+use itop::train::layers::Layers;
 use itop::train::run_folder;
 use safetensors::Dtype;
 

@@ -7,11 +7,13 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{Failure, open, rows_done};
+use crate::sweep::answer::Answer;
+use crate::sweep::baseline;
 use crate::sweep::collect::{Collected, collect};
-use crate::sweep::comparison::Answer;
+use crate::sweep::csv;
 use crate::sweep::page::{page, plots};
-use crate::sweep::spec::{self, Assignments, check_baseline};
-use crate::sweep::table::{comparisons_csv, csv, latex, markdown, times_csv};
+use crate::sweep::spec::{self, Assignments};
+use crate::sweep::table::{latex, markdown};
 use crate::train::run_folder::write_whole;
 
 #[derive(Args)]
@@ -76,9 +78,9 @@ pub fn write(sweep: &Path, baseline: &Assignments, out: Option<&Path>) -> Result
     let table = format!("{}\n{list}", markdown(&collected));
     print!("{table}");
     let files = vec![
-        ("rows.csv".to_string(), csv(&collected)),
-        ("times.csv".into(), times_csv(&collected)),
-        ("comparisons.csv".into(), comparisons_csv(&answer)),
+        ("rows.csv".to_string(), csv::rows(&collected)),
+        ("times.csv".into(), csv::times(&collected)),
+        ("comparisons.csv".into(), csv::comparisons(&answer)),
         ("sweep.json".into(), json),
         ("table.md".into(), table),
         ("table.tex".into(), latex(&collected, &remarks)),
@@ -101,7 +103,7 @@ pub fn write(sweep: &Path, baseline: &Assignments, out: Option<&Path>) -> Result
 fn answer(collected: &Collected, baseline: Option<Assignments>) -> Result<Answer, Failure> {
     if let Some(baseline) = &baseline {
         let configs: Vec<_> = collected.rows.iter().map(|row| &row.config).collect();
-        check_baseline(baseline, &configs).map_err(|error| Failure::input(anyhow!("baseline: {error}")))?;
+        baseline::check(baseline, &configs).map_err(|error| Failure::input(anyhow!("baseline: {error}")))?;
     }
     Ok(Answer::of(collected, baseline.as_ref()))
 }

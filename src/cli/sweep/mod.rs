@@ -60,7 +60,7 @@ fn open(path: &Path) -> Result<Sweep, Failure> {
 
 /// `2 of 3 rows are done`
 fn rows_done(done: usize, rows: usize) -> String {
-    format!("{done} of {} done", if rows == 1 { "1 row is".into() } else { format!("{rows} rows are") })
+    format!("{done} of {} done", text::number_are(rows, "row"))
 }
 
 /// `2 h 05 min`

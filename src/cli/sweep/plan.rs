@@ -8,7 +8,7 @@ use clap::Args;
 use super::{Failure, pace, text};
 use crate::cli::GpuArgs;
 use crate::shell;
-use crate::sweep::comparison::{counted, low_exploration};
+use crate::sweep::answer::low_exploration;
 use crate::sweep::plan::{PlannedRow, plan};
 use crate::sweep::{Before, Sweep, SweepError};
 use crate::train::run_folder::read_config;
@@ -53,7 +53,7 @@ pub fn run(args: &PlanArgs) -> Result<(), Failure> {
         }
         false => pace::estimate(&args.gpu, &rows)?,
     };
-    println!("{}, {}: {time}", counted(rows.len(), "row"), text::flops(flops));
+    println!("{}, {}: {time}", text::number_of(rows.len(), "row"), text::flops(flops));
     let before = Sweep::create(&args.out, &spec, &rows).map_err(|error| match error {
         SweepError::Folder(_) | SweepError::Io { .. } => Failure::run(error),
         error => Failure::input(error),
@@ -70,28 +70,10 @@ pub fn run(args: &PlanArgs) -> Result<(), Failure> {
 
 /// What the rows have in common, and how many images they have.
 fn recipe(rows: &[PlannedRow], preset: Option<&str>) -> String {
-    const KEYS: [&str; 17] = [
-        "model",
-        "data",
-        "method",
-        "sparsity",
-        "distribution",
-        "delta_t",
-        "death_rate.initial",
-        "epochs",
-        "batch_size",
-        "lr",
-        "lr_schedule.kind",
-        "momentum",
-        "weight_decay",
-        "label_smoothing",
-        "augment",
-        "storage",
-        "validation",
-    ];
+    let keys = [&names::RECIPE[..], &["validation"]].concat();
     let configs: Vec<&Config> = rows.iter().map(|row| &row.config).collect();
     let preset = preset.map_or_else(String::new, |name| format!(" (preset {name} and the specification)"));
-    let mut text = text::fold(&format!("all rows: {}{preset}", names::common(&configs, &KEYS)));
+    let mut text = text::fold(&format!("all rows: {}{preset}", names::common(&configs, &keys)));
     let images = |row: &PlannedRow| {
         let estimate = &row.estimate;
         let (held_out, test) = (estimate.held_out_images?, estimate.test_images?);

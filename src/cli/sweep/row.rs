@@ -93,10 +93,7 @@ fn prepare(out: &Path, config: &Config) -> Result<bool, Failure> {
     if !RunFolder::occupied(out) {
         return Ok(false);
     }
-    match is_run_of(out, config) {
-        true => Ok(true),
-        false => Err(Failure::input(anyhow!(another_run(out)))),
-    }
+    if is_run_of(out, config) { Ok(true) } else { Err(Failure::input(anyhow!(another_run(out)))) }
 }
 
 /// Whether another machine, or this one later, may well run the same row: no adapter, no space.

@@ -8,9 +8,9 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{Failure, duration, open, text};
-use crate::sweep::comparison::listed;
 use crate::sweep::plan::PlannedRow;
 use crate::sweep::{State, Sweep};
+use crate::words::listed;
 
 #[derive(Args)]
 pub struct StatusArgs {
@@ -104,7 +104,7 @@ fn line(status: &Status) -> String {
     match &best[..] {
         [] => {}
         [row] => text += &format!("; best validation accuracy so far (*): row {row}"),
-        rows => text += &format!("; best validation accuracy so far (*): rows {}", listed(rows).replace(';', ",")),
+        rows => text += &format!("; best validation accuracy so far (*): rows {}", listed(", ", rows)),
     }
     match status.eta_seconds {
         Some(seconds) if status.running + status.to_do > 0 => text + &format!("; about {} to go", duration(seconds)),

@@ -10,9 +10,9 @@ use super::{Failure, open};
 use crate::cli::tuning::TuningArgs;
 use crate::shell;
 use crate::sweep::State;
-use crate::sweep::comparison::counted;
 use crate::sweep::slurm::{SlurmOptions, script};
 use crate::train::run_folder::write_whole;
+use crate::words::{number_are, number_of};
 
 #[derive(Args)]
 pub struct SubmitArgs {
@@ -72,16 +72,16 @@ pub fn run(args: &SubmitArgs) -> Result<(), Failure> {
         }
     }
     let of_sweep = |command: &str| shell::command(["itop", "sweep", command, &shell::path(&args.sweep)]);
-    let left_out = |rows: usize, why: &str| match rows {
-        0 => {}
-        1 => println!("1 row is left out: it {why}"),
-        rows => println!("{rows} rows are left out: they {}", why.replace("is running", "are running")),
-    };
-    left_out(running, "is running");
-    left_out(
-        failed,
-        &format!("failed; --retry-failed takes in what failed, and this says why: {}", of_sweep("status")),
-    );
+    if running > 0 {
+        println!("{} running, and left out", number_are(running, "row"));
+    }
+    if failed > 0 {
+        println!(
+            "{} left out after a failure; --retry-failed takes in what failed, and this says why: {}",
+            number_are(failed, "row"),
+            of_sweep("status")
+        );
+    }
     if missing.is_empty() {
         println!("nothing is left to submit; collect what is done by: {}", of_sweep("collect"));
         return Ok(());
@@ -99,7 +99,7 @@ pub fn run(args: &SubmitArgs) -> Result<(), Failure> {
     };
     let path = folder.join("slurm.sh");
     write_whole(&path, script(&itop, &folder, &missing, &options).as_bytes()).map_err(Failure::run)?;
-    println!("{} in {}", counted(missing.len(), "row"), path.display());
+    println!("{} in {}", number_of(missing.len(), "row"), path.display());
     if !args.go {
         let sbatch = shell::command(["sbatch", &shell::path(&path)]);
         println!("submit from the folder that relative data paths start in, by: {sbatch}");

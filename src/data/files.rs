@@ -1,3 +1,5 @@
+//! Which files of a folder are data: none that a system or program left there, and none without an end.
+
 use std::path::Path;
 use std::{fs, io};
 
