@@ -1,4 +1,4 @@
-// From the resident u8 images to the network's input: random crop, flip, normalise; twin of `ops::reference::augment`.
+// From the resident u8 images to the network's input: random crop, flip, normalise; mirrors `ops::reference::augment`.
 // One invocation: one pixel of a vector of images, all channels. Padding images become zeros.
 
 #uniform

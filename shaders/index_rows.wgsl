@@ -7,7 +7,7 @@
 @group(0) @binding(1) var<storage, read> rank: array<u32>;
 @group(0) @binding(2) var<storage, read_write> row_start: array<u32>;
 @group(0) @binding(3) var<storage, read_write> groups: array<vec2<u32>>;
-@group(0) @binding(4) var<storage, read_write> counters: array<atomic<u32>>;
+@group(0) @binding(4) var<storage, read_write> stats: array<atomic<u32>>;
 
 override ROWS: u32;
 // positions a row
@@ -17,7 +17,7 @@ override GROUP_MOST: u32;
 
 #import scan
 #import bits
-#import counters
+#import update_stats
 
 fn entries_before(row: u32) -> u32 {
     if row >= ROWS {
@@ -42,7 +42,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
                 groups[at + i] = vec2<u32>(row, start + i * $GROUPu);
             }
             if length == 0u {
-                atomicAdd(&counters[DEAD_OUTPUTS], 1u);
+                atomicAdd(&stats[DEAD_OUTPUTS], 1u);
             }
         }
         carry += scan_total;

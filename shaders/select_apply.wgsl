@@ -22,7 +22,7 @@
 #ifndef COUNT_TIES
 @group(0) @binding($RESULT) var<storage, read_write> result: array<u32>;
 #ifndef GROW
-@group(0) @binding(6) var<storage, read_write> counters: array<u32>;
+@group(0) @binding(6) var<storage, read_write> stats: array<u32>;
 #endif
 #endif
 
@@ -30,7 +30,7 @@ override COUNT: u32;
 
 #import scan
 #import bits
-#import counters
+#import update_stats
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -90,7 +90,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     }
 #ifndef GROW
     if at == 0u {
-        counters[THRESHOLD] = selection.prefix;
+        stats[THRESHOLD] = selection.prefix;
     }
 #endif
 #endif

@@ -5,8 +5,8 @@
 #import select
 @group(0) @binding(0) var<storage, read_write> selection: Selection;
 @group(0) @binding(1) var<storage, read_write> histogram: array<u32>;
-// twin of `ops::topology::Wanted`: to keep, to grow
-@group(0) @binding(2) var<storage, read> wanted: array<u32>;
+// mirrors `ops::topology::UpdateCounts`: to keep, to grow
+@group(0) @binding(2) var<storage, read> counts: array<u32>;
 
 override FIRST: u32;
 override INDEX: u32;
@@ -20,7 +20,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     workgroupBarrier();
     if lane == 0u {
         var prefix = 0u;
-        var want = wanted[INDEX];
+        var want = counts[INDEX];
         if FIRST == 0u {
             prefix = selection.prefix;
             want = selection.want;

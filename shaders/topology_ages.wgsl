@@ -12,12 +12,12 @@
 @group(0) @binding(5) var<storage, read> ages: array<u32>;
 // zeros before
 @group(0) @binding(6) var<storage, read_write> moved_ages: array<atomic<u32>>;
-@group(0) @binding(7) var<storage, read_write> counters: array<atomic<u32>>;
+@group(0) @binding(7) var<storage, read_write> stats: array<atomic<u32>>;
 
 override WORDS: u32;
 
 #import bits
-#import counters
+#import update_stats
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -50,13 +50,13 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     }
     bins.x += countOneBits(now & ~keep);
     if young > 0u {
-        atomicAdd(&counters[YOUNG], young);
-        atomicAdd(&counters[YOUNG_KEPT], survived);
+        atomicAdd(&stats[YOUNG], young);
+        atomicAdd(&stats[YOUNG_KEPT], survived);
     }
     for (var bin = 0u; bin < AGE_BINS; bin += 1u) {
         let count = byte_of(bins[bin / 4u], bin);
         if count > 0u {
-            atomicAdd(&counters[AGES + bin], count);
+            atomicAdd(&stats[AGES + bin], count);
         }
     }
 }

@@ -4,13 +4,13 @@
 
 @group(0) @binding(0) var<storage, read> value: array<f32>;
 @group(0) @binding(1) var<storage, read> ages: array<u32>;
-@group(0) @binding(2) var<storage, read_write> counters: array<u32>;
+@group(0) @binding(2) var<storage, read_write> stats: array<u32>;
 
 override ENTRIES: u32;
 
 #import reduce
 #import bits
-#import counters
+#import update_stats
 
 @compute @workgroup_size($WG)
 fn main(@builtin(local_invocation_index) lane: u32) {
@@ -22,6 +22,6 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     }
     let total = reduce_sums(lane, vec2<f32>(sum, 0.0)).x;
     if lane == 0u {
-        counters[YOUNG_MAGNITUDE] = bitcast<u32>(total);
+        stats[YOUNG_MAGNITUDE] = bitcast<u32>(total);
     }
 }

@@ -9,11 +9,11 @@
 @group(0) @binding(3) var<storage, read_write> explored: array<u32>;
 @group(0) @binding(4) var<storage, read_write> reliable: array<u32>;
 @group(0) @binding(5) var<storage, read> initial: array<u32>;
-@group(0) @binding(6) var<storage, read_write> counters: array<atomic<u32>>;
+@group(0) @binding(6) var<storage, read_write> stats: array<atomic<u32>>;
 
 override WORDS: u32;
 
-#import counters
+#import update_stats
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -28,12 +28,12 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let sure = reliable[at] | keep;
     explored[at] = seen | now;
     reliable[at] = sure;
-    atomicAdd(&counters[ACTIVE], countOneBits(now));
-    atomicAdd(&counters[PRUNED], countOneBits(old & ~keep));
-    atomicAdd(&counters[GROWN], countOneBits(now & ~keep));
-    atomicAdd(&counters[REGROWN], countOneBits(now & ~keep & old));
-    atomicAdd(&counters[NEWLY_EXPLORED], countOneBits(now & ~seen));
-    atomicAdd(&counters[EXPLORED], countOneBits(now | seen));
-    atomicAdd(&counters[RELIABLE], countOneBits(sure));
-    atomicAdd(&counters[INITIAL_KEPT], countOneBits(now & initial[at]));
+    atomicAdd(&stats[ACTIVE], countOneBits(now));
+    atomicAdd(&stats[PRUNED], countOneBits(old & ~keep));
+    atomicAdd(&stats[GROWN], countOneBits(now & ~keep));
+    atomicAdd(&stats[REGROWN], countOneBits(now & ~keep & old));
+    atomicAdd(&stats[NEWLY_EXPLORED], countOneBits(now & ~seen));
+    atomicAdd(&stats[EXPLORED], countOneBits(now | seen));
+    atomicAdd(&stats[RELIABLE], countOneBits(sure));
+    atomicAdd(&stats[INITIAL_KEPT], countOneBits(now & initial[at]));
 }

@@ -9,13 +9,13 @@
 //! - `sweep` (native only): many runs: plan, rows, who runs them, what came of them
 //! - [`compare`]: the same steps on many adapters
 //! - [`report`]: what people look at after a run
-//! - [`verify`]: whether an adapter computes what the CPU twins compute
+//! - [`verify`]: whether an adapter computes what the CPU references compute
 //! - [`train`]: one run: configuration, trainer, schedules, checkpoints, run folder
 //! - [`plan`]: graph × batch × densities to every buffer and every dispatch of a step
 //! - [`sparsity`]: how many weights a layer gets, which, and how the set moves
 //! - [`model`]: networks as data, their cost
 //! - [`data`]: datasets in memory, splits
-//! - [`ops`]: one file per operation: its host side, next to its shader and its CPU twin
+//! - [`ops`]: one file per operation: its host side, next to its shader and its CPU reference
 //! - [`gpu`]: adapters, devices, kernels, buffers, timing
 //! - `disk`: renaming files, where systems differ
 //! - `shell`: commands that messages suggest, quoted

@@ -24,7 +24,7 @@ fn text(output: &Output) -> String {
 }
 
 /// Sets of random growth and augmented images are the same bits on every adapter; each repeats itself, and its losses are
-/// those of the CPU twins.
+/// those of the CPU references.
 #[test]
 fn adapters_agree() {
     let place = tempfile::tempdir().unwrap();

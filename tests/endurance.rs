@@ -8,7 +8,7 @@ use std::cell::RefCell;
 
 use itop::gpu::{Gpu, GpuError, GpuOptions};
 use itop::train::run_folder::{MetricLine, RunFolder};
-use itop::train::{Config, End, Listener, Method, Problem, TrainError, Trainer};
+use itop::train::{Config, End, Listener, Method, RunPlan, TrainError, Trainer};
 
 /// Five steps an epoch.
 fn config(epochs: usize) -> Config {
@@ -35,10 +35,10 @@ impl<F: FnMut(usize)> Listener for After<F> {
 fn run(config: Config, losses: &[usize]) -> (Result<End, String>, Vec<u8>, usize) {
     let dataset = toy::in_memory(25);
     let first = common::open();
-    let problem = Problem::new(config, &dataset, &first).unwrap();
+    let run_plan = RunPlan::new(config, &dataset, &first).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mut folder =
-        RunFolder::create(&folder.path().join("run"), "", &Default::default(), &problem.tuning.measured).unwrap();
+        RunFolder::create(&folder.path().join("run"), "", &Default::default(), &run_plan.tuning.measured).unwrap();
     let (now, opened) = (RefCell::new(first.clone()), RefCell::new(1));
     let reopen = async || -> Result<Gpu, GpuError> {
         *opened.borrow_mut() += 1;
@@ -53,7 +53,7 @@ fn run(config: Config, losses: &[usize]) -> (Result<End, String>, Vec<u8>, usize
             now.borrow().device.destroy();
         }
     });
-    let mut trainer = pollster::block_on(Trainer::new(first, &problem, &dataset, &mut listener)).unwrap();
+    let mut trainer = pollster::block_on(Trainer::new(first, &run_plan, &dataset, &mut listener)).unwrap();
     trainer.initialise();
     let end = pollster::block_on(trainer.run_on(reopen, &mut folder, &mut listener)).map_err(|error| error.to_string());
     let state = std::fs::read(folder.path().join("last.safetensors")).unwrap_or_default();
@@ -77,13 +77,13 @@ fn a_lost_device_costs_nothing_but_time() {
 fn without_room_the_batch_that_fits_is_named() {
     let dataset = toy::in_memory(100);
     let gpu = common::open_with(GpuOptions { memory: Some(20 << 20), ..GpuOptions::default() });
-    let problem = |batch_size: usize| {
+    let run_plan = |batch_size: usize| {
         let config = Config { model: "resnet8".into(), batch_size, ..Config::default() };
-        Problem::new(config, &dataset, &gpu).unwrap()
+        RunPlan::new(config, &dataset, &gpu).unwrap()
     };
-    let bytes = |batch: usize| problem(batch).plan.buffers.total_bytes();
+    let bytes = |batch: usize| run_plan(batch).plan.buffers.total_bytes();
     let start =
-        |batch: usize| pollster::block_on(Trainer::new(gpu.clone(), &problem(batch), &dataset, &mut ())).map(drop);
+        |batch: usize| pollster::block_on(Trainer::new(gpu.clone(), &run_plan(batch), &dataset, &mut ())).map(drop);
     let Err(TrainError::NoRoom { fits, total, .. }) = start(100) else { panic!("{} bytes had room", bytes(100)) };
     assert_eq!(total, bytes(100));
     assert!(bytes(fits) <= 20 << 20 && bytes(fits + 1) > 20 << 20, "{fits}");
@@ -91,7 +91,7 @@ fn without_room_the_batch_that_fits_is_named() {
     // Not even one image.
     let mut small = gpu.clone();
     small.memory = Some(1 << 20);
-    let error = pollster::block_on(Trainer::new(small, &problem(100), &dataset, &mut ())).map(drop).unwrap_err();
+    let error = pollster::block_on(Trainer::new(small, &run_plan(100), &dataset, &mut ())).map(drop).unwrap_err();
     assert!(matches!(error, TrainError::Gpu(GpuError::OutOfMemory { .. })), "{error}");
 }
 

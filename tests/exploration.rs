@@ -10,11 +10,11 @@ use common::gpu;
 use itop::data;
 use itop::ops::reference;
 use itop::ops::reference::topology::prune;
-use itop::ops::topology::{AGE_BINS, Counters, age_bin};
+use itop::ops::topology::{AGE_BINS, UpdateStats, age_bin};
 use itop::sparsity::prune_count;
 use itop::train::frames::FrameLine;
 use itop::train::run_folder::{ExplorationLine, RunFolder};
-use itop::train::{Config, Method, Problem, Trainer};
+use itop::train::{Config, Method, RunPlan, Trainer};
 use itop::verify::to_mask;
 
 /// What a person would keep of a layer, position by position.
@@ -31,12 +31,12 @@ fn count(is: impl Iterator<Item = bool>) -> u32 {
 }
 
 fn sets(trainer: &Trainer) -> Vec<Option<(Vec<bool>, Vec<f32>)>> {
-    let plan = &trainer.problem.plan;
+    let plan = &trainer.run_plan.plan;
     let layer = |layer: &itop::plan::LayerPlan| {
         let sparse = layer.sparse?;
-        let read = |slice| pollster::block_on(trainer.machine.read(slice)).unwrap();
+        let read = |slice| pollster::block_on(trainer.executor.read(slice)).unwrap();
         let active = to_mask(&read(sparse.active), layer.numel);
-        let list: Vec<f32> = pollster::block_on(trainer.machine.read(sparse.value)).unwrap();
+        let list: Vec<f32> = pollster::block_on(trainer.executor.read(sparse.value)).unwrap();
         let mut values = list.into_iter();
         let weight = active.iter().map(|&set| if set { values.next().unwrap() } else { 0.0 }).collect();
         Some((active, weight))
@@ -61,9 +61,9 @@ fn config(method: Method) -> Config {
 
 fn check(method: Method) {
     let dataset = data::load("sample").unwrap();
-    let problem = Problem::new(config(method), &dataset, &gpu()).unwrap();
-    assert!(problem.plan.layers.iter().any(|layer| layer.sparse.is_none()), "no layer is dense");
-    let start = || pollster::block_on(Trainer::new(gpu(), &problem, &dataset, &mut ())).unwrap();
+    let run_plan = RunPlan::new(config(method), &dataset, &gpu()).unwrap();
+    assert!(run_plan.plan.layers.iter().any(|layer| layer.sparse.is_none()), "no layer is dense");
+    let start = || pollster::block_on(Trainer::new(gpu(), &run_plan, &dataset, &mut ())).unwrap();
     let mut trainer = start();
     trainer.initialise();
     let mut before = sets(&trainer);
@@ -84,15 +84,15 @@ fn check(method: Method) {
             trainer.restore(&path).unwrap();
         }
         trainer.step();
-        let counters: Vec<Counters> = pollster::block_on(trainer.machine.read(problem.plan.counters)).unwrap();
+        let counters: Vec<UpdateStats> = pollster::block_on(trainer.executor.read(run_plan.plan.update_stats)).unwrap();
         let after = sets(&trainer);
-        for (number, layer) in problem.plan.layers.iter().enumerate() {
+        for (number, layer) in run_plan.plan.layers.iter().enumerate() {
             let (Some((old, weight)), Some((now, _)), Some(seen)) =
                 (&before[number], &after[number], &mut seen[number])
             else {
                 continue;
             };
-            let pruned = prune_count(problem.death_rate(step), layer.active);
+            let pruned = prune_count(run_plan.death_rate(step), layer.active);
             let kept = prune(weight, old, pruned);
             let all = || 0..now.len();
             let (row, taps) = (layer.conv.row_length(), layer.conv.kernel * layer.conv.kernel);
@@ -101,7 +101,7 @@ fn check(method: Method) {
             let aged = |i: usize| if kept[i] { seen.ages[i] + 1 } else { 0 };
             let mut ages = [0; AGE_BINS];
             all().filter(|&i| now[i]).for_each(|i| ages[age_bin(aged(i))] += 1);
-            let mut wanted = Counters {
+            let mut wanted = UpdateStats {
                 active: count(now.iter().copied()),
                 pruned: pruned as u32,
                 grown: count(all().map(|i| now[i] && !kept[i])),
@@ -117,7 +117,7 @@ fn check(method: Method) {
                 young_magnitude: 0,
                 dead_inputs: count((0..layer.conv.input.channels).map(dead_input)),
                 ages,
-                ..Counters::default()
+                ..UpdateStats::default()
             };
             let magnitude: f64 = all().filter(|&i| young(i)).map(|i| f64::from(weight[i].abs())).sum();
             let found = f64::from(f32::from_bits(counters[number].young_magnitude));
@@ -149,11 +149,11 @@ fn gradient_growth() {
 /// last frame is that of the last sets, position by position.
 fn written(method: Method) -> (Vec<ExplorationLine>, Vec<FrameLine>) {
     let dataset = toy::in_memory(25);
-    let problem = Problem::new(Config { batch_size: 5, lr: 0.1, ..config(method) }, &dataset, &gpu()).unwrap();
+    let run_plan = RunPlan::new(Config { batch_size: 5, lr: 0.1, ..config(method) }, &dataset, &gpu()).unwrap();
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("run");
-    let mut folder = RunFolder::create(&path, "", &Default::default(), &problem.tuning.measured).unwrap();
-    let mut trainer = pollster::block_on(Trainer::new(gpu(), &problem, &dataset, &mut ())).unwrap();
+    let mut folder = RunFolder::create(&path, "", &Default::default(), &run_plan.tuning.measured).unwrap();
+    let mut trainer = pollster::block_on(Trainer::new(gpu(), &run_plan, &dataset, &mut ())).unwrap();
     trainer.initialise();
     let first = sets(&trainer);
     pollster::block_on(trainer.run(&mut folder, &mut ())).unwrap();
@@ -161,16 +161,16 @@ fn written(method: Method) -> (Vec<ExplorationLine>, Vec<FrameLine>) {
     let updates: Vec<ExplorationLine> =
         read("exploration.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let frames: Vec<FrameLine> = read("maps.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(updates.len(), problem.updates());
-    assert_eq!(frames.len(), problem.updates() + 1, "a short run has all frames");
+    assert_eq!(updates.len(), run_plan.updates());
+    assert_eq!(frames.len(), run_plan.updates() + 1, "a short run has all frames");
 
     let (last, mut sparse) = (sets(&trainer), 0);
-    for (number, layer) in problem.plan.layers.iter().enumerate() {
+    for (number, layer) in run_plan.plan.layers.iter().enumerate() {
         let (Some((start, _)), Some((now, _)), Some(slices)) = (&first[number], &last[number], layer.sparse) else {
             continue;
         };
         let cells = |frame: &FrameLine| frame.layers[sparse].unpack().expect("the cells fit to the grid");
-        let ever = to_mask(&pollster::block_on(trainer.machine.read(slices.explored)).unwrap(), layer.numel);
+        let ever = to_mask(&pollster::block_on(trainer.executor.read(slices.explored)).unwrap(), layer.numel);
         let (grid, found) = cells(&frames[frames.len() - 1]);
         assert_eq!(frames[0].layers[sparse].name, layer.name);
         assert!(found == reference::topology_map::cells(&grid, now, &ever), "{method:?}: {}", layer.name);
@@ -190,7 +190,7 @@ fn written(method: Method) -> (Vec<ExplorationLine>, Vec<FrameLine>) {
     }
     assert!(sparse > 0 && frames.iter().all(|frame| frame.layers.len() == sparse));
     if method == Method::Static {
-        let density = problem.active() as f64 / problem.maskable() as f64;
+        let density = run_plan.active() as f64 / run_plan.prunable() as f64;
         let progress = &trainer.progress;
         assert_eq!([progress.itop_rate, progress.reliable_itop_rate], [density; 2], "what never moves is reliable");
     }

@@ -1,6 +1,6 @@
 //! Every kernel permutation goes through the two compilers that Direct3D 12 has: Microsoft's FXC (`d3dcompiler_47.dll`) and DXC
 //! (`dxcompiler.dll`), with the arguments that `wgpu` gives them. `ITOP_HLSL_REQUIRED=fxc,dxc` makes it a failure that one of
-//! them is not on this machine. `scripts/test-windows.sh` runs it on Wine.
+//! them is not on this executor. `scripts/test-windows.sh` runs it on Wine.
 #![cfg(windows)]
 
 #[path = "common/permutations.rs"]
@@ -32,7 +32,7 @@ fn missing(compiler: &str, library: &str) {
     let required = std::env::var("ITOP_HLSL_REQUIRED").unwrap_or_default();
     assert!(
         !required.split(',').any(|name| name == compiler),
-        "no {library} on this machine, and {compiler} is required"
+        "no {library} on this executor, and {compiler} is required"
     );
     eprintln!(
         "\n!!! {compiler} IS LEFT OUT: no {library} beside this program or on the path; nothing is known of it\n"

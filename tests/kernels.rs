@@ -1,17 +1,17 @@
-//! Every kernel against its CPU twin on random shapes: batches that fill no vector, single images, odd sizes, short
+//! Every kernel against its CPU reference on random shapes: batches that fill no vector, single images, odd sizes, short
 //! batches, densities from one active weight to all of them, empty rows. The comparisons are those of `itop verify`.
 
 mod common;
 
 use std::collections::BTreeSet;
 
-use common::{Bench, agree, place};
+use common::{Harness, agree, device};
 use itop::gpu::{Family, shader};
 use itop::ops::augment::Padding;
 use itop::ops::pool::PoolKind;
 use itop::ops::{Layout, Storage, Tuning, flatten};
 use itop::verify::{
-    AugmentCase, ConvCase, FlattenCase, LossCase, Pick, Place, PointwiseCase, PoolCase, SgdCase, noise,
+    AugmentCase, ConvCase, Device, FlattenCase, LossCase, Pick, PointwiseCase, PoolCase, SgdCase, noise,
 };
 use proptest::prelude::*;
 
@@ -34,25 +34,25 @@ fn conv_case() -> impl Strategy<Value = ConvCase> {
 }
 
 /// Where a dispatch does as little as can be.
-fn place_of_parts() -> Place {
-    let mut place = place();
-    place.tuning.dispatch_flops = 1;
-    place
+fn device_of_parts() -> Device {
+    let mut device = device();
+    device.tuning.dispatch_flops = 1;
+    device
 }
 
 /// With the sizes of workgroups that a GPU gets.
-fn place_of_a_gpu() -> Place {
-    let mut place = place();
-    let gpu = Tuning::of(Family::Unknown, place.gpu.shuffle_lanes, place.gpu.int64);
-    place.tuning = Tuning { busy: place.tuning.busy, ..gpu };
-    place
+fn device_of_a_gpu() -> Device {
+    let mut device = device();
+    let gpu = Tuning::of(Family::Unknown, device.gpu.shuffle_lanes, device.gpu.int64);
+    device.tuning = Tuning { occupancy_target: device.tuning.occupancy_target, ..gpu };
+    device
 }
 
 /// Long passes are several dispatches: over blocks of images, output channels, groups of active weights.
 #[test]
 fn passes_in_parts() {
     let case = ConvCase { images: 65, c: 16, k: 32, density: 0.6, pick: Pick::One(0), ..ConvCase::SMALL };
-    agree(case.compare(&place_of_parts()));
+    agree(case.compare(&device_of_parts()));
 }
 
 proptest! {
@@ -60,8 +60,8 @@ proptest! {
 
     #[test]
     fn convolutions(case in conv_case(), at in 0..3usize) {
-        let places: [fn() -> Place; 3] = [place, place_of_parts, place_of_a_gpu];
-        agree(case.compare(&places[at]()));
+        let devices: [fn() -> Device; 3] = [device, device_of_parts, device_of_a_gpu];
+        agree(case.compare(&devices[at]()));
     }
 
     #[test]
@@ -76,7 +76,7 @@ proptest! {
     ) {
         let shape = shape.into();
         let case = PointwiseCase { images, short, shape, norm, residual, relu, accumulate, residual_accumulate, storage };
-        agree(case.compare(&if of_a_gpu { place_of_a_gpu() } else { place() }));
+        agree(case.compare(&if of_a_gpu { device_of_a_gpu() } else { device() }));
     }
 
     #[test]
@@ -89,7 +89,7 @@ proptest! {
     ) {
         let kind = if max { PoolKind::Max } else { PoolKind::Average };
         let size = size.min(h).min(w);
-        agree(PoolCase { kind, images, shape: [c, h, w], size, ties, storage }.compare(&place()));
+        agree(PoolCase { kind, images, shape: [c, h, w], size, ties, storage }.compare(&device()));
     }
 
     #[test]
@@ -102,7 +102,7 @@ proptest! {
         offset in prop_oneof![Just(0.0f32), -3e4f32..3e4],
         storage in storage(),
     ) {
-        agree(LossCase { images, short, classes, smoothing, scale, offset, storage }.compare(&place()));
+        agree(LossCase { images, short, classes, smoothing, scale, offset, storage }.compare(&device()));
     }
 
     #[test]
@@ -114,7 +114,7 @@ proptest! {
         nesterov: bool,
         storage in storage(),
     ) {
-        agree(SgdCase { vectors, lr, momentum, decay, nesterov, storage }.compare(&place()));
+        agree(SgdCase { vectors, lr, momentum, decay, nesterov, storage }.compare(&device()));
     }
 
     #[test]
@@ -124,7 +124,7 @@ proptest! {
         halo in 0usize..2,
         storage in storage(),
     ) {
-        agree(FlattenCase { images, shape: shape.into(), halo, storage }.compare(&place()));
+        agree(FlattenCase { images, shape: shape.into(), halo, storage }.compare(&device()));
     }
 }
 
@@ -139,7 +139,7 @@ fn shapes_of_the_models() {
         (32, 32, 8, 1, 1, 1, 0.1),
     ] {
         let shape = ConvCase { c, k, h, w: h, kernel, stride, padding, ..ConvCase::SMALL };
-        agree(ConvCase { images: 5, density, accumulate: false, pick: Pick::One(c), ..shape }.compare(&place()));
+        agree(ConvCase { images: 5, density, accumulate: false, pick: Pick::One(c), ..shape }.compare(&device()));
     }
 }
 
@@ -151,12 +151,12 @@ fn small_maps_of_many_images() {
     for (at, (images, size, kernel, stride, padding)) in cases.into_iter().enumerate() {
         let shape = ConvCase { images, h: size, w: size, kernel, stride, padding, ..ConvCase::SMALL };
         for pick in 0..3 {
-            let mut place = place();
+            let mut device = device();
             if pick == 1 {
                 let numel = shape.c * shape.k * kernel * kernel;
-                place.tuning.dispatch_flops = 2 * (numel * size.div_ceil(stride).pow(2) * 64) as u64;
+                device.tuning.dispatch_flops = 2 * (numel * size.div_ceil(stride).pow(2) * 64) as u64;
             }
-            agree(ConvCase { pick: Pick::One(5 * at + 7 * pick), ..shape }.compare(&place));
+            agree(ConvCase { pick: Pick::One(5 * at + 7 * pick), ..shape }.compare(&device));
         }
     }
 }
@@ -167,14 +167,14 @@ fn every_candidate() {
         [(3, 1, 1, Storage::F32), (3, 2, 1, Storage::F32), (1, 2, 0, Storage::F16), (3, 1, 1, Storage::Bf16)]
     {
         let images = if storage == Storage::F32 { 8 } else { 16 };
-        agree(ConvCase { images, kernel, stride, padding, storage, ..ConvCase::SMALL }.compare(&place()));
+        agree(ConvCase { images, kernel, stride, padding, storage, ..ConvCase::SMALL }.compare(&device()));
     }
 }
 
 #[test]
 fn one_active_weight_in_a_thousand() {
     let case = ConvCase { images: 32, c: 40, k: 64, h: 4, w: 4, density: 0.001, accumulate: false, ..ConvCase::SMALL };
-    agree(ConvCase { pick: Pick::One(0), ..case }.compare(&place()));
+    agree(ConvCase { pick: Pick::One(0), ..case }.compare(&device()));
 }
 
 #[test]
@@ -186,9 +186,9 @@ fn a_number_that_is_not_finite_is_found_in_every_storage() {
         {
             let mut x = noise(1, 64);
             bad.into_iter().for_each(|at| x[at] = value);
-            let mut bench = Bench::default();
-            let (xs, ys) = (bench.upload("x", &map.pack(&x)), bench.empty("y", flat.bytes()));
-            let found = bench.first_bad(&[flatten::forward("flatten", &map, &flat, xs, ys)]);
+            let mut harness = Harness::default();
+            let (xs, ys) = (harness.upload("x", &map.pack(&x)), harness.empty("y", flat.bytes()));
+            let found = harness.first_bad(&[flatten::forward("flatten", &map, &flat, xs, ys)]);
             assert_eq!(found.as_deref(), bad.map(|_| "flatten: flattening"), "{storage:?}, {bad:?}");
         }
     }
@@ -200,7 +200,7 @@ fn input_images() {
         [(None, Storage::Bf16), (Some(Padding::Zero), Storage::F16), (Some(Padding::Reflect), Storage::F32)]
     {
         for per_chunk in [8, 12, 23] {
-            agree(AugmentCase { how, per_chunk, storage }.compare(&place()));
+            agree(AugmentCase { how, per_chunk, storage }.compare(&device()));
         }
     }
 }
@@ -209,10 +209,10 @@ fn input_images() {
 /// multiply matrices where there are none.
 #[test]
 fn verification_is_complete() {
-    let place = place();
-    let cases = itop::verify::cases(&place.gpu);
-    let matrices = place.gpu.matrices.any();
-    let comparisons = itop::verify::all(&[place], &cases, |_| ()).unwrap();
+    let device = device();
+    let cases = itop::verify::cases(&device.gpu);
+    let matrices = device.gpu.matrices.any();
+    let comparisons = itop::verify::all(&[device], &cases, |_| ()).unwrap();
     if let Some(first) = comparisons.iter().find(|comparison| !comparison.agrees()) {
         panic!("{first}");
     }

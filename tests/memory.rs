@@ -6,7 +6,7 @@ mod common;
 mod toy;
 
 use itop::train::run_folder::{MetricLine, RunFolder};
-use itop::train::{Config, Listener, Problem, Trainer};
+use itop::train::{Config, Listener, RunPlan, Trainer};
 
 /// Bytes of this process that are in memory, without files that it has mapped.
 fn resident() -> u64 {
@@ -41,12 +41,12 @@ fn memory_is_flat() {
     // Eleven steps an epoch: validation and checkpoints play their part.
     let config =
         Config { model: "resnet8".into(), batch_size: 2, delta_t: 10, epochs: steps / 11, ..Config::default() };
-    let problem = Problem::new(config, &dataset, &gpu).unwrap();
+    let run_plan = RunPlan::new(config, &dataset, &gpu).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mut folder =
-        RunFolder::create(&folder.path().join("run"), "", &Default::default(), &problem.tuning.measured).unwrap();
+        RunFolder::create(&folder.path().join("run"), "", &Default::default(), &run_plan.tuning.measured).unwrap();
     let mut samples = Samples { device: gpu.device.clone(), every: steps / 20, taken: Vec::new() };
-    let mut trainer = pollster::block_on(Trainer::new(gpu, &problem, &dataset, &mut samples)).unwrap();
+    let mut trainer = pollster::block_on(Trainer::new(gpu, &run_plan, &dataset, &mut samples)).unwrap();
     trainer.initialise();
     pollster::block_on(trainer.run(&mut folder, &mut samples)).unwrap();
     samples

@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::{agree, place};
+use common::{agree, device};
 
 #[test]
 fn known_answers_on_the_gpu() {
-    agree(itop::verify::philox(&place()));
+    agree(itop::verify::philox(&device()));
 }

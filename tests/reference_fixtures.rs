@@ -1,4 +1,4 @@
-//! The CPU twins against PyTorch's fixtures, without an adapter: `$ITOP_FIXTURES`, or `../shared/fixtures` where it
+//! The CPU references against PyTorch's fixtures, without an adapter: `$ITOP_FIXTURES`, or `../shared/fixtures` where it
 //! exists, or the part of them in `tests/fixtures`.
 
 #[path = "fixture/reference.rs"]

@@ -218,7 +218,7 @@ fn runs_stand_side_by_side_by_their_settings() {
     assert_ne!(colours["SET ΔT 5, 2 seeds"], colours["static, seed 17"]);
     // A mean has its band, here flat, on every chart; each run's layers are named.
     assert!(charts.iter().filter(|chart| chart.contains("2 seeds")).all(|chart| chart.contains("<polygon")));
-    assert!(page.contains("Layers and times of SET ΔT 5, seed 18 (0002)"), "{page}");
+    assert!(page.contains("ConfigBuilder and times of SET ΔT 5, seed 18 (0002)"), "{page}");
     // Different models: said, and the only thing that sets them apart.
     let other = run(place.path(), "0005", "resnet20");
     let (_, page) = page_of(place.path(), &[&run(place.path(), "0006", "resnet8"), &other], &[]);

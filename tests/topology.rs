@@ -2,20 +2,21 @@
 
 mod common;
 
-use common::{agree, on_gpu, place};
+use common::{agree, device, on_gpu};
 use itop::ops::topology_map::Grid;
-use itop::verify::{Before, MapCase, TopologyCase, noise};
+use itop::verify::{BeforeUpdate, MapCase, TopologyCase, noise};
 use proptest::prelude::*;
 
 #[track_caller]
-fn check(before: &Before) {
-    let (mut device, twin) = (on_gpu(before), before.twin());
+fn check(before: &BeforeUpdate) {
+    let (mut device, reference) = (on_gpu(before), before.reference());
     // The one number that is not an integer: a sum in another order.
-    let [sum, wanted] = [device.counters, twin.counters].map(|counters| f32::from_bits(counters.young_magnitude));
+    let [sum, wanted] =
+        [device.update_stats, reference.update_stats].map(|counters| f32::from_bits(counters.young_magnitude));
     assert!((sum - wanted).abs() <= 1e-5 * wanted.abs(), "{sum} for {wanted}");
-    device.counters.young_magnitude = twin.counters.young_magnitude;
-    assert_eq!(device.counters, twin.counters);
-    assert!(device == twin, "the update differs from its twin");
+    device.update_stats.young_magnitude = reference.update_stats.young_magnitude;
+    assert_eq!(device.update_stats, reference.update_stats);
+    assert!(device == reference, "the update differs from its reference");
 }
 
 /// By scores, with a third of the active weights pruned.
@@ -38,28 +39,30 @@ proptest! {
         seed in 0u64..1000,
     ) {
         let case = TopologyCase { shape: [k, c, kernel], stride, density, rate, coarse, random, seed };
-        check(&Before::random(&case));
+        check(&BeforeUpdate::random(&case));
     }
 
     #[test]
     fn maps((k, c) in (1usize..140, 1usize..140), kernel in 1usize..4, density in 0.0f32..1.0, stream in 0u32..1000) {
         let grid = Grid { outputs: k, inputs: c, taps: kernel * kernel };
-        agree(MapCase { grid, density, stream }.compare(&place()));
+        agree(MapCase { grid, density, stream }.compare(&device()));
     }
 }
 
 #[test]
 fn maps_of_large_layers() {
     // Pooled 8 × 8, full to the last bit; a classifier; one cell of nearly all that 16 bits count.
-    agree(MapCase { grid: Grid { outputs: 512, inputs: 512, taps: 9 }, density: 3.0, stream: 1 }.compare(&place()));
-    agree(MapCase { grid: Grid { outputs: 100, inputs: 4096, taps: 1 }, density: 0.5, stream: 2 }.compare(&place()));
-    agree(MapCase { grid: Grid { outputs: 1, inputs: 64 * 7281, taps: 9 }, density: 1.0, stream: 3 }.compare(&place()));
+    agree(MapCase { grid: Grid { outputs: 512, inputs: 512, taps: 9 }, density: 3.0, stream: 1 }.compare(&device()));
+    agree(MapCase { grid: Grid { outputs: 100, inputs: 4096, taps: 1 }, density: 0.5, stream: 2 }.compare(&device()));
+    agree(
+        MapCase { grid: Grid { outputs: 1, inputs: 64 * 7281, taps: 9 }, density: 1.0, stream: 3 }.compare(&device()),
+    );
 }
 
 #[test]
 fn many_blocks_of_ties() {
     // 147,456 positions: several workgroups of words, one value everywhere, so that only the index decides.
-    let mut case = Before::random(&TopologyCase { rate: 0.5, ..case([128, 128, 3], 1, 0.3) });
+    let mut case = BeforeUpdate::random(&TopologyCase { rate: 0.5, ..case([128, 128, 3], 1, 0.3) });
     case.weight.iter_mut().for_each(|w| *w = w.signum() * 0.25);
     case.score = Some(vec![-1.5; case.active.len()]);
     check(&case);
@@ -68,19 +71,19 @@ fn many_blocks_of_ties() {
 #[test]
 fn one_position() {
     for random in [false, true] {
-        check(&Before::random(&TopologyCase { rate: 0.5, random, seed: 3, ..case([1, 1, 1], 1, 1.0) }));
+        check(&BeforeUpdate::random(&TopologyCase { rate: 0.5, random, seed: 3, ..case([1, 1, 1], 1, 1.0) }));
     }
 }
 
 #[test]
 fn large_layer_at_extreme_sparsity() {
-    check(&Before::random(&TopologyCase { random: true, seed: 9, ..case([256, 512, 3], 2, 0.001) }));
+    check(&BeforeUpdate::random(&TopologyCase { random: true, seed: 9, ..case([256, 512, 3], 2, 0.001) }));
 }
 
 /// Realised exploration of random growth lies within 3 σ of the closed form, layer by layer.
 #[test]
 fn random_growth_explores_as_the_closed_form_says() {
-    let mut case = Before::random(&TopologyCase { random: true, seed: 4, ..case([40, 40, 3], 1, 0.05) });
+    let mut case = BeforeUpdate::random(&TopologyCase { random: true, seed: 4, ..case([40, 40, 3], 1, 0.05) });
     case.explored = case.active.clone();
     case.reliable = vec![false; case.active.len()];
     case.ages = vec![0; case.active.len()];

@@ -10,14 +10,14 @@ use common::{gpu, tuning};
 use itop::data;
 use itop::ops::trial::Candidate;
 use itop::ops::{Storage, Tuning};
-use itop::train::{Config, Method, Problem, Trainer};
+use itop::train::{Config, Method, RunPlan, Trainer};
 
 const STEPS: usize = 12;
 const DELTA_T: usize = 6;
 /// An update may choose otherwise where scores are near each other.
 const AFTER_UPDATE: f64 = 0.1;
 
-fn problem(storage: Storage, tuning: Tuning) -> Problem {
+fn run_plan(storage: Storage, tuning: Tuning) -> RunPlan {
     let config = Config {
         model: "resnet8".into(),
         data: "sample".into(),
@@ -30,16 +30,16 @@ fn problem(storage: Storage, tuning: Tuning) -> Problem {
         storage,
         ..Config::default()
     };
-    Problem::with_tuning(config, &data::load("sample").unwrap(), &gpu(), tuning).unwrap()
+    RunPlan::with_tuning(config, &data::load("sample").unwrap(), &gpu(), tuning).unwrap()
 }
 
 /// Loss of each of the first steps.
-fn losses(problem: &Problem) -> Vec<f64> {
+fn losses(run_plan: &RunPlan) -> Vec<f64> {
     let dataset = data::load("sample").unwrap();
-    let mut trainer = pollster::block_on(Trainer::new(gpu(), problem, &dataset, &mut ())).unwrap();
+    let mut trainer = pollster::block_on(Trainer::new(gpu(), run_plan, &dataset, &mut ())).unwrap();
     trainer.initialise();
     (0..STEPS).for_each(|_| trainer.step());
-    let slots: Vec<[f32; 4]> = pollster::block_on(trainer.machine.read(problem.plan.metrics)).unwrap();
+    let slots: Vec<[f32; 4]> = pollster::block_on(trainer.executor.read(run_plan.plan.metrics)).unwrap();
     slots[..STEPS].iter().map(|[sum, _, images, _]| f64::from(sum / images)).collect()
 }
 
@@ -47,7 +47,7 @@ fn losses(problem: &Problem) -> Vec<f64> {
 fn picked() -> Tuning {
     let mut tuning = tuning();
     let mut measured = BTreeMap::new();
-    for (number, layer) in problem(Storage::F32, tuning.clone()).plan.layers.iter().enumerate() {
+    for (number, layer) in run_plan(Storage::F32, tuning.clone()).plan.layers.iter().enumerate() {
         let mut choice = tuning.choice(&layer.conv, layer.density());
         for all in Candidate::all(&layer.conv, &tuning, layer.sparse.map(|_| layer.active)) {
             all[number % all.len()].put(&mut choice);
@@ -60,15 +60,15 @@ fn picked() -> Tuning {
 
 #[test]
 fn every_choice_of_kernels_trains_alike() {
-    let usual = losses(&problem(Storage::F32, tuning()));
+    let usual = losses(&run_plan(Storage::F32, tuning()));
     let (tuning, default) = (picked(), tuning());
-    let problem = problem(Storage::F32, tuning.clone());
+    let run_plan = run_plan(Storage::F32, tuning.clone());
     let other = |layer: &&itop::plan::LayerPlan| {
         let (conv, density) = (&layer.conv, layer.density());
         tuning.choice(conv, density) != default.choice(conv, density)
     };
-    assert!(problem.plan.layers.iter().filter(other).count() > 2, "these are the usual kernels");
-    for (step, (got, wanted)) in losses(&problem).iter().zip(&usual).enumerate() {
+    assert!(run_plan.plan.layers.iter().filter(other).count() > 2, "these are the usual kernels");
+    for (step, (got, wanted)) in losses(&run_plan).iter().zip(&usual).enumerate() {
         let most = if step < DELTA_T { 1e-3 } else { AFTER_UPDATE };
         assert!((got - wanted).abs() < most * wanted, "step {step}: {got} instead of {wanted}");
     }
@@ -76,10 +76,10 @@ fn every_choice_of_kernels_trains_alike() {
 
 #[test]
 fn sixteen_bits_train_alike() {
-    let exact = losses(&problem(Storage::F32, tuning()));
+    let exact = losses(&run_plan(Storage::F32, tuning()));
     assert!(exact[STEPS - 1] < exact[0], "nothing is learnt: {exact:?}");
     for (storage, most) in [(Storage::F16, 0.01), (Storage::Bf16, 0.03)] {
-        let rounded = losses(&problem(storage, tuning()));
+        let rounded = losses(&run_plan(storage, tuning()));
         assert!(rounded != exact, "{storage:?} changes nothing");
         for (step, (got, wanted)) in rounded.iter().zip(&exact).enumerate() {
             let most = if step < DELTA_T { most } else { AFTER_UPDATE };

@@ -1,4 +1,4 @@
-// Philox4x32-10; twin of `ops::philox`.
+// Philox4x32-10; mirrors `ops::philox`.
 fn mul_hi(a: u32, b: u32) -> u32 {
     let al = a & 0xffffu;
     let ah = a >> 16u;

@@ -1,4 +1,4 @@
-// What changes from step to step; twin of `ops::StepParams`.
+// What changes from step to step; mirrors `ops::StepParams`.
 struct StepParams {
     // images of this batch that count; the rest are padding
     valid: u32,

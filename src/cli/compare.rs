@@ -10,8 +10,8 @@ use crate::compare::{self, Options, Report, Side};
 use crate::data;
 use crate::gpu::{self, AdapterSummary, GpuError};
 use crate::train::Config;
+use crate::train::config_builder::ConfigBuilder;
 use crate::train::keys::Key;
-use crate::train::layers::Layers;
 use crate::train::run_folder::write_whole;
 
 #[derive(Args)]
@@ -22,7 +22,7 @@ pub struct CompareArgs {
     /// Steps whose losses and active sets are compared
     #[arg(long, default_value_t = 20, value_parser = flags::count(10_000))]
     steps: usize,
-    /// Steps that the CPU twins compute too, at most: of those up to the first topology update
+    /// Steps that the CPU references compute too, at most: of those up to the first topology update
     #[arg(long, default_value_t = 3)]
     reference_steps: usize,
     /// Timed steps of each adapter
@@ -58,7 +58,7 @@ impl flags::Choice for FirstSteps {
 impl CompareArgs {
     /// ResNet-8 on the sample at 90 % in batches of 16 with an update each quarter of the steps, and the flags on top.
     fn config(&self) -> Result<Config, Failure> {
-        let mut layers = Layers::default();
+        let mut layers = ConfigBuilder::default();
         layers.set("model", "resnet8");
         layers.set("data", "sample");
         layers.set("batch_size", 16);

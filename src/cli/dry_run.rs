@@ -6,80 +6,80 @@ use super::text::{bytes, count, fold, number_of, percent, table};
 use crate::data::Dataset;
 use crate::gpu::Gpu;
 use crate::plan::{LayerPlan, memory_table};
-use crate::train::Problem;
+use crate::train::RunPlan;
 
 /// The recipe, the costs, the exploration to expect; then the buffers, the layers and their kernels.
-pub fn describe(problem: &Problem, dataset: &Dataset, gpu: &Gpu, origin: &Origin) -> String {
-    let mut text = recipe::lines(problem, dataset, origin);
-    if let Some(low) = problem.low_exploration() {
+pub fn describe(run_plan: &RunPlan, dataset: &Dataset, gpu: &Gpu, origin: &Origin) -> String {
+    let mut text = recipe::lines(run_plan, dataset, origin);
+    if let Some(low) = run_plan.low_exploration() {
         text += &fold(&format!("{low}; what ΔT or length explores more is found by:"));
-        text += &format!("  {}\n", explore::command(&problem.config, origin));
+        text += &format!("  {}\n", explore::command(&run_plan.config, origin));
     }
-    text += &summary(problem, gpu);
+    text += &summary(run_plan, gpu);
     text.push('\n');
-    let memory = memory_table(&problem.plan.buffers);
+    let memory = memory_table(&run_plan.plan.buffers);
     let rows: Vec<Vec<String>> =
         memory.iter().map(|row| vec![row.what.to_string(), row.buffers.to_string(), bytes(row.bytes)]).collect();
     text += &table(&["GPU memory", "buffers", "size"], &rows);
     text.push('\n');
-    let rows: Vec<Vec<String>> = problem.plan.layers.iter().map(|layer| row(problem, layer)).collect();
+    let rows: Vec<Vec<String>> = run_plan.plan.layers.iter().map(|layer| row(run_plan, layer)).collect();
     text += &table(&["layer", "shape", "density", "active"], &rows);
     text.push('\n');
-    text + &kernels(problem)
+    text + &kernels(run_plan)
 }
 
 /// What the run costs.
-fn summary(problem: &Problem, gpu: &Gpu) -> String {
-    let (active, maskable) = (problem.active(), problem.maskable());
-    let (state, dense) = (problem.state_bytes(), 8 * maskable as u64);
+fn summary(run_plan: &RunPlan, gpu: &Gpu) -> String {
+    let (active, prunable) = (run_plan.active(), run_plan.prunable());
+    let (state, dense) = (run_plan.state_bytes(), 8 * prunable as u64);
     let lines = [
         format!(
-            "active: {} of {} maskable parameters ({})",
+            "active: {} of {} prunable weights ({})",
             count(active),
-            count(maskable),
-            percent(active as f64 / maskable as f64)
+            count(prunable),
+            percent(active as f64 / prunable as f64)
         ),
         format!(
             "steps: {} ({} of {}), {} a step",
-            count(problem.total_steps()),
-            number_of(problem.config.total_epochs(), "epoch"),
-            count(problem.steps_per_epoch()),
-            number_of(problem.plan.train.len() + 1, "pass")
+            count(run_plan.total_steps()),
+            number_of(run_plan.config.total_epochs(), "epoch"),
+            count(run_plan.steps_per_epoch()),
+            number_of(run_plan.plan.train.len() + 1, "pass")
         ),
         format!(
             "FLOPs against dense: inference {:.4}, training {:.4}",
-            problem.inference_flops_ratio(),
-            problem.training_flops_ratio()
+            run_plan.inference_flops_ratio(),
+            run_plan.training_flops_ratio()
         ),
-        format!("GPU memory in total: {} on {}", bytes(problem.plan.buffers.total_bytes()), gpu.summary.name),
+        format!("GPU memory in total: {} on {}", bytes(run_plan.plan.buffers.total_bytes()), gpu.summary.name),
         format!(
             "weights, momentum, index and explored bits: {}, {} of dense weights and momentum ({}); first set and ages, for \
              statistics: {}",
             bytes(state),
             percent(state as f64 / dense as f64),
             bytes(dense),
-            bytes(problem.statistics_bytes())
+            bytes(run_plan.statistics_bytes())
         ),
     ];
     lines.iter().map(|line| fold(line)).collect()
 }
 
 /// A layer and what is active of it.
-fn row(problem: &Problem, layer: &LayerPlan) -> Vec<String> {
-    let shape = &problem.graph.params[layer.param].shape;
+fn row(run_plan: &RunPlan, layer: &LayerPlan) -> Vec<String> {
+    let shape = &run_plan.graph.params[layer.param].shape;
     let shape = shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("x");
     vec![layer.name.clone(), shape, format!("{:.4}", layer.density()), count(layer.active)]
 }
 
 /// Which kernel each pass of a layer takes, and why some of a sparse layer are dense.
-fn kernels(problem: &Problem) -> String {
-    let choice = |layer: &LayerPlan| problem.tuning.choice(&layer.conv, layer.density());
+fn kernels(run_plan: &RunPlan) -> String {
+    let choice = |layer: &LayerPlan| run_plan.tuning.choice(&layer.conv, layer.density());
     let name = |layer: &LayerPlan| layer.name.trim_end_matches(".weight").to_string();
     let row = |layer: &LayerPlan| {
         let choice = choice(layer);
         vec![name(layer), choice.forward.to_string(), choice.grad_input.to_string(), choice.grad_weight.to_string()]
     };
-    let layers = &problem.plan.layers;
+    let layers = &run_plan.plan.layers;
     let mut text =
         table(&["kernels of", "forward", "grad_input", "grad_weight"], &layers.iter().map(row).collect::<Vec<_>>());
     let zeros = layers.iter().filter(|layer| layer.sparse.is_some() && choice(layer).is_dense());

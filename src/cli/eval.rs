@@ -8,7 +8,7 @@ use super::data::load_again;
 use super::text::percent;
 use super::{Failure, GpuArgs};
 use crate::shell;
-use crate::train::{Config, Problem, Trainer, kinds};
+use crate::train::{Config, RunPlan, Trainer, kinds};
 
 #[derive(Args)]
 pub struct EvalArgs {
@@ -47,22 +47,22 @@ pub fn run(args: &EvalArgs) -> Result<(), Failure> {
     let elsewhere = shell::command(["itop", "eval", &shell::path(&args.run), "--data", "PATH"]);
     let (dataset, _) = load_again(&args.run, &config, &elsewhere)?;
     let gpu = args.gpu.open()?;
-    let problem = Problem::new(config, &dataset, &gpu).map_err(Failure::input)?;
+    let run_plan = RunPlan::new(config, &dataset, &gpu).map_err(Failure::input)?;
     let images = match args.split {
-        SplitName::Val => problem.split.val.clone(),
-        SplitName::Test => problem.test_images(&dataset),
+        SplitName::Val => run_plan.split.val.clone(),
+        SplitName::Test => run_plan.test_images(&dataset),
     };
     if images.is_empty() {
         return Err(Failure::input(anyhow::anyhow!("the split is empty: the run held out nothing (`validation = 0`)")));
     }
-    let mut trainer = pollster::block_on(Trainer::new(gpu, &problem, &dataset, &mut ())).map_err(Failure::start)?;
+    let mut trainer = pollster::block_on(Trainer::new(gpu, &run_plan, &dataset, &mut ())).map_err(Failure::start)?;
     let name = match args.checkpoint {
         Which::Best => "best.safetensors",
         Which::Last => "last.safetensors",
     };
     trainer.restore(&args.run.join(name)).map_err(Failure::start)?;
     let score = pollster::block_on(trainer.evaluate(&images)).map_err(Failure::run)?;
-    let (step, per_epoch) = (trainer.progress.step, problem.steps_per_epoch());
+    let (step, per_epoch) = (trainer.progress.step, run_plan.steps_per_epoch());
     let after = match step % per_epoch {
         0 => format!("epoch {}", step / per_epoch),
         _ => format!("step {step}"),

@@ -11,8 +11,8 @@ use crate::data::{self, Dataset, Split};
 use crate::model::{self, Graph, Shape};
 use crate::shell;
 use crate::sparsity::{DeathRate, expected};
+use crate::train::config_builder::ConfigBuilder;
 use crate::train::keys::{self, Key};
-use crate::train::layers::Layers;
 use crate::train::presets::preset;
 use crate::train::{Config, LOW_ITOP_RATE};
 
@@ -68,7 +68,7 @@ pub fn command(config: &Config, origin: &Origin) -> String {
         }
         _ => USUAL,
     };
-    let base = preset(base).and_then(Layers::finish).unwrap_or_default();
+    let base = preset(base).and_then(ConfigBuilder::finish).unwrap_or_default();
     for (key, value) in keys::differences(&base, config) {
         if <Exploring as flags::Choice>::has(key) {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_string);
@@ -233,7 +233,7 @@ pub fn run(args: &ExploreArgs) -> Result<(), Failure> {
     );
     let rows: Vec<Vec<String>> = plan
         .graph
-        .maskable()
+        .prunable()
         .zip(plan.densities.iter().zip(&rate.layers))
         .map(|((_, param), (density, rate))| {
             let number = count(param.numel());
@@ -259,7 +259,7 @@ mod tests {
             explore: ExploreArgs,
         }
         let base = Config { data: "it's $x".into(), model: "resnet8".into(), sparsity: 0.97, ..Config::default() };
-        let quick = preset("quick").and_then(Layers::finish).unwrap();
+        let quick = preset("quick").and_then(ConfigBuilder::finish).unwrap();
         for (config, origin) in
             [(base, Origin::Defaults), (Config { delta_t: 5, ..quick }, Origin::Preset("quick".into()))]
         {

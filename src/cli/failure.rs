@@ -57,7 +57,7 @@ impl Failure {
     /// What failed before the first step.
     pub fn start(error: TrainError) -> Self {
         match error {
-            TrainError::Problem(_) | TrainError::Folder(_) | TrainError::Checkpoint(_) => Self::input(error),
+            TrainError::RunPlan(_) | TrainError::Folder(_) | TrainError::Checkpoint(_) => Self::input(error),
             // Too large for the adapter: nothing has been written yet.
             TrainError::NoRoom { .. } | TrainError::Gpu(GpuError::OutOfMemory { .. } | GpuError::Limit { .. }) => {
                 Self::input(error)

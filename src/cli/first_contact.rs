@@ -11,7 +11,7 @@ use super::Failure;
 use crate::gpu::{Gpu, shader};
 use crate::ops::Storage;
 use crate::train::run_folder::{MOST_TUNING, SCHEMA, read_up_to, write_whole};
-use crate::verify::{self, Place};
+use crate::verify::{self, Device};
 
 /// The adapters that computed right.
 #[derive(Default, Serialize, Deserialize)]
@@ -57,8 +57,8 @@ pub fn check(gpu: &Gpu, storage: Storage) -> Result<(), Failure> {
         return Ok(());
     }
     eprintln!("checking that this adapter computes right: once, for some seconds (--no-verify leaves it out)");
-    let place = Place::new(gpu.clone());
-    let compared = verify::all(&[place], &verify::short(gpu, storage), |_| ()).map_err(Failure::run)?;
+    let device = Device::new(gpu.clone());
+    let compared = verify::all(&[device], &verify::short(gpu, storage), |_| ()).map_err(Failure::run)?;
     if let Some(first) = compared.iter().find(|comparison| !comparison.agrees()) {
         return Err(Failure::run(anyhow!(
             "this adapter computes something else than the processor, and would train wrong; the first difference is {first}; \

@@ -7,9 +7,9 @@ use clap::builder::TypedValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 use crate::ops::Storage;
+use crate::train::config_builder::ConfigBuilder;
 use crate::train::keys::{self, KEYS, Key};
 use crate::train::kinds::Kind;
-use crate::train::layers::Layers;
 
 /// Which keys a subcommand has.
 pub trait Choice {
@@ -38,7 +38,7 @@ impl<C> KeyFlags<C> {
     }
 
     /// Lays what was given on top of `layers`.
-    pub fn lay(&self, layers: &mut Layers) {
+    pub fn lay(&self, layers: &mut ConfigBuilder) {
         for (key, text) in &self.given {
             layers.set(key.name, key.kind.text(text));
         }

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::text::percent;
 use crate::train::run_folder::{ExplorationLine, MetricLine};
-use crate::train::{Listener, Problem};
+use crate::train::{Listener, RunPlan};
 
 /// A [`Listener`] that prints.
 pub struct Progress {
@@ -20,13 +20,13 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// For the run of `problem`; `interrupted` turns true when somebody wants it to end.
-    pub fn new(problem: &Problem, interrupted: Arc<AtomicBool>) -> Self {
+    /// For the run of `run_plan`; `interrupted` turns true when somebody wants it to end.
+    pub fn new(run_plan: &RunPlan, interrupted: Arc<AtomicBool>) -> Self {
         let target =
             if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);
-        let epochs = problem.config.total_epochs();
-        Self { bar, epochs, steps: problem.total_steps() as u64, preparing: false, interrupted }
+        let epochs = run_plan.config.total_epochs();
+        Self { bar, epochs, steps: run_plan.total_steps() as u64, preparing: false, interrupted }
     }
 
     fn style(&self, template: &str) {

@@ -5,7 +5,7 @@ use crate::data::Dataset;
 use crate::train::keys;
 use crate::train::lr::LrSchedule;
 use crate::train::presets::preset;
-use crate::train::{Config, Method, Problem};
+use crate::train::{Config, Method, RunPlan};
 
 /// Where a configuration comes from.
 #[derive(Clone, Debug, Default)]
@@ -43,18 +43,18 @@ impl Origin {
 }
 
 /// The lines, each of at most 100 columns.
-pub fn lines(problem: &Problem, dataset: &Dataset, origin: &Origin) -> String {
-    let config = &problem.config;
-    let train = problem.split.train.len();
+pub fn lines(run_plan: &RunPlan, dataset: &Dataset, origin: &Origin) -> String {
+    let config = &run_plan.config;
+    let train = run_plan.split.train.len();
     let run = format!(
         "{} on {}: {}, {} active of {} weights, {} of {} of {}",
         config.model,
         dataset.name,
         config.method.name(),
-        count(problem.active()),
-        count(problem.maskable()),
+        count(run_plan.active()),
+        count(run_plan.prunable()),
         number_of(config.total_epochs(), "epoch"),
-        number_of(problem.steps_per_epoch(), "step"),
+        number_of(run_plan.steps_per_epoch(), "step"),
         number_of(config.batch_size.min(train), "image")
     );
     let recipe = format!("recipe: {}, seed {};", origin.words(config), config.seed);
@@ -67,7 +67,7 @@ pub fn lines(problem: &Problem, dataset: &Dataset, origin: &Origin) -> String {
         config.augment.name(),
         config.storage.name()
     );
-    let val = problem.split.val.len();
+    let val = run_plan.split.val.len();
     let one = || percent(1.0 / val as f64);
     let chooses = match (&dataset.val, val) {
         (_, 0) => "none held out (the last epoch counts)".into(),
@@ -82,18 +82,18 @@ pub fn lines(problem: &Problem, dataset: &Dataset, origin: &Origin) -> String {
     let drawn = if config.test > 0.0 { format!(", drawn by test {}", config.test) } else { String::new() };
     let images = format!("images: {} train, {chooses}, {} test{drawn}", count(train), count(dataset.test.len()));
     let rate = format!("  {};", rate(config));
-    [run, recipe, rate, rule, images, exploration(problem)].iter().map(|line| fold(line)).collect()
+    [run, recipe, rate, rule, images, exploration(run_plan)].iter().map(|line| fold(line)).collect()
 }
 
 /// How the active set moves, and how far that explores.
-fn exploration(problem: &Problem) -> String {
-    let config = &problem.config;
-    match (config.method, problem.updates()) {
+fn exploration(run_plan: &RunPlan) -> String {
+    let config = &run_plan.config;
+    match (config.method, run_plan.updates()) {
         (Method::Dense, _) => "exploration: none, all weights are active".into(),
-        (_, 0) => format!("exploration: none, the active set stays as it is (Rs {:.3})", problem.expected_itop_rate()),
+        (_, 0) => format!("exploration: none, the active set stays as it is (Rs {:.3})", run_plan.expected_itop_rate()),
         (_, updates) => {
             let rate = &config.death_rate;
-            let steps = problem.total_steps();
+            let steps = run_plan.total_steps();
             let ends = [1, updates].map(|update| rate.at(update * config.delta_t, steps));
             let stop = rate.end(steps);
             let stop = if stop < steps { format!(" until step {}", count(stop)) } else { String::new() };
@@ -103,7 +103,7 @@ fn exploration(problem: &Problem) -> String {
                 number_of(config.delta_t, "step"),
                 ends[0],
                 ends[1],
-                problem.expected_itop_rate()
+                run_plan.expected_itop_rate()
             )
         }
     }
@@ -139,11 +139,11 @@ fn rate(config: &Config) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::layers::Layers;
+    use crate::train::config_builder::ConfigBuilder;
 
-    fn lines_of(layers: Layers, origin: Origin) -> String {
+    fn lines_of(layers: ConfigBuilder, origin: Origin) -> String {
         let dataset = crate::data::load("sample").unwrap();
-        lines(&Problem::anywhere(layers.finish().unwrap(), &dataset).unwrap(), &dataset, &origin)
+        lines(&RunPlan::anywhere(layers.finish().unwrap(), &dataset).unwrap(), &dataset, &origin)
     }
 
     #[test]
@@ -170,7 +170,7 @@ mod tests {
     /// One of a thing is not many of it.
     #[test]
     fn one_epoch_of_one_step() {
-        let mut layers = Layers::default();
+        let mut layers = ConfigBuilder::default();
         for assignment in ["model=resnet8", "data=sample", "epochs=1", "batch_size=65536", "delta_t=1", "validation=0"]
         {
             layers.assign(assignment).unwrap();
@@ -194,7 +194,7 @@ mod tests {
             (["method=dense", "lr_schedule=cosine"], "lr 0.1 to 0 along a cosine"),
             (["method=set", "epochs=8"], "lr 0.1, times 0.1 after epochs 4, 6"),
         ] {
-            let mut layers = Layers::default();
+            let mut layers = ConfigBuilder::default();
             for assignment in ["model=resnet8", "data=sample"].into_iter().chain(assignments) {
                 layers.assign(assignment).unwrap();
             }

@@ -5,15 +5,15 @@ use crate::train::{Config, Trainer, keys};
 
 /// Lines about going on from where `trainer` stands, by its own configuration instead of `before`; none if that is the same.
 pub fn notes(before: &Config, trainer: &Trainer) -> Vec<String> {
-    let (problem, step) = (trainer.problem, trainer.progress.step);
-    let after = &problem.config;
+    let (run_plan, step) = (trainer.run_plan, trainer.progress.step);
+    let after = &run_plan.config;
     let changes = changes(before, after);
     if changes.is_empty() {
         return Vec::new();
     }
     let mut notes = vec![format!("from here on: {}", changes.join(", "))];
-    let (epochs, per_epoch) = (after.total_epochs(), problem.steps_per_epoch());
-    if step >= problem.total_steps() {
+    let (epochs, per_epoch) = (after.total_epochs(), run_plan.steps_per_epoch());
+    if step >= run_plan.total_steps() {
         return notes;
     }
     let rate = |config: &Config| config.lr_schedule.at(config.lr, step, config.length(per_epoch));
@@ -39,8 +39,8 @@ pub fn notes(before: &Config, trainer: &Trainer) -> Vec<String> {
         && explored.step == step
         && after.method.growth().is_some()
     {
-        let end = problem.expected_itop_rate_after(problem.total_steps(), Some(explored));
-        let (now, planned) = (trainer.progress.itop_rate, problem.expected_itop_rate());
+        let end = run_plan.expected_itop_rate_after(run_plan.total_steps(), Some(explored));
+        let (now, planned) = (trainer.progress.itop_rate, run_plan.expected_itop_rate());
         notes.push(format!(
             "the ITOP rate to expect of random growth goes on from what is explored, {now:.4}, to {end:.4} at the end ({planned:.3} is \
              of a run that has this schedule from its start)"

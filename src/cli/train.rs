@@ -14,7 +14,7 @@ use super::{Failure, GpuArgs};
 use crate::data;
 use crate::gpu::Gpu;
 use crate::train::claim::{self, Claim, Taken};
-use crate::train::layers::Layers;
+use crate::train::config_builder::ConfigBuilder;
 use crate::train::presets::preset;
 use crate::train::run_folder::{self, RunFolder, read_config};
 use crate::train::{Config, End, Trainer};
@@ -64,7 +64,7 @@ impl TrainArgs {
 
     /// The configuration: defaults, then preset or file (or the run's own), then `--set`, then flags.
     fn config(&self) -> Result<(Config, Origin), Failure> {
-        let mut layers = Layers::default();
+        let mut layers = ConfigBuilder::default();
         let mut origin = Origin::Defaults;
         if let (true, Some(out)) = (self.resume, &self.out) {
             layers.run(out).map_err(Failure::input)?;
@@ -216,29 +216,29 @@ pub fn train(job: Job) -> Result<(), Failure> {
         super::data::check_alike(&other, &record)?;
     }
     let gpu = adapter.open()?;
-    let problem = tuning.problem(config, &dataset, &gpu, out.filter(|_| resume), !dry_run)?;
-    for warning in problem.warnings() {
+    let run_plan = tuning.run_plan(config, &dataset, &gpu, out.filter(|_| resume), !dry_run)?;
+    for warning in run_plan.warnings() {
         eprintln!("warning: {warning}");
     }
     if dry_run {
-        print!("{}", super::dry_run::describe(&problem, &dataset, &gpu, &origin));
+        print!("{}", super::dry_run::describe(&run_plan, &dataset, &gpu, &origin));
         return Ok(());
     }
-    let config = &problem.config;
-    print!("{}", recipe::lines(&problem, &dataset, &origin));
+    let config = &run_plan.config;
+    print!("{}", recipe::lines(&run_plan, &dataset, &origin));
     let interrupted = super::interruption()?;
     if end_by_input {
         super::interrupt_by_input(interrupted.clone());
     }
-    let mut progress = Progress::new(&problem, interrupted);
-    let trainer = pollster::block_on(Trainer::new(gpu, &problem, &dataset, &mut progress));
+    let mut progress = Progress::new(&run_plan, interrupted);
+    let trainer = pollster::block_on(Trainer::new(gpu, &run_plan, &dataset, &mut progress));
     let mut trainer = trainer.map_err(Failure::start)?;
 
     let mut folder = match (out, resume) {
         (Some(out), true) => {
             let mut folder = RunFolder::open(out).map_err(Failure::input)?;
             match trainer.resume(&mut folder).map_err(Failure::start)? {
-                true => println!("resuming at step {} of {}", trainer.progress.step, problem.total_steps()),
+                true => println!("resuming at step {} of {}", trainer.progress.step, run_plan.total_steps()),
                 false => println!("the run ended before its first checkpoint: it starts again at step 0"),
             }
             if let Some(other) = trainer.other_adapter() {
@@ -259,7 +259,7 @@ pub fn train(job: Job) -> Result<(), Failure> {
             if !claimed {
                 claim = Some(take(&path)?);
             }
-            RunFolder::create(&path, &config.to_toml(), &record, &problem.tuning.measured).map_err(Failure::input)?
+            RunFolder::create(&path, &config.to_toml(), &record, &run_plan.tuning.measured).map_err(Failure::input)?
         }
     };
     if tensorboard {

@@ -13,7 +13,7 @@ use crate::ops::Tuning;
 use crate::train::autotune::TuningCache;
 use crate::train::run_folder::RunFolder;
 use crate::train::tuning_journal::Journal;
-use crate::train::{Config, Problem};
+use crate::train::{Config, RunPlan};
 
 #[derive(Args, Clone)]
 pub struct TuningArgs {
@@ -39,34 +39,34 @@ impl TuningArgs {
 
     /// The planned run, on an adapter that computes right: with the kernels of the run in `resumed`, or measured ones, or the defaults. `measure`: what is not
     /// known of this adapter yet may be measured.
-    pub fn problem(
+    pub fn run_plan(
         &self,
         config: Config,
         dataset: &Dataset,
         gpu: &Gpu,
         resumed: Option<&PathBuf>,
         measure: bool,
-    ) -> Result<Problem, Failure> {
+    ) -> Result<RunPlan, Failure> {
         if measure && !self.no_verify {
             super::first_contact::check(gpu, config.storage)?;
         }
         let mut tuning = Tuning::for_gpu(gpu);
         if let Some(folder) = resumed {
             tuning.measured = Arc::new(RunFolder::read_tuning(folder).map_err(Failure::input)?);
-            let problem = Problem::with_tuning(config, dataset, gpu, tuning).map_err(Failure::input)?;
-            let layers = &problem.plan.layers;
-            let refused = layers.iter().filter(|layer| problem.tuning.refuses(&layer.conv, layer.density())).count();
+            let run_plan = RunPlan::with_tuning(config, dataset, gpu, tuning).map_err(Failure::input)?;
+            let layers = &run_plan.plan.layers;
+            let refused = layers.iter().filter(|layer| run_plan.tuning.refuses(&layer.conv, layer.density())).count();
             if refused > 0 {
                 eprintln!(
                     "warning: {refused} layers of `{}` were tuned for another adapter or version; they take the default kernels",
                     folder.display()
                 );
             }
-            return Ok(problem);
+            return Ok(run_plan);
         }
-        let problem = Problem::with_tuning(config, dataset, gpu, tuning.clone()).map_err(Failure::input)?;
+        let run_plan = RunPlan::with_tuning(config, dataset, gpu, tuning.clone()).map_err(Failure::input)?;
         if self.no_autotune || (gpu.summary.is_software() && !self.autotune) {
-            return Ok(problem);
+            return Ok(run_plan);
         }
         let path = super::cache::folder().join("tuning.json");
         let (mut cache, why) = TuningCache::read(&path);
@@ -82,7 +82,7 @@ impl TuningArgs {
         }
         if !measure {
             let tuning = cache.apply(gpu, &tuning);
-            return Problem::with_tuning(problem.config, dataset, gpu, tuning).map_err(Failure::input);
+            return RunPlan::with_tuning(run_plan.config, dataset, gpu, tuning).map_err(Failure::input);
         }
         let bar = ProgressBar::new(0);
         if let Ok(style) = ProgressStyle::with_template("measuring kernels [{bar:24}] {pos}/{len} {msg}") {
@@ -93,7 +93,7 @@ impl TuningArgs {
             bar.set_position(number as u64);
             bar.set_message(layer.to_string());
         };
-        let measured = pollster::block_on(cache.measure(gpu, &tuning, &problem.plan, &mut journal, progress));
+        let measured = pollster::block_on(cache.measure(gpu, &tuning, &run_plan.plan, &mut journal, progress));
         bar.finish_and_clear();
         let measured = measured.map_err(|error| {
             keep(&cache, &path);
@@ -113,7 +113,7 @@ impl TuningArgs {
             keep(&cache, &path);
         }
         let tuning = cache.apply(gpu, &tuning);
-        Problem::with_tuning(problem.config, dataset, gpu, tuning).map_err(Failure::input)
+        RunPlan::with_tuning(run_plan.config, dataset, gpu, tuning).map_err(Failure::input)
     }
 }
 

@@ -10,7 +10,7 @@ use web_time::Instant;
 use super::text::table;
 use super::{Failure, GpuArgs};
 use crate::ops::Storage;
-use crate::verify::{self, Comparison, Place};
+use crate::verify::{self, Comparison, Device};
 
 #[derive(Args)]
 pub struct VerifyArgs {
@@ -33,15 +33,15 @@ pub struct VerifyArgs {
 pub fn run(args: &VerifyArgs) -> Result<(), Failure> {
     let gpu = if args.json { args.gpu.open_quietly()? } else { args.gpu.open()? };
     // A GL context serves one thread at a time.
-    let places = if gpu.summary.backend == "gl" { 1 } else { most_places() };
-    let mut places = (1..places).map(|_| args.gpu.open_quietly().map(Place::new)).collect::<Result<Vec<_>, _>>()?;
+    let devices = if gpu.summary.backend == "gl" { 1 } else { most_devices() };
+    let mut devices = (1..devices).map(|_| args.gpu.open_quietly().map(Device::new)).collect::<Result<Vec<_>, _>>()?;
     let once = match args.short {
         Some(storage) => verify::short(&gpu, storage),
         None => verify::cases(&gpu),
     };
     let cases: Vec<verify::Case> = (0..args.repeat).flat_map(|_| once.iter().cloned()).collect();
-    places.push(Place::new(gpu));
-    let gpu = &places[places.len() - 1].gpu;
+    devices.push(Device::new(gpu));
+    let gpu = &devices[devices.len() - 1].gpu;
     let target =
         if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(cases.len() as u64), target);
@@ -49,7 +49,7 @@ pub fn run(args: &VerifyArgs) -> Result<(), Failure> {
         bar.set_style(style.progress_chars("=> "));
     }
     let start = Instant::now();
-    let comparisons = verify::all(&places, &cases, |comparisons| {
+    let comparisons = verify::all(&devices, &cases, |comparisons| {
         bar.inc(1);
         bar.set_message(comparisons.first().map_or_else(String::new, Comparison::kernel));
     });
@@ -90,7 +90,7 @@ pub fn run(args: &VerifyArgs) -> Result<(), Failure> {
 }
 
 /// Devices that work side by side, for drivers that compile on one thread a device: one a core, at most eight.
-fn most_places() -> usize {
+fn most_devices() -> usize {
     std::thread::available_parallelism().map_or(1, |threads| threads.get().min(8))
 }
 

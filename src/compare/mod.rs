@@ -2,7 +2,7 @@
 //!
 //! Every adapter runs the same steps twice with each growth rule (for losses, active sets, and whether an adapter repeats
 //! itself), then all are timed in turn, round by round, so that what disturbs the machine disturbs all of them. Up to the first
-//! topology update the losses also stand beside those of the CPU twins.
+//! topology update the losses also stand beside those of the CPU references.
 
 mod page;
 mod report;
@@ -17,7 +17,7 @@ use web_time::Instant;
 
 use crate::data::Dataset;
 use crate::gpu::{AdapterSummary, Gpu, GpuError, GpuOptions, Label};
-use crate::train::{Config, Method, Problem, TrainError, Trainer};
+use crate::train::{Config, Method, RunPlan, TrainError, Trainer};
 use trace::Trace;
 
 /// What to compare.
@@ -27,7 +27,7 @@ pub struct Options {
     pub config: Config,
     /// Steps whose losses and sets are compared.
     pub steps: usize,
-    /// Of them, how many at most are also computed by the CPU twins: those up to the first topology update.
+    /// Of them, how many at most are also computed by the CPU references: those up to the first topology update.
     pub reference_steps: usize,
     /// Rounds of timing.
     pub rounds: usize,
@@ -57,12 +57,12 @@ pub async fn compare(
     opened: &[Opened],
     mut heard: impl FnMut(String),
 ) -> Result<Report, TrainError> {
-    let problem = |gpu: &Gpu, method: Method| {
-        Problem::new(Config { method, ..options.config.clone() }, dataset, gpu).map_err(TrainError::from)
+    let run_plan = |gpu: &Gpu, method: Method| {
+        RunPlan::new(Config { method, ..options.config.clone() }, dataset, gpu).map_err(TrainError::from)
     };
     let problems = opened
         .iter()
-        .map(|side| METHODS.map(|method| problem(&side.gpu, method)).into_iter().collect::<Result<Vec<_>, _>>())
+        .map(|side| METHODS.map(|method| run_plan(&side.gpu, method)).into_iter().collect::<Result<Vec<_>, _>>())
         .collect::<Result<Vec<_>, TrainError>>()?;
     let (mut sides, mut trainers, mut traces) = (Vec::new(), Vec::new(), Vec::new());
     let mut reference = Vec::new();
@@ -72,26 +72,26 @@ pub async fn compare(
         // Later trainers of a device find its kernels compiled.
         let mut first_times = None;
         let mut timed = None;
-        for problem in problems {
-            heard(format!("{summary}: {} steps of {}, twice", options.steps, problem.config.method.name()));
+        for run_plan in problems {
+            heard(format!("{summary}: {} steps of {}, twice", options.steps, run_plan.config.method.name()));
             let start = Instant::now();
-            let mut trainer = Trainer::new(side.gpu.clone(), problem, dataset, &mut ()).await?;
+            let mut trainer = Trainer::new(side.gpu.clone(), run_plan, dataset, &mut ()).await?;
             let prepare_ms = milliseconds(start);
             trainer.initialise();
             let start = Instant::now();
             trainer.step_loss().await?;
             first_times.get_or_insert((prepare_ms, milliseconds(start)));
             found.push(Trace::of(&mut trainer, options).await?);
-            if problem.config.method == options.config.method || timed.is_none() {
+            if run_plan.config.method == options.config.method || timed.is_none() {
                 timed = Some(trainer);
             }
         }
         let (Some(trainer), Some(times)) = (timed, first_times) else { continue };
         if reference.is_empty() && !found[0].inputs.is_empty() {
-            heard(format!("CPU twins: {} steps", found[0].inputs.len()));
-            reference = trace::reference(trainer.problem, &found[0].inputs);
+            heard(format!("CPU references: {} steps", found[0].inputs.len()));
+            reference = trace::reference(trainer.run_plan, &found[0].inputs);
         }
-        sides.push(Side::new(side, times, trainer.problem.plan.buffers.total_bytes()));
+        sides.push(Side::new(side, times, trainer.run_plan.plan.buffers.total_bytes()));
         trainers.push(trainer);
         traces.push(found);
     }
@@ -100,7 +100,7 @@ pub async fn compare(
     for _ in 0..options.rounds {
         for (trainer, samples) in trainers.iter_mut().zip(&mut samples) {
             // Of two neighbouring steps at most one updates.
-            if trainer.problem.updates_after(trainer.progress.step + 1) {
+            if trainer.run_plan.updates_after(trainer.progress.step + 1) {
                 trainer.time_steps(1)?;
             }
             samples.push(1e3 * trainer.time_steps(1)?.0);
@@ -108,7 +108,7 @@ pub async fn compare(
     }
     for (at, side) in sides.iter_mut().enumerate() {
         side.step_ms = Timing::of(&samples[at]);
-        side.images_per_second = 1e3 * trainers[at].problem.plan.batch as f64 / side.step_ms.median;
+        side.images_per_second = 1e3 * trainers[at].run_plan.plan.batch as f64 / side.step_ms.median;
         let (passes, timestamps) = trainers[at].profile().await?;
         (side.passes, side.timestamps) = (by_operation(&passes), timestamps);
         let run = |m: usize| traces[at][m].beside(METHODS[m], &traces[0][m], &reference);

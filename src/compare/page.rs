@@ -98,7 +98,13 @@ fn curves(report: &Report) -> String {
     for (m, method) in METHODS.iter().enumerate() {
         let mut losses = each(&|side| numbered(1, &side.methods[m].losses));
         let points = numbered(1, &report.reference);
-        losses.push(Series { label: "CPU twins".into(), points, colour: INK, look: Look::Dashed, band: Vec::new() });
+        losses.push(Series {
+            label: "CPU references".into(),
+            points,
+            colour: INK,
+            look: Look::Dashed,
+            band: Vec::new(),
+        });
         all.push(lines("loss", &format!("Loss, {}", method.name()), "step", losses, Y::Value));
     }
     for (m, method) in METHODS.iter().enumerate() {

@@ -17,7 +17,7 @@ pub struct Report {
     pub steps: usize,
     pub rounds: usize,
     pub delta_t: usize,
-    /// Losses of the first steps by the CPU twins, in `f64`.
+    /// Losses of the first steps by the CPU references, in `f64`.
     pub reference: Vec<f64>,
     /// In the order asked for; the others are compared with the first.
     pub adapters: Vec<Side>,
@@ -60,7 +60,7 @@ pub struct MethodRun {
     pub losses: Vec<f64>,
     /// Largest difference of a loss to the first adapter's, over the latter.
     pub loss_drift: f64,
-    /// The same to the CPU twins, over the steps up to the first topology update.
+    /// The same to the CPU references, over the steps up to the first topology update.
     pub reference_drift: f64,
     /// Of each topology update: the step it ends, and the share of the first adapter's active weights that are active.
     pub updates: Vec<(usize, f64)>,

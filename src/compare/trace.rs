@@ -1,16 +1,16 @@
-//! The first steps on one adapter, and the same by the CPU twins.
+//! The first steps on one adapter, and the same by the CPU references.
 
 use super::{MethodRun, Options};
 use crate::ops::reference::sgd::Sgd;
-use crate::train::{Method, Problem, TrainError, Trainer};
-use crate::verify::Twin;
+use crate::train::{Method, RunPlan, TrainError, Trainer};
+use crate::verify::Reference;
 
 /// What one adapter computed, before it is compared.
 pub struct Trace {
     losses: Vec<f64>,
     /// The active bits after each update.
     sets: Vec<(usize, Vec<u8>)>,
-    /// Of the steps that the CPU twins repeat (at least of the first): augmented images `[n, c, h, w]`, and their labels.
+    /// Of the steps that the CPU references repeat (at least of the first): augmented images `[n, c, h, w]`, and their labels.
     pub inputs: Vec<(Vec<f32>, Vec<u32>)>,
     repeats: bool,
 }
@@ -18,12 +18,12 @@ pub struct Trace {
 impl Trace {
     /// The first steps, twice.
     pub async fn of(trainer: &mut Trainer<'_>, options: &Options) -> Result<Self, TrainError> {
-        let problem = trainer.problem;
-        let plan = &problem.plan;
+        let run_plan = trainer.run_plan;
+        let plan = &run_plan.plan;
         // Full batches of the first epoch, with the first sets.
-        let images = problem.split.train.len() / problem.config.batch_size;
-        let most = options.reference_steps.min(images).min(problem.config.delta_t).min(options.steps);
-        let fetch = trainer.machine.prepare(std::slice::from_ref(&plan.fetch_train), |_| ())?;
+        let images = run_plan.split.train.len() / run_plan.config.batch_size;
+        let most = options.reference_steps.min(images).min(run_plan.config.delta_t).min(options.steps);
+        let fetch = trainer.executor.prepare(std::slice::from_ref(&plan.fetch_train), |_| ())?;
         let (mut runs, mut inputs) = (Vec::new(), Vec::new());
         for repeat in [false, true] {
             trainer.initialise();
@@ -31,16 +31,16 @@ impl Trace {
             for step in 1..=options.steps {
                 losses.push(trainer.step_loss().await?);
                 if !repeat && step <= most {
-                    trainer.machine.submit(&fetch);
+                    trainer.executor.submit(&fetch);
                     let (layout, slice) = plan.input;
-                    let images = layout.unpack(&trainer.machine.read(slice).await?);
-                    let labels: Vec<u32> = trainer.machine.read(plan.labels).await?;
+                    let images = layout.unpack(&trainer.executor.read(slice).await?);
+                    let labels: Vec<u32> = trainer.executor.read(plan.labels).await?;
                     inputs.push((images, labels[..plan.batch].to_vec()));
                 }
-                if problem.updates_after(step) {
+                if run_plan.updates_after(step) {
                     let active = plan.layers.iter().filter_map(|layer| Some(layer.sparse?.active));
-                    let read = trainer.machine.read_slices(&active.collect::<Vec<_>>());
-                    sets.push((step, trainer.machine.finish(read).await?));
+                    let read = trainer.executor.read_slices(&active.collect::<Vec<_>>());
+                    sets.push((step, trainer.executor.finish(read).await?));
                 }
             }
             runs.push((losses, sets, tensors(trainer).await?));
@@ -50,7 +50,7 @@ impl Trace {
         Ok(Self { losses, sets, inputs, repeats })
     }
 
-    /// This trace beside the first adapter's and the losses of the CPU twins.
+    /// This trace beside the first adapter's and the losses of the CPU references.
     pub fn beside(&self, method: Method, first: &Self, reference: &[f64]) -> MethodRun {
         let updates: Vec<(usize, f64)> = self
             .sets
@@ -90,12 +90,12 @@ fn shared(ours: &[u8], theirs: &[u8]) -> f64 {
     if most > 0.0 { both / most } else { 1.0 }
 }
 
-/// The losses of the first steps by the CPU twins, on the images of these steps.
-pub fn reference(problem: &Problem, inputs: &[(Vec<f32>, Vec<u32>)]) -> Vec<f64> {
-    let (config, graph) = (&problem.config, &problem.graph);
-    let initial = problem.initial();
+/// The losses of the first steps by the CPU references, on the images of these steps.
+pub fn reference(run_plan: &RunPlan, inputs: &[(Vec<f32>, Vec<u32>)]) -> Vec<f64> {
+    let (config, graph) = (&run_plan.config, &run_plan.graph);
+    let initial = run_plan.initial();
     let mut masks: Vec<Option<Vec<bool>>> = vec![None; graph.params.len()];
-    for (layer, bits) in problem.plan.layers.iter().zip(&initial.active) {
+    for (layer, bits) in run_plan.plan.layers.iter().zip(&initial.active) {
         if layer.sparse.is_some() {
             masks[layer.param] = Some((0..layer.numel).map(|i| bits[i / 32] >> (i % 32) & 1 == 1).collect());
         }
@@ -108,8 +108,8 @@ pub fn reference(problem: &Problem, inputs: &[(Vec<f32>, Vec<u32>)]) -> Vec<f64>
         }
     };
     let values = initial.values.iter().zip(&masks).map(spread).collect();
-    let mut twin = Twin::new(graph, problem.plan.batch, values, masks);
-    let length = config.length(problem.steps_per_epoch());
+    let mut reference = Reference::new(graph, run_plan.plan.batch, values, masks);
+    let length = config.length(run_plan.steps_per_epoch());
     let step = |(step, (images, labels)): (usize, &(Vec<f32>, Vec<u32>))| {
         let rule = Sgd {
             lr: config.lr_schedule.at(config.lr, step, length),
@@ -119,7 +119,7 @@ pub fn reference(problem: &Problem, inputs: &[(Vec<f32>, Vec<u32>)]) -> Vec<f64>
         };
         let images: Vec<f64> = images.iter().map(|&v| f64::from(v)).collect();
         let labels: Vec<usize> = labels.iter().map(|&label| label as usize).collect();
-        twin.step(&images, &labels, config.label_smoothing, &rule)
+        reference.step(&images, &labels, config.label_smoothing, &rule)
     };
     inputs.iter().enumerate().map(step).collect()
 }

@@ -93,7 +93,7 @@ pub struct Gpu {
     pub memory: Option<u64>,
     /// How long the driver may take to compile one kernel.
     pub compile_limit: std::time::Duration,
-    /// Nanoseconds a timestamp tick, where passes can be timed on the GPU.
+    /// Nanoseconds a timestamp tick, where commands can be timed on the GPU.
     pub timestamp_period: Option<f32>,
     /// How many neighbouring lanes can always hand values round (a power of two); 0 without subgroups.
     pub shuffle_lanes: u32,

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-/// Errors of the GPU room. Validation and out-of-memory errors carry the label of the buffer, kernel or pass.
+/// Errors of the GPU room. Validation and out-of-memory errors carry the label of the buffer, kernel or command.
 #[derive(Debug, Error)]
 pub enum GpuError {
     #[error(

@@ -2,7 +2,7 @@
 //! was seen to say 16 lanes and to run 8 (gpuweb/cts#4035), another to say 32 and to run 8 (uVkCompute#43): shuffles among
 //! lanes that are not there give numbers that look right.
 
-use super::{BufferPlan, Gpu, GpuError, Kernel, Label, Machine, Pass};
+use super::{BufferPlan, Command, Executor, Gpu, GpuError, Kernel, Label};
 
 /// Workgroups of a launch, and launches: the first was seen to differ from the others.
 const WORKGROUPS: usize = 64;
@@ -50,18 +50,18 @@ pub async fn contact(gpu: &Gpu) -> Result<Found, GpuError> {
         .flat_map(|size| [size; LAUNCHES])
         .map(|size| buffers.storage("lanes", "", (4 * WORKGROUPS * size * words) as u64))
         .collect();
-    let mut machine = Machine::new(gpu.clone(), &buffers).await?;
+    let mut executor = Executor::new(gpu.clone(), &buffers).await?;
     let sizes: Vec<usize> = sizes.iter().flat_map(|&size| [size; LAUNCHES]).collect();
-    let passes: Vec<Pass> = sizes
+    let commands: Vec<Command> = sizes
         .iter()
         .zip(&seen)
         .map(|(&size, &slice)| {
-            Pass::dispatch(Label::other("lanes"), kernel(size, lanes), &[slice], [WORKGROUPS as u32, 1, 1])
+            Command::dispatch(Label::other("lanes"), kernel(size, lanes), &[slice], [WORKGROUPS as u32, 1, 1])
         })
         .collect();
-    let program = machine.prepare(&passes, |_| ())?;
-    machine.submit(&program);
-    let bytes = machine.finish(machine.read_slices(&seen)).await?;
+    let program = executor.prepare(&commands, |_| ())?;
+    executor.submit(&program);
+    let bytes = executor.finish(executor.read_slices(&seen)).await?;
     let mut left: &[u32] = &bytemuck::pod_collect_to_vec(&bytes);
     for size in sizes {
         let (launch, rest) = left.split_at(WORKGROUPS * size * words);

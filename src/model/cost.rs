@@ -62,7 +62,7 @@ pub fn parameters(graph: &Graph) -> usize {
 
 /// The weights that have a mask.
 pub fn maskable_parameters(graph: &Graph) -> usize {
-    graph.maskable().map(|(_, param)| param.numel()).sum()
+    graph.prunable().map(|(_, param)| param.numel()).sum()
 }
 
 /// Multiply-accumulates of a dense forward pass an image.
@@ -70,7 +70,7 @@ pub fn macs(graph: &Graph) -> u64 {
     layers(graph).iter().map(|layer| layer.macs).sum()
 }
 
-/// FLOPs of a sparse forward pass over those of the dense one. `densities`: one a maskable parameter, in parameter order.
+/// FLOPs of a sparse forward pass over those of the dense one. `densities`: one a prunable parameter, in parameter order.
 pub fn forward_flops_ratio(graph: &Graph, densities: &[f64]) -> f64 {
     let mut layers = layers(graph);
     layers.sort_by_key(|layer| layer.weight);

@@ -60,7 +60,7 @@ impl Param {
 
     /// Whether the parameter has a mask: every convolution and linear weight, as in the ITOP code
     /// (stem, shortcuts and classifier included; no bias, no normalisation).
-    pub fn maskable(&self) -> bool {
+    pub fn prunable(&self) -> bool {
         matches!(self.kind, ParamKind::ConvWeight | ParamKind::LinearWeight)
     }
 }
@@ -118,8 +118,8 @@ impl Graph {
     }
 
     /// The parameters that have a mask, in parameter order.
-    pub fn maskable(&self) -> impl Iterator<Item = (ParamId, &Param)> {
-        self.params.iter().enumerate().filter(|(_, param)| param.maskable())
+    pub fn prunable(&self) -> impl Iterator<Item = (ParamId, &Param)> {
+        self.params.iter().enumerate().filter(|(_, param)| param.prunable())
     }
 
     /// The batch normalisations in forward order.

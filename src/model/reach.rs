@@ -40,7 +40,7 @@ pub fn classes_reached(graph: &Graph, active: impl Fn(ParamId, usize) -> bool) -
     reached[graph.logits()].iter().filter(|class| **class).count()
 }
 
-/// How many classes a random set of these densities (of the maskable parameters, in order) is expected to leave without a
+/// How many classes a random set of these densities (of the prunable parameters, in order) is expected to leave without a
 /// path, as if channels were reached independently. It tells cheaply where there is no need to look at the set itself.
 pub fn classes_expected_unreached(graph: &Graph, densities: &[f64]) -> f64 {
     // Of each tensor: the share of its channels that is not reached.
@@ -49,7 +49,7 @@ pub fn classes_expected_unreached(graph: &Graph, densities: &[f64]) -> f64 {
         let input: f64 = unreached[node.input];
         unreached[node.output] = match &node.op {
             Op::Conv { weight, kernel, .. } => {
-                let number = graph.maskable().position(|(id, _)| id == *weight);
+                let number = graph.prunable().position(|(id, _)| id == *weight);
                 let density = number.and_then(|number| densities.get(number)).copied().unwrap_or(1.0);
                 let shape = graph.tensors[node.input];
                 // The middle of the kernel is what never sees padding alone.
@@ -74,7 +74,7 @@ mod tests {
             let graph = model::build(name, 7, Shape::new(3, 32, 32)).unwrap();
             assert_eq!(classes_reached(&graph, |_, _| true), 7, "{name}");
             assert_eq!(classes_reached(&graph, |_, _| false), 0, "{name}");
-            let layers = graph.maskable().count();
+            let layers = graph.prunable().count();
             assert!(classes_expected_unreached(&graph, &vec![1.0; layers]) < 1e-12, "{name}");
             assert!(classes_expected_unreached(&graph, &vec![1e-6; layers]) > 6.9, "{name}");
         }
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn a_path_is_followed_channel_by_channel() {
         let graph = model::build("mlp_cifar10", 10, Shape::new(3, 32, 32)).unwrap();
-        let weights: Vec<ParamId> = graph.maskable().map(|(id, _)| id).collect();
+        let weights: Vec<ParamId> = graph.prunable().map(|(id, _)| id).collect();
         // Pixel 5 → unit 9 → unit 3 → class 2.
         let path = [9 * 3072 + 5, 3 * 1024 + 9, 2 * 512 + 3];
         let reached = |path: [usize; 3]| {

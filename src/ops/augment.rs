@@ -1,8 +1,8 @@
 //! From the resident u8 images to the network's input: random crop, flip, normalise.
-//! Shader: `augment.wgsl`; twin: [`super::reference::augment`].
+//! Shader: `augment.wgsl`; reference: [`super::reference::augment`].
 
 use super::Layout;
-use crate::gpu::{Kernel, Kind, Label, Pass, Slice};
+use crate::gpu::{Command, Kernel, Kind, Label, Slice};
 
 /// What a random crop sees beyond the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -49,7 +49,7 @@ pub fn normalised_bytes(channels: usize) -> u64 {
 }
 
 /// Fills the input with the batch that the step names; `augment` crops and flips.
-pub fn pass(layout: &Layout, io: &AugmentSlices, run: Slice, augment: Option<Padding>) -> Pass {
+pub fn pass(layout: &Layout, io: &AugmentSlices, run: Slice, augment: Option<Padding>) -> Command {
     let kernel = Kernel::new("augment")
         .define_if(io.chunks.len() > 1, "CHUNK1")
         .define_if(io.chunks.len() > 2, "CHUNK2")
@@ -65,5 +65,10 @@ pub fn pass(layout: &Layout, io: &AugmentSlices, run: Slice, augment: Option<Pad
     let mut bindings = vec![io.order, io.image_labels, io.labels, io.output, run, io.normal];
     bindings.extend(&io.chunks);
     let groups = vectors.plane_lanes().div_ceil(64);
-    Pass::dispatch(Label::new(Kind::Other, "input", ""), kernel, &bindings, [groups as u32, 1, layout.blocks() as u32])
+    Command::dispatch(
+        Label::new(Kind::Other, "input", ""),
+        kernel,
+        &bindings,
+        [groups as u32, 1, layout.blocks() as u32],
+    )
 }

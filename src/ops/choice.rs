@@ -8,10 +8,10 @@ use super::Conv;
 /// and so give the same bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Gather {
+pub enum ForwardKernel {
     /// Active weights one by one.
     Sparse(Strip),
-    /// Every weight; those of a sparse layer are spread out into a scratch first.
+    /// Every weight; those of a sparse layer are scattered into a scratch first.
     Dense(Tile),
     /// The same by cooperative matrices: `channels` of the result and `row` neighbouring pixels of it at a time.
     Matrices { channels: u32, row: u32 },
@@ -40,18 +40,18 @@ pub struct Tile {
     pub wide: bool,
 }
 
-impl Gather {
+impl ForwardKernel {
     /// Bytes of the weight as matrices; 0 where there are none.
-    pub fn room_bytes(&self, conv: &Conv) -> u64 {
-        if matches!(self, Gather::Matrices { .. }) { conv.matrices_bytes() } else { 0 }
+    pub fn workspace_bytes(&self, conv: &Conv) -> u64 {
+        if matches!(self, ForwardKernel::Matrices { .. }) { conv.matrices_bytes() } else { 0 }
     }
 
     /// The tile that a dense gather takes: one channel of one pixel, if this one was not made for it.
     pub(super) fn tile(&self) -> Tile {
         match *self {
-            Gather::Dense(tile) => tile,
-            Gather::Sparse(strip) => Tile { channels: 1, row: 1, shuffle: false, wide: strip.wide },
-            Gather::Matrices { .. } => Tile { channels: 1, row: 1, shuffle: false, wide: false },
+            ForwardKernel::Dense(tile) => tile,
+            ForwardKernel::Sparse(strip) => Tile { channels: 1, row: 1, shuffle: false, wide: strip.wide },
+            ForwardKernel::Matrices { .. } => Tile { channels: 1, row: 1, shuffle: false, wide: false },
         }
     }
 }
@@ -59,7 +59,7 @@ impl Gather {
 /// Who carries out one sum of a weight gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Team {
+pub enum Scope {
     /// One invocation alone.
     Invocation,
     /// One invocation alone, but the lanes of a subgroup load what all of them need for each other (dense only).
@@ -74,57 +74,57 @@ pub enum Team {
 
 /// How the weight gradient of a convolution runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct WeightSum {
+pub struct WeightGradKernel {
     /// Output channels that are summed at once, for every weight (those of a sparse layer go to a scratch, and the active ones
     /// are collected from it); `None`: active weights only.
     pub tile: Option<u32>,
-    pub team: Team,
+    pub team: Scope,
     pub wide: bool,
     /// Parts of the images and pixels that are summed apart and added up at last (split-K): where there are few weights,
     /// one team for each does not fill a GPU.
     pub split: u32,
 }
 
-impl std::fmt::Display for Gather {
+impl std::fmt::Display for ForwardKernel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match *self {
-            Gather::Sparse(Strip { row, chunk, wide }) => {
+            ForwardKernel::Sparse(Strip { row, chunk, wide }) => {
                 f.write_str("sparse")?;
                 if row > 1 {
                     write!(f, " 1x{row}")?;
                 }
                 write!(f, "{}{}", if chunk > 0 { " shuffle" } else { "" }, if wide { " wide" } else { "" })
             }
-            Gather::Dense(Tile { channels, row, shuffle, wide }) => {
+            ForwardKernel::Dense(Tile { channels, row, shuffle, wide }) => {
                 let (shuffle, wide) = (if shuffle { " shuffle" } else { "" }, if wide { " wide" } else { "" });
                 write!(f, "dense {channels}x{row}{shuffle}{wide}")
             }
-            Gather::Matrices { channels, row } => write!(f, "matrices {channels}x{row}"),
+            ForwardKernel::Matrices { channels, row } => write!(f, "matrices {channels}x{row}"),
         }
     }
 }
 
-impl std::fmt::Display for WeightSum {
+impl std::fmt::Display for WeightGradKernel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.tile {
             None => f.write_str("sparse")?,
             Some(tile) => write!(f, "dense {tile}")?,
         }
         let team = match self.team {
-            Team::Invocation => " invocation",
-            Team::Shuffle => " shuffle",
-            Team::Subgroup => " subgroup",
-            Team::Workgroup => " workgroup",
-            Team::Matrices => " matrices",
+            Scope::Invocation => " invocation",
+            Scope::Shuffle => " shuffle",
+            Scope::Subgroup => " subgroup",
+            Scope::Workgroup => " workgroup",
+            Scope::Matrices => " matrices",
         };
         write!(f, "{team}{}", if self.wide { " wide" } else { "" })?;
         if self.split > 1 { write!(f, " split {}", self.split) } else { Ok(()) }
     }
 }
 
-impl WeightSum {
+impl WeightGradKernel {
     /// Bytes of the sums of all parts for a layer with `active` weights; 0 where nothing is split.
-    pub fn room_bytes(&self, conv: &Conv, active: usize) -> u64 {
+    pub fn workspace_bytes(&self, conv: &Conv, active: usize) -> u64 {
         let weights = if self.tile.is_some() { conv.numel() } else { active };
         if self.split > 1 { 4 * u64::from(self.split) * weights as u64 } else { 0 }
     }
@@ -133,21 +133,21 @@ impl WeightSum {
 /// The candidates that one layer runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Choice {
-    pub forward: Gather,
-    pub grad_input: Gather,
-    pub grad_weight: WeightSum,
+    pub forward: ForwardKernel,
+    pub grad_input: ForwardKernel,
+    pub grad_weight: WeightGradKernel,
 }
 
 impl Choice {
     /// Whether a sparse layer would need the scratch.
     pub fn is_dense(&self) -> bool {
-        let all_weights = |gather: Gather| !matches!(gather, Gather::Sparse(_));
+        let all_weights = |gather: ForwardKernel| !matches!(gather, ForwardKernel::Sparse(_));
         all_weights(self.forward) || all_weights(self.grad_input) || self.grad_weight.tile.is_some()
     }
 
-    /// Bytes that the passes of a layer with `active` weights leave to their next dispatches.
-    pub fn room_bytes(&self, conv: &Conv, active: usize) -> u64 {
-        let gathers = [self.forward, self.grad_input].map(|gather| gather.room_bytes(conv));
-        gathers.into_iter().chain([self.grad_weight.room_bytes(conv, active)]).max().unwrap_or(0)
+    /// Bytes that the commands of a layer with `active` weights leave to their next dispatches.
+    pub fn workspace_bytes(&self, conv: &Conv, active: usize) -> u64 {
+        let gathers = [self.forward, self.grad_input].map(|gather| gather.workspace_bytes(conv));
+        gathers.into_iter().chain([self.grad_weight.workspace_bytes(conv, active)]).max().unwrap_or(0)
     }
 }

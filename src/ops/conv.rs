@@ -1,7 +1,7 @@
 //! The geometry of a convolution, common to its sparse and dense kernels.
 
 use super::tuning::GROUP_CELLS;
-use super::{Layout, Team, Tuning, WeightSum};
+use super::{Layout, Scope, Tuning, WeightGradKernel};
 use crate::gpu::{Kernel, fold};
 
 /// A square convolution between two activations, zero-padded by their borders.
@@ -128,7 +128,7 @@ impl Conv {
     }
 
     /// Rows of y that a team takes at once in a sparse weight gradient: as many as fill its lanes.
-    pub(super) fn weight_rows(&self, tuning: &Tuning, how: WeightSum) -> u32 {
+    pub(super) fn weight_rows(&self, tuning: &Tuning, how: WeightGradKernel) -> u32 {
         let lanes = team_lanes(tuning, how.team, tuning.weight_group);
         let (vectors, rows) = (self.row_vectors(how.wide), self.output.blocks() * self.output.height);
         (lanes / vectors as u32).clamp(1, rows.div_ceil(how.split as usize) as u32)
@@ -144,21 +144,21 @@ impl Conv {
     pub(super) fn weight_kernel(
         &self,
         tuning: &Tuning,
-        how: WeightSum,
+        how: WeightGradKernel,
         shader: &'static str,
         (count, cells, most): (usize, u32, usize),
     ) -> (Kernel, [u32; 3]) {
-        let WeightSum { team, wide, split, .. } = how;
+        let WeightGradKernel { team, wide, split, .. } = how;
         let kernel = self.weight_constants(Kernel::new(shader), wide).set("SPLIT", split as usize);
         let (kernel, [x, y, _]) = match team {
-            Team::Invocation => {
+            Scope::Invocation => {
                 let size = tuning.least_group.max(8);
                 (kernel.define("SERIAL", 1).define("WG", size), fold(count.div_ceil(size as usize)))
             }
-            Team::Shuffle => (kernel.define("SERIAL", 1).define("SHUFFLE", 1).define("WG", tuning.lanes), fold(count)),
+            Scope::Shuffle => (kernel.define("SERIAL", 1).define("SHUFFLE", 1).define("WG", tuning.lanes), fold(count)),
             // A workgroup as large as the smallest subgroup lies in one.
-            Team::Subgroup | Team::Matrices => (kernel.define("SUBGROUP", 1).define("WG", tuning.lanes), fold(count)),
-            Team::Workgroup => {
+            Scope::Subgroup | Scope::Matrices => (kernel.define("SUBGROUP", 1).define("WG", tuning.lanes), fold(count)),
+            Scope::Workgroup => {
                 let size = team_lanes(tuning, team, cells).min(most.next_power_of_two() as u32).max(tuning.least_group);
                 (kernel.define("WG", size).define("CELLS", size * cells), fold(count))
             }
@@ -168,11 +168,11 @@ impl Conv {
 }
 
 /// The most invocations that share `cells` sums of a weight gradient.
-fn team_lanes(tuning: &Tuning, team: Team, cells: u32) -> u32 {
+fn team_lanes(tuning: &Tuning, team: Scope, cells: u32) -> u32 {
     match team {
-        Team::Invocation | Team::Shuffle => 1,
-        Team::Subgroup | Team::Matrices => tuning.lanes,
-        Team::Workgroup => tuning.weight_team.min(1 << (GROUP_CELLS / cells).max(1).ilog2()),
+        Scope::Invocation | Scope::Shuffle => 1,
+        Scope::Subgroup | Scope::Matrices => tuning.lanes,
+        Scope::Workgroup => tuning.weight_team.min(1 << (GROUP_CELLS / cells).max(1).ilog2()),
     }
 }
 

@@ -1,15 +1,15 @@
 //! Dense convolution: for `--method dense`, for layers that have no zeros, and for the scores of gradient growth.
-//! The weight is `[out, in, kernel, kernel]`. Shaders: `conv_dense_*.wgsl`; twin: [`super::reference::conv`].
+//! The weight is `[out, in, kernel, kernel]`. Shaders: `conv_dense_*.wgsl`; reference: [`super::reference::conv`].
 
 use std::ops::Range;
 
-use super::choice::{Team, Tile};
+use super::choice::{Scope, Tile};
 use super::conv_layer::aligned;
-use super::{ConvLayer, WeightSum};
-use crate::gpu::{Kernel, Kind, Pass, Slice};
+use super::{ConvLayer, WeightGradKernel};
+use crate::gpu::{Command, Kernel, Kind, Slice};
 
 impl ConvLayer<'_> {
-    pub(super) fn dense_forward(&self, tile: Tile, [x, weight, y]: [Slice; 3], bias: Option<Slice>) -> Vec<Pass> {
+    pub(super) fn dense_forward(&self, tile: Tile, [x, weight, y]: [Slice; 3], bias: Option<Slice>) -> Vec<Command> {
         let conv = self.conv;
         let channels = conv.output.channels;
         let (kernel, grid) = self.tiled(tile, channels, false);
@@ -31,7 +31,7 @@ impl ConvLayer<'_> {
         )
     }
 
-    pub(super) fn dense_grad_input(&self, tile: Tile, [dy, weight, dx]: [Slice; 3], accumulate: bool) -> Vec<Pass> {
+    pub(super) fn dense_grad_input(&self, tile: Tile, [dy, weight, dx]: [Slice; 3], accumulate: bool) -> Vec<Command> {
         let conv = self.conv;
         let channels = conv.input.channels;
         let (kernel, grid) = self.tiled(tile, channels, true);
@@ -54,14 +54,14 @@ impl ConvLayer<'_> {
     }
 
     /// Gradient of every position of the weight.
-    pub(super) fn dense_grad_weight(&self, how: WeightSum, [x, dy, weight_grad]: [Slice; 3]) -> Vec<Pass> {
+    pub(super) fn dense_grad_weight(&self, how: WeightGradKernel, [x, dy, weight_grad]: [Slice; 3]) -> Vec<Command> {
         let conv = self.conv;
         let tile = how.tile.unwrap_or(1);
         let taps = (conv.kernel * conv.kernel) as u32;
         // Of each output channel: its plane in the first block, its row of the weight.
         let (plane, row) = (conv.output.plane_bytes(), 4 * conv.row_length() as u64);
         let part = |channels: Range<usize>| {
-            let lanes = if how.team == Team::Shuffle { self.tuning.lanes as usize } else { 1 };
+            let lanes = if how.team == Scope::Shuffle { self.tuning.lanes as usize } else { 1 };
             let tiles = conv.input.channels.div_ceil(lanes) * channels.len().div_ceil(tile as usize);
             let strips = conv.output.blocks() * conv.output.height * conv.output.vectors(how.wide).lanes();
             let sums = (tiles, tile * taps, strips.div_ceil(how.split as usize));
@@ -81,14 +81,14 @@ impl ConvLayer<'_> {
             // To the same channels of the last part of a split sum.
             let others = u64::from(how.split - 1) * 4 * conv.numel() as u64;
             let weight_grad = weight_grad.part(row * channels.start as u64, row * channels.len() as u64 + others);
-            Pass::dispatch(self.label(Kind::GradWeight, "grad_weight"), kernel, &[x, dy, weight_grad], grid)
+            Command::dispatch(self.label(Kind::GradWeight, "grad_weight"), kernel, &[x, dy, weight_grad], grid)
         };
         let unit = aligned(plane).max(aligned(row)).next_multiple_of(tile as usize);
         self.parts(conv.numel(), conv.output.channels, unit).map(part).collect()
     }
 
     /// Gradient of a bias: the sum of dy. For sparse and dense layers alike.
-    pub fn grad_bias(&self, dy: Slice, bias_grad: Slice) -> Pass {
+    pub fn grad_bias(&self, dy: Slice, bias_grad: Slice) -> Command {
         let y = &self.conv.output;
         let kernel = Kernel::new("conv_bias_grad").define("WG", self.conv.reduce_size(self.tuning));
         let vectors = y.vectors(false);
@@ -97,7 +97,12 @@ impl ConvLayer<'_> {
             .set("BLOCKS", y.blocks())
             .set("PIXELS", y.pixels())
             .set("OUT_W", y.width);
-        Pass::dispatch(self.label(Kind::GradWeight, "grad_bias"), kernel, &[dy, bias_grad], [y.channels as u32, 1, 1])
+        Command::dispatch(
+            self.label(Kind::GradWeight, "grad_bias"),
+            kernel,
+            &[dy, bias_grad],
+            [y.channels as u32, 1, 1],
+        )
     }
 
     /// A gather's kernel without what depends on its direction, and its grid.

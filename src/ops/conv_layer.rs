@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::conv_sparse::SparseWeight;
-use super::{Conv, Gather, Layout, Team, Tuning, WeightSum};
-use crate::gpu::{ALIGNMENT, Kernel, Kind, Label, Pass, Slice, fold};
+use super::{Conv, ForwardKernel, Layout, Scope, Tuning, WeightGradKernel};
+use crate::gpu::{ALIGNMENT, Command, Kernel, Kind, Label, Slice, fold};
 
 /// A convolution of a plan.
 #[derive(Clone, Copy, Debug)]
@@ -15,75 +15,75 @@ pub struct ConvLayer<'a> {
     pub tuning: &'a Tuning,
     /// Where the active weights lie; `None`: the weight is dense.
     pub sparse: Option<SparseWeight>,
-    /// Room for what a pass leaves to its next dispatch ([`super::Choice::room_bytes`]): the sums of a split weight gradient's
+    /// Workspace for what a pass leaves to its next dispatch ([`super::Choice::workspace_bytes`]): the sums of a split weight gradient's
     /// parts, a weight as matrices.
-    pub room: Slice,
+    pub workspace: Slice,
 }
 
 impl ConvLayer<'_> {
-    /// What one of its passes is called.
+    /// What one of its commands is called.
     pub(super) fn label(&self, kind: Kind, part: &'static str) -> Label {
         Label::new(kind, self.node, part)
     }
 
     /// y = conv(x) (+ bias).
-    pub fn forward(&self, how: Gather, [x, weight, y]: [Slice; 3], bias: Option<Slice>) -> Vec<Pass> {
+    pub fn forward(&self, how: ForwardKernel, [x, weight, y]: [Slice; 3], bias: Option<Slice>) -> Vec<Command> {
         match (how, self.sparse) {
-            (Gather::Sparse(strip), Some(sparse)) => self.sparse_forward(&sparse, strip, [x, weight, y], bias),
+            (ForwardKernel::Sparse(strip), Some(sparse)) => self.sparse_forward(&sparse, strip, [x, weight, y], bias),
             (_, Some(sparse)) => {
                 let all = self.forward_of_all(how, [x, sparse.dense(self.conv), y], bias);
-                [vec![self.spread(Kind::Forward, &sparse, weight)], all].concat()
+                [vec![self.scatter(Kind::Forward, &sparse, weight)], all].concat()
             }
             (_, None) => self.forward_of_all(how, [x, weight, y], bias),
         }
     }
 
-    fn forward_of_all(&self, how: Gather, slices: [Slice; 3], bias: Option<Slice>) -> Vec<Pass> {
+    fn forward_of_all(&self, how: ForwardKernel, slices: [Slice; 3], bias: Option<Slice>) -> Vec<Command> {
         match how {
-            Gather::Matrices { channels, row } => self.matrix_forward([channels, row], slices, bias),
+            ForwardKernel::Matrices { channels, row } => self.matrix_forward([channels, row], slices, bias),
             _ => self.dense_forward(how.tile(), slices, bias),
         }
     }
 
     /// dx (+)= conv'(dy).
-    pub fn grad_input(&self, how: Gather, [dy, weight, dx]: [Slice; 3], accumulate: bool) -> Vec<Pass> {
+    pub fn grad_input(&self, how: ForwardKernel, [dy, weight, dx]: [Slice; 3], accumulate: bool) -> Vec<Command> {
         match (how, self.sparse) {
-            (Gather::Sparse(strip), Some(sparse)) => {
+            (ForwardKernel::Sparse(strip), Some(sparse)) => {
                 self.sparse_grad_input(&sparse, strip, [dy, weight, dx], accumulate)
             }
             (_, Some(sparse)) => {
                 let all = self.grad_input_of_all(how, [dy, sparse.dense(self.conv), dx], accumulate);
-                [vec![self.spread(Kind::GradInput, &sparse, weight)], all].concat()
+                [vec![self.scatter(Kind::GradInput, &sparse, weight)], all].concat()
             }
             (_, None) => self.grad_input_of_all(how, [dy, weight, dx], accumulate),
         }
     }
 
-    fn grad_input_of_all(&self, how: Gather, slices: [Slice; 3], accumulate: bool) -> Vec<Pass> {
+    fn grad_input_of_all(&self, how: ForwardKernel, slices: [Slice; 3], accumulate: bool) -> Vec<Command> {
         match how {
-            Gather::Matrices { channels, row } => self.matrix_grad_input([channels, row], slices, accumulate),
+            ForwardKernel::Matrices { channels, row } => self.matrix_grad_input([channels, row], slices, accumulate),
             _ => self.dense_grad_input(how.tile(), slices, accumulate),
         }
     }
 
     /// Gradient of the weight: of a sparse one's active values, in their order.
-    pub fn grad_weight(&self, how: WeightSum, [x, dy, weight_grad]: [Slice; 3]) -> Vec<Pass> {
+    pub fn grad_weight(&self, how: WeightGradKernel, [x, dy, weight_grad]: [Slice; 3]) -> Vec<Command> {
         match (how.tile, self.sparse) {
             (None, Some(sparse)) => self
                 .split(how, sparse.index.entries, weight_grad, |to| self.sparse_grad_weight(&sparse, how, [x, dy, to])),
             (_, Some(sparse)) => {
                 let dense = sparse.dense(self.conv);
-                let mut passes = self.all_weights(how, [x, dy, dense]);
-                passes.push(self.collect(&sparse, weight_grad));
-                passes
+                let mut commands = self.all_weights(how, [x, dy, dense]);
+                commands.push(self.collect(&sparse, weight_grad));
+                commands
             }
             (_, None) => self.all_weights(how, [x, dy, weight_grad]),
         }
     }
 
-    fn all_weights(&self, how: WeightSum, [x, dy, weight_grad]: [Slice; 3]) -> Vec<Pass> {
+    fn all_weights(&self, how: WeightGradKernel, [x, dy, weight_grad]: [Slice; 3]) -> Vec<Command> {
         self.split(how, self.conv.numel(), weight_grad, |to| match how.team {
-            Team::Matrices => self.matrix_grad_weight(how, [x, dy, to]),
+            Scope::Matrices => self.matrix_grad_weight(how, [x, dy, to]),
             _ => self.dense_grad_weight(how, [x, dy, to]),
         })
     }
@@ -91,18 +91,18 @@ impl ConvLayer<'_> {
     /// `sums` of `weights` weights to `weight_grad`; where they are split, to the room for parts and from there.
     fn split(
         &self,
-        how: WeightSum,
+        how: WeightGradKernel,
         weights: usize,
         weight_grad: Slice,
-        sums: impl FnOnce(Slice) -> Vec<Pass>,
-    ) -> Vec<Pass> {
+        sums: impl FnOnce(Slice) -> Vec<Command>,
+    ) -> Vec<Command> {
         if how.split == 1 {
             return sums(weight_grad);
         }
-        let parts = self.room.part(0, how.room_bytes(self.conv, weights));
+        let parts = self.workspace.part(0, how.workspace_bytes(self.conv, weights));
         let kernel = Kernel::new("conv_grad_weight_finish").set("SPLIT", how.split as usize).set("WEIGHTS", weights);
         let label = self.label(Kind::GradWeight, "grad_weight");
-        let finish = Pass::dispatch(label, kernel, &[parts, weight_grad], fold(weights.div_ceil(64)));
+        let finish = Command::dispatch(label, kernel, &[parts, weight_grad], fold(weights.div_ceil(64)));
         [sums(parts), vec![finish]].concat()
     }
 
@@ -124,7 +124,7 @@ impl ConvLayer<'_> {
         (bindings, written): (&[Slice], usize),
         [read, write]: [&Layout; 2],
         [rows, groups, blocks]: [u32; 3],
-    ) -> Vec<Pass> {
+    ) -> Vec<Command> {
         let together = (read.blocks() / blocks as usize) as u64;
         let unit = aligned(together * read.block_bytes()).max(aligned(together * write.block_bytes()));
         let part = |range: Range<usize>| {
@@ -136,7 +136,7 @@ impl ConvLayer<'_> {
             bindings[0] = of(bindings[0], read);
             bindings[written] = of(bindings[written], write);
             let grid = [rows, groups, range.len() as u32];
-            Pass::dispatch(label.clone(), kernel.clone(), &bindings, grid)
+            Command::dispatch(label.clone(), kernel.clone(), &bindings, grid)
         };
         self.parts(weights, blocks as usize, unit).map(part).collect()
     }
@@ -163,18 +163,18 @@ mod tests {
         let weight = slice(2, 4 * conv.numel() as u64);
         let spans = |dispatch_flops: u64| {
             let tuning = Tuning { dispatch_flops, ..tuning() };
-            let layer = ConvLayer { node: "conv", conv: &conv, tuning: &tuning, sparse: None, room: weight };
-            let how = Gather::Dense(Tile { channels: 1, row: 1, shuffle: false, wide: false });
+            let layer = ConvLayer { node: "conv", conv: &conv, tuning: &tuning, sparse: None, workspace: weight };
+            let how = ForwardKernel::Dense(Tile { channels: 1, row: 1, shuffle: false, wide: false });
             let forward = layer.forward(how, [x, weight, y], None);
             let grad_input = layer.grad_input(how, [y, weight, x], false);
-            let how = WeightSum { tile: Some(2), team: Team::Invocation, wide: false, split: 1 };
+            let how = WeightGradKernel { tile: Some(2), team: Scope::Invocation, wide: false, split: 1 };
             let grad_weight = layer.grad_weight(how, [x, y, weight]);
-            [forward, grad_input, grad_weight].map(|passes| {
-                let written = |pass: &Pass| match pass {
-                    Pass::Dispatch { bindings, .. } => bindings[2].bytes,
+            [forward, grad_input, grad_weight].map(|commands| {
+                let written = |pass: &Command| match pass {
+                    Command::Dispatch { bindings, .. } => bindings[2].bytes,
                     _ => 0,
                 };
-                passes.iter().map(written).collect::<Vec<_>>()
+                commands.iter().map(written).collect::<Vec<_>>()
             })
         };
         let [y, x, weight] = [conv.output.bytes(), conv.input.bytes(), 4 * conv.numel() as u64];

@@ -1,12 +1,12 @@
 //! Dense convolution by cooperative matrices, which multiply several times as fast as the rest of a GPU does. Of 16-bit floats,
 //! or on Apple's GPUs of `f32`; sums are `f32`. The weight is rounded as activations are stored, and sums are taken in another
-//! order than by all other candidates. Shaders: `conv_matrix_*.wgsl`; twin: [`super::reference::conv`].
+//! order than by all other candidates. Shaders: `conv_matrix_*.wgsl`; reference: [`super::reference::conv`].
 
 use std::ops::Range;
 
 use super::conv_layer::aligned;
-use super::{Conv, ConvLayer, Tuning, WeightSum};
-use crate::gpu::{Kernel, Kind, Pass, Slice, fold};
+use super::{Conv, ConvLayer, Tuning, WeightGradKernel};
+use crate::gpu::{Command, Kernel, Kind, Slice, fold};
 
 impl Conv {
     /// Bytes of the weight as matrices.
@@ -33,7 +33,7 @@ impl ConvLayer<'_> {
         [channels, row]: [u32; 2],
         [x, weight, y]: [Slice; 3],
         bias: Option<Slice>,
-    ) -> Vec<Pass> {
+    ) -> Vec<Command> {
         let conv = self.conv;
         let kernel = self.matrix_gather(channels, row, conv.input.channels, false);
         let kernel = conv.forward_constants(kernel.define_if(bias.is_some(), "BIAS").set("FIRST", 0), false);
@@ -42,14 +42,14 @@ impl ConvLayer<'_> {
         bindings.extend(bias);
         let grid = [conv.output.channels / channels as usize, conv.output.pixels() / row as usize, conv.input.blocks()];
         let layouts = [&conv.input, &conv.output];
-        let passes = self.gather_blocks(
+        let commands = self.gather_blocks(
             self.label(Kind::Forward, "forward"),
             (kernel, conv.numel()),
             (&bindings, 2),
             layouts,
             grid.map(|n| n as u32),
         );
-        [vec![pack], passes].concat()
+        [vec![pack], commands].concat()
     }
 
     /// dx (+)= conv'(dy) of a convolution without a stride.
@@ -58,7 +58,7 @@ impl ConvLayer<'_> {
         [channels, row]: [u32; 2],
         [dy, weight, dx]: [Slice; 3],
         accumulate: bool,
-    ) -> Vec<Pass> {
+    ) -> Vec<Command> {
         let conv = self.conv;
         // Tap (0, 0) reads what lies `padding` behind the pixel, and the gather begins `lead` before it.
         let (y, first) = (conv.output.vectors(false), conv.padding + conv.lead());
@@ -71,18 +71,18 @@ impl ConvLayer<'_> {
         let (pack, matrices) = self.matrix_pack(Kind::GradInput, weight);
         let grid = [conv.input.channels / channels as usize, conv.input.pixels() / row as usize, conv.input.blocks()];
         let (bindings, layouts) = ([dy, matrices, dx], [&conv.output, &conv.input]);
-        let passes = self.gather_blocks(
+        let commands = self.gather_blocks(
             self.label(Kind::GradInput, "grad_input"),
             (kernel, conv.numel()),
             (&bindings, 2),
             layouts,
             grid.map(|n| n as u32),
         );
-        [vec![pack], passes].concat()
+        [vec![pack], commands].concat()
     }
 
     /// Gradient of every position of the weight.
-    pub(super) fn matrix_grad_weight(&self, how: WeightSum, [x, dy, weight_grad]: [Slice; 3]) -> Vec<Pass> {
+    pub(super) fn matrix_grad_weight(&self, how: WeightGradKernel, [x, dy, weight_grad]: [Slice; 3]) -> Vec<Command> {
         let conv = self.conv;
         let (size, tile) = (self.tuning.matrix(conv) as usize, how.tile.unwrap_or(0) as usize);
         // Of each output channel: its plane in the first block, its row of the weight.
@@ -104,7 +104,7 @@ impl ConvLayer<'_> {
             let weight_grad = weight_grad.part(row * channels.start as u64, row * channels.len() as u64 + others);
             let [across, down, _] = fold(tiles);
             let grid = [across, down, how.split];
-            Pass::dispatch(self.label(Kind::GradWeight, "grad_weight"), kernel, &[x, dy, weight_grad], grid)
+            Command::dispatch(self.label(Kind::GradWeight, "grad_weight"), kernel, &[x, dy, weight_grad], grid)
         };
         let unit = aligned(plane).max(aligned(row)).max(tile).next_multiple_of(tile);
         self.parts(conv.numel(), conv.output.channels, unit).map(part).collect()
@@ -124,9 +124,9 @@ impl ConvLayer<'_> {
     }
 
     /// The weight as matrices for a pass of `kind`, and where they will lie.
-    fn matrix_pack(&self, kind: Kind, weight: Slice) -> (Pass, Slice) {
+    fn matrix_pack(&self, kind: Kind, weight: Slice) -> (Command, Slice) {
         let conv = self.conv;
-        let matrices = self.room.part(0, conv.matrices_bytes());
+        let matrices = self.workspace.part(0, conv.matrices_bytes());
         let vectors = conv.numel() / (4 * conv.input.quads(false));
         let kernel = conv.input.vectors(false).declare(Kernel::new("conv_matrix_pack"));
         let kernel = kernel
@@ -134,7 +134,7 @@ impl ConvLayer<'_> {
             .set("SIZE", self.tuning.matrix(conv) as usize)
             .set("IN_CHANNELS", conv.input.channels)
             .set("TAPS", conv.kernel * conv.kernel);
-        let pass = Pass::dispatch(self.label(kind, "pack"), kernel, &[weight, matrices], fold(vectors.div_ceil(64)));
+        let pass = Command::dispatch(self.label(kind, "pack"), kernel, &[weight, matrices], fold(vectors.div_ceil(64)));
         (pass, matrices)
     }
 }
@@ -144,7 +144,7 @@ mod tests {
     use crate::gpu::{Gpu, GpuOptions, Matrices, broken, emulated};
     use crate::ops::trial::{Candidate, Trial};
     use crate::ops::{Conv, Layout, Tuning};
-    use crate::verify::{ConvCase, Pick, Place};
+    use crate::verify::{ConvCase, Device, Pick};
 
     fn gpu() -> Gpu {
         let adapter = std::env::var("ITOP_TEST_ADAPTER").unwrap_or("auto".into());
@@ -184,10 +184,10 @@ mod tests {
         emulated::set(false);
     }
 
-    /// Every candidate, with matrices of both sizes, beside its twin: padded or not, strided or not, in parts or not.
+    /// Every candidate, with matrices of both sizes, beside its reference: padded or not, strided or not, in parts or not.
     #[test]
-    fn emulated_matrices_agree_with_their_twin() {
-        let mut place = Place::new(gpu());
+    fn emulated_matrices_agree_with_their_reference() {
+        let mut place = Device::new(gpu());
         emulated::set(true);
         for (size, images, [c, k, h, w], [kernel, stride, padding], accumulate, dispatch_flops) in [
             (8, 16, [16, 32, 3, 4], [3, 1, 1], true, 1 << 40),

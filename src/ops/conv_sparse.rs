@@ -1,14 +1,14 @@
 //! Sparse convolution: only active weights exist.
 //!
 //! A weight's active values lie sorted by (out channel, in channel, tap); [`SparseIndex`] says where they point, in that
-//! order and transposed. Shaders: `conv_sparse_*.wgsl`; twin: [`super::reference::conv`] with a masked weight.
+//! order and transposed. Shaders: `conv_sparse_*.wgsl`; reference: [`super::reference::conv`] with a masked weight.
 
 use std::ops::Range;
 
 use super::choice::Strip;
 use super::conv_layer::aligned;
-use super::{Conv, ConvLayer, Tuning, WeightSum};
-use crate::gpu::{Kernel, Kind, Label, Pass, Slice, fold};
+use super::{Conv, ConvLayer, Tuning, WeightGradKernel};
+use crate::gpu::{Command, Kernel, Kind, Label, Slice, fold};
 
 /// The index of one layer's active weights, rebuilt on the GPU at every topology update.
 #[derive(Clone, Copy, Debug)]
@@ -58,9 +58,9 @@ pub struct SparseWeight {
     pub index: SparseIndex,
     /// Bitset of the active positions.
     pub active: Slice,
-    /// Room for the dense weight or its gradient, for candidates that spread it out.
+    /// Workspace for the dense weight or its gradient, for candidates that spread it out.
     pub scratch: Slice,
-    /// Room for the active weights with their shifts, [`PACKED_BYTES`] each.
+    /// Workspace for the active weights with their shifts, [`PACKED_BYTES`] each.
     pub packed: Slice,
 }
 
@@ -81,7 +81,7 @@ impl ConvLayer<'_> {
         strip: Strip,
         [x, weight, y]: [Slice; 3],
         bias: Option<Slice>,
-    ) -> Vec<Pass> {
+    ) -> Vec<Command> {
         let (kernel, grid) = self.gather(self.conv.output.channels, strip, false);
         let kernel = kernel.define_if(bias.is_some(), "BIAS");
         let (pack, packed) = self.pack(Kind::Forward, sparse, weight, strip);
@@ -99,7 +99,7 @@ impl ConvLayer<'_> {
         strip: Strip,
         [dy, weight, dx]: [Slice; 3],
         accumulate: bool,
-    ) -> Vec<Pass> {
+    ) -> Vec<Command> {
         let (kernel, grid) = self.gather(self.conv.columns(), strip, true);
         let kernel = kernel.define_if(accumulate, "ACCUMULATE");
         let (pack, packed) = self.pack(Kind::GradInput, sparse, weight, strip);
@@ -115,7 +115,7 @@ impl ConvLayer<'_> {
 
     /// The active weights with their shifts for a pass of `kind` (of the input gradient in the transposed order), and where
     /// they will lie.
-    fn pack(&self, kind: Kind, sparse: &SparseWeight, weight: Slice, strip: Strip) -> (Pass, Slice) {
+    fn pack(&self, kind: Kind, sparse: &SparseWeight, weight: Slice, strip: Strip) -> (Command, Slice) {
         let backward = kind == Kind::GradInput;
         let index = &sparse.index;
         let packed = sparse.packed.part(0, PACKED_BYTES * index.entries as u64);
@@ -126,15 +126,15 @@ impl ConvLayer<'_> {
         let mut bindings = vec![if backward { index.column_shift } else { index.shift }, weight, packed];
         bindings.extend(backward.then_some(index.column_entry));
         let grid = fold(index.entries.div_ceil(64));
-        (Pass::dispatch(self.label(kind, "pack"), kernel, &bindings, grid), packed)
+        (Command::dispatch(self.label(kind, "pack"), kernel, &bindings, grid), packed)
     }
 
     pub(super) fn sparse_grad_weight(
         &self,
         sparse: &SparseWeight,
-        how: WeightSum,
+        how: WeightGradKernel,
         [x, dy, weight_grad]: [Slice; 3],
-    ) -> Vec<Pass> {
+    ) -> Vec<Command> {
         let (index, tuning) = (&sparse.index, self.tuning);
         let part = |groups: Range<usize>| {
             let together = self.conv.weight_rows(tuning, how);
@@ -148,7 +148,7 @@ impl ConvLayer<'_> {
                 .set("WEIGHTS", index.entries);
             let table = index.groups.part(GROUP_BYTES * groups.start as u64, GROUP_BYTES * groups.len() as u64);
             let bindings = [x, dy, index.row_start, index.shift, table, weight_grad];
-            Pass::dispatch(self.label(Kind::GradWeight, "grad_weight"), kernel, &bindings, grid)
+            Command::dispatch(self.label(Kind::GradWeight, "grad_weight"), kernel, &bindings, grid)
         };
         let groups = groups_most(self.conv, index.entries, tuning);
         self.parts(index.entries, groups, aligned(GROUP_BYTES)).map(part).collect()
@@ -162,22 +162,22 @@ impl ConvLayer<'_> {
     }
 
     /// The active values at their places in the scratch, zeros elsewhere, for a pass of `kind`.
-    pub(super) fn spread(&self, kind: Kind, sparse: &SparseWeight, weight: Slice) -> Pass {
-        self.transfer(self.label(kind, "spread"), sparse, weight, false)
+    pub(super) fn scatter(&self, kind: Kind, sparse: &SparseWeight, weight: Slice) -> Command {
+        self.transfer(self.label(kind, "scatter"), sparse, weight, false)
     }
 
     /// The active positions' values out of the scratch.
-    pub(super) fn collect(&self, sparse: &SparseWeight, list: Slice) -> Pass {
+    pub(super) fn collect(&self, sparse: &SparseWeight, list: Slice) -> Command {
         self.transfer(self.label(Kind::GradWeight, "collect"), sparse, list, true)
     }
 
-    fn transfer(&self, label: Label, sparse: &SparseWeight, list: Slice, collect: bool) -> Pass {
+    fn transfer(&self, label: Label, sparse: &SparseWeight, list: Slice, collect: bool) -> Command {
         let words = self.conv.numel().div_ceil(32);
-        let kernel = Kernel::new("conv_sparse_spread")
+        let kernel = Kernel::new("conv_sparse_scatter")
             .define_if(collect, "COLLECT")
             .set("COUNT", self.conv.numel())
             .set("LENGTH", self.conv.row_length());
         let bindings = [sparse.active, sparse.index.row_start, list, sparse.dense(self.conv)];
-        Pass::dispatch(label, kernel, &bindings, fold(words.div_ceil(64)))
+        Command::dispatch(label, kernel, &bindings, fold(words.div_ceil(64)))
     }
 }

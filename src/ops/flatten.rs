@@ -1,20 +1,20 @@
 //! `[C, H, W]` to `[C·H·W, 1, 1]`. Shader: `flatten.wgsl`.
 
 use super::Layout;
-use crate::gpu::{Kernel, Kind, Label, Pass, Slice};
+use crate::gpu::{Command, Kernel, Kind, Label, Slice};
 
 /// Copies `from` of layout `map` to `to` of layout `flat`.
-pub fn forward(label: &str, map: &Layout, flat: &Layout, from: Slice, to: Slice) -> Pass {
+pub fn forward(label: &str, map: &Layout, flat: &Layout, from: Slice, to: Slice) -> Command {
     pass(Label::new(Kind::Other, label, "flattening"), Kernel::new("flatten"), map, flat, [from, to])
 }
 
 /// Copies (adds) the gradient `from` of layout `flat` to `to` of layout `map`.
-pub fn backward(label: &str, map: &Layout, flat: &Layout, from: Slice, to: Slice, accumulate: bool) -> Pass {
+pub fn backward(label: &str, map: &Layout, flat: &Layout, from: Slice, to: Slice, accumulate: bool) -> Command {
     let kernel = Kernel::new("flatten").define("BACKWARD", 1).define_if(accumulate, "ACCUMULATE");
     pass(Label::new(Kind::Other, label, "flattening backward"), kernel, map, flat, [from, to])
 }
 
-fn pass(label: Label, kernel: Kernel, map: &Layout, flat: &Layout, bindings: [Slice; 2]) -> Pass {
+fn pass(label: Label, kernel: Kernel, map: &Layout, flat: &Layout, bindings: [Slice; 2]) -> Command {
     let (from, to) = (map.vectors(false), flat.vectors(false));
     let kernel = to
         .outputs(from.inputs(from.declare(kernel), 0))
@@ -22,5 +22,5 @@ fn pass(label: Label, kernel: Kernel, map: &Layout, flat: &Layout, bindings: [Sl
         .set("HEIGHT", map.height)
         .set("WIDTH", map.width);
     let groups = (flat.channels * from.lanes()).div_ceil(64);
-    Pass::dispatch(label, kernel, &bindings, [groups as u32, 1, map.blocks() as u32])
+    Command::dispatch(label, kernel, &bindings, [groups as u32, 1, map.blocks() as u32])
 }

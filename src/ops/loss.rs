@@ -1,8 +1,8 @@
 //! Log-softmax, negative log-likelihood with label smoothing, its gradient, top-1 counting.
-//! Shaders: `loss.wgsl`, `loss_reduce.wgsl`; twin: [`super::reference::loss`].
+//! Shaders: `loss.wgsl`, `loss_reduce.wgsl`; reference: [`super::reference::loss`].
 
 use super::Layout;
-use crate::gpu::{Kernel, Kind, Label, Pass, Slice};
+use crate::gpu::{Command, Kernel, Kind, Label, Slice};
 
 /// The tensors of the loss.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +20,7 @@ pub struct LossSlices {
 }
 
 /// Loss of a batch.
-pub fn passes(layout: &Layout, io: &LossSlices, run: Slice) -> Vec<Pass> {
+pub fn commands(layout: &Layout, io: &LossSlices, run: Slice) -> Vec<Command> {
     let vectors = layout.vectors(false);
     let kernel = Kernel::new("loss")
         .define_if(io.logits_grad.is_some(), "GRADIENT")
@@ -33,7 +33,12 @@ pub fn passes(layout: &Layout, io: &LossSlices, run: Slice) -> Vec<Pass> {
     let groups = layout.blocks() * vectors.lanes();
     let reduce = Kernel::new("loss_reduce").define("WG", 64).set("IMAGES", images);
     vec![
-        Pass::dispatch(Label::new(Kind::Other, "loss", ""), kernel, &bindings, [groups.div_ceil(64) as u32, 1, 1]),
-        Pass::dispatch(Label::new(Kind::Other, "loss", "loss sum"), reduce, &[io.result, io.metrics, run], [1, 1, 1]),
+        Command::dispatch(Label::new(Kind::Other, "loss", ""), kernel, &bindings, [groups.div_ceil(64) as u32, 1, 1]),
+        Command::dispatch(
+            Label::new(Kind::Other, "loss", "loss sum"),
+            reduce,
+            &[io.result, io.metrics, run],
+            [1, 1, 1],
+        ),
     ]
 }

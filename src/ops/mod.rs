@@ -1,4 +1,4 @@
-//! One file per operation: the host side of a kernel, named as its shader (`shaders/`) and its CPU twin ([`reference`]); which
+//! One file per operation: the host side of a kernel, named as its shader (`shaders/`) and its CPU reference ([`reference`]); which
 //! candidate of it runs is said by [`Tuning`], and measured by [`trial`].
 
 pub mod augment;
@@ -23,7 +23,7 @@ pub mod topology_map;
 pub mod trial;
 mod tuning;
 
-pub use choice::{Choice, Gather, Team, Tile, WeightSum};
+pub use choice::{Choice, ForwardKernel, Scope, Tile, WeightGradKernel};
 pub use conv::Conv;
 pub use conv_layer::ConvLayer;
 pub use conv_sparse::{SparseIndex, SparseWeight};

@@ -1,6 +1,6 @@
 //! Philox4x32-10 (Salmon et al., SC 2011), the one source of randomness: a block of four words is a pure function
 //! of `(key, counter)`, so nothing has to be stored to resume, and every backend draws the same numbers.
-//! Twin: `shaders/shared/philox.wgsl`.
+//! Mirrors `shaders/shared/philox.wgsl`.
 
 /// What a draw is for: the last counter word, so that no two uses share a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! `relu(norm(x) + residual)`, each part optional: batch normalisation, residual addition and ReLU in one read and one
-//! write. Shaders: `pointwise_*.wgsl`; twin: [`super::reference::pointwise`].
+//! write. Shaders: `pointwise_*.wgsl`; reference: [`super::reference::pointwise`].
 
 use super::{Layout, Tuning};
-use crate::gpu::{Kernel, Kind, Label, Pass, Slice};
+use crate::gpu::{Command, Kernel, Kind, Label, Slice};
 
 /// The buffers of one batch normalisation.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +16,7 @@ pub struct NormSlices {
     pub running: Slice,
     /// `(mean, 1/std, scale, shift)` a channel, from the last forward pass.
     pub factors: Slice,
-    /// Scratch, free between passes: [`partial_bytes`] and one `vec4` a channel.
+    /// Scratch, free between commands: [`partial_bytes`] and one `vec4` a channel.
     pub partials: Slice,
     pub grad_factors: Slice,
 }
@@ -46,8 +46,8 @@ pub fn forward_train(
     residual: Option<Slice>,
     y: Slice,
     run: Slice,
-) -> Vec<Pass> {
-    let mut passes = Vec::new();
+) -> Vec<Command> {
+    let mut commands = Vec::new();
     if let Some(norm) = &node.norm {
         let layout = &node.input;
         let stats = Kernel::new("pointwise_stats")
@@ -58,7 +58,7 @@ pub fn forward_train(
         let vectors = layout.vectors(wide(layout, tuning));
         let stats = vectors.inputs(vectors.declare(stats), 0);
         let grid = [layout.channels as u32, 1, layout.blocks() as u32];
-        passes.push(Pass::dispatch(
+        commands.push(Command::dispatch(
             Label::new(Kind::Pointwise, label, "statistics"),
             stats,
             &[x, norm.partials, run],
@@ -71,10 +71,10 @@ pub fn forward_train(
             .set("PIXELS", layout.pixels());
         let bindings = [norm.partials, norm.weight, norm.bias, norm.running, norm.factors, run];
         let label = Label::new(Kind::Pointwise, label, "statistics of the batch");
-        passes.push(Pass::dispatch(label, finish, &bindings, per_channel(layout)));
+        commands.push(Command::dispatch(label, finish, &bindings, per_channel(layout)));
     }
-    passes.push(apply(label, node, tuning, x, residual, y));
-    passes
+    commands.push(apply(label, node, tuning, x, residual, y));
+    commands
 }
 
 /// Evaluation: running statistics, result.
@@ -85,19 +85,19 @@ pub fn forward_eval(
     x: Slice,
     residual: Option<Slice>,
     y: Slice,
-) -> Vec<Pass> {
-    let mut passes = Vec::new();
+) -> Vec<Command> {
+    let mut commands = Vec::new();
     if let Some(norm) = &node.norm {
         let kernel = Kernel::new("pointwise_stats_eval").set("CHANNELS", node.input.channels);
         let bindings = [norm.weight, norm.bias, norm.running, norm.factors];
         let label = Label::new(Kind::Pointwise, label, "running statistics");
-        passes.push(Pass::dispatch(label, kernel, &bindings, per_channel(&node.input)));
+        commands.push(Command::dispatch(label, kernel, &bindings, per_channel(&node.input)));
     }
-    passes.push(apply(label, node, tuning, x, residual, y));
-    passes
+    commands.push(apply(label, node, tuning, x, residual, y));
+    commands
 }
 
-fn apply(label: &str, node: &Pointwise, tuning: &Tuning, x: Slice, residual: Option<Slice>, y: Slice) -> Pass {
+fn apply(label: &str, node: &Pointwise, tuning: &Tuning, x: Slice, residual: Option<Slice>, y: Slice) -> Command {
     let mut kernel = Kernel::new("pointwise_forward").define_if(node.relu, "RELU");
     let mut bindings = vec![x, y];
     if let Some(norm) = &node.norm {
@@ -109,7 +109,7 @@ fn apply(label: &str, node: &Pointwise, tuning: &Tuning, x: Slice, residual: Opt
         bindings.push(residual);
     }
     let (kernel, grid) = shape(kernel, node, tuning);
-    Pass::dispatch(Label::new(Kind::Pointwise, label, "forward"), kernel, &bindings, grid)
+    Command::dispatch(Label::new(Kind::Pointwise, label, "forward"), kernel, &bindings, grid)
 }
 
 /// The tensors of a backward pass.
@@ -125,8 +125,8 @@ pub struct BackwardSlices {
 }
 
 /// dx, the residual's gradient, and those of γ and β.
-pub fn backward(label: &str, node: &Pointwise, tuning: &Tuning, io: &BackwardSlices, run: Slice) -> Vec<Pass> {
-    let mut passes = Vec::new();
+pub fn backward(label: &str, node: &Pointwise, tuning: &Tuning, io: &BackwardSlices, run: Slice) -> Vec<Command> {
+    let mut commands = Vec::new();
     let (x, y) = (&node.input, &node.output);
     // Where the ReLU let numbers pass need not be read where the input says it, which is read in any case.
     let of_input = node.relu && node.norm.is_some() && node.residual.is_none();
@@ -143,13 +143,13 @@ pub fn backward(label: &str, node: &Pointwise, tuning: &Tuning, io: &BackwardSli
         let mut bindings = vec![io.x, io.dy, norm.factors, norm.partials];
         bindings.extend(of_output.then_some(io.y));
         let grid = [x.channels as u32, 1, x.blocks() as u32];
-        passes.push(Pass::dispatch(Label::new(Kind::Pointwise, label, "grad statistics"), stats, &bindings, grid));
+        commands.push(Command::dispatch(Label::new(Kind::Pointwise, label, "grad statistics"), stats, &bindings, grid));
         let finish = Kernel::new("pointwise_grad_finish")
             .set("CHANNELS", x.channels)
             .set("BLOCKS", x.blocks())
             .set("PIXELS", x.pixels());
         let bindings = [norm.partials, norm.factors, norm.weight_grad, norm.bias_grad, norm.grad_factors, run];
-        passes.push(Pass::dispatch(
+        commands.push(Command::dispatch(
             Label::new(Kind::Pointwise, label, "grad_weight"),
             finish,
             &bindings,
@@ -175,8 +175,8 @@ pub fn backward(label: &str, node: &Pointwise, tuning: &Tuning, io: &BackwardSli
         bindings.push(residual);
     }
     let (kernel, grid) = shape(kernel, node, tuning);
-    passes.push(Pass::dispatch(Label::new(Kind::Pointwise, label, "backward"), kernel, &bindings, grid));
-    passes
+    commands.push(Command::dispatch(Label::new(Kind::Pointwise, label, "backward"), kernel, &bindings, grid));
+    commands
 }
 
 fn reduce_size(layout: &Layout, tuning: &Tuning) -> u32 {
@@ -202,7 +202,7 @@ fn planes(kernel: Kernel, input: &Layout, output: &Layout, tuning: &Tuning) -> K
     output.outputs(input.inputs(input.declare(kernel), 0))
 }
 
-/// Whether these passes load 64-bit words.
+/// Whether these commands load 64-bit words.
 fn wide(layout: &Layout, tuning: &Tuning) -> bool {
-    tuning.wide && tuning.prefer_wide && layout.fits_wide()
+    tuning.wide && tuning.prefer_load64 && layout.fits_wide()
 }

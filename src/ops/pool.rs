@@ -1,7 +1,7 @@
-//! Square pooling with stride = size. Shaders: `pool_*.wgsl`; twin: [`super::reference::pool`].
+//! Square pooling with stride = size. Shaders: `pool_*.wgsl`; reference: [`super::reference::pool`].
 
 use super::Layout;
-use crate::gpu::{Kernel, Kind, Label, Pass, Slice};
+use crate::gpu::{Command, Kernel, Kind, Label, Slice};
 
 /// What a window gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -11,10 +11,10 @@ pub enum PoolKind {
 }
 
 /// y = pool(x).
-pub fn forward(label: &str, kind: PoolKind, size: usize, from: &Layout, to: &Layout, x: Slice, y: Slice) -> Pass {
+pub fn forward(label: &str, kind: PoolKind, size: usize, from: &Layout, to: &Layout, x: Slice, y: Slice) -> Command {
     let kernel =
         shape(Kernel::new("pool_forward"), kind, size, from, to).set("OUT_PIXELS", to.pixels()).set("OUT_W", to.width);
-    Pass::dispatch(Label::new(Kind::Other, label, "pooling"), kernel, &[x, y], grid(to))
+    Command::dispatch(Label::new(Kind::Other, label, "pooling"), kernel, &[x, y], grid(to))
 }
 
 /// dx (+)= pool'(dy); the maximum needs x to find where it was.
@@ -26,7 +26,7 @@ pub fn backward(
     to: &Layout,
     [x, dy, dx]: [Slice; 3],
     accumulate: bool,
-) -> Pass {
+) -> Command {
     let kernel = shape(Kernel::new("pool_backward").define_if(accumulate, "ACCUMULATE"), kind, size, from, to)
         .set("IN_PIXELS", from.pixels())
         .set("IN_W", from.width)
@@ -34,7 +34,7 @@ pub fn backward(
         .set("OUT_W", to.width);
     let bindings = [dy, dx, x];
     let used = if kind == PoolKind::Max { &bindings[..] } else { &bindings[..2] };
-    Pass::dispatch(Label::new(Kind::Other, label, "pooling backward"), kernel, used, grid(from))
+    Command::dispatch(Label::new(Kind::Other, label, "pooling backward"), kernel, used, grid(from))
 }
 
 fn shape(kernel: Kernel, kind: PoolKind, size: usize, from: &Layout, to: &Layout) -> Kernel {

@@ -1,4 +1,4 @@
-//! What changes from step to step, in one uniform buffer. Twin: `shaders/shared/step.wgsl`.
+//! What changes from step to step, in one uniform buffer. Mirrors `shaders/shared/step.wgsl`.
 
 use bytemuck::{Pod, Zeroable};
 

@@ -1,15 +1,15 @@
 //! Moving the active set of a layer: prune, grow, statistics, index. Everything runs on the GPU and works on bitsets over
-//! the flat indices of the weight and on the active list; only [`Counters`] come back.
+//! the flat indices of the weight and on the active list; only [`UpdateStats`] come back.
 //!
 //! The rule is the exact one: remove the `k` active weights of least magnitude (of equals the higher index), then activate
 //! the `k` inactive positions of highest score (of equals the lower index). Just-removed positions may regrow and then keep
 //! value and momentum; others start at 0/0 (`reference/itop.md` 3.5, the ITOP code's order).
-//! Shaders: `rank_*`, `scan`, `select_*`, `grow_random`, `topology_*`, `index_*`; twin: [`super::reference::topology`].
+//! Shaders: `rank_*`, `scan`, `select_*`, `grow_random`, `topology_*`, `index_*`; reference: [`super::reference::topology`].
 
 use bytemuck::{Pod, Zeroable};
 
 use super::{Choice, Conv, SparseIndex, SparseWeight, Tuning, conv_sparse::groups_most};
-use crate::gpu::{ALIGNMENT, BufferPlan, Kernel, Kind, Label, Pass, Slice, fold};
+use crate::gpu::{ALIGNMENT, BufferPlan, Command, Kernel, Kind, Label, Slice, fold};
 
 /// Bins of the age histogram.
 pub const AGE_BINS: usize = 8;
@@ -19,10 +19,10 @@ pub fn age_bin(age: usize) -> usize {
     ((usize::BITS - age.leading_zeros()) as usize).min(AGE_BINS - 1)
 }
 
-/// What an update did to a layer; twin of the counters in `topology_stats.wgsl`.
+/// What an update did to a layer; mirrors the counters in `topology_stats.wgsl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
-pub struct Counters {
+pub struct UpdateStats {
     /// Active positions after the update.
     pub active: u32,
     pub pruned: u32,
@@ -56,33 +56,33 @@ pub struct Counters {
 }
 
 // `Default` ends at arrays of 32.
-impl Default for Counters {
+impl Default for UpdateStats {
     fn default() -> Self {
         Self::zeroed()
     }
 }
 
-/// What an update is to do to a layer; written before it, and a binding of its own like [`Counters`].
+/// What an update is to do to a layer; written before it, and a binding of its own like [`UpdateStats`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
-pub struct Wanted {
+pub struct UpdateCounts {
     /// How many active weights stay.
     pub keep: u32,
     /// How many positions are then activated.
     pub grow: u32,
-    /// The layer's number among the maskable ones: its stream of random numbers.
+    /// The layer's number among the prunable ones: its stream of random numbers.
     pub layer: u32,
     pub pad: [u32; 61],
 }
 
-impl Wanted {
+impl UpdateCounts {
     /// To prune `pruned` of `active` weights of layer `layer`, and to grow as many.
     pub fn new(layer: usize, active: usize, pruned: usize) -> Self {
         Self { keep: (active - pruned) as u32, grow: pruned as u32, layer: layer as u32, pad: [0; 61] }
     }
 }
 
-const _: () = assert!(size_of::<Counters>() as u64 == ALIGNMENT && size_of::<Wanted>() as u64 == ALIGNMENT);
+const _: () = assert!(size_of::<UpdateStats>() as u64 == ALIGNMENT && size_of::<UpdateCounts>() as u64 == ALIGNMENT);
 
 /// Where the scores of a growth come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +97,7 @@ pub enum Scores {
 #[derive(Clone, Copy, Debug)]
 pub struct SparseLayer {
     pub conv: Conv,
-    /// Number of the layer among the maskable ones.
+    /// Number of the layer among the prunable ones.
     pub layer: usize,
     pub index: SparseIndex,
     pub value: Slice,
@@ -150,10 +150,10 @@ pub struct Scratch {
     /// Two words an active position: values and momentum on their way, or weights with their shifts.
     moved: Slice,
     moved_ages: Slice,
-    /// [`Wanted`] per layer.
-    pub wanted: Slice,
-    /// [`Counters`] per layer.
-    pub counters: Slice,
+    /// [`UpdateCounts`] per layer.
+    pub update_counts: Slice,
+    /// [`UpdateStats`] per layer.
+    pub update_stats: Slice,
 }
 
 impl Scratch {
@@ -175,8 +175,8 @@ impl Scratch {
             selection: scratch("selection", 16),
             moved: scratch("moved", 2 * list_bytes(entries)),
             moved_ages: scratch("ages", age_bytes(entries)),
-            wanted: scratch("wanted", ALIGNMENT * layers as u64),
-            counters: scratch("counters", ALIGNMENT * layers as u64),
+            update_counts: scratch("wanted", ALIGNMENT * layers as u64),
+            update_stats: scratch("counters", ALIGNMENT * layers as u64),
         }
     }
 }
@@ -207,27 +207,32 @@ impl SparseLayer {
     }
 
     /// Makes the index of the positions in `active`. For the start and for a resume; an update ends with the same.
-    pub fn index(&self, label: &str, tuning: &Tuning, scratch: &Scratch) -> Vec<Pass> {
-        let mut passes = self.rank(label, scratch, self.active, scratch.after_rank);
-        passes.extend(self.reindex(label, tuning, scratch));
-        passes
+    pub fn index(&self, label: &str, tuning: &Tuning, scratch: &Scratch) -> Vec<Command> {
+        let mut commands = self.rank(label, scratch, self.active, scratch.after_rank);
+        commands.extend(self.reindex(label, tuning, scratch));
+        commands
     }
 
-    /// One topology update. How many to keep and to grow is in `scratch.wanted`, and the counters must be zero.
-    pub fn update(&self, label: &str, tuning: &Tuning, scratch: &Scratch, scores: Scores, run: Slice) -> Vec<Pass> {
+    /// One topology update. How many to keep and to grow is in `scratch.update_counts`, and the counters must be zero.
+    pub fn update(&self, label: &str, tuning: &Tuning, scratch: &Scratch, scores: Scores, run: Slice) -> Vec<Command> {
         let numel = self.conv.numel();
-        let mut passes = self.rank(label, scratch, self.active, scratch.before_rank);
+        let mut commands = self.rank(label, scratch, self.active, scratch.before_rank);
         let kernel = Kernel::new("topology_growth").define("WG", 256).set("ENTRIES", self.index.entries);
-        let bindings = [self.value, self.ages, self.own(scratch.counters)];
-        passes.push(Pass::dispatch(Label::new(Kind::Topology, label, "statistics"), kernel, &bindings, [1, 1, 1]));
-        passes.extend(self.select(label, scratch, false));
+        let bindings = [self.value, self.ages, self.own(scratch.update_stats)];
+        commands.push(Command::dispatch(Label::new(Kind::Topology, label, "statistics"), kernel, &bindings, [1, 1, 1]));
+        commands.extend(self.select(label, scratch, false));
         if scores == Scores::Random {
             let kernel = Kernel::new("grow_random").set("COUNT", numel);
-            let bindings = [scratch.score, run, self.own(scratch.wanted)];
+            let bindings = [scratch.score, run, self.own(scratch.update_counts)];
             let grid = fold(numel.div_ceil(256));
-            passes.push(Pass::dispatch(Label::new(Kind::Topology, label, "random scores"), kernel, &bindings, grid));
+            commands.push(Command::dispatch(
+                Label::new(Kind::Topology, label, "random scores"),
+                kernel,
+                &bindings,
+                grid,
+            ));
         }
-        passes.extend(self.select(label, scratch, true));
+        commands.extend(self.select(label, scratch, true));
         let kernel = Kernel::new("topology_stats").set("WORDS", self.words());
         let bindings = [
             self.active,
@@ -236,15 +241,15 @@ impl SparseLayer {
             self.explored,
             self.reliable,
             self.initial,
-            self.own(scratch.counters),
+            self.own(scratch.update_stats),
         ];
-        passes.push(Pass::dispatch(
+        commands.push(Command::dispatch(
             Label::new(Kind::Topology, label, "statistics"),
             kernel,
             &bindings,
             self.word_groups(),
         ));
-        passes.extend(self.rank(label, scratch, scratch.after, scratch.after_rank));
+        commands.extend(self.rank(label, scratch, scratch.after, scratch.after_rank));
         let room = list_bytes(self.index.entries);
         let [moved_value, moved_momentum] = [0, room].map(|at| scratch.moved.part(at, room));
         let kernel = Kernel::new("topology_move").set("WORDS", self.words());
@@ -258,9 +263,14 @@ impl SparseLayer {
             moved_value,
             moved_momentum,
         ];
-        passes.push(Pass::dispatch(Label::new(Kind::Topology, label, "move"), kernel, &bindings, self.word_groups()));
+        commands.push(Command::dispatch(
+            Label::new(Kind::Topology, label, "move"),
+            kernel,
+            &bindings,
+            self.word_groups(),
+        ));
         let moved_ages = scratch.moved_ages.part(0, age_bytes(self.index.entries));
-        passes.push(Pass::Clear { label: Label::new(Kind::Topology, label, "ages"), slice: moved_ages });
+        commands.push(Command::Clear { label: Label::new(Kind::Topology, label, "ages"), slice: moved_ages });
         let kernel = Kernel::new("topology_ages").set("WORDS", self.words());
         let bindings = [
             self.active,
@@ -270,9 +280,9 @@ impl SparseLayer {
             scratch.after_rank,
             self.ages,
             moved_ages,
-            self.own(scratch.counters),
+            self.own(scratch.update_stats),
         ];
-        passes.push(Pass::dispatch(
+        commands.push(Command::dispatch(
             Label::new(Kind::Topology, label, "statistics"),
             kernel,
             &bindings,
@@ -281,24 +291,29 @@ impl SparseLayer {
         let list = 4 * self.index.entries as u64;
         let bits = bitset_bytes(numel);
         let copy = |from: Slice, to: Slice, bytes| {
-            Pass::copy(Label::new(Kind::Topology, label, "copy"), from.part(0, bytes), to.part(0, bytes))
+            Command::copy(Label::new(Kind::Topology, label, "copy"), from.part(0, bytes), to.part(0, bytes))
         };
-        passes.push(copy(moved_value, self.value, list));
-        passes.push(copy(moved_momentum, self.momentum, list));
-        passes.push(copy(scratch.after, self.active, bits));
-        passes.push(copy(moved_ages, self.ages, age_bytes(self.index.entries)));
-        passes.extend(self.reindex(label, tuning, scratch));
-        passes
+        commands.push(copy(moved_value, self.value, list));
+        commands.push(copy(moved_momentum, self.momentum, list));
+        commands.push(copy(scratch.after, self.active, bits));
+        commands.push(copy(moved_ages, self.ages, age_bytes(self.index.entries)));
+        commands.extend(self.reindex(label, tuning, scratch));
+        commands
     }
 
     /// `rank[w]` = set bits of `bits` before word w.
-    fn rank(&self, label: &str, scratch: &Scratch, bits: Slice, rank: Slice) -> Vec<Pass> {
+    fn rank(&self, label: &str, scratch: &Scratch, bits: Slice, rank: Slice) -> Vec<Command> {
         let words = |name| Kernel::new(name).set("WORDS", self.words());
         let grid = self.word_groups();
         vec![
-            Pass::dispatch(Label::new(Kind::Topology, label, "rank"), words("rank_count"), &[bits, scratch.sums], grid),
+            Command::dispatch(
+                Label::new(Kind::Topology, label, "rank"),
+                words("rank_count"),
+                &[bits, scratch.sums],
+                grid,
+            ),
             self.scan(label, scratch.sums, grid[0] as usize),
-            Pass::dispatch(
+            Command::dispatch(
                 Label::new(Kind::Topology, label, "rank"),
                 words("rank_write"),
                 &[bits, scratch.sums, rank],
@@ -307,8 +322,8 @@ impl SparseLayer {
         ]
     }
 
-    fn scan(&self, label: &str, data: Slice, count: usize) -> Pass {
-        Pass::dispatch(
+    fn scan(&self, label: &str, data: Slice, count: usize) -> Command {
+        Command::dispatch(
             Label::new(Kind::Topology, label, "scan"),
             Kernel::new("scan").set("COUNT", count),
             &[data],
@@ -317,10 +332,10 @@ impl SparseLayer {
     }
 
     /// Prune: what to keep of the active ones, to `scratch.kept`. Grow: that and what to add, to `scratch.after`.
-    fn select(&self, label: &str, scratch: &Scratch, grow: bool) -> Vec<Pass> {
+    fn select(&self, label: &str, scratch: &Scratch, grow: bool) -> Vec<Command> {
         let named = || Label::new(Kind::Topology, label, if grow { "grow" } else { "prune" });
         let (keys, count) = if grow { (scratch.score, self.conv.numel()) } else { (self.value, self.index.entries) };
-        let mut passes = Vec::new();
+        let mut commands = Vec::new();
         for round in 0..4 {
             let kernel = Kernel::new("select_histogram")
                 .define_if(grow, "GROW")
@@ -328,11 +343,11 @@ impl SparseLayer {
                 .set("SHIFT", 24 - 8 * round);
             let bindings = [keys, scratch.selection, scratch.histogram, scratch.kept];
             let used = if grow { &bindings[..] } else { &bindings[..3] };
-            passes.push(Pass::dispatch(named(), kernel, used, fold(count.div_ceil(4096))));
+            commands.push(Command::dispatch(named(), kernel, used, fold(count.div_ceil(4096))));
             let kernel =
                 Kernel::new("select_pick").set("FIRST", usize::from(round == 0)).set("INDEX", usize::from(grow));
-            let bindings = [scratch.selection, scratch.histogram, self.own(scratch.wanted)];
-            passes.push(Pass::dispatch(named(), kernel, &bindings, [1, 1, 1]));
+            let bindings = [scratch.selection, scratch.histogram, self.own(scratch.update_counts)];
+            commands.push(Command::dispatch(named(), kernel, &bindings, [1, 1, 1]));
         }
         let kernel = |ties: bool| {
             Kernel::new("select_apply")
@@ -344,15 +359,15 @@ impl SparseLayer {
         let mut bindings = vec![keys, scratch.selection, scratch.sums];
         bindings.extend(if grow { vec![scratch.kept] } else { vec![self.active, scratch.before_rank] });
         let grid = self.word_groups();
-        passes.push(Pass::dispatch(named(), kernel(true), &bindings, grid));
-        passes.push(self.scan(label, scratch.sums, grid[0] as usize));
-        bindings.extend(if grow { vec![scratch.after] } else { vec![scratch.kept, self.own(scratch.counters)] });
-        passes.push(Pass::dispatch(named(), kernel(false), &bindings, grid));
-        passes
+        commands.push(Command::dispatch(named(), kernel(true), &bindings, grid));
+        commands.push(self.scan(label, scratch.sums, grid[0] as usize));
+        bindings.extend(if grow { vec![scratch.after] } else { vec![scratch.kept, self.own(scratch.update_stats)] });
+        commands.push(Command::dispatch(named(), kernel(false), &bindings, grid));
+        commands
     }
 
     /// Both orders of the index, from `active` and its rank in `scratch.after_rank`.
-    fn reindex(&self, label: &str, tuning: &Tuning, scratch: &Scratch) -> Vec<Pass> {
+    fn reindex(&self, label: &str, tuning: &Tuning, scratch: &Scratch) -> Vec<Command> {
         let (conv, index, rank) = (&self.conv, &self.index, scratch.after_rank);
         let rows = Kernel::new("index_rows")
             .define("GROUP", tuning.weight_group)
@@ -385,7 +400,7 @@ impl SparseLayer {
                 .set("LANES", conv.output.lanes())
         };
         let dispatch = |kernel, bindings: &[Slice], grid| {
-            Pass::dispatch(Label::new(Kind::Topology, label, "index"), kernel, bindings, grid)
+            Command::dispatch(Label::new(Kind::Topology, label, "index"), kernel, bindings, grid)
         };
         let column_grid = [conv.columns().div_ceil(64) as u32, pieces as u32, 1];
         let inputs = Kernel::new("topology_inputs")
@@ -393,7 +408,11 @@ impl SparseLayer {
             .set("CLASSES", conv.stride * conv.stride);
         let input_grid = [conv.input.channels.div_ceil(64) as u32, 1, 1];
         vec![
-            dispatch(rows, &[self.active, rank, index.row_start, index.groups, self.own(scratch.counters)], [1, 1, 1]),
+            dispatch(
+                rows,
+                &[self.active, rank, index.row_start, index.groups, self.own(scratch.update_stats)],
+                [1, 1, 1],
+            ),
             dispatch(entries, &[self.active, rank, index.shift], self.word_groups()),
             dispatch(columns(true), &[self.active, rank, scratch.sums], column_grid),
             self.scan(label, scratch.sums, conv.columns() * pieces),
@@ -402,7 +421,7 @@ impl SparseLayer {
                 &[self.active, rank, scratch.sums, index.column_start, index.column_entry, index.column_shift],
                 column_grid,
             ),
-            dispatch(inputs, &[index.column_start, self.own(scratch.counters)], input_grid),
+            dispatch(inputs, &[index.column_start, self.own(scratch.update_stats)], input_grid),
         ]
     }
 }

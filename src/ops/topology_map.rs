@@ -1,10 +1,10 @@
 //! Where in a layer its active weights lie, and lay: of each cell of a grid of kernels, out channels down and in channels
 //! across, how many positions are active and how many ever were. From the bitsets alone, for pictures.
 //!
-//! Shader: `topology_map`; twin: [`super::reference::topology_map`].
+//! Shader: `topology_map`; reference: [`super::reference::topology_map`].
 
 use super::Conv;
-use crate::gpu::{Kernel, Kind, Label, Pass, Slice};
+use crate::gpu::{Command, Kernel, Kind, Label, Slice};
 
 /// Most cells down and across; larger layers are pooled.
 pub const SIDE: usize = 64;
@@ -69,7 +69,7 @@ impl Grid {
     }
 
     /// Counts the bits of `active` and `explored` into `map`, a word a cell: [`Cell`].
-    pub fn pass(&self, label: &str, active: Slice, explored: Slice, map: Slice) -> Pass {
+    pub fn pass(&self, label: &str, active: Slice, explored: Slice, map: Slice) -> Command {
         let kernel = Kernel::new("topology_map")
             .set("OUTPUTS", self.outputs)
             .set("INPUTS", self.inputs)
@@ -79,7 +79,7 @@ impl Grid {
             .set("COLUMNS", self.columns())
             .set("CELLS", self.cells());
         let groups = self.cells().div_ceil(64) as u32;
-        Pass::dispatch(Label::new(Kind::Topology, label, "map"), kernel, &[active, explored, map], [groups, 1, 1])
+        Command::dispatch(Label::new(Kind::Topology, label, "map"), kernel, &[active, explored, map], [groups, 1, 1])
     }
 }
 

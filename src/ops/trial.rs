@@ -4,15 +4,17 @@ use web_time::Instant;
 
 use super::philox::{Purpose, unit, word};
 use super::topology::{Scratch, SparseLayer, age_bytes, bitset_bytes};
-use super::{Choice, Conv, ConvLayer, Gather, SparseIndex, SparseWeight, Storage, Team, Tuning, WeightSum};
-use crate::gpu::{ALIGNMENT, BufferPlan, Gpu, GpuError, Label, Machine, Pass, Slice};
+use super::{
+    Choice, Conv, ConvLayer, ForwardKernel, Scope, SparseIndex, SparseWeight, Storage, Tuning, WeightGradKernel,
+};
+use crate::gpu::{ALIGNMENT, BufferPlan, Command, Executor, Gpu, GpuError, Label, Slice};
 
 /// One of the three passes of a convolution, with the candidate that carries it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Candidate {
-    Forward(Gather),
-    GradInput(Gather),
-    GradWeight(WeightSum),
+    Forward(ForwardKernel),
+    GradInput(ForwardKernel),
+    GradWeight(WeightGradKernel),
 }
 
 impl Candidate {
@@ -30,17 +32,17 @@ impl Candidate {
     pub fn all(conv: &Conv, tuning: &Tuning, active: Option<usize>) -> [Vec<Self>; 3] {
         let sparse = active.is_some();
         [
-            tuning.gathers(conv, sparse, false).into_iter().map(Candidate::Forward).collect(),
-            tuning.gathers(conv, sparse, true).into_iter().map(Candidate::GradInput).collect(),
-            tuning.weight_sums(conv, active).into_iter().map(Candidate::GradWeight).collect(),
+            tuning.forward_kernels(conv, sparse, false).into_iter().map(Candidate::Forward).collect(),
+            tuning.forward_kernels(conv, sparse, true).into_iter().map(Candidate::GradInput).collect(),
+            tuning.weight_grad_kernels(conv, active).into_iter().map(Candidate::GradWeight).collect(),
         ]
     }
 
     /// Whether it multiplies cooperative matrices, which are as new to drivers as to wgpu.
     pub fn by_matrices(&self) -> bool {
         match self {
-            Candidate::Forward(how) | Candidate::GradInput(how) => matches!(how, Gather::Matrices { .. }),
-            Candidate::GradWeight(how) => how.team == Team::Matrices,
+            Candidate::Forward(how) | Candidate::GradInput(how) => matches!(how, ForwardKernel::Matrices { .. }),
+            Candidate::GradWeight(how) => how.team == Scope::Matrices,
         }
     }
 
@@ -83,13 +85,13 @@ pub struct Trial {
     /// Active weights; all of them for a dense layer.
     pub active: usize,
     tuning: Tuning,
-    machine: Machine,
+    executor: Executor,
     sparse: Option<SparseWeight>,
     x: Slice,
     dy: Slice,
     weight: Slice,
     weight_grad: Slice,
-    room: Slice,
+    workspace: Slice,
 }
 
 impl Trial {
@@ -108,8 +110,8 @@ impl Trial {
         let dy = buffers.storage("trial", "dy", conv.output.bytes());
         let [weight, weight_grad, momentum] =
             ["weight", "weight gradient", "momentum"].map(|name| buffers.storage("trial", name, 4 * active as u64));
-        let most = tuning.room_bytes(&conv, sparse.then_some(active));
-        let room = buffers.storage("trial", "room", most.max(4));
+        let most = tuning.workspace_bytes(&conv, sparse.then_some(active));
+        let workspace = buffers.storage("trial", "workspace", most.max(4));
         let scratch = Scratch::new(&mut buffers, &[conv], active, 1, true);
         let layer = sparse.then(|| {
             let parts = SparseIndex::bytes(&conv, active, tuning);
@@ -138,22 +140,22 @@ impl Trial {
                 ages: buffers.storage("trial", "ages", age_bytes(active)).part(0, age_bytes(active)),
             }
         });
-        let mut machine = Machine::new(gpu.clone(), &buffers).await?;
+        let mut executor = Executor::new(gpu.clone(), &buffers).await?;
         let noise: Vec<f32> = (0..16384).map(|i| 2.0 * unit(word(1, Purpose::Split, 0, 0, i)) - 1.0).collect();
         let stored = conv.input.storage.words(&noise);
         for (slice, words) in [(x, &stored), (dy, &stored), (weight, &Storage::F32.words(&noise))] {
             for at in (0..slice.bytes).step_by(4 * words.len()) {
                 let bytes = (slice.bytes - at).min(4 * words.len() as u64);
-                machine.write(slice.part(at, bytes), &words[..bytes as usize / 4]);
+                executor.write(slice.part(at, bytes), &words[..bytes as usize / 4]);
             }
         }
         if let Some(layer) = &layer {
-            machine.write(layer.active, &bits);
-            let program = machine.prepare(&layer.index("trial", tuning, &scratch), |_| ())?;
-            machine.submit(&program);
+            executor.write(layer.active, &bits);
+            let program = executor.prepare(&layer.index("trial", tuning, &scratch), |_| ())?;
+            executor.submit(&program);
         }
         let sparse = layer.map(|layer| layer.weight(&scratch));
-        Ok(Self { conv, active, tuning: tuning.clone(), machine, sparse, x, dy, weight, weight_grad, room })
+        Ok(Self { conv, active, tuning: tuning.clone(), executor, sparse, x, dy, weight, weight_grad, workspace })
     }
 
     /// Floating-point operations of one pass on the active weights (a multiplication and an addition are two).
@@ -163,17 +165,17 @@ impl Trial {
 
     /// Compiles `candidates`, as many at a time as there are cores, up to the first that this driver cannot.
     pub fn compile(&mut self, candidates: &[Candidate]) -> Result<(), GpuError> {
-        let passes: Vec<Pass> = candidates.iter().flat_map(|&candidate| self.passes(candidate)).collect();
-        self.machine.prepare(&passes, |_| ()).map(drop)
+        let commands: Vec<Command> = candidates.iter().flat_map(|&candidate| self.commands(candidate)).collect();
+        self.executor.prepare(&commands, |_| ()).map(drop)
     }
 
     /// Seconds that `candidate` takes: the median of `samples` samples of at least `least` seconds each; or of one sample, if
     /// that is twice `enough` already.
     pub fn time(&mut self, candidate: Candidate, samples: usize, least: f64, enough: f64) -> Result<f64, GpuError> {
-        let program = self.machine.prepare(&self.passes(candidate), |_| ())?;
+        let program = self.executor.prepare(&self.commands(candidate), |_| ())?;
         let run = |count: usize| -> Result<f64, GpuError> {
             let start = Instant::now();
-            self.machine.wait(Some(self.machine.submit_times(&program, count)))?;
+            self.executor.wait(Some(self.executor.submit_times(&program, count)))?;
             Ok(start.elapsed().as_secs_f64())
         };
         // The first run compiles, on drivers that do so late.
@@ -231,18 +233,18 @@ impl Trial {
             Candidate::GradWeight(_) => (self.weight_grad, Storage::F32),
         };
         // What a kernel leaves out must not be what another wrote.
-        let mut passes = vec![Pass::Clear { label: Label::other("trial"), slice }];
-        passes.extend(self.passes(candidate));
-        let program = self.machine.prepare(&passes, |_| ())?;
+        let mut commands = vec![Command::Clear { label: Label::other("trial"), slice }];
+        commands.extend(self.commands(candidate));
+        let program = self.executor.prepare(&commands, |_| ())?;
         #[cfg(test)]
-        broken::lose(&self.machine.gpu, candidate);
-        self.machine.wait_within(self.machine.submit(&program), RUN_LIMIT)?;
-        Ok(storage.numbers(&self.machine.read::<u32>(slice).await?))
+        broken::lose(&self.executor.gpu, candidate);
+        self.executor.wait_within(self.executor.submit(&program), RUN_LIMIT)?;
+        Ok(storage.numbers(&self.executor.read::<u32>(slice).await?))
     }
 
-    fn passes(&self, candidate: Candidate) -> Vec<Pass> {
+    fn commands(&self, candidate: Candidate) -> Vec<Command> {
         let (conv, tuning) = (&self.conv, &self.tuning);
-        let layer = ConvLayer { node: "trial", conv, tuning, sparse: self.sparse, room: self.room };
+        let layer = ConvLayer { node: "trial", conv, tuning, sparse: self.sparse, workspace: self.workspace };
         let (x, dy, weight) = (self.x, self.dy, self.weight);
         match candidate {
             Candidate::Forward(how) => layer.forward(how, [x, weight, dy], None),

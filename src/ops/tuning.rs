@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::choice::{Choice, Gather, Strip, Team, Tile, WeightSum};
+use super::choice::{Choice, ForwardKernel, Scope, Strip, Tile, WeightGradKernel};
 use super::{Conv, Registers, Storage};
 use crate::gpu::{Family, Gpu, Matrices};
 
@@ -14,7 +14,7 @@ const SUMS_MOST: u32 = 128;
 /// Sums that fit in a workgroup's memory of 15 KiB.
 pub(super) const GROUP_CELLS: u32 = 15 * 1024 / 4;
 
-/// The most parts of a weight gradient: their sums take that many times the weights' room.
+/// The most parts of a weight gradient: their sums take that many times the weights' memory.
 const SPLIT_MOST: usize = 16;
 
 /// Sizes of workgroups and tiles on one adapter, and its choices of candidates.
@@ -31,8 +31,8 @@ pub struct Tuning {
     /// Active weights of one output channel that the sparse weight gradient computes at once.
     pub weight_group: u32,
     /// Who sums a weight gradient where nothing was measured: that of the active weights, of all weights.
-    pub team: Team,
-    pub dense_team: Team,
+    pub team: Scope,
+    pub dense_team: Scope,
     /// Lanes that can hand values round; 0 without subgroups.
     pub lanes: u32,
     /// The fewest invocations of a workgroup.
@@ -43,12 +43,12 @@ pub struct Tuning {
     pub matrices: Matrices,
     /// Whether there are 64-bit integers, and whether loads by them are the default.
     pub wide: bool,
-    pub prefer_wide: bool,
+    pub prefer_load64: bool,
     /// The most FLOPs of a convolution that one dispatch does. Drivers take a device that is at one for seconds for hung,
     /// and the desktop stands still meanwhile.
     pub dispatch_flops: u64,
     /// Invocations that fill the adapter: weight gradients of fewer are split.
-    pub busy: usize,
+    pub occupancy_target: usize,
     /// Measured choices, by [`Tuning::key`].
     pub measured: Arc<BTreeMap<String, Choice>>,
 }
@@ -69,10 +69,10 @@ impl Tuning {
             // A tenth of a second at 250 GFLOP/s; a thousand invocations for each of 128 processors. Metal calls what shares
             // its memory with the processor integrated, which is all that Apple makes.
             ("discrete" | "virtual", _) | ("integrated", "metal") => {
-                Self { dispatch_flops: 25_000_000_000, busy: 1 << 17, ..usual }
+                Self { dispatch_flops: 25_000_000_000, occupancy_target: 1 << 17, ..usual }
             }
             // A browser does not say what it is.
-            ("other", "webgpu") => Self { dispatch_flops: 10_000_000_000, busy: 1 << 16, ..usual },
+            ("other", "webgpu") => Self { dispatch_flops: 10_000_000_000, occupancy_target: 1 << 16, ..usual },
             _ => usual,
         }
     }
@@ -83,13 +83,13 @@ impl Tuning {
         let software = family == Family::Software;
         // On a GPU the lanes of a subgroup would spend as long on handing sums round as on loading; a processor's loads are slow.
         let team = match (software, lanes) {
-            (true, 8..) => Team::Subgroup,
-            (true, _) => Team::Invocation,
-            (false, _) => Team::Workgroup,
+            (true, 8..) => Scope::Subgroup,
+            (true, _) => Scope::Invocation,
+            (false, _) => Scope::Workgroup,
         };
         let dense_team = match (software, lanes) {
-            (true, 8..) => Team::Shuffle,
-            (false, 8..) => Team::Subgroup,
+            (true, 8..) => Scope::Shuffle,
+            (false, 8..) => Scope::Subgroup,
             _ => team,
         };
         Self {
@@ -105,17 +105,17 @@ impl Tuning {
             registers: Registers::of(family),
             matrices: Matrices::default(),
             wide,
-            prefer_wide: software,
+            prefer_load64: software,
             // A tenth of a second at 25 GFLOP/s.
             dispatch_flops: 2_500_000_000,
-            busy: if software { 1 } else { 1 << 14 },
+            occupancy_target: if software { 1 } else { 1 << 14 },
             measured: Arc::default(),
         }
     }
 
     /// With no workgroup of fewer invocations, and so without kernels whose workgroup is one subgroup.
     pub fn in_groups_of(self, least: u32) -> Self {
-        let team = |team| if self.lanes < least && team != Team::Invocation { Team::Workgroup } else { team };
+        let team = |team| if self.lanes < least && team != Scope::Invocation { Scope::Workgroup } else { team };
         Self { least_group: least, team: team(self.team), dense_team: team(self.dense_team), ..self }
     }
 
@@ -158,9 +158,9 @@ impl Tuning {
         let (sparse, sum) = (density < 1.0, choice.grad_weight);
         // A key stands for densities that differ by less than a fifth.
         let active = (0.8 * density * conv.numel() as f64) as usize;
-        self.gathers(conv, sparse, false).contains(&choice.forward)
-            && self.gathers(conv, sparse, true).contains(&choice.grad_input)
-            && self.weight_sums(conv, sparse.then_some(0)).contains(&WeightSum { split: 1, ..sum })
+        self.forward_kernels(conv, sparse, false).contains(&choice.forward)
+            && self.forward_kernels(conv, sparse, true).contains(&choice.grad_input)
+            && self.weight_grad_kernels(conv, sparse.then_some(0)).contains(&WeightGradKernel { split: 1, ..sum })
             && (1..=self.split(conv, active, &sum)).contains(&sum.split)
     }
 
@@ -168,7 +168,7 @@ impl Tuning {
     /// a software driver (`docs/speed.md`), where a load costs as much as twenty multiplications; a tile of eight channels
     /// needs an eighth of the loads.
     fn default_choice(&self, conv: &Conv, density: f64) -> Choice {
-        let (wide, shuffle) = (self.prefer_wide && self.wide_fits(conv), self.lanes >= 8);
+        let (wide, shuffle) = (self.prefer_load64 && self.load64_fits(conv), self.lanes >= 8);
         // A sparse load brings twice the images in 16 bits, a dense tile has no registers for them.
         let [all_gathered, all_summed] = match (shuffle, conv.input.storage) {
             (true, Storage::F32) => [0.19, 0.2],
@@ -184,31 +184,31 @@ impl Tuning {
                 let most = if overlap && !shuffle { 4 } else { 2 };
                 let row = row_that_fits(conv, backward, most / conv.input.quads(false) as u32);
                 let tile = Tile { channels: channels.min(8), row, shuffle, wide: false };
-                Gather::Dense(self.registers.gather(conv, backward, tile))
+                ForwardKernel::Dense(self.registers.gather(conv, backward, tile))
             } else {
                 let row = row_that_fits(conv, backward, 4 / conv.input.quads(wide) as u32);
-                Gather::Sparse(Strip { row, chunk: self.lanes, wide })
+                ForwardKernel::Sparse(Strip { row, chunk: self.lanes, wide })
             }
         };
-        let sparse = WeightSum { tile: None, team: self.team, wide, split: 1 };
+        let sparse = WeightGradKernel { tile: None, team: self.team, wide, split: 1 };
         let grad_weight = if density > all_summed {
             self.dense(conv, sparse)
         } else {
             let active = (density * conv.numel() as f64) as usize;
-            WeightSum { split: self.split(conv, active, &sparse), ..sparse }
+            WeightGradKernel { split: self.split(conv, active, &sparse), ..sparse }
         };
         Choice { forward: gather(false), grad_input: gather(true), grad_weight }
     }
 
     /// Every candidate for a gather, the simplest first.
-    pub fn gathers(&self, conv: &Conv, sparse: bool, backward: bool) -> Vec<Gather> {
+    pub fn forward_kernels(&self, conv: &Conv, sparse: bool, backward: bool) -> Vec<ForwardKernel> {
         let mut all = Vec::new();
         if sparse {
-            for wide in [false, true].into_iter().filter(|wide| !wide || self.wide_fits(conv)) {
+            for wide in [false, true].into_iter().filter(|wide| !wide || self.load64_fits(conv)) {
                 let most = row_that_fits(conv, backward, 8 / conv.input.quads(wide) as u32).min(4);
                 for chunk in [0, self.lanes] {
                     let rows = [1, 2, 4].into_iter().filter(|&row| row <= most);
-                    all.extend(rows.map(|row| Gather::Sparse(Strip { row, chunk, wide })));
+                    all.extend(rows.map(|row| ForwardKernel::Sparse(Strip { row, chunk, wide })));
                 }
             }
         }
@@ -216,22 +216,22 @@ impl Tuning {
         let tiles = [(8, 1, false), (4, 4, false), (8, 2, false), (8, 4, false), (8, 1, true), (8, 2, true)];
         for (tile, row, wide) in tiles {
             for shuffle in [false, true] {
-                let fits = row == row_that_fits(conv, backward, row) && (!wide || self.wide_fits(conv));
+                let fits = row == row_that_fits(conv, backward, row) && (!wide || self.load64_fits(conv));
                 let channels = tile.min(channels);
                 if fits && (!shuffle || self.lanes >= channels) {
                     let tile = Tile { channels, row, shuffle, wide };
-                    all.push(Gather::Dense(self.registers.gather(conv, backward, tile)));
+                    all.push(ForwardKernel::Dense(self.registers.gather(conv, backward, tile)));
                 }
             }
         }
-        all.extend(self.matrix_gathers(conv, backward));
+        all.extend(self.matrix_kernels(conv, backward));
         all.sort();
         all.dedup();
         all
     }
 
     /// Every gather by matrices: that of strided input gradients, few, has none.
-    fn matrix_gathers(&self, conv: &Conv, backward: bool) -> Vec<Gather> {
+    fn matrix_kernels(&self, conv: &Conv, backward: bool) -> Vec<ForwardKernel> {
         let size = self.matrix(conv);
         if size == 0 || (backward && conv.stride > 1) {
             return Vec::new();
@@ -247,7 +247,7 @@ impl Tuning {
                 // What leaves them goes by way of the workgroup's memory, of 15 KiB.
                 && self.matrices.subgroups() * 4 * size * row * columns * size <= 15 << 10
         };
-        tiles.filter(fits).map(|(tile, row)| Gather::Matrices { channels: tile * size, row }).collect()
+        tiles.filter(fits).map(|(tile, row)| ForwardKernel::Matrices { channels: tile * size, row }).collect()
     }
 
     /// A side of the matrices that a convolution can be cut into; 0: of none.
@@ -259,26 +259,26 @@ impl Tuning {
     }
 
     /// Every candidate for the weight gradient of a layer with `active` weights (`None`: a dense layer), the simplest first.
-    pub fn weight_sums(&self, conv: &Conv, active: Option<usize>) -> Vec<WeightSum> {
+    pub fn weight_grad_kernels(&self, conv: &Conv, active: Option<usize>) -> Vec<WeightGradKernel> {
         let mut all = Vec::new();
         for wide in [false, true] {
-            for team in [Team::Invocation, Team::Shuffle, Team::Subgroup, Team::Workgroup] {
-                let by_lanes = matches!(team, Team::Shuffle | Team::Subgroup);
-                if (wide && !self.wide_fits(conv)) || (by_lanes && !self.subgroup_fits()) {
+            for team in [Scope::Invocation, Scope::Shuffle, Scope::Subgroup, Scope::Workgroup] {
+                let by_lanes = matches!(team, Scope::Shuffle | Scope::Subgroup);
+                if (wide && !self.load64_fits(conv)) || (by_lanes && !self.subgroup_fits()) {
                     continue;
                 }
-                if active.is_some() && team != Team::Shuffle {
-                    all.push(WeightSum { tile: None, team, wide, split: 1 });
+                if active.is_some() && team != Scope::Shuffle {
+                    all.push(WeightGradKernel { tile: None, team, wide, split: 1 });
                 }
                 let Some(most) = self.weight_tile(conv, wide) else { continue };
                 // A smaller tile loads more for each sum: one channel is there to be simple, half a tile for want of registers.
                 let mut tiles = match team {
-                    Team::Invocation => vec![1, most.div_ceil(2), most],
-                    Team::Subgroup | Team::Workgroup => vec![most.div_ceil(2), most],
+                    Scope::Invocation => vec![1, most.div_ceil(2), most],
+                    Scope::Subgroup | Scope::Workgroup => vec![most.div_ceil(2), most],
                     _ => vec![most],
                 };
                 tiles.dedup();
-                all.extend(tiles.into_iter().map(|tile| WeightSum { tile: Some(tile), team, wide, split: 1 }));
+                all.extend(tiles.into_iter().map(|tile| WeightGradKernel { tile: Some(tile), team, wide, split: 1 }));
             }
         }
         let size = self.matrix(conv);
@@ -287,54 +287,60 @@ impl Tuning {
                 && tile * conv.kernel as u32 * size * size <= SUMS_MOST * self.matrices.least_lanes
         };
         let tiles = [1, 2, 4].into_iter().filter(|tile| size > 0 && fits(tile));
-        all.extend(tiles.map(|tile| WeightSum {
+        all.extend(tiles.map(|tile| WeightGradKernel {
             tile: Some(tile * size),
-            team: Team::Matrices,
+            team: Scope::Matrices,
             wide: false,
             split: 1,
         }));
-        let split = |whole: &WeightSum| WeightSum { split: self.split(conv, active.unwrap_or(0), whole), ..*whole };
+        let split = |whole: &WeightGradKernel| WeightGradKernel {
+            split: self.split(conv, active.unwrap_or(0), whole),
+            ..*whole
+        };
         all.extend(all.iter().map(split).filter(|sum| sum.split > 1).collect::<Vec<_>>());
         all
     }
 
     /// `sum` if it sums for every weight, else the default that does.
-    pub fn dense(&self, conv: &Conv, sum: WeightSum) -> WeightSum {
+    pub fn dense(&self, conv: &Conv, sum: WeightGradKernel) -> WeightGradKernel {
         if sum.tile.is_some() {
             return sum;
         }
         let team = self.dense_team;
         // Twice the numbers do not fit beside all those sums.
-        let wide = sum.wide && team != Team::Shuffle && self.weight_tile(conv, true).is_some();
-        let whole = WeightSum { tile: self.weight_tile(conv, wide), team, wide, split: 1 };
-        WeightSum { split: self.split(conv, 0, &whole), ..whole }
+        let wide = sum.wide && team != Scope::Shuffle && self.weight_tile(conv, true).is_some();
+        let whole = WeightGradKernel { tile: self.weight_tile(conv, wide), team, wide, split: 1 };
+        WeightGradKernel { split: self.split(conv, 0, &whole), ..whole }
     }
 
     /// Bytes that whichever candidate leaves to its next dispatch.
-    pub fn room_bytes(&self, conv: &Conv, active: Option<usize>) -> u64 {
-        let sums = self.weight_sums(conv, active).into_iter().map(|sum| sum.room_bytes(conv, active.unwrap_or(0)));
-        let gathers = [false, true].map(|backward| self.matrix_gathers(conv, backward));
-        sums.chain(gathers.iter().flatten().map(|gather| gather.room_bytes(conv))).max().unwrap_or(0)
+    pub fn workspace_bytes(&self, conv: &Conv, active: Option<usize>) -> u64 {
+        let sums = self
+            .weight_grad_kernels(conv, active)
+            .into_iter()
+            .map(|sum| sum.workspace_bytes(conv, active.unwrap_or(0)));
+        let gathers = [false, true].map(|backward| self.matrix_kernels(conv, backward));
+        sums.chain(gathers.iter().flatten().map(|gather| gather.workspace_bytes(conv))).max().unwrap_or(0)
     }
 
     /// Parts that make the weight gradient of a layer with `active` weights fill the adapter.
-    fn split(&self, conv: &Conv, active: usize, sum: &WeightSum) -> u32 {
+    fn split(&self, conv: &Conv, active: usize, sum: &WeightGradKernel) -> u32 {
         let team = match sum.team {
-            Team::Invocation | Team::Shuffle => return 1,
-            Team::Subgroup => self.lanes,
-            Team::Workgroup => self.weight_team,
-            Team::Matrices => self.matrices.most_lanes,
+            Scope::Invocation | Scope::Shuffle => return 1,
+            Scope::Subgroup => self.lanes,
+            Scope::Workgroup => self.weight_team,
+            Scope::Matrices => self.matrices.most_lanes,
         };
         let sums = match (sum.tile, sum.team) {
             (None, _) => active.div_ceil(self.weight_group as usize),
-            (Some(tile), Team::Matrices) => {
+            (Some(tile), Scope::Matrices) => {
                 conv.kernel * conv.input.channels * conv.output.channels / (tile * self.matrix(conv).max(1)) as usize
             }
             (Some(tile), _) => conv.input.channels * conv.output.channels.div_ceil(tile as usize),
         };
         let invocations = sums.max(1) * team as usize;
         let rows = conv.output.blocks() * conv.output.height;
-        (self.busy / invocations).min(rows).clamp(1, SPLIT_MOST) as u32
+        (self.occupancy_target / invocations).min(rows).clamp(1, SPLIT_MOST) as u32
     }
 
     /// The largest tile of a dense weight gradient; one channel where even that does not fit. None of wide loads that do not.
@@ -351,7 +357,7 @@ impl Tuning {
     }
 
     /// Whether vectors of 64-bit words can be loaded, and the images of a pixel fill them.
-    pub fn wide_fits(&self, conv: &Conv) -> bool {
+    pub fn load64_fits(&self, conv: &Conv) -> bool {
         self.wide && conv.input.fits_wide()
     }
 }
@@ -382,27 +388,27 @@ pub(super) mod tests {
             weight_team: 8,
             pointwise: 8,
             weight_group: 8,
-            team: Team::Invocation,
-            dense_team: Team::Shuffle,
+            team: Scope::Invocation,
+            dense_team: Scope::Shuffle,
             lanes: 8,
             least_group: 1,
             registers: Registers::of(Family::Software),
             matrices: Matrices::default(),
             wide: true,
-            prefer_wide: true,
+            prefer_load64: true,
             dispatch_flops: 1 << 40,
-            busy: 1,
+            occupancy_target: 1,
             measured: Arc::default(),
         }
     }
 
     #[test]
     fn defaults_are_candidates_and_measurements_must_be() {
-        let teams = [(Team::Invocation, 1), (Team::Subgroup, 1 << 17)];
+        let teams = [(Scope::Invocation, 1), (Scope::Subgroup, 1 << 17)];
         let cases = [1, 3, 5, 64].into_iter().flat_map(|channels| teams.map(|team| (channels, team)));
         for ((channels, (team, busy)), family) in cases.flat_map(|case| Family::ALL.map(|family| (case, family))) {
             let registers = Registers::of(family);
-            let mut tuning = Tuning { team, dense_team: team, busy, registers, ..tuning() };
+            let mut tuning = Tuning { team, dense_team: team, occupancy_target: busy, registers, ..tuning() };
             for density in [0.01, 0.3, 0.5, 1.0] {
                 let side = |halo| Layout::new(channels, 8, 8, halo, 32);
                 let conv = Conv { input: side(1), output: side(1), kernel: 3, stride: 1, padding: 1 };
@@ -411,18 +417,24 @@ pub(super) mod tests {
                 assert!(tuning.offers(&conv, density, &usual), "{channels} {density} {usual:?}");
                 assert_eq!(usual.grad_weight.split > 1, busy > 1);
                 let tile = Tile { channels: 0, row: 3, shuffle: true, wide: true };
-                let [forward, sums] = [Gather::Dense(tile), Gather::Sparse(Strip { row: 3, chunk: 1000, wide: false })];
+                let [forward, sums] =
+                    [ForwardKernel::Dense(tile), ForwardKernel::Sparse(Strip { row: 3, chunk: 1000, wide: false })];
                 for hostile in [
                     Choice { forward, ..usual },
                     Choice { grad_input: sums, ..usual },
                     Choice {
-                        grad_weight: WeightSum { tile: Some(u32::MAX), team: Team::Workgroup, wide: false, split: 1 },
+                        grad_weight: WeightGradKernel {
+                            tile: Some(u32::MAX),
+                            team: Scope::Workgroup,
+                            wide: false,
+                            split: 1,
+                        },
                         ..usual
                     },
-                    Choice { forward: Gather::Matrices { channels: 0, row: 0 }, ..usual },
-                    Choice { grad_input: Gather::Matrices { channels: 8, row: 1 }, ..usual },
-                    Choice { grad_weight: WeightSum { split: 0, ..usual.grad_weight }, ..usual },
-                    Choice { grad_weight: WeightSum { split: u32::MAX, ..usual.grad_weight }, ..usual },
+                    Choice { forward: ForwardKernel::Matrices { channels: 0, row: 0 }, ..usual },
+                    Choice { grad_input: ForwardKernel::Matrices { channels: 8, row: 1 }, ..usual },
+                    Choice { grad_weight: WeightGradKernel { split: 0, ..usual.grad_weight }, ..usual },
+                    Choice { grad_weight: WeightGradKernel { split: u32::MAX, ..usual.grad_weight }, ..usual },
                 ] {
                     tuning.measured = Arc::new(BTreeMap::from([(Tuning::key(&conv, density), hostile)]));
                     assert!(tuning.refuses(&conv, density));
@@ -442,12 +454,12 @@ pub(super) mod tests {
             let conv = Conv { input, output, kernel: 3, stride, padding: 1 };
             for density in [0.02, 0.5, 1.0] {
                 let choice = tuning.choice(&conv, density);
-                let by_matrices = |gather: Gather| matches!(gather, Gather::Matrices { .. });
+                let by_matrices = |gather: ForwardKernel| matches!(gather, ForwardKernel::Matrices { .. });
                 assert!(!by_matrices(choice.forward) && !by_matrices(choice.grad_input));
-                assert_ne!(choice.grad_weight.team, Team::Matrices);
+                assert_ne!(choice.grad_weight.team, Scope::Matrices);
             }
-            let sums = tuning.weight_sums(&conv, None).into_iter().filter(|sum| sum.team == Team::Matrices);
-            [tuning.matrix_gathers(&conv, false).len(), tuning.matrix_gathers(&conv, true).len(), sums.count()]
+            let sums = tuning.weight_grad_kernels(&conv, None).into_iter().filter(|sum| sum.team == Scope::Matrices);
+            [tuning.matrix_kernels(&conv, false).len(), tuning.matrix_kernels(&conv, true).len(), sums.count()]
         };
         assert_eq!(offered(Storage::F16, [64, 64, 128, 1]), [6, 6, 3]);
         assert_eq!(offered(Storage::F16, [64, 128, 128, 2]), [6, 0, 3]);

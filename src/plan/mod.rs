@@ -1,9 +1,9 @@
 //! From a graph, a batch size and the number of active weights of each layer to a [`Plan`]: every buffer and every dispatch
-//! of a step, fixed before anything is allocated. Pure data: a dry run prints it, [`crate::gpu::Machine`] carries it out.
+//! of a step, fixed before anything is allocated. Pure data: a dry run prints it, [`crate::gpu::Executor`] carries it out.
 
+mod commands;
 mod memory;
 mod params;
-mod passes;
 mod permutations;
 mod tensors;
 
@@ -13,7 +13,7 @@ pub use permutations::{candidates, permutations};
 
 use thiserror::Error;
 
-use crate::gpu::{BufferPlan, Pass, Slice};
+use crate::gpu::{BufferPlan, Command, Slice};
 use crate::model::{Graph, Op, ParamId};
 use crate::ops::augment::Padding;
 use crate::ops::{Layout, StepParams, Storage, Tuning};
@@ -29,7 +29,7 @@ pub struct PlanInput<'a> {
     pub batch: usize,
     /// How activations are kept.
     pub storage: Storage,
-    /// Active weights of each maskable parameter, in parameter order; a full layer runs dense.
+    /// Active weights of each prunable parameter, in parameter order; a full layer runs dense.
     pub active: Vec<usize>,
     pub growth: Option<Growth>,
     pub nesterov: bool,
@@ -74,29 +74,29 @@ pub struct Plan {
     pub labels: Slice,
     /// One a parameter of the graph.
     pub params: Vec<ParamSlot>,
-    /// One a maskable parameter.
+    /// One a prunable parameter.
     pub layers: Vec<LayerPlan>,
     /// Running statistics of each norm in forward order: means, then variances.
     pub running: Vec<Slice>,
-    /// Per layer: [`crate::ops::topology::Wanted`]; written before an update.
-    pub wanted: Slice,
-    /// Per layer: [`crate::ops::topology::Counters`]; cleared before an update.
-    pub counters: Slice,
+    /// Per layer: [`crate::ops::topology::UpdateCounts`]; written before an update.
+    pub update_counts: Slice,
+    /// Per layer: [`crate::ops::topology::UpdateStats`]; cleared before an update.
+    pub update_stats: Slice,
     /// Where the active weights of each sparse layer lie, on a grid of cells; in layer order.
     pub maps: Vec<LayerMap>,
     /// Builds the index of all sparse layers from their bitsets.
-    pub index: Vec<Pass>,
+    pub index: Vec<Command>,
     /// Counts the cells of `maps`.
-    pub map: Vec<Pass>,
+    pub map: Vec<Command>,
     /// Fetches and augments the batch that the step names.
-    pub fetch_train: Pass,
-    pub fetch_eval: Pass,
+    pub fetch_train: Command,
+    pub fetch_eval: Command,
     /// Forward, loss, backward, update.
-    pub train: Vec<Pass>,
+    pub train: Vec<Command>,
     /// The same with a topology update of every sparse layer, if there is growth.
-    pub update: Vec<Pass>,
+    pub update: Vec<Command>,
     /// Forward with running statistics, loss.
-    pub eval: Vec<Pass>,
+    pub eval: Vec<Command>,
 }
 
 /// A network that cannot be run as asked.
@@ -140,7 +140,7 @@ impl Plan {
         let result = buffers.storage("run", "losses", 8 * slots as u64);
         let metrics = buffers.storage("run", "metrics", 16 * (METRIC_SLOTS as u64 + 1));
 
-        let context = passes::Context { input, tensors: &tensors, params: &params, run, labels, result, metrics };
+        let context = commands::Context { input, tensors: &tensors, params: &params, run, labels, result, metrics };
         let fetch = crate::ops::augment::AugmentSlices {
             order,
             image_labels,
@@ -170,8 +170,8 @@ impl Plan {
             logits: (tensors.layouts[logits], tensors.value[logits]),
             input: (*image, tensors.value[0]),
             labels,
-            wanted: params.scratch.wanted,
-            counters: params.scratch.counters,
+            update_counts: params.scratch.update_counts,
+            update_stats: params.scratch.update_stats,
             running: params.norms.iter().map(|norm| norm.running).collect(),
             params: params.slots,
             layers: params.layers,
@@ -180,18 +180,18 @@ impl Plan {
         })
     }
 
-    /// A whole step of training: the batch, then `passes`; nothing without passes.
-    pub fn step(&self, passes: &[Pass]) -> Vec<Pass> {
-        if passes.is_empty() { Vec::new() } else { [std::slice::from_ref(&self.fetch_train), passes].concat() }
+    /// A whole step of training: the batch, then `commands`; nothing without commands.
+    pub fn step(&self, commands: &[Command]) -> Vec<Command> {
+        if commands.is_empty() { Vec::new() } else { [std::slice::from_ref(&self.fetch_train), commands].concat() }
     }
 
-    /// The layer plan of a maskable parameter.
+    /// The layer plan of a prunable parameter.
     pub fn layer_of(&self, param: ParamId) -> Option<&LayerPlan> {
         self.layers.iter().find(|layer| layer.param == param)
     }
 }
 
-/// Every maskable layer's name, geometry at `batch` images and density, in parameter order.
+/// Every prunable layer's name, geometry at `batch` images and density, in parameter order.
 pub fn convolutions(
     graph: &Graph,
     batch: usize,
@@ -204,5 +204,5 @@ pub fn convolutions(
         let conv = tensors::conv_of(graph.nodes.iter().find(weight)?, &layouts)?;
         Some((data.name.clone(), conv, density))
     };
-    graph.maskable().zip(densities).filter_map(of).collect()
+    graph.prunable().zip(densities).filter_map(of).collect()
 }

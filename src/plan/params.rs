@@ -18,7 +18,7 @@ pub struct ParamSlot {
     pub grad: Slice,
 }
 
-/// A maskable layer.
+/// A prunable layer.
 #[derive(Clone, Debug)]
 pub struct LayerPlan {
     pub param: ParamId,
@@ -41,7 +41,7 @@ impl LayerPlan {
 /// Where the active weights of a sparse layer lie.
 #[derive(Clone, Copy, Debug)]
 pub struct LayerMap {
-    /// Number of the layer among the maskable ones.
+    /// Number of the layer among the prunable ones.
     pub layer: usize,
     pub grid: Grid,
     /// A word a cell: [`crate::ops::topology_map::Cell`].
@@ -54,8 +54,8 @@ pub(super) struct Params {
     pub maps: Vec<LayerMap>,
     pub norms: Vec<NormSlices>,
     pub scratch: Scratch,
-    /// Room for what one layer's pass leaves to its next dispatch: [`crate::ops::Choice::room_bytes`].
-    pub room: Slice,
+    /// Workspace for what one layer's pass leaves to its next dispatch: [`crate::ops::Choice::workspace_bytes`].
+    pub workspace: Slice,
     /// The arenas' parts that hold the sparse layers, and the rest: (value, momentum, gradient).
     pub sparse_range: [Slice; 3],
     pub other_range: [Slice; 3],
@@ -64,7 +64,7 @@ pub(super) struct Params {
 pub(super) fn plan(input: &PlanInput, layouts: &[Layout], buffers: &mut BufferPlan) -> Result<Params, PlanError> {
     let graph = input.graph;
     let mut layers: Vec<LayerPlan> = graph
-        .maskable()
+        .prunable()
         .zip(&input.active)
         .filter_map(|((param, data), &active)| {
             let node = graph.nodes.iter().find(|node| matches!(node.op, Op::Conv { weight, .. } if weight == param))?;
@@ -153,22 +153,22 @@ pub(super) fn plan(input: &PlanInput, layouts: &[Layout], buffers: &mut BufferPl
             grad_factors,
         })
         .collect();
-    let room = buffers.storage("room", "", room_bytes(input, layouts, &layers).max(4));
-    Ok(Params { slots, layers, maps, norms, scratch, room, sparse_range, other_range })
+    let workspace = buffers.storage("workspace", "", workspace_bytes(input, layouts, &layers).max(4));
+    Ok(Params { slots, layers, maps, norms, scratch, workspace, sparse_range, other_range })
 }
 
-/// The most that a layer's passes leave to their next dispatches, in a step without an update or with one.
-fn room_bytes(input: &PlanInput, layouts: &[Layout], layers: &[LayerPlan]) -> u64 {
+/// The most that a layer's commands leave to their next dispatches, in a step without an update or with one.
+fn workspace_bytes(input: &PlanInput, layouts: &[Layout], layers: &[LayerPlan]) -> u64 {
     let of_node = |node: &Node| {
         let Op::Conv { weight, .. } = node.op else { return None };
         let conv = conv_of(node, layouts)?;
         let layer = layers.iter().find(|layer| layer.param == weight);
         let (active, density) = layer.map_or((conv.numel(), 1.0), |layer| (layer.active, layer.density()));
         let choice = input.tuning.choice(&conv, density);
-        let own = choice.room_bytes(&conv, active);
+        let own = choice.workspace_bytes(&conv, active);
         match input.growth {
             Some(Growth::Gradient) => {
-                Some(own.max(input.tuning.dense(&conv, choice.grad_weight).room_bytes(&conv, active)))
+                Some(own.max(input.tuning.dense(&conv, choice.grad_weight).workspace_bytes(&conv, active)))
             }
             _ => Some(own),
         }

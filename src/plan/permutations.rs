@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Growth, Plan, PlanError, PlanInput};
-use crate::gpu::{Family, Kernel, Matrices, Pass, Tier, lanes};
+use crate::gpu::{Command, Family, Kernel, Matrices, Tier, lanes};
 use crate::model::{self, Graph, Shape};
 use crate::ops::augment::Padding;
 use crate::ops::trial::Candidate;
@@ -74,7 +74,7 @@ fn of_network(graph: &Graph, storage: Storage, tuning: &Tuning, found: &mut Foun
         (0.5, Some(Growth::Gradient), Some(Padding::Reflect)),
     ] {
         let Ok(densities) = Distribution::Erk.densities(graph, density) else { continue };
-        let numels = graph.maskable().map(|(_, param)| param.numel());
+        let numels = graph.prunable().map(|(_, param)| param.numel());
         let active: Vec<usize> = densities.iter().zip(numels).map(|(d, n)| (d * n as f64).ceil() as usize).collect();
         let plan = |images, tuning: &Tuning| {
             Plan::compile(&PlanInput {
@@ -119,8 +119,8 @@ fn of_network(graph: &Graph, storage: Storage, tuning: &Tuning, found: &mut Foun
 fn add(plan: Result<Plan, PlanError>, found: &mut Found) {
     let Ok(plan) = plan else { return };
     let fetch = [plan.fetch_train, plan.fetch_eval];
-    for pass in [plan.index, plan.train, plan.update, plan.eval, plan.map].iter().flatten().chain(&fetch) {
-        if let Pass::Dispatch { kernel, .. } = pass {
+    for command in [plan.index, plan.train, plan.update, plan.eval, plan.map].iter().flatten().chain(&fetch) {
+        if let Command::Dispatch { kernel, .. } = command {
             found.entry(kernel.to_string()).or_insert_with(|| kernel.clone());
         }
     }

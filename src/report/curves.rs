@@ -146,7 +146,7 @@ fn charts_of_several(sets: &Sets) -> Vec<Chart> {
 
 /// Over the layers that have zeros, by their active weights.
 fn mean(line: &ExplorationLine, value: impl Fn(&LayerExploration) -> Option<f64>) -> f64 {
-    let sparse = line.layers.iter().filter(|layer| layer.active < layer.maskable);
+    let sparse = line.layers.iter().filter(|layer| layer.active < layer.prunable);
     let (sum, weight) = sparse
         .filter_map(|layer| Some((value(layer)?, layer.active as f64)))
         .fold((0.0, 0.0), |(sum, weight), (value, active)| (sum + value * active, weight + active));
@@ -163,7 +163,7 @@ struct Shown {
 impl Shown {
     fn of(last: &ExplorationLine) -> Self {
         let sparse: Vec<usize> =
-            (0..last.layers.len()).filter(|&i| last.layers[i].active < last.layers[i].maskable).collect();
+            (0..last.layers.len()).filter(|&i| last.layers[i].active < last.layers[i].prunable).collect();
         let layers = match sparse.len() {
             0..=CURVES => sparse.clone(),
             many => (0..CURVES).map(|i| sparse[i * (many - 1) / (CURVES - 1)]).collect(),
@@ -204,7 +204,7 @@ pub fn layer_charts(run: &Run) -> Vec<Chart> {
         };
         shown.iter().enumerate().map(of).collect::<Vec<_>>()
     };
-    let explored = per_layer(&|layer| Some(layer.explored as f64 / layer.maskable.max(1) as f64));
+    let explored = per_layer(&|layer| Some(layer.explored as f64 / layer.prunable.max(1) as f64));
     let churn = per_layer(&|layer| Some(layer.churn));
     let threshold = per_layer(&|layer| layer.threshold.map(f64::from));
     let kept = per_layer(&|layer| layer.growth_kept);
@@ -227,7 +227,7 @@ fn ages(run: &Run) -> Option<Chart> {
     let at: Vec<f64> = run.updates.iter().map(|line| line.step as f64).collect();
     let mut shares = vec![vec![0.0; at.len()]; AGE_BINS];
     for (point, line) in run.updates.iter().enumerate() {
-        let sparse = || line.layers.iter().filter(|layer| layer.active < layer.maskable);
+        let sparse = || line.layers.iter().filter(|layer| layer.active < layer.prunable);
         let total: f64 = sparse().map(|layer| layer.ages.iter().map(|&n| f64::from(n)).sum::<f64>()).sum();
         for (bin, band) in shares.iter_mut().enumerate() {
             band[point] = sparse().map(|layer| f64::from(layer.ages[bin])).sum::<f64>() / total.max(1.0);

@@ -166,7 +166,7 @@ mod tests {
         };
         // Layers of one shape differ by their noise only.
         let mut shapes: Vec<(Grid, usize)> = Vec::new();
-        for grid in graph.maskable().map(|(_, param)| grid(param)) {
+        for grid in graph.prunable().map(|(_, param)| grid(param)) {
             match shapes.iter_mut().find(|(known, _)| *known == grid) {
                 Some((_, layers)) => *layers += 1,
                 None => shapes.push((grid, 1)),

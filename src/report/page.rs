@@ -97,11 +97,11 @@ pub fn charts(charts: &[Chart]) -> String {
 fn table(last: &ExplorationLine) -> String {
     let mut rows = String::new();
     for layer in &last.layers {
-        let share = |part: usize| percent(part as f64 / layer.maskable.max(1) as f64);
+        let share = |part: usize| percent(part as f64 / layer.prunable.max(1) as f64);
         let optional =
             |value: Option<f64>, digits: usize| value.map_or("–".into(), |value| format!("{value:.digits$}"));
         let cells = [
-            layer.maskable.to_string(),
+            layer.prunable.to_string(),
             layer.active.to_string(),
             share(layer.active),
             share(layer.explored),

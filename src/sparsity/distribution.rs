@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Graph, ParamId};
 
-/// The rule that gives each maskable layer its density.
+/// The rule that gives each prunable layer its density.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Distribution {
@@ -28,11 +28,11 @@ pub enum DistributionError {
 }
 
 impl Distribution {
-    /// The density of each maskable parameter, in parameter order, for `density` active weights in all.
+    /// The density of each prunable parameter, in parameter order, for `density` active weights in all.
     pub fn densities(self, graph: &Graph, density: f64) -> Result<Vec<f64>, DistributionError> {
         match self {
             Self::Erk => Ok(erk(graph, density)?.densities),
-            Self::Uniform => Ok(vec![checked(density)?; graph.maskable().count()]),
+            Self::Uniform => Ok(vec![checked(density)?; graph.prunable().count()]),
         }
     }
 }
@@ -65,7 +65,7 @@ pub struct Erk {
     pub epsilon: f64,
     /// The layers that did exceed 1, in the order in which they were made dense.
     pub made_dense: Vec<ParamId>,
-    /// The density of each maskable parameter, in parameter order.
+    /// The density of each prunable parameter, in parameter order.
     pub densities: Vec<f64>,
 }
 
@@ -78,7 +78,7 @@ pub fn erk(graph: &Graph, density: f64) -> Result<Erk, DistributionError> {
         raw: f64,
     }
     let mut layers: Vec<Layer> = graph
-        .maskable()
+        .prunable()
         .map(|(id, param)| {
             let numel = param.numel() as f64;
             Layer { id, numel, raw: param.shape.iter().sum::<usize>() as f64 / numel }
@@ -138,7 +138,7 @@ mod tests {
             let graph = model::build(model::NAMES[model], classes, Shape::new(3, 32, 32)).unwrap();
             let densities = Distribution::Erk.densities(&graph, density).unwrap();
             prop_assert!(densities.iter().all(|&d| d > 0.0 && d <= 1.0));
-            let numels: Vec<_> = graph.maskable().map(|(_, param)| param.numel() as f64).collect();
+            let numels: Vec<_> = graph.prunable().map(|(_, param)| param.numel() as f64).collect();
             let active: f64 = densities.iter().zip(&numels).map(|(d, n)| d * n).sum();
             prop_assert!((active / numels.iter().sum::<f64>() - density).abs() < 1e-12);
         }

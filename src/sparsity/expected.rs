@@ -8,13 +8,13 @@ use crate::model::Graph;
 /// Expected ITOP rate at the end of training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExpectedItopRate {
-    /// Of each maskable parameter, in parameter order.
+    /// Of each prunable parameter, in parameter order.
     pub layers: Vec<f64>,
     /// Of all, weighted by size.
     pub total: f64,
 }
 
-/// The expected ITOP rate of `graph` at `densities` (one a maskable parameter, in parameter order) after `total_steps`
+/// The expected ITOP rate of `graph` at `densities` (one a prunable parameter, in parameter order) after `total_steps`
 /// steps with an update every `delta_t`.
 pub fn itop_rate(
     graph: &Graph,
@@ -32,7 +32,7 @@ pub fn itop_rate(
 pub struct Explored {
     /// Steps done.
     pub step: usize,
-    /// Share of each maskable parameter, in parameter order.
+    /// Share of each prunable parameter, in parameter order.
     pub layers: Vec<f64>,
 }
 
@@ -49,7 +49,7 @@ pub fn itop_rate_until(
     let rates: Vec<f64> = updates.take_while(|&at| at <= step).map(|at| death_rate.at(at, total_steps)).collect();
     let layer = |(&density, &explored): (&f64, &f64)| layer_rate(density, explored, &rates);
     let layers: Vec<f64> = densities.iter().zip(&from.layers).map(layer).collect();
-    let numels: Vec<f64> = graph.maskable().map(|(_, param)| param.numel() as f64).collect();
+    let numels: Vec<f64> = graph.prunable().map(|(_, param)| param.numel() as f64).collect();
     let explored: f64 = layers.iter().zip(&numels).map(|(rate, numel)| rate * numel).sum();
     ExpectedItopRate { total: explored / numels.iter().sum::<f64>(), layers }
 }

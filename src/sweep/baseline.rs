@@ -2,13 +2,13 @@
 
 use super::collect::{Collected, CollectedRow};
 use super::spec::{Assignments, label, pairs};
-use crate::train::layers::Layers;
+use crate::train::config_builder::ConfigBuilder;
 use crate::train::{Config, ConfigError, Method};
 
 /// Whether `config` is one that `baseline` means: laid over it, its values change nothing, and one of them at least has an
 /// effect.
 pub fn means(baseline: &Assignments, config: &Config) -> Result<bool, ConfigError> {
-    let mut layers = Layers::default();
+    let mut layers = ConfigBuilder::default();
     layers.text("baseline", &config.to_toml())?;
     baseline.iter().for_each(|(key, value)| layers.set(key, value.clone()));
     let laid_over = layers.finish()?;

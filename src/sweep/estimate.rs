@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::data::{self, DataError, Dataset, Source};
-use crate::train::{Config, Problem, ProblemError};
+use crate::train::{Config, RunPlan, RunPlanError};
 
 /// What a row is expected to need.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,16 +36,16 @@ impl Estimate {
         self.training_flops / self.images.max(1) as f64
     }
 
-    fn new(problem: &Problem, dataset: &Dataset) -> Self {
-        let images = problem.split.train.len() * problem.config.total_epochs();
+    fn new(run_plan: &RunPlan, dataset: &Dataset) -> Self {
+        let images = run_plan.split.train.len() * run_plan.config.total_epochs();
         Self {
-            gpu_bytes: problem.plan.buffers.total_bytes(),
-            steps: problem.total_steps(),
+            gpu_bytes: run_plan.plan.buffers.total_bytes(),
+            steps: run_plan.total_steps(),
             images,
-            training_flops: problem.training_flops(),
-            updates: Some(problem.updates()),
-            itop_rate: Some(problem.expected_itop_rate()),
-            held_out_images: Some(problem.split.val.len()),
+            training_flops: run_plan.training_flops(),
+            updates: Some(run_plan.updates()),
+            itop_rate: Some(run_plan.expected_itop_rate()),
+            held_out_images: Some(run_plan.split.val.len()),
             test_images: Some(dataset.test.len()),
         }
     }
@@ -78,10 +78,10 @@ impl Datasets {
     }
 
     /// The cost of the run of `config` and what to know before it, or why there can be no such run.
-    pub fn estimate(&mut self, config: &Config) -> Result<(Estimate, Vec<String>), ProblemError> {
+    pub fn estimate(&mut self, config: &Config) -> Result<(Estimate, Vec<String>), RunPlanError> {
         let dataset = self.get(config.source())?;
-        let problem = Problem::anywhere(config.clone(), dataset)?;
-        Ok((Estimate::new(&problem, dataset), problem.warnings()))
+        let run_plan = RunPlan::anywhere(config.clone(), dataset)?;
+        Ok((Estimate::new(&run_plan, dataset), run_plan.warnings()))
     }
 }
 

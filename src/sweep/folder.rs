@@ -11,7 +11,7 @@ use super::plan::{self, PlannedRow};
 use super::spec::{self, Assignments, SpecError};
 use crate::shell;
 use crate::train::run_folder::{FolderError, MetricLine, RunFolder, Summary, write_whole};
-use crate::train::{Config, ProblemError, claim};
+use crate::train::{Config, RunPlanError, claim};
 
 /// Trouble with a sweep.
 #[derive(Debug, Error)]
@@ -19,7 +19,7 @@ pub enum SweepError {
     #[error(transparent)]
     Spec(#[from] SpecError),
     #[error("row {row} ({label}): {source}")]
-    Row { row: usize, label: String, source: ProblemError },
+    Row { row: usize, label: String, source: RunPlanError },
     #[error("`{}`, line {line}: {what}; plan the sweep anew in another folder", .path.display())]
     Plan { path: PathBuf, line: usize, what: String },
     #[error("`{}` holds another plan, and its rows have started; choose another --out", .0.display())]

@@ -13,8 +13,8 @@ use toml::{Table, Value};
 
 use super::baseline;
 use super::random::{RandomFile, draws};
+use crate::train::config_builder::ConfigBuilder;
 use crate::train::keys;
-use crate::train::layers::Layers;
 use crate::train::presets::preset;
 use crate::train::{Config, ConfigError};
 
@@ -227,7 +227,7 @@ fn or<'a>(rows: &'a [Assignments], one: &'a [Assignments]) -> &'a [Assignments] 
     if rows.is_empty() { one } else { rows }
 }
 
-fn base(origin: &str, base: Base) -> Result<Layers, SpecError> {
+fn base(origin: &str, base: Base) -> Result<ConfigBuilder, SpecError> {
     let wrong = |source| SpecError::Base { origin: origin.into(), source: Box::new(source) };
     let mut keys = match base {
         Base::Preset(name) => return preset(&name).map_err(wrong),
@@ -236,7 +236,7 @@ fn base(origin: &str, base: Base) -> Result<Layers, SpecError> {
     let mut layers = match keys.remove("preset") {
         Some(Value::String(name)) => preset(&name).map_err(wrong)?,
         Some(_) => return Err(key_error(origin, "base", "preset", "must be a preset's name")),
-        None => Layers::default(),
+        None => ConfigBuilder::default(),
     };
     layers.text("keys", &keys.to_string()).map_err(wrong)?;
     Ok(layers)

@@ -22,7 +22,7 @@ const COMPILING: &str = "compiling";
 /// How often a candidate must give the right result before it is timed: some go wrong now and then.
 const CHECKS: usize = 3;
 
-/// Measured choices of all adapters of this machine.
+/// Measured choices of all adapters of this computer.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TuningCache {
@@ -285,20 +285,20 @@ async fn try_one(
 /// Whether a candidate is worth its compilation on a software adapter, where that takes longer than a step: those that lost by
 /// a factor in every layer and on every driver tried are left out (`docs/speed.md`).
 fn worth_timing(tuning: &Tuning, conv: &Conv, candidate: &Candidate, density: f64) -> bool {
-    use crate::ops::{Gather, Team, WeightSum};
+    use crate::ops::{ForwardKernel, Scope, WeightGradKernel};
     let shuffles = tuning.lanes >= 8;
-    let widest = |wide: bool| wide || !tuning.wide_fits(conv);
+    let widest = |wide: bool| wide || !tuning.load64_fits(conv);
     match *candidate {
         Candidate::Forward(how) | Candidate::GradInput(how) => match how {
-            Gather::Sparse(strip) => widest(strip.wide) && density < 0.6,
-            Gather::Dense(tile) => tile.shuffle == shuffles && tile.channels * tile.row > 8 && density > 0.08,
-            Gather::Matrices { .. } => density > 0.08,
+            ForwardKernel::Sparse(strip) => widest(strip.wide) && density < 0.6,
+            ForwardKernel::Dense(tile) => tile.shuffle == shuffles && tile.channels * tile.row > 8 && density > 0.08,
+            ForwardKernel::Matrices { .. } => density > 0.08,
         },
         Candidate::GradWeight(how) => match how {
-            WeightSum { tile: None, wide, .. } => widest(wide) && density < 0.8,
-            WeightSum { team: Team::Matrices, .. } => density > 0.08,
-            WeightSum { tile: Some(tile), team, .. } => {
-                team == (if shuffles { Team::Shuffle } else { Team::Invocation }) && tile > 1 && density > 0.15
+            WeightGradKernel { tile: None, wide, .. } => widest(wide) && density < 0.8,
+            WeightGradKernel { team: Scope::Matrices, .. } => density > 0.08,
+            WeightGradKernel { tile: Some(tile), team, .. } => {
+                team == (if shuffles { Scope::Shuffle } else { Scope::Invocation }) && tile > 1 && density > 0.15
             }
         },
     }
@@ -308,7 +308,7 @@ fn worth_timing(tuning: &Tuning, conv: &Conv, candidate: &Candidate, density: f6
 mod tests {
     use super::*;
     use crate::gpu::{GpuOptions, broken, emulated};
-    use crate::ops::{Gather, Team};
+    use crate::ops::{ForwardKernel, Scope};
 
     #[test]
     fn a_cache_that_cannot_be_used_is_an_empty_one() {
@@ -332,7 +332,7 @@ mod tests {
     /// A small sparse layer on a new device, and its candidates; of those by matrices, emulated ones.
     fn trial(gpu: &Gpu) -> (Trial, [Vec<Candidate>; 3]) {
         let matrices = crate::gpu::Matrices { f16: 0, f32: 8, most_lanes: 8, least_lanes: 8 };
-        let tuning = Tuning { matrices, busy: 1 << 14, ..Tuning::for_gpu(gpu) };
+        let tuning = Tuning { matrices, occupancy_target: 1 << 14, ..Tuning::for_gpu(gpu) };
         let [input, output] = [8, 16].map(|channels| Layout::new(channels, 4, 8, 1, 32));
         let conv = Conv { input, output, kernel: 3, stride: 1, padding: 1 };
         let trial = pollster::block_on(Trial::new(gpu, &tuning, conv, 0.3)).unwrap();
@@ -363,28 +363,28 @@ mod tests {
                 "conv_sparse_gather",
                 "subgroupShuffle(my_weight",
                 "0.5 + subgroupShuffle(my_weight",
-                |c| matches!(c, Candidate::Forward(Gather::Sparse(strip)) if strip.chunk > 0),
+                |c| matches!(c, Candidate::Forward(ForwardKernel::Sparse(strip)) if strip.chunk > 0),
             ),
             (1, "conv_dense_gather", "all_of(0.0)", "all_of(1.0)", |c| {
-                matches!(c, Candidate::GradInput(Gather::Dense(_)))
+                matches!(c, Candidate::GradInput(ForwardKernel::Dense(_)))
             }),
             // What it leaves out must not be what another wrote.
             (1, "conv_dense_gather", "if place.inside &&", "if !place.inside &&", |c| {
-                matches!(c, Candidate::GradInput(Gather::Dense(_)))
+                matches!(c, Candidate::GradInput(ForwardKernel::Dense(_)))
             }),
             (
                 2,
                 "conv_sparse_grad_weight",
                 "total += sum;",
                 "total -= sum;",
-                |c| matches!(c, Candidate::GradWeight(sum) if sum.tile.is_none() && sum.team == Team::Subgroup && sum.split == 1),
+                |c| matches!(c, Candidate::GradWeight(sum) if sum.tile.is_none() && sum.team == Scope::Subgroup && sum.split == 1),
             ),
             (
                 2,
                 "conv_dense_grad_weight",
                 "total += cells[",
                 "total += 1.0 + cells[",
-                |c| matches!(c, Candidate::GradWeight(sum) if sum.tile.is_some() && sum.team == Team::Workgroup && sum.split == 1),
+                |c| matches!(c, Candidate::GradWeight(sum) if sum.tile.is_some() && sum.team == Scope::Workgroup && sum.split == 1),
             ),
             (
                 2,
@@ -394,7 +394,7 @@ mod tests {
                 |c| matches!(c, Candidate::GradWeight(sum) if sum.split > 1),
             ),
             (0, "conv_matrix_gather", "r * IN_ROW", "s * IN_ROW", |c| {
-                matches!(c, Candidate::Forward(Gather::Matrices { .. }))
+                matches!(c, Candidate::Forward(ForwardKernel::Matrices { .. }))
             }),
         ];
         for (direction, shader, from, to, is) in kinds {
@@ -469,7 +469,7 @@ mod tests {
             return;
         }
         gpu.compile_limit = std::time::Duration::ZERO;
-        let place = crate::verify::Place::new(gpu);
+        let place = crate::verify::Device::new(gpu);
         let error = pollster::block_on(crate::verify::philox(&place)).expect_err("compiled in no time");
         assert!(error.to_string().contains("has not ended within 0 s"), "{error}");
     }

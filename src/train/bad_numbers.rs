@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 
 use super::run_folder::RunFolder;
 use super::trainer::{TrainError, Trainer};
-use crate::gpu::{Findings, Pass, Program};
+use crate::gpu::{Command, Findings, Program};
 
 impl Trainer<'_> {
     /// Says in `error`, of a run that diverged, which pass of which step first wrote a number that is not finite: a replay
     /// from the last checkpoint gives the same bits, and looks at all of them. The trainer is of no use afterwards.
     pub(super) async fn explain(&mut self, error: TrainError, folder: &RunFolder) -> Result<TrainError, TrainError> {
         match error {
-            TrainError::Diverged { step, what, .. } if self.problem.config.finite_check => {
+            TrainError::Diverged { step, what, .. } if self.run_plan.config.finite_check => {
                 let found = self.first_bad(folder, step).await?;
                 let cause = found.unwrap_or_else(|| {
                     "; a replay from the last checkpoint found every number finite: suspect the driver or the hardware".into()
@@ -28,17 +28,17 @@ impl Trainer<'_> {
             let step = self.progress.step;
             return Ok(Some(format!("; `{name}` was bad already when the run went on at step {step}")));
         }
-        let plan = &self.problem.plan;
-        let mut look_at = |passes: &[Pass]| self.machine.prepare_checked(&plan.step(passes));
+        let plan = &self.run_plan.plan;
+        let mut look_at = |commands: &[Command]| self.executor.prepare_checked(&plan.step(commands));
         let (train, train_findings): (Program, Findings) = look_at(&plan.train)?;
         let (update, update_findings) = look_at(&plan.update)?;
         (self.train, self.update) = (train, update);
         while self.progress.step < until {
-            let updates = self.problem.updates_after(self.progress.step + 1);
+            let updates = self.run_plan.updates_after(self.progress.step + 1);
             self.step();
             self.forget_losses();
             let findings = if updates { &update_findings } else { &train_findings };
-            if let Some(pass) = self.machine.first_bad(findings).await? {
+            if let Some(pass) = self.executor.first_bad(findings).await? {
                 let step = self.progress.step;
                 return Ok(Some(format!("; the first number to go bad is in `{pass}` of step {step}")));
             }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::run_folder::{FolderError, SCHEMA, write_whole};
-use crate::gpu::{GpuError, Machine, Slice};
+use crate::gpu::{Executor, GpuError, Slice};
 use crate::model::Graph;
 use crate::plan::{LayerPlan, Plan};
 use crate::sparsity::DeathRate;
@@ -131,10 +131,15 @@ pub fn entries(plan: &Plan, graph: &Graph) -> Vec<Entry> {
 }
 
 /// The whole state as a file's bytes, after everything submitted so far.
-pub async fn capture(machine: &Machine, plan: &Plan, graph: &Graph, progress: &Progress) -> Result<Vec<u8>, GpuError> {
+pub async fn capture(
+    executor: &Executor,
+    plan: &Plan,
+    graph: &Graph,
+    progress: &Progress,
+) -> Result<Vec<u8>, GpuError> {
     let entries = entries(plan, graph);
     let slices: Vec<Slice> = entries.iter().map(|entry| entry.slice).collect();
-    let bytes = machine.finish(machine.read_slices(&slices)).await?;
+    let bytes = executor.finish(executor.read_slices(&slices)).await?;
     let mut rest = bytes.as_slice();
     let mut tensors = Vec::with_capacity(entries.len());
     for entry in &entries {
@@ -166,9 +171,9 @@ pub fn first_bad(bytes: &[u8], entries: &[Entry]) -> Option<String> {
 
 /// Puts the checkpoint called `path` on the GPU; the caller rebuilds the index. `read` gets its bytes, unless they are more
 /// than a number; `check` looks at its progress before anything is put there. Returns the progress, and the share of each
-/// maskable parameter that is explored.
+/// prunable parameter that is explored.
 pub fn restore(
-    machine: &Machine,
+    executor: &Executor,
     plan: &Plan,
     graph: &Graph,
     path: &Path,
@@ -182,7 +187,7 @@ pub fn restore(
     let (progress, found) = parse(&bytes, &entries).map_err(|damage| damage.at(path))?;
     check(&progress)?;
     for (entry, data) in entries.iter().zip(&found) {
-        machine.write(entry.slice, data);
+        executor.write(entry.slice, data);
     }
     let explored = |layer: &LayerPlan| {
         let name = layer.sparse.map(|_| format!("explored.{}", layer.name));

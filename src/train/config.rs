@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::config_builder::ConfigBuilder;
 use super::keys;
-use super::layers::Layers;
 use super::lr::{LrSchedule, RunLength};
 use crate::data::Source;
 use crate::ops::Storage;
@@ -90,7 +90,7 @@ pub struct Config {
     /// `sample`, `cifar10`, `cifar100`, or a path.
     pub data: String,
     pub method: Method,
-    /// Share of the maskable weights that is not there.
+    /// Share of the prunable weights that is not there.
     pub sparsity: f64,
     pub distribution: Distribution,
     pub epochs: usize,
@@ -186,7 +186,7 @@ pub enum ConfigError {
 impl Config {
     /// That of the run in `folder`.
     pub fn of_run(folder: &Path) -> Result<Self, ConfigError> {
-        let mut layers = Layers::default();
+        let mut layers = ConfigBuilder::default();
         layers.run(folder)?;
         layers.finish()
     }
@@ -268,9 +268,9 @@ impl Config {
         name + &format!("-seed{}", self.seed)
     }
 
-    /// Checks every value, as [`Layers::finish`] does; a data set is looked for by who loads it.
+    /// Checks every value, as [`ConfigBuilder::finish`] does; a data set is looked for by who loads it.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let mut layers = Layers::default();
+        let mut layers = ConfigBuilder::default();
         let table = toml::Table::try_from(self).map_err(|_| ConfigError::Takes {
             key: "seed",
             value: self.seed.to_string(),
@@ -321,7 +321,7 @@ mod tests {
     #[test]
     fn toml_gives_the_same_back() {
         let config = Config { seed: 5, method: Method::Set, sparsity: 0.98, ..Config::default() };
-        let mut layers = Layers::default();
+        let mut layers = ConfigBuilder::default();
         layers.text("config.toml", &config.to_toml()).unwrap();
         assert_eq!(layers.finish().unwrap(), config);
     }

@@ -1,18 +1,18 @@
 //! From a topology update's counters to its line in the run folder.
 
-use super::problem::Problem;
 use super::run_folder::{ExplorationLine, LayerExploration};
-use crate::ops::topology::{Counters, age_bin};
+use super::run_plan::RunPlan;
+use crate::ops::topology::{UpdateStats, age_bin};
 use crate::sparsity::prune_count;
 
 /// The line of `exploration.jsonl` about update number `update` (from 1), from what the GPU counted in each layer.
 pub(super) fn line(
-    problem: &Problem,
+    run_plan: &RunPlan,
     (update, step, epoch): (usize, usize, usize),
     death_rate: f64,
-    counters: &[Counters],
+    counters: &[UpdateStats],
 ) -> ExplorationLine {
-    let layers: Vec<LayerExploration> = problem
+    let layers: Vec<LayerExploration> = run_plan
         .plan
         .layers
         .iter()
@@ -28,7 +28,7 @@ pub(super) fn line(
             let mut line = LayerExploration {
                 name: layer.name.clone(),
                 active: layer.active,
-                maskable: layer.numel,
+                prunable: layer.numel,
                 pruned: c.pruned as usize,
                 grown: c.grown as usize,
                 regrown: c.regrown as usize,
@@ -55,8 +55,8 @@ pub(super) fn line(
             line
         })
         .collect();
-    let maskable = problem.maskable() as f64;
-    let rate = |of: fn(&LayerExploration) -> usize| layers.iter().map(of).sum::<usize>() as f64 / maskable;
+    let prunable = run_plan.prunable() as f64;
+    let rate = |of: fn(&LayerExploration) -> usize| layers.iter().map(of).sum::<usize>() as f64 / prunable;
     let itop_rate = rate(|layer| layer.explored);
     let reliable_itop_rate = rate(|layer| layer.reliably_explored);
     ExplorationLine { step, epoch, death_rate, layers, itop_rate, reliable_itop_rate }

@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 use serde::{Deserialize, Serialize};
 
-use super::problem::Problem;
+use super::run_plan::RunPlan;
 use crate::ops::topology_map::{Cell, Grid};
 
 /// Most frames of a run, the first state's and the last update's included.
@@ -82,8 +82,8 @@ impl LayerCells {
 }
 
 /// The line of a frame, from the words that the GPU counted, of all layers of the plan's maps one after the other.
-pub(super) fn line(problem: &Problem, (update, step, epoch): (usize, usize, usize), words: &[u32]) -> FrameLine {
-    let plan = &problem.plan;
+pub(super) fn line(run_plan: &RunPlan, (update, step, epoch): (usize, usize, usize), words: &[u32]) -> FrameLine {
+    let plan = &run_plan.plan;
     let mut rest = words;
     let layers = plan.maps.iter().map(|map| {
         let (own, tail) = rest.split_at(map.grid.cells());

@@ -278,7 +278,7 @@ mod tests {
         for name in ["method", "distribution", "augment", "storage", "lr_schedule.kind", "death_rate.decay"] {
             let Kind::OneOf(names) = find(name).unwrap().kind else { panic!("{name}") };
             for value in names {
-                let mut layers = crate::train::layers::Layers::default();
+                let mut layers = crate::train::config_builder::ConfigBuilder::default();
                 layers.assign(&format!("{name}={}", value.to_uppercase())).unwrap();
                 layers.finish().unwrap_or_else(|error| panic!("{name} = {value}: {error}"));
             }

@@ -1,4 +1,4 @@
-//! One run of training: configuration, problem, trainer, checkpoint, run folder.
+//! One run of training: configuration, run plan, trainer, checkpoint, run folder.
 
 #[cfg(not(target_arch = "wasm32"))]
 mod alive;
@@ -9,21 +9,21 @@ pub mod checkpoint;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod claim;
 pub mod config;
+pub mod config_builder;
 mod effect;
 mod exploration;
 mod finish;
 pub mod frames;
 pub mod keys;
 pub mod kinds;
-pub mod layers;
 pub mod lr;
 pub mod names;
 pub mod pass_times;
 pub mod presets;
-mod problem;
 mod receive;
 pub mod recover;
 pub mod run_folder;
+mod run_plan;
 mod speed;
 mod state;
 mod store;
@@ -35,6 +35,6 @@ pub mod tuning_journal;
 mod warnings;
 
 pub use config::{Augment, Config, ConfigError, Method};
-pub use problem::{Initial, Problem, ProblemError};
+pub use run_plan::{Initial, RunPlan, RunPlanError};
 pub use trainer::{End, Listener, Score, TrainError, Trainer};
 pub use warnings::LOW_ITOP_RATE;

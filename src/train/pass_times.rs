@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::problem::Problem;
+use super::run_plan::RunPlan;
 use crate::gpu::{Kind, Label};
 use crate::model::Op;
 use crate::plan::Growth;
@@ -47,7 +47,7 @@ impl PassTimes {
 
 /// The passes of several runs of one program, in milliseconds: the median of each, together by node and kind.
 /// `dense`: the weight gradients of sparse layers were computed for all weights.
-pub(super) fn gather(problem: &Problem, runs: &[Vec<(Label, f64)>], dense: bool) -> Vec<PassTime> {
+pub(super) fn gather(run_plan: &RunPlan, runs: &[Vec<(Label, f64)>], dense: bool) -> Vec<PassTime> {
     let Some(first) = runs.first() else { return Vec::new() };
     let mut times: Vec<PassTime> = Vec::new();
     for (at, (label, _)) in first.iter().enumerate() {
@@ -56,26 +56,26 @@ pub(super) fn gather(problem: &Problem, runs: &[Vec<(Label, f64)>], dense: bool)
         let (name, kind, ms) = (&label.node, label.kind, ms[ms.len() / 2]);
         match times.iter_mut().find(|time| time.name == *name && time.kind == kind) {
             Some(time) => time.ms += ms,
-            None => times.push(PassTime { name: name.clone(), kind, ms, flops: flops(problem, name, kind, dense) }),
+            None => times.push(PassTime { name: name.clone(), kind, ms, flops: flops(run_plan, name, kind, dense) }),
         }
     }
     times
 }
 
-fn flops(problem: &Problem, name: &str, kind: Kind, dense: bool) -> Option<u64> {
-    let node = problem.graph.nodes.iter().find(|node| node.name == name)?;
+fn flops(run_plan: &RunPlan, name: &str, kind: Kind, dense: bool) -> Option<u64> {
+    let node = run_plan.graph.nodes.iter().find(|node| node.name == name)?;
     let Op::Conv { weight, .. } = node.op else { return None };
-    let layer = problem.plan.layer_of(weight)?;
+    let layer = run_plan.plan.layer_of(weight)?;
     let weights = match kind {
         Kind::GradWeight if dense => layer.numel,
         Kind::Forward | Kind::GradInput | Kind::GradWeight => layer.active,
         _ => return None,
     };
     let pixels = layer.conv.output.height * layer.conv.output.width;
-    Some(2 * (weights * pixels * problem.plan.batch) as u64)
+    Some(2 * (weights * pixels * run_plan.plan.batch) as u64)
 }
 
 /// Whether an update step computes the gradient of all weights.
-pub(super) fn dense_update(problem: &Problem) -> bool {
-    problem.config.method.growth() == Some(Growth::Gradient)
+pub(super) fn dense_update(run_plan: &RunPlan) -> bool {
+    run_plan.config.method.growth() == Some(Growth::Gradient)
 }

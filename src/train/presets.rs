@@ -1,6 +1,6 @@
 //! Named configurations, embedded from `assets/presets`.
 
-use super::{Config, ConfigError, keys, layers::Layers};
+use super::{Config, ConfigError, config_builder::ConfigBuilder, keys};
 
 macro_rules! presets {
     ($($name:literal),* $(,)?) => {
@@ -14,8 +14,8 @@ presets!["quick", "itop-set", "itop-rigl", "rigl", "static", "dense"];
 
 /// The layers of preset `name`: a recipe, and for all but `quick` optionally `-cifar10` or `-cifar100` (default) and
 /// `-90` (default), `-95` or `-98` for the sparsity, as in `rigl-cifar10-95`.
-pub fn preset(name: &str) -> Result<Layers, ConfigError> {
-    let mut layers = Layers::default();
+pub fn preset(name: &str) -> Result<ConfigBuilder, ConfigError> {
+    let mut layers = ConfigBuilder::default();
     let unknown = || {
         let known = names();
         let tip = keys::tip(name, known.iter().map(String::as_str));

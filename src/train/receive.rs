@@ -6,7 +6,7 @@ use super::run_folder::{MetricLine, RunFolder};
 use super::trainer::{BEST, LAST, Listener, TrainError, Trainer};
 use super::{exploration, frames};
 use crate::gpu::ReadBack;
-use crate::ops::topology::Counters;
+use crate::ops::topology::UpdateStats;
 
 /// A step that was submitted.
 #[derive(Clone, Copy)]
@@ -25,22 +25,22 @@ pub(super) struct Waiting {
 /// What was read.
 pub(super) enum Asked {
     Losses(Vec<Step>),
-    Counters { update: usize, step: usize, epoch: usize, death_rate: f64 },
+    UpdateStats { update: usize, step: usize, epoch: usize, death_rate: f64 },
     Frame { update: usize, step: usize, epoch: usize },
 }
 
 impl Trainer<'_> {
     pub(super) fn ask_losses(&mut self) {
-        let metrics = self.problem.plan.metrics.part(0, 16 * self.unread.len() as u64);
-        let read = self.machine.read_slices(&[metrics]);
-        self.machine.write(metrics, &vec![0.0f32; 4 * self.unread.len()]);
+        let metrics = self.run_plan.plan.metrics.part(0, 16 * self.unread.len() as u64);
+        let read = self.executor.read_slices(&[metrics]);
+        self.executor.write(metrics, &vec![0.0f32; 4 * self.unread.len()]);
         let asked = Asked::Losses(std::mem::take(&mut self.unread));
         self.waiting.push_back(Waiting { read, asked });
     }
 
     /// Whether the oldest read-back is here.
     pub(super) fn has_arrived(&self) -> bool {
-        self.waiting.front().is_some_and(|waiting| self.machine.has_arrived(&waiting.read))
+        self.waiting.front().is_some_and(|waiting| self.executor.has_arrived(&waiting.read))
     }
 
     /// Waits for the oldest read-back, takes with it all that have arrived meanwhile, and writes their lines.
@@ -52,7 +52,7 @@ impl Trainer<'_> {
         let mut arrived = Vec::new();
         while arrived.is_empty() || self.has_arrived() {
             let Some(Waiting { read, asked }) = self.waiting.pop_front() else { break };
-            arrived.push((asked, self.machine.finish(read).await?));
+            arrived.push((asked, self.executor.finish(read).await?));
         }
         let images_per_second = self.measure(&arrived);
         for (asked, bytes) in arrived {
@@ -60,9 +60,9 @@ impl Trainer<'_> {
                 Asked::Losses(steps) => {
                     self.losses_of(&steps, &bytemuck::pod_collect_to_vec(&bytes), images_per_second, folder, listener)?;
                 }
-                Asked::Counters { update, step, epoch, death_rate } => {
-                    let counters: Vec<Counters> = bytemuck::pod_collect_to_vec(&bytes);
-                    let line = exploration::line(self.problem, (update, step, epoch), death_rate, &counters);
+                Asked::UpdateStats { update, step, epoch, death_rate } => {
+                    let counters: Vec<UpdateStats> = bytemuck::pod_collect_to_vec(&bytes);
+                    let line = exploration::line(self.run_plan, (update, step, epoch), death_rate, &counters);
                     self.progress.itop_rate = line.itop_rate;
                     self.progress.reliable_itop_rate = line.reliable_itop_rate;
                     folder.exploration(&line)?;
@@ -70,7 +70,7 @@ impl Trainer<'_> {
                 }
                 Asked::Frame { update, step, epoch } => {
                     let words: Vec<u32> = bytemuck::pod_collect_to_vec(&bytes);
-                    let line = frames::line(self.problem, (update, step, epoch), &words);
+                    let line = frames::line(self.run_plan, (update, step, epoch), &words);
                     folder.frame(&line)?;
                     listener.frame(&line);
                 }
@@ -160,14 +160,17 @@ impl Trainer<'_> {
         listener: &mut dyn Listener,
     ) -> Result<(), TrainError> {
         self.count_seconds();
-        let epoch = self.progress.step / self.problem.steps_per_epoch();
-        let val =
-            if self.problem.split.val.is_empty() { None } else { Some(self.evaluate(&self.problem.split.val).await?) };
+        let epoch = self.progress.step / self.run_plan.steps_per_epoch();
+        let val = if self.run_plan.split.val.is_empty() {
+            None
+        } else {
+            Some(self.evaluate(&self.run_plan.split.val).await?)
+        };
         let progress = &mut self.progress;
-        let lr = self.problem.config.lr_schedule.at(
-            self.problem.config.lr,
+        let lr = self.run_plan.config.lr_schedule.at(
+            self.run_plan.config.lr,
             progress.step - 1,
-            self.problem.config.length(self.problem.steps_per_epoch()),
+            self.run_plan.config.length(self.run_plan.steps_per_epoch()),
         );
         let line = MetricLine::Epoch {
             step: progress.step,
@@ -179,7 +182,7 @@ impl Trainer<'_> {
             val_loss: val.map(|score| score.loss),
             val_accuracy: val.map(|score| score.accuracy),
             itop_rate: progress.itop_rate,
-            expected_itop_rate: self.problem.expected_itop_rate_after(progress.step, progress.explored.as_ref()),
+            expected_itop_rate: self.run_plan.expected_itop_rate_after(progress.step, progress.explored.as_ref()),
         };
         (progress.epoch_loss, progress.epoch_correct, progress.epoch_images, progress.epoch_seconds) =
             Default::default();

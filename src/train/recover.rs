@@ -24,12 +24,12 @@ impl Trainer<'_> {
                 done => return done,
             };
             // What failed because of it says less than that the device was lost.
-            let error = self.machine.gpu.lost().map_or(error, |message| GpuError::Lost { message }.into());
+            let error = self.executor.gpu.lost().map_or(error, |message| GpuError::Lost { message }.into());
             let gpu = open().await?;
-            if !gpu.is_like(&self.machine.gpu) {
+            if !gpu.is_like(&self.executor.gpu) {
                 return Err(GpuError::Lost { message: format!("{error}, and it came back as {}", gpu.summary) }.into());
             }
-            *self = Self::new(gpu, self.problem, self.dataset, listener).await?;
+            *self = Self::new(gpu, self.run_plan, self.dataset, listener).await?;
             self.resume(folder)?;
             let step = self.progress.step;
             retries = if step == from { retries + 1 } else { 1 };
@@ -49,9 +49,9 @@ impl Trainer<'_> {
             TrainError::Gpu(GpuError::Lost { .. })
             | TrainError::Checkpoint(CheckpointError::Gpu(GpuError::Lost { .. })) => true,
             TrainError::Gpu(_) | TrainError::Checkpoint(CheckpointError::Gpu(_)) | TrainError::Diverged { .. } => {
-                self.machine.gpu.lost().is_some()
+                self.executor.gpu.lost().is_some()
             }
-            TrainError::NoRoom { .. } | TrainError::Problem(_) | TrainError::Folder(_) | TrainError::Checkpoint(_) => {
+            TrainError::NoRoom { .. } | TrainError::RunPlan(_) | TrainError::Folder(_) | TrainError::Checkpoint(_) => {
                 false
             }
         }

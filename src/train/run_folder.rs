@@ -357,7 +357,7 @@ pub struct ExplorationLine {
 pub struct LayerExploration {
     pub name: String,
     pub active: usize,
-    pub maskable: usize,
+    pub prunable: usize,
     pub pruned: usize,
     pub grown: usize,
     pub regrown: usize,
@@ -403,7 +403,7 @@ pub struct Summary {
     pub steps: usize,
     pub batch_size: usize,
     pub sparsity_target: f64,
-    /// Active over maskable parameters.
+    /// Active over prunable parameters.
     pub density: f64,
     pub active_parameters: usize,
     pub maskable_parameters: usize,
@@ -416,7 +416,7 @@ pub struct Summary {
     pub reliable_itop_rate: f64,
     pub inference_flops_ratio: f64,
     pub training_flops_ratio: f64,
-    /// [`Problem::training_flops`](super::Problem::training_flops); none in older summaries.
+    /// [`RunPlan::training_flops`](super::RunPlan::training_flops); none in older summaries.
     #[serde(default)]
     pub training_flops: Option<f64>,
     pub images_per_second: f64,

@@ -12,33 +12,33 @@ impl Trainer<'_> {
     /// Puts the initial weights and sets on the GPU.
     pub fn initialise(&mut self) {
         self.forget();
-        let plan = &self.problem.plan;
-        for entry in checkpoint::entries(plan, &self.problem.graph) {
-            self.machine.write(entry.slice, &vec![0u8; entry.slice.bytes as usize]);
+        let plan = &self.run_plan.plan;
+        for entry in checkpoint::entries(plan, &self.run_plan.graph) {
+            self.executor.write(entry.slice, &vec![0u8; entry.slice.bytes as usize]);
         }
-        let initial = self.problem.initial();
+        let initial = self.run_plan.initial();
         for (slot, values) in plan.params.iter().zip(&initial.values) {
-            self.machine.write(slot.value, values);
+            self.executor.write(slot.value, values);
         }
         for (layer, bits) in plan.layers.iter().zip(&initial.active) {
             if let Some(sparse) = &layer.sparse {
-                self.machine.write(sparse.active, bits);
-                self.machine.write(sparse.explored, bits);
-                self.machine.write(sparse.initial, bits);
+                self.executor.write(sparse.active, bits);
+                self.executor.write(sparse.explored, bits);
+                self.executor.write(sparse.initial, bits);
             }
         }
         for running in &plan.running {
             let channels = running.bytes as usize / 8;
-            self.machine.write(*running, &[vec![0.0f32; channels], vec![1.0; channels]].concat());
+            self.executor.write(*running, &[vec![0.0f32; channels], vec![1.0; channels]].concat());
         }
-        self.machine.submit(&self.index);
-        let start = self.problem.active() as f64 / self.problem.maskable() as f64;
+        self.executor.submit(&self.index);
+        let start = self.run_plan.active() as f64 / self.run_plan.prunable() as f64;
         self.progress = Progress {
             schema: SCHEMA,
             itop_rate: start,
-            reliable_itop_rate: self.problem.reliable_without_updates(),
-            run: self.problem.config.kept(),
-            updates_by: Some(self.problem.update_schedule()),
+            reliable_itop_rate: self.run_plan.reliable_without_updates(),
+            run: self.run_plan.config.kept(),
+            updates_by: Some(self.run_plan.update_schedule()),
             ..Progress::default()
         };
     }
@@ -80,29 +80,29 @@ impl Trainer<'_> {
 
     fn restore_with(&mut self, path: &Path, read: impl FnOnce(u64) -> io::Result<Vec<u8>>) -> Result<(), TrainError> {
         self.forget();
-        let (plan, graph) = (&self.problem.plan, &self.problem.graph);
+        let (plan, graph) = (&self.run_plan.plan, &self.run_plan.graph);
         let check = |progress: &Progress| self.check_continues(path, progress);
-        let (progress, explored) = checkpoint::restore(&self.machine, plan, graph, path, read, check)?;
+        let (progress, explored) = checkpoint::restore(&self.executor, plan, graph, path, read, check)?;
         self.progress = progress;
-        let schedule = Some(self.problem.update_schedule());
+        let schedule = Some(self.run_plan.update_schedule());
         if self.progress.updates_by.is_some() && self.progress.updates_by != schedule {
             self.progress.explored = Some(Explored { step: self.progress.step, layers: explored });
         }
         self.progress.updates_by = schedule;
-        self.machine.submit(&self.index);
+        self.executor.submit(&self.index);
         Ok(())
     }
 
     /// Whether `progress` is of this run, and not beyond its end.
     fn check_continues(&self, path: &Path, progress: &Progress) -> Result<(), CheckpointError> {
-        let kept = self.problem.config.kept();
+        let kept = self.run_plan.config.kept();
         if let Some((key, was)) = progress.run.iter().find(|(key, was)| kept.get(*key) != Some(*was)) {
             let now = kept.get(key).cloned().unwrap_or_default();
             return Err(CheckpointError::AnotherRun { path: path.into(), key: key.clone(), was: was.clone(), now });
         }
-        let (done, per_epoch) = (progress.step, self.problem.steps_per_epoch());
-        if done > self.problem.total_steps() {
-            let (path, epochs, least) = (path.into(), self.problem.config.total_epochs(), done.div_ceil(per_epoch));
+        let (done, per_epoch) = (progress.step, self.run_plan.steps_per_epoch());
+        if done > self.run_plan.total_steps() {
+            let (path, epochs, least) = (path.into(), self.run_plan.config.total_epochs(), done.div_ceil(per_epoch));
             return Err(CheckpointError::TooFar { path, done, epochs, per_epoch, least });
         }
         Ok(())
@@ -110,26 +110,26 @@ impl Trainer<'_> {
 
     /// The first tensor of captured bytes with a number that is not finite.
     pub(super) fn first_bad_of(&self, bytes: &[u8]) -> Option<String> {
-        checkpoint::first_bad(bytes, &checkpoint::entries(&self.problem.plan, &self.problem.graph))
+        checkpoint::first_bad(bytes, &checkpoint::entries(&self.run_plan.plan, &self.run_plan.graph))
     }
 
     /// The whole state as a checkpoint's bytes.
     pub async fn capture(&self) -> Result<Vec<u8>, TrainError> {
-        let (plan, graph) = (&self.problem.plan, &self.problem.graph);
-        let progress = Progress { adapter: self.machine.gpu.summary.to_string(), ..self.progress.clone() };
-        Ok(checkpoint::capture(&self.machine, plan, graph, &progress).await?)
+        let (plan, graph) = (&self.run_plan.plan, &self.run_plan.graph);
+        let progress = Progress { adapter: self.executor.gpu.summary.to_string(), ..self.progress.clone() };
+        Ok(checkpoint::capture(&self.executor, plan, graph, &progress).await?)
     }
 
     /// The adapter of the checkpoint that was gone on from, if it is not this one.
     pub fn other_adapter(&self) -> Option<&str> {
         let before = self.progress.adapter.as_str();
-        (!before.is_empty() && before != self.machine.gpu.summary.to_string()).then_some(before)
+        (!before.is_empty() && before != self.executor.gpu.summary.to_string()).then_some(before)
     }
 
     /// The same, unless a number in it is not finite (a ReLU can hide that from the loss).
     pub(super) async fn capture_good(&self) -> Result<Vec<u8>, TrainError> {
         let bytes = self.capture().await?;
-        match self.first_bad_of(&bytes).filter(|_| self.problem.config.finite_check) {
+        match self.first_bad_of(&bytes).filter(|_| self.run_plan.config.finite_check) {
             None => Ok(bytes),
             Some(name) => {
                 let step = self.progress.step;

@@ -60,7 +60,7 @@ impl EventFile {
             scalar("exploration/death_rate", line.death_rate),
         ];
         for layer in &line.layers {
-            let share = layer.explored as f64 / layer.maskable as f64;
+            let share = layer.explored as f64 / layer.prunable as f64;
             values.push(scalar(&format!("itop_rate/{}", layer.name), share));
             values.push(scalar(&format!("churn/{}", layer.name), layer.churn));
             values.push(scalar(&format!("dead_outputs/{}", layer.name), layer.dead_outputs as f64));

@@ -11,11 +11,11 @@ use super::frames::{self, FrameLine};
 use super::receive::{Asked, Step, Waiting};
 use super::run_folder::{ExplorationLine, FolderError, MetricLine, RunFolder, SCHEMA};
 use super::speed::Speed;
-use super::{Problem, ProblemError};
+use super::{RunPlan, RunPlanError};
 use crate::data::{Dataset, epoch_order};
-use crate::gpu::{Gpu, GpuError, Machine, Pass, Program, ReadBack, Slice};
+use crate::gpu::{Command, Executor, Gpu, GpuError, Program, ReadBack, Slice};
 use crate::ops::philox;
-use crate::ops::topology::{Counters, Wanted};
+use crate::ops::topology::{UpdateCounts, UpdateStats};
 use crate::ops::{StepParams, augment};
 use crate::plan::METRIC_SLOTS;
 use crate::sparsity::prune_count;
@@ -28,7 +28,7 @@ pub(super) const BEST: &str = "best.safetensors";
 #[derive(Debug, Error)]
 pub enum TrainError {
     #[error(transparent)]
-    Problem(#[from] ProblemError),
+    RunPlan(#[from] RunPlanError),
     #[error(transparent)]
     Gpu(#[from] GpuError),
     #[error(transparent)]
@@ -85,8 +85,8 @@ pub enum End {
 
 /// A network on a GPU with its data, between two steps.
 pub struct Trainer<'a> {
-    pub problem: &'a Problem,
-    pub machine: Machine,
+    pub run_plan: &'a RunPlan,
+    pub executor: Executor,
     pub progress: Progress,
     pub(super) dataset: &'a Dataset,
     pub(super) train: Program,
@@ -110,32 +110,32 @@ impl<'a> Trainer<'a> {
     /// Puts the network's first state on the GPU.
     pub async fn new(
         gpu: Gpu,
-        problem: &'a Problem,
+        run_plan: &'a RunPlan,
         dataset: &'a Dataset,
         listener: &mut dyn Listener,
     ) -> Result<Self, TrainError> {
-        let plan = &problem.plan;
-        let mut machine = match Machine::new(gpu.clone(), &plan.buffers).await {
-            Err(GpuError::OutOfMemory { what }) => match problem.batch_with_room(dataset, &gpu).await {
+        let plan = &run_plan.plan;
+        let mut executor = match Executor::new(gpu.clone(), &plan.buffers).await {
+            Err(GpuError::OutOfMemory { what }) => match run_plan.batch_with_room(dataset, &gpu).await {
                 Some(fits) => return Err(TrainError::NoRoom { what, total: plan.buffers.total_bytes(), fits }),
                 None => return Err(GpuError::OutOfMemory { what }.into()),
             },
-            machine => machine?,
+            executor => executor?,
         };
         let (train, update) = (plan.step(&plan.train), plan.step(&plan.update));
         let eval = [std::slice::from_ref(&plan.fetch_eval), &plan.eval].concat();
         let total = train.len() + update.len() + eval.len() + plan.index.len() + plan.map.len();
         let mut before = 0;
-        let mut prepare = |passes: &[Pass]| {
-            let program = machine.prepare(passes, |done| listener.preparing(before + done, total));
-            before += passes.len();
+        let mut prepare = |commands: &[Command]| {
+            let program = executor.prepare(commands, |done| listener.preparing(before + done, total));
+            before += commands.len();
             program
         };
         let (train, update) = (prepare(&train)?, prepare(&update)?);
         let (eval, index, map) = (prepare(&eval)?, prepare(&plan.index)?, prepare(&plan.map)?);
         let trainer = Self {
-            problem,
-            machine,
+            run_plan,
+            executor,
             progress: Progress { schema: SCHEMA, ..Progress::default() },
             dataset,
             train,
@@ -156,18 +156,18 @@ impl<'a> Trainer<'a> {
     }
 
     fn upload_data(&self) {
-        let plan = &self.problem.plan;
+        let plan = &self.run_plan.plan;
         let train = &self.dataset.train;
         let bytes = train.pixels.len() / train.len().max(1) * plan.per_chunk;
         let pixels = self.dataset.parts().map(|part| part.pixels.as_slice()).collect::<Vec<_>>().concat();
         for (chunk, slice) in pixels.chunks(bytes.max(1)).zip(&plan.chunks) {
             let mut chunk = chunk.to_vec();
             chunk.resize(chunk.len().next_multiple_of(4), 0);
-            self.machine.write(*slice, &chunk);
+            self.executor.write(*slice, &chunk);
         }
         let labels = self.dataset.parts().map(|part| part.labels.as_slice()).collect::<Vec<_>>().concat();
-        self.machine.write(plan.image_labels, &labels);
-        self.machine.write(plan.normal, &augment::normalised(&self.dataset.mean, &self.dataset.std));
+        self.executor.write(plan.image_labels, &labels);
+        self.executor.write(plan.normal, &augment::normalised(&self.dataset.mean, &self.dataset.std));
     }
 
     /// Drops what is under way.
@@ -192,8 +192,8 @@ impl<'a> Trainer<'a> {
     }
 
     async fn run_steps(&mut self, folder: &mut RunFolder, listener: &mut dyn Listener) -> Result<End, TrainError> {
-        let steps_per_epoch = self.problem.steps_per_epoch();
-        let epochs = self.problem.config.total_epochs();
+        let steps_per_epoch = self.run_plan.steps_per_epoch();
+        let epochs = self.run_plan.config.total_epochs();
         self.begin_steps();
         if self.progress.step == 0 {
             self.ask_frame(0);
@@ -203,7 +203,7 @@ impl<'a> Trainer<'a> {
                 self.keep(folder, listener).await?;
                 return Ok(End::Interrupted);
             }
-            if self.kept.elapsed() >= self.problem.config.checkpoint_interval() {
+            if self.kept.elapsed() >= self.run_plan.config.checkpoint_interval() {
                 self.keep(folder, listener).await?;
             }
             self.step();
@@ -244,19 +244,19 @@ impl<'a> Trainer<'a> {
     /// Submits the next step; does not wait for it.
     pub fn step(&mut self) {
         let host = Instant::now();
-        let config = &self.problem.config;
-        let steps_per_epoch = self.problem.steps_per_epoch();
+        let config = &self.run_plan.config;
+        let steps_per_epoch = self.run_plan.steps_per_epoch();
         let epoch = self.progress.step / steps_per_epoch;
         let in_epoch = self.progress.step % steps_per_epoch;
         if self.order_of != Some(epoch) {
-            let order = epoch_order(config.seed, epoch as u32, &self.problem.split.train);
-            self.machine.write(self.problem.plan.order, &order);
+            let order = epoch_order(config.seed, epoch as u32, &self.run_plan.split.train);
+            self.executor.write(self.run_plan.plan.order, &order);
             self.order_of = Some(epoch);
         }
         let lr = config.lr_schedule.at(config.lr, self.progress.step, config.length(steps_per_epoch));
         let cursor = in_epoch * config.batch_size;
         let params = StepParams {
-            valid: config.batch_size.min(self.problem.split.train.len() - cursor) as u32,
+            valid: config.batch_size.min(self.run_plan.split.train.len() - cursor) as u32,
             cursor: cursor as u32,
             epoch: epoch as u32,
             slot: self.unread.len() as u32,
@@ -264,27 +264,27 @@ impl<'a> Trainer<'a> {
             update: self.progress.updates as u32,
             ..self.params()
         };
-        self.machine.write(self.problem.plan.run, &[params]);
+        self.executor.write(self.run_plan.plan.run, &[params]);
         self.progress.step += 1;
         let step = self.progress.step;
         self.unread.push(Step { step, epoch, lr });
-        let updates = self.problem.updates_after(step);
+        let updates = self.run_plan.updates_after(step);
         if updates {
             self.write_wanted(step);
         }
-        let commands = self.machine.record(if updates { &self.update } else { &self.train }, self.submissions());
+        let commands = self.executor.record(if updates { &self.update } else { &self.train }, self.submissions());
         // A software adapter computes within the call that submits: there the host's work ends before it.
-        let software = self.machine.gpu.summary.is_software();
+        let software = self.executor.gpu.summary.is_software();
         let before = host.elapsed();
-        self.machine.submit_parts(commands);
+        self.executor.submit_parts(commands);
         self.progress.seconds_host += if software { before } else { host.elapsed() }.as_secs_f64();
         if updates {
             self.progress.updates += 1;
-            let read = self.machine.read_slices(&[self.problem.plan.counters]);
-            let death_rate = self.problem.death_rate(step);
+            let read = self.executor.read_slices(&[self.run_plan.plan.update_stats]);
+            let death_rate = self.run_plan.death_rate(step);
             let update = self.progress.updates;
-            self.waiting.push_back(Waiting { read, asked: Asked::Counters { update, step, epoch, death_rate } });
-            if frames::is_frame(update, self.problem.updates()) {
+            self.waiting.push_back(Waiting { read, asked: Asked::UpdateStats { update, step, epoch, death_rate } });
+            if frames::is_frame(update, self.run_plan.updates()) {
                 self.ask_frame(epoch);
             }
         }
@@ -295,9 +295,9 @@ impl<'a> Trainer<'a> {
         if self.map.is_empty() {
             return None;
         }
-        self.machine.submit(&self.map);
-        let slices: Vec<Slice> = self.problem.plan.maps.iter().map(|map| map.slice).collect();
-        Some(self.machine.read_slices(&slices))
+        self.executor.submit(&self.map);
+        let slices: Vec<Slice> = self.run_plan.plan.maps.iter().map(|map| map.slice).collect();
+        Some(self.executor.read_slices(&slices))
     }
 
     fn ask_frame(&mut self, epoch: usize) {
@@ -308,20 +308,20 @@ impl<'a> Trainer<'a> {
 
     /// How many weights of each layer the update that ends `step` keeps and grows.
     pub(super) fn write_wanted(&self, step: usize) {
-        let plan = &self.problem.plan;
-        let death_rate = self.problem.death_rate(step);
+        let plan = &self.run_plan.plan;
+        let death_rate = self.run_plan.death_rate(step);
         let wanted = plan
             .layers
             .iter()
             .enumerate()
-            .map(|(number, layer)| Wanted::new(number, layer.active, prune_count(death_rate, layer.active)));
-        self.machine.write(plan.wanted, &wanted.collect::<Vec<_>>());
-        self.machine.write(plan.counters, &vec![Counters::default(); plan.layers.len()]);
+            .map(|(number, layer)| UpdateCounts::new(number, layer.active, prune_count(death_rate, layer.active)));
+        self.executor.write(plan.update_counts, &wanted.collect::<Vec<_>>());
+        self.executor.write(plan.update_stats, &vec![UpdateStats::default(); plan.layers.len()]);
     }
 
     /// The parameters that do not change during a run.
     pub(super) fn params(&self) -> StepParams {
-        let config = &self.problem.config;
+        let config = &self.run_plan.config;
         StepParams {
             seed: philox::key(config.seed),
             momentum: config.momentum as f32,

@@ -1,6 +1,6 @@
 //! What is allowed but will not do what it was meant for: a sentence each, with what will happen and the mend.
 
-use super::{Augment, Method, Problem};
+use super::{Augment, Method, RunPlan};
 use crate::model::{Op, reach};
 use crate::ops::augment::PAD;
 use crate::sparsity::Distribution;
@@ -15,7 +15,7 @@ const FEW_HELD_OUT: usize = 50;
 /// Fewer expected classes without a path than this are none.
 const SURELY_NONE: f64 = 1e-6;
 
-impl Problem {
+impl RunPlan {
     /// What a user should know before this run: that it cannot learn, or will not do what its method promises, or that its
     /// numbers will tell little. `train`, `train --dry-run` and `sweep plan` print the same. Costs next to nothing, but for a
     /// network so sparse that its paths have to be looked for (a second for twenty million weights).
@@ -237,18 +237,18 @@ impl Problem {
 mod tests {
     use super::*;
     use crate::data::Dataset;
-    use crate::train::layers::Layers;
+    use crate::train::config_builder::ConfigBuilder;
 
     fn sample() -> Dataset {
         crate::data::load("sample").unwrap()
     }
 
     fn warnings(dataset: &Dataset, assignments: &[&str]) -> Vec<String> {
-        let mut layers = Layers::default();
+        let mut layers = ConfigBuilder::default();
         for assignment in [&["model=resnet8", "data=sample", "epochs=2"], assignments].concat() {
             layers.assign(assignment).unwrap();
         }
-        Problem::anywhere(layers.finish().unwrap(), dataset).unwrap().warnings()
+        RunPlan::anywhere(layers.finish().unwrap(), dataset).unwrap().warnings()
     }
 
     /// Ordinary runs are not talked to.
@@ -258,8 +258,8 @@ mod tests {
         for name in crate::train::presets::names() {
             let config = crate::train::presets::preset(&name).unwrap().finish().unwrap();
             let outline = crate::data::outline(&config.data);
-            let problem = Problem::anywhere(config, outline.as_ref().unwrap_or(&sample)).unwrap();
-            assert_eq!(problem.warnings(), Vec::<String>::new(), "{name}");
+            let run_plan = RunPlan::anywhere(config, outline.as_ref().unwrap_or(&sample)).unwrap();
+            assert_eq!(run_plan.warnings(), Vec::<String>::new(), "{name}");
         }
     }
 

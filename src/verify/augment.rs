@@ -1,7 +1,7 @@
 //! Input images: order, crop, flip, normalisation.
 
-use super::bench::{Bench, Place};
 use super::comparison::Comparison;
+use super::harness::{Device, Harness};
 use super::noise;
 use crate::gpu::GpuError;
 use crate::ops::augment::{self, AugmentSlices, Padding};
@@ -17,7 +17,7 @@ pub struct AugmentCase {
 }
 
 impl AugmentCase {
-    pub async fn compare(&self, place: &Place) -> Result<Vec<Comparison>, GpuError> {
+    pub async fn compare(&self, device: &Device) -> Result<Vec<Comparison>, GpuError> {
         let &Self { how, per_chunk, storage } = self;
         let (h, w, images, batch, valid, cursor, epoch, seed) = (9, 6, 23, 7, 5u32, 11u32, 3, 99u64);
         let layout = Layout::new(3, h, w, 1, batch).stored(storage);
@@ -26,31 +26,31 @@ impl AugmentCase {
         let all_labels: Vec<u32> = (0..images as u32).map(|i| i * 3 % 10).collect();
         let order: Vec<u32> = (0..images as u32).rev().collect();
         let (mean, std) = ([0.5f32, 0.4, 0.3], [0.25f32, 0.2, 0.1]);
-        let twin_normal = [0, 1, 2].map(|c| (f64::from(mean[c]), f64::from(std[c])));
+        let reference_normal = [0, 1, 2].map(|c| (f64::from(mean[c]), f64::from(std[c])));
 
-        let mut bench = Bench::default();
-        let run = bench.params(StepParams { valid, cursor, epoch, seed: key(seed), ..StepParams::default() });
+        let mut harness = Harness::default();
+        let run = harness.params(StepParams { valid, cursor, epoch, seed: key(seed), ..StepParams::default() });
         let chunks = pixels.chunks(per_chunk * size).map(|chunk| {
             let mut bytes = chunk.to_vec();
             bytes.resize(bytes.len().next_multiple_of(4), 0);
-            bench.upload("chunk", &bytes)
+            harness.upload("chunk", &bytes)
         });
         let chunks = chunks.collect();
         let io = AugmentSlices {
-            order: bench.upload("order", &order),
-            image_labels: bench.upload("all labels", &all_labels),
-            labels: bench.empty("labels", 4 * 8),
-            output: bench.upload("output", &layout.pack(&noise(1, batch * size))),
-            normal: bench.upload("normal", &augment::normalised(&mean, &std)),
+            order: harness.upload("order", &order),
+            image_labels: harness.upload("all labels", &all_labels),
+            labels: harness.empty("labels", 4 * 8),
+            output: harness.upload("output", &layout.pack(&noise(1, batch * size))),
+            normal: harness.upload("normal", &augment::normalised(&mean, &std)),
             chunks,
             per_chunk,
         };
-        let ran = bench.run(&place.gpu, &[augment::pass(&layout, &io, run, how)]).await?;
+        let ran = harness.run(&device.gpu, &[augment::pass(&layout, &io, run, how)]).await?;
         let (mut wanted, mut labels) = (Vec::new(), Vec::new());
         for at in cursor..cursor + valid {
             let image = order[at as usize] as usize;
             let draw = how.map(|how| (reference::augment::draw(seed, epoch, at), how));
-            wanted.extend(reference::augment::image(&pixels[image * size..][..size], (h, w), &twin_normal, draw));
+            wanted.extend(reference::augment::image(&pixels[image * size..][..size], (h, w), &reference_normal, draw));
             labels.push(all_labels[image]);
         }
         wanted.resize(batch * size, 0.0);

@@ -1,8 +1,8 @@
-//! What a device gave beside what its twin gave.
+//! What a device gave beside what its reference gave.
 
 use std::fmt::Debug;
 
-use crate::gpu::Pass;
+use crate::gpu::Command;
 use crate::ops::Storage;
 
 /// One tensor of one case.
@@ -129,11 +129,11 @@ impl std::fmt::Display for Comparison {
     }
 }
 
-/// The shaders of `passes`, each once, in order.
-pub(super) fn shaders(passes: &[Pass]) -> Vec<&'static str> {
+/// The shaders of `commands`, each once, in order.
+pub(super) fn shaders(commands: &[Command]) -> Vec<&'static str> {
     let mut names = Vec::new();
-    for pass in passes {
-        if let Pass::Dispatch { kernel, .. } = pass
+    for pass in commands {
+        if let Command::Dispatch { kernel, .. } = pass
             && !names.contains(&kernel.shader)
         {
             names.push(kernel.shader);

@@ -1,7 +1,7 @@
 //! Convolutions: every candidate, sparse and dense, in all three directions.
 
-use super::bench::{Bench, Place};
 use super::comparison::{Comparison, shaders};
+use super::harness::{Device, Harness};
 use super::{bits, f64s, magnitudes, noise, rounded};
 use crate::gpu::{GpuError, Slice};
 use crate::ops::topology::{Scratch, SparseLayer};
@@ -82,9 +82,9 @@ impl ConvCase {
         storage: Storage::F32,
     };
 
-    fn conv(&self, twin: &reference::conv::Conv) -> Conv {
+    fn conv(&self, reference: &reference::conv::Conv) -> Conv {
         let &Self { images, c, k, h, w, kernel, stride, padding, storage, .. } = self;
-        let (out_h, out_w) = (twin.out_h(), twin.out_w());
+        let (out_h, out_w) = (reference.out_h(), reference.out_w());
         let halo = |size, out| Conv::output_halo(size, out, kernel, stride, padding);
         Conv {
             input: Layout::new(c, h, w, Conv::input_halo(padding), images).stored(storage),
@@ -95,10 +95,10 @@ impl ConvCase {
         }
     }
 
-    pub async fn compare(&self, place: &Place) -> Result<Vec<Comparison>, GpuError> {
+    pub async fn compare(&self, device: &Device) -> Result<Vec<Comparison>, GpuError> {
         let &Self { images, c, k, h, w, kernel, stride, padding, density, accumulate, pick, storage } = self;
-        let twin = reference::conv::Conv { n: images, c, h, w, k, kernel, stride, padding };
-        let conv = self.conv(&twin);
+        let reference = reference::conv::Conv { n: images, c, h, w, k, kernel, stride, padding };
+        let conv = self.conv(&reference);
         let numel = conv.numel();
         let mut mask: Vec<bool> = noise(1, numel).iter().map(|v| (v + 1.0) / 2.0 < density).collect();
         if !mask.contains(&true) {
@@ -115,21 +115,21 @@ impl ConvCase {
         let bias = noise(5, k);
         let before = rounded(storage, noise(6, x.len()));
 
-        let (tuning, mut bench) = (&place.tuning, Bench::default());
+        let (tuning, mut harness) = (&device.tuning, Harness::default());
         let (input, output) = (conv.input, conv.output);
-        let xs = bench.upload("x", &input.pack(&x));
-        let dys = bench.upload("dy", &output.pack(&dy));
-        let bias_s = bench.upload("bias", &bias);
-        let sparse_weight = bench.upload("active weights", &active);
-        let dense_weight = bench.upload("dense weights", &masked);
-        let bias_grad = bench.empty("bias grad", 4 * k as u64);
+        let xs = harness.upload("x", &input.pack(&x));
+        let dys = harness.upload("dy", &output.pack(&dy));
+        let bias_s = harness.upload("bias", &bias);
+        let sparse_weight = harness.upload("active weights", &active);
+        let dense_weight = harness.upload("dense weights", &masked);
+        let bias_grad = harness.empty("bias grad", 4 * k as u64);
         let parts = SparseIndex::bytes(&conv, active.len(), tuning);
         let [row_start, shift, column_start, column_entry, column_shift, groups] =
-            parts.map(|bytes| bench.empty("index", bytes));
+            parts.map(|bytes| harness.empty("index", bytes));
         let entries = active.len();
         let index = SparseIndex { entries, row_start, shift, column_start, column_entry, column_shift, groups };
-        let active_bits = bench.upload("active", &bits(&mask));
-        let scratch = Scratch::new(&mut bench.buffers, &[conv], entries, 1, true);
+        let active_bits = harness.upload("active", &bits(&mask));
+        let scratch = Scratch::new(&mut harness.buffers, &[conv], entries, 1, true);
         let layer = SparseLayer {
             conv,
             layer: 0,
@@ -142,13 +142,13 @@ impl ConvCase {
             initial: active_bits,
             ages: sparse_weight,
         };
-        let mut passes = layer.index("verify", tuning, &scratch);
+        let mut commands = layer.index("verify", tuning, &scratch);
         let sparse = Some(layer.weight(&scratch));
-        let most = tuning.room_bytes(&conv, Some(entries)).max(tuning.room_bytes(&conv, None));
-        let room = bench.empty("room", most.max(4));
-        let sparse = ConvLayer { node: "sparse", conv: &conv, tuning, sparse, room };
+        let most = tuning.workspace_bytes(&conv, Some(entries)).max(tuning.workspace_bytes(&conv, None));
+        let workspace = harness.empty("workspace", most.max(4));
+        let sparse = ConvLayer { node: "sparse", conv: &conv, tuning, sparse, workspace };
         let dense = ConvLayer { node: "dense", sparse: None, ..sparse };
-        passes.push(dense.grad_bias(dys, bias_grad));
+        commands.push(dense.grad_bias(dys, bias_grad));
         let mut results: Vec<(bool, Candidate, Slice, Vec<&'static str>)> = Vec::new();
         for is_sparse in [true, false] {
             let (layer, weight, count) =
@@ -160,28 +160,28 @@ impl ConvCase {
                 for candidate in pick.of(all, of_dense, &default) {
                     let (to, own) = match candidate {
                         Candidate::Forward(how) => {
-                            let y = bench.empty("y", output.bytes());
+                            let y = harness.empty("y", output.bytes());
                             (y, layer.forward(how, [xs, weight, y], Some(bias_s)))
                         }
                         Candidate::GradInput(how) => {
-                            let dx = bench.upload("dx", &input.pack(&before));
+                            let dx = harness.upload("dx", &input.pack(&before));
                             (dx, layer.grad_input(how, [dys, weight, dx], accumulate))
                         }
                         Candidate::GradWeight(how) => {
-                            let dw = bench.empty("dw", 4 * count as u64);
+                            let dw = harness.empty("dw", 4 * count as u64);
                             (dw, layer.grad_weight(how, [xs, dys, dw]))
                         }
                     };
                     results.push((is_sparse, candidate, to, shaders(&own)));
-                    passes.extend(own);
+                    commands.extend(own);
                 }
             }
         }
-        let ran = bench.run(&place.gpu, &passes).await?;
+        let ran = harness.run(&device.gpu, &commands).await?;
 
         let gathered = |weight: &[f32]| {
-            let forward = reference::conv::forward(&twin, &f64s(&x), &f64s(weight), Some(&f64s(&bias)));
-            let mut grad_input = reference::conv::grad_input(&twin, &f64s(&dy), &f64s(weight));
+            let forward = reference::conv::forward(&reference, &f64s(&x), &f64s(weight), Some(&f64s(&bias)));
+            let mut grad_input = reference::conv::grad_input(&reference, &f64s(&dy), &f64s(weight));
             if accumulate {
                 grad_input.iter_mut().zip(&before).for_each(|(to, &add)| *to += f64::from(add));
             }
@@ -191,9 +191,9 @@ impl ConvCase {
         let of_numbers = gathered(&masked);
         let by_matrices = results.iter().any(|(_, candidate, ..)| candidate.by_matrices());
         let of_matrices = by_matrices.then(|| gathered(&rounded(storage, masked)));
-        let dense = reference::conv::grad_weight(&twin, &f64s(&x), &f64s(&dy));
+        let dense = reference::conv::grad_weight(&reference, &f64s(&x), &f64s(&dy));
         // A lone active weight's gradient may cancel to nearly nothing: sums are measured by their terms.
-        let terms = reference::conv::grad_weight(&twin, &magnitudes(&x), &magnitudes(&dy));
+        let terms = reference::conv::grad_weight(&reference, &magnitudes(&x), &magnitudes(&dy));
         let kept =
             |all: &[f64]| -> Vec<f64> { all.iter().zip(&mask).filter(|(_, keep)| **keep).map(|(&g, _)| g).collect() };
         let (of_active, terms_of_active) = (kept(&dense), kept(&terms));
@@ -236,7 +236,7 @@ impl ConvCase {
                 comparisons.push(same);
             }
         }
-        let [wanted, terms] = [f64s(&dy), magnitudes(&dy)].map(|dy| reference::conv::grad_bias(&twin, &dy));
+        let [wanted, terms] = [f64s(&dy), magnitudes(&dy)].map(|dy| reference::conv::grad_bias(&reference, &dy));
         let got = ran.read::<f32>(bias_grad).await?;
         let wanted = (&wanted[..], &terms[..]);
         comparisons.push(Comparison::sums(&["conv_bias_grad"], "gradient of the bias", &got[..k], wanted, SUM));

@@ -1,9 +1,9 @@
 //! Dispatches of about as many workgroups as one dimension may have: two projects computed wrong beyond it without a word
 //! (tinygrad#11782, llama.cpp#19965).
 
-use super::bench::{Bench, Place};
 use super::comparison::Comparison;
-use crate::gpu::{GpuError, Kernel, Label, Pass, fold};
+use super::harness::{Device, Harness};
+use crate::gpu::{Command, GpuError, Kernel, Label, fold};
 
 /// So many workgroups, of which each invocation writes a number.
 #[derive(Clone, Copy, Debug)]
@@ -12,16 +12,16 @@ pub struct GridCase {
 }
 
 impl GridCase {
-    pub async fn compare(&self, place: &Place) -> Result<Vec<Comparison>, GpuError> {
+    pub async fn compare(&self, device: &Device) -> Result<Vec<Comparison>, GpuError> {
         const SIZE: usize = 64;
         let [across, down, _] = fold(self.workgroups);
         // The grid may be larger than what was asked for; what lies behind it must stay.
         let all = across as usize * down as usize * SIZE;
-        let mut bench = Bench::default();
-        let seen = bench.empty("seen", 4 * (all + 1) as u64);
+        let mut harness = Harness::default();
+        let seen = harness.empty("seen", 4 * (all + 1) as u64);
         let kernel = Kernel::new("lanes").define("WG", SIZE as u32);
-        let pass = Pass::dispatch(Label::other("grid"), kernel, &[seen], [across, down, 1]);
-        let got = bench.run(&place.gpu, &[pass]).await?.read::<u32>(seen).await?;
+        let pass = Command::dispatch(Label::other("grid"), kernel, &[seen], [across, down, 1]);
+        let got = harness.run(&device.gpu, &[pass]).await?.read::<u32>(seen).await?;
         let mut wanted = vec![1u32; all];
         wanted.push(0);
         let what = format!("{} workgroups", self.workgroups);

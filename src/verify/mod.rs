@@ -1,29 +1,29 @@
-//! Whether an adapter computes what the CPU twins compute: every kernel and every candidate on small fixed shapes, then ten
+//! Whether an adapter computes what the CPU references compute: every kernel and every candidate on small fixed shapes, then ten
 //! training steps. `itop verify` shows it to people; the tests run the same cases on random shapes.
 
 mod augment;
-mod bench;
 mod comparison;
 mod conv;
 mod grid;
+mod harness;
 mod network;
 mod pointwise;
+mod reference;
 mod simple;
 mod topology;
 mod topology_map;
-mod twin;
 
 pub use augment::AugmentCase;
-pub use bench::{Bench, Place, Ran};
 pub use comparison::Comparison;
 pub use conv::{ConvCase, Pick};
 pub use grid::GridCase;
+pub use harness::{Device, Harness, Outputs};
 pub use network::{Input, training};
 pub use pointwise::PointwiseCase;
+pub use reference::Reference;
 pub use simple::{FlattenCase, KNOWN_ANSWERS, LossCase, PoolCase, SgdCase, philox};
-pub use topology::{After, Before, LAYER, TopologyCase, to_mask};
+pub use topology::{AfterUpdate, BeforeUpdate, LAYER, TopologyCase, to_mask};
 pub use topology_map::MapCase;
-pub use twin::Twin;
 
 use crate::gpu::{Gpu, GpuError};
 use crate::ops::Storage;
@@ -32,7 +32,7 @@ use crate::ops::philox::{Purpose, unit, word};
 use crate::ops::pool::PoolKind;
 use crate::ops::topology_map::Grid;
 
-/// Something to run beside its twin.
+/// Something to run beside its reference.
 #[derive(Clone, Debug)]
 pub enum Case {
     Philox,
@@ -50,20 +50,20 @@ pub enum Case {
 }
 
 impl Case {
-    pub async fn compare(&self, place: &Place) -> Result<Vec<Comparison>, GpuError> {
+    pub async fn compare(&self, device: &Device) -> Result<Vec<Comparison>, GpuError> {
         match self {
-            Self::Philox => philox(place).await,
-            Self::Grid(case) => case.compare(place).await,
-            Self::Topology(case) => Before::random(case).compare(place).await,
-            Self::Map(case) => case.compare(place).await,
-            Self::Augment(case) => case.compare(place).await,
-            Self::Conv(case) => case.compare(place).await,
-            Self::Pointwise(case) => case.compare(place).await,
-            Self::Pool(case) => case.compare(place).await,
-            Self::Flatten(case) => case.compare(place).await,
-            Self::Loss(case) => case.compare(place).await,
-            Self::Sgd(case) => case.compare(place).await,
-            Self::Training(of) => training(place, *of).await,
+            Self::Philox => philox(device).await,
+            Self::Grid(case) => case.compare(device).await,
+            Self::Topology(case) => BeforeUpdate::random(case).compare(device).await,
+            Self::Map(case) => case.compare(device).await,
+            Self::Augment(case) => case.compare(device).await,
+            Self::Conv(case) => case.compare(device).await,
+            Self::Pointwise(case) => case.compare(device).await,
+            Self::Pool(case) => case.compare(device).await,
+            Self::Flatten(case) => case.compare(device).await,
+            Self::Loss(case) => case.compare(device).await,
+            Self::Sgd(case) => case.compare(device).await,
+            Self::Training(of) => training(device, *of).await,
         }
     }
 }
@@ -160,11 +160,11 @@ pub fn short(gpu: &Gpu, storage: Storage) -> Vec<Case> {
     cases
 }
 
-/// Runs `cases`, each at one of `places`, which work side by side: a driver that compiles a kernel when it is first run does
+/// Runs `cases`, each at one of `devices`, which work side by side: a driver that compiles a kernel when it is first run does
 /// so on one thread a device. `heard` gets the comparisons of each case when it is done; the result has them in order.
 #[cfg(not(target_arch = "wasm32"))]
 pub fn all(
-    places: &[Place],
+    devices: &[Device],
     cases: &[Case],
     mut heard: impl FnMut(&[Comparison]),
 ) -> Result<Vec<Comparison>, GpuError> {
@@ -176,7 +176,7 @@ pub fn all(
     #[cfg(test)]
     let edit = crate::gpu::broken::get();
     std::thread::scope(|scope| {
-        for place in places {
+        for device in devices {
             let (send, next) = (send.clone(), &next);
             scope.spawn(move || {
                 #[cfg(test)]
@@ -184,7 +184,7 @@ pub fn all(
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     let Some(case) = cases.get(number) else { break };
-                    let compared = pollster::block_on(case.compare(place));
+                    let compared = pollster::block_on(case.compare(device));
                     if send.send((number, compared)).is_err() {
                         break;
                     }
@@ -253,7 +253,7 @@ mod tests {
             ("conv_sparse_gather", "all_of(bias[channel])", "all_of(bias[0])", sparse()),
             ("conv_sparse_pack", "weight[", "0.5 * weight[", sparse()),
             ("conv_sparse_grad_weight", "product(dy", "0.0 * product(dy", sparse()),
-            ("conv_sparse_spread", "dense[position] = value", "dense[position] = 0.5 * value", dense()),
+            ("conv_sparse_scatter", "dense[position] = value", "dense[position] = 0.5 * value", dense()),
             ("conv_dense_gather", "var term = 0u; term <", "var term = 1u; term <", dense()),
             ("conv_dense_grad_weight", "var at = 0u; at <", "var at = 1u; at <", dense()),
             ("conv_grad_weight_finish", "total += parts", "total -= parts", conv(0.05, Pick::Last)),
@@ -279,7 +279,7 @@ mod tests {
         for (shader, from, to, case) in families {
             broken::set(Some((shader, from, to)));
             let gpu = open();
-            let compared = gpu.and_then(|gpu| pollster::block_on(case.compare(&Place::new(gpu))));
+            let compared = gpu.and_then(|gpu| pollster::block_on(case.compare(&Device::new(gpu))));
             broken::set(None);
             let compared = compared.unwrap_or_else(|error| panic!("{shader}: {error}"));
             let wrong = compared.iter().find(|one| !one.agrees());

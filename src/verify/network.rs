@@ -1,10 +1,10 @@
-//! Ten training steps of a tiny sparse network, beside the losses that the CPU twins give: on noise, and on real images, whose
+//! Ten training steps of a tiny sparse network, beside the losses that the CPU references give: on noise, and on real images, whose
 //! large even areas and sharp edges noise does not have (onnxruntime#29807 was wrong for a third of real inputs).
 
-use super::bench::Place;
 use super::comparison::{Comparison, shaders};
+use super::harness::Device;
 use super::{bits, noise};
-use crate::gpu::{GpuError, Machine};
+use crate::gpu::{Executor, GpuError};
 use crate::model::{Graph, ModelError, Shape, resnet};
 use crate::ops::reference::topology;
 use crate::ops::{Layout, StepParams, Storage};
@@ -25,7 +25,7 @@ pub enum Input {
 }
 
 impl Input {
-    /// The loss of each step as [`super::Twin`] computes it.
+    /// The loss of each step as [`super::Reference`] computes it.
     pub const fn losses(self) -> &'static [f64; 10] {
         match self {
             Self::Noise => &LOSSES,
@@ -76,9 +76,9 @@ impl Start {
         let (mut values, mut masks) = (Vec::new(), Vec::new());
         for (id, param) in graph.params.iter().enumerate() {
             let numel = param.numel();
-            masks.push(param.maskable().then(|| topology::init_mask(SEED, id as u32, numel, numel.div_ceil(3))));
+            masks.push(param.prunable().then(|| topology::init_mask(SEED, id as u32, numel, numel.div_ceil(3))));
             let fan_in: usize = param.shape[1..].iter().product();
-            values.push(match param.maskable() {
+            values.push(match param.prunable() {
                 true => topology::init_weight(SEED, id as u32, fan_in, numel),
                 // Normalisation starts at other numbers than 1 and 0, so that every part of it counts.
                 false => noise(100 + id as u32, numel).iter().map(|&v| 0.5 + 0.25 * v).collect(),
@@ -107,7 +107,7 @@ fn real_images() -> Vec<f32> {
 }
 
 /// The loss of each step beside [`Input::losses`].
-pub async fn training(place: &Place, of: Input) -> Result<Vec<Comparison>, GpuError> {
+pub async fn training(device: &Device, of: Input) -> Result<Vec<Comparison>, GpuError> {
     let cannot = |message: String| GpuError::Validation { what: "the network to verify".into(), message };
     let start = Start::new(of).map_err(|error| cannot(error.to_string()))?;
     let plan = Plan::compile(&PlanInput {
@@ -119,37 +119,37 @@ pub async fn training(place: &Place, of: Input) -> Result<Vec<Comparison>, GpuEr
         nesterov: true,
         augment: None,
         images: 1,
-        tuning: place.tuning.clone(),
-        max_binding: place.gpu.max_binding(),
-        max_buffer: place.gpu.limits.max_buffer_size,
+        tuning: device.tuning.clone(),
+        max_binding: device.gpu.max_binding(),
+        max_buffer: device.gpu.limits.max_buffer_size,
     })
     .map_err(|error| cannot(error.to_string()))?;
-    let mut machine = Machine::new(place.gpu.clone(), &plan.buffers).await?;
-    let index = machine.prepare(&plan.index, |_| ())?;
-    let train = machine.prepare(&plan.train, |_| ())?;
+    let mut executor = Executor::new(device.gpu.clone(), &plan.buffers).await?;
+    let index = executor.prepare(&plan.index, |_| ())?;
+    let train = executor.prepare(&plan.train, |_| ())?;
     for (layer, mask) in plan.layers.iter().zip(start.masks.iter().flatten()) {
         if let Some(sparse) = &layer.sparse {
-            machine.write(sparse.active, &bits(mask));
+            executor.write(sparse.active, &bits(mask));
         }
     }
     for ((slot, values), mask) in plan.params.iter().zip(&start.values).zip(&start.masks) {
         let kept = |&(i, _): &(usize, &f32)| mask.as_ref().is_none_or(|mask| mask[i]);
-        machine.write(slot.value, &values.iter().enumerate().filter(kept).map(|(_, &v)| v).collect::<Vec<_>>());
+        executor.write(slot.value, &values.iter().enumerate().filter(kept).map(|(_, &v)| v).collect::<Vec<_>>());
     }
-    machine.submit(&index);
+    executor.submit(&index);
     let (layout, input): (Layout, _) = plan.input;
-    machine.write(plan.labels, &start.labels.iter().map(|&label| label as u32).collect::<Vec<_>>());
+    executor.write(plan.labels, &start.labels.iter().map(|&label| label as u32).collect::<Vec<_>>());
     let (lr, momentum, weight_decay) = SGD;
     let mut got = Vec::new();
     for _ in of.losses() {
         let params =
             StepParams { valid: IMAGES as u32, lr, momentum, weight_decay, smoothing: SMOOTHING, ..Default::default() };
-        machine.write(plan.run, &[params]);
-        machine.write(plan.metrics.part(0, 16), &[0.0f32; 4]);
+        executor.write(plan.run, &[params]);
+        executor.write(plan.metrics.part(0, 16), &[0.0f32; 4]);
         // Buffers are shared by tensors whose lives do not overlap: the input's may hold something else after a step.
-        machine.write(input, &layout.pack(&start.images));
-        machine.submit(&train);
-        let slot: Vec<f32> = machine.read(plan.metrics.part(0, 16)).await?;
+        executor.write(input, &layout.pack(&start.images));
+        executor.submit(&train);
+        let slot: Vec<f32> = executor.read(plan.metrics.part(0, 16)).await?;
         got.push(slot[0] / slot[2]);
     }
     // Rounding grows from step to step: ReLU switches, and a step moves every weight.
@@ -164,18 +164,18 @@ pub async fn training(place: &Place, of: Input) -> Result<Vec<Comparison>, GpuEr
 mod tests {
     use super::*;
     use crate::ops::reference::sgd::Sgd;
-    use crate::verify::{Twin, f64s};
+    use crate::verify::{Reference, f64s};
 
     #[test]
-    fn the_losses_are_those_of_the_twins() {
+    fn the_losses_are_those_of_the_references() {
         for of in [Input::Noise, Input::Images] {
             let start = Start::new(of).unwrap();
             let values = start.values.iter().map(|values| f64s(values)).collect();
-            let mut twin = Twin::new(&start.graph, IMAGES, values, start.masks.clone());
+            let mut reference = Reference::new(&start.graph, IMAGES, values, start.masks.clone());
             let [lr, momentum, weight_decay, smoothing] = [SGD.0, SGD.1, SGD.2, SMOOTHING].map(f64::from);
             let rule = Sgd { lr, momentum, nesterov: true, weight_decay };
             let images = f64s(&start.images);
-            let losses = of.losses().map(|_| twin.step(&images, &start.labels, smoothing, &rule));
+            let losses = of.losses().map(|_| reference.step(&images, &start.labels, smoothing, &rule));
             let same = |(loss, wanted): (&f64, &f64)| (loss - wanted).abs() < 1e-9;
             assert!(losses.iter().zip(of.losses()).all(same), "{losses:.12?}");
         }

@@ -1,7 +1,7 @@
 //! Batch normalisation, residual and ReLU, in training and evaluation.
 
-use super::bench::{Bench, Place};
 use super::comparison::{Comparison, shaders};
+use super::harness::{Device, Harness};
 use super::{f64s, noise, rounded};
 use crate::gpu::{GpuError, Slice};
 use crate::ops::pointwise::{self, BackwardSlices, Pointwise};
@@ -23,7 +23,7 @@ pub struct PointwiseCase {
 }
 
 impl PointwiseCase {
-    pub async fn compare(&self, place: &Place) -> Result<Vec<Comparison>, GpuError> {
+    pub async fn compare(&self, device: &Device) -> Result<Vec<Comparison>, GpuError> {
         let &Self { images, short, shape: [c, h, w], norm, residual, relu, accumulate, residual_accumulate, storage } =
             self;
         let (has_norm, has_residual) = (norm, residual);
@@ -39,31 +39,31 @@ impl PointwiseCase {
         let before = rounded(storage, noise(8, count));
         let [input, output, shortcut] = [0, 1, 2].map(|halo| Layout::new(c, h, w, halo, images).stored(storage));
 
-        let (tuning, mut bench) = (&place.tuning, Bench::default());
-        let run = bench.params(StepParams { valid: valid as u32, ..StepParams::default() });
-        let norm = has_norm.then(|| bench.norm(&input, [&weight, &bias, &running]));
+        let (tuning, mut harness) = (&device.tuning, Harness::default());
+        let run = harness.params(StepParams { valid: valid as u32, ..StepParams::default() });
+        let norm = has_norm.then(|| harness.norm(&input, [&weight, &bias, &running]));
         let node = Pointwise { input, output, residual: has_residual.then_some(shortcut), norm, relu };
-        let xs = bench.upload("x", &input.pack(&x));
+        let xs = harness.upload("x", &input.pack(&x));
         // Gradients of padding images are 0, as the loss leaves them.
         let masked: Vec<f32> = dy.iter().enumerate().map(|(i, &v)| if i < part { v } else { 0.0 }).collect();
-        let dys = bench.upload("dy", &output.pack(&masked));
-        let residual_s = has_residual.then(|| bench.upload("residual", &shortcut.pack(&residual)));
-        let (ys, eval) = (bench.empty("y", output.bytes()), bench.empty("eval y", output.bytes()));
-        let dx = bench.upload("dx", &input.pack(&before));
-        let dres = has_residual.then(|| (bench.upload("dres", &shortcut.pack(&before)), residual_accumulate));
+        let dys = harness.upload("dy", &output.pack(&masked));
+        let residual_s = has_residual.then(|| harness.upload("residual", &shortcut.pack(&residual)));
+        let (ys, eval) = (harness.empty("y", output.bytes()), harness.empty("eval y", output.bytes()));
+        let dx = harness.upload("dx", &input.pack(&before));
+        let dres = has_residual.then(|| (harness.upload("dres", &shortcut.pack(&before)), residual_accumulate));
         let io = BackwardSlices { x: xs, y: ys, dy: dys, dx, accumulate, residual: dres };
         let forward = pointwise::forward_train("node", &node, tuning, xs, residual_s, ys, run);
         let backward = pointwise::backward("node", &node, tuning, &io, run);
         let evaluation = pointwise::forward_eval("node", &node, tuning, xs, residual_s, eval);
-        let [in_forward, in_backward, in_eval] = [&forward, &backward, &evaluation].map(|passes| shaders(passes));
-        let ran = bench.run(&place.gpu, &[forward, backward, evaluation].concat()).await?;
+        let [in_forward, in_backward, in_eval] = [&forward, &backward, &evaluation].map(|commands| shaders(commands));
+        let ran = harness.run(&device.gpu, &[forward, backward, evaluation].concat()).await?;
 
         let dims = reference::pointwise::Dims { n: valid, c, plane };
         let [x, residual, dy, weight, bias] = [&x[..part], &residual[..part], &dy[..part], &weight, &bias].map(f64s);
-        let twin_norm = reference::pointwise::Norm { weight: &weight, bias: &bias };
+        let reference_norm = reference::pointwise::Norm { weight: &weight, bias: &bias };
         let (mean, variance) = reference::pointwise::batch_statistics(&dims, &x);
         let with = |mean, variance| {
-            let norm = has_norm.then_some((twin_norm, mean, variance));
+            let norm = has_norm.then_some((reference_norm, mean, variance));
             reference::pointwise::forward(&dims, &x, norm, has_residual.then_some(&residual[..]), relu)
         };
         let read = async |layout: Layout, slice: Slice| -> Result<Vec<f32>, GpuError> {
@@ -95,7 +95,8 @@ impl PointwiseCase {
         comparisons.push(close(&in_forward, "training", &device_y, &y, (tolerance, storage)));
         // ReLU switches where rounding decides: compare with the device's own output.
         let device_y = f64s(&device_y);
-        let gradients = reference::pointwise::backward(&dims, &x, has_norm.then_some(twin_norm), relu, &device_y, &dy);
+        let gradients =
+            reference::pointwise::backward(&dims, &x, has_norm.then_some(reference_norm), relu, &device_y, &dy);
         let plus = |gradient: &[f64], add: bool| -> Vec<f64> {
             gradient.iter().zip(&before).map(|(g, &b)| if add { g + f64::from(b) } else { *g }).collect()
         };
@@ -103,7 +104,7 @@ impl PointwiseCase {
             let kernels = ["pointwise_grad_stats", "pointwise_grad_finish"];
             // These cancel: they are measured by their terms, n of random signs being √n large.
             let sizes: Vec<f64> = dy.iter().map(|v| v.abs()).collect();
-            let terms = reference::pointwise::backward(&dims, &x, Some(twin_norm), relu, &device_y, &sizes).bias;
+            let terms = reference::pointwise::backward(&dims, &x, Some(reference_norm), relu, &device_y, &sizes).bias;
             let parts = [
                 ("weight gradient", norm.weight_grad, &gradients.weight, tolerance),
                 ("bias gradient", norm.bias_grad, &gradients.bias, 1e-4),

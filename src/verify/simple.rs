@@ -1,9 +1,9 @@
 //! Pooling, flattening, loss, optimiser, random numbers.
 
-use super::bench::{Bench, Place};
 use super::comparison::Comparison;
+use super::harness::{Device, Harness};
 use super::{f64s, noise, rounded};
-use crate::gpu::{GpuError, Kernel, Label, Pass};
+use crate::gpu::{Command, GpuError, Kernel, Label};
 use crate::ops::loss::{self, LossSlices};
 use crate::ops::philox::{Purpose, philox4x32, word};
 use crate::ops::pool::{self, PoolKind};
@@ -21,7 +21,7 @@ pub struct PoolCase {
 }
 
 impl PoolCase {
-    pub async fn compare(&self, place: &Place) -> Result<Vec<Comparison>, GpuError> {
+    pub async fn compare(&self, device: &Device) -> Result<Vec<Comparison>, GpuError> {
         let &Self { kind, images, shape: [c, h, w], size, ties, storage } = self;
         let from = Layout::new(c, h, w, 1, images).stored(storage);
         let to = Layout::new(c, h / size, w / size, 0, images).stored(storage);
@@ -30,20 +30,20 @@ impl PoolCase {
             x.iter_mut().for_each(|v| *v = (*v * 2.0).round());
         }
         let dy = rounded(storage, noise(2, images * c * to.pixels()));
-        let mut bench = Bench::default();
-        let (xs, dys) = (bench.upload("x", &from.pack(&x)), bench.upload("dy", &to.pack(&dy)));
-        let (ys, dxs) = (bench.empty("y", to.bytes()), bench.upload("dx", &from.pack(&x)));
+        let mut harness = Harness::default();
+        let (xs, dys) = (harness.upload("x", &from.pack(&x)), harness.upload("dy", &to.pack(&dy)));
+        let (ys, dxs) = (harness.empty("y", to.bytes()), harness.upload("dx", &from.pack(&x)));
         let forward = pool::forward("pool", kind, size, &from, &to, xs, ys);
         let backward = pool::backward("pool", kind, size, &from, &to, [xs, dys, dxs], true);
-        let ran = bench.run(&place.gpu, &[forward, backward]).await?;
-        let twin = reference::pool::Pool { kind, planes: images * c, h, w, size };
+        let ran = harness.run(&device.gpu, &[forward, backward]).await?;
+        let reference = reference::pool::Pool { kind, planes: images * c, h, w, size };
         let y = to.unpack(&ran.read(ys).await?);
-        let mut wanted = reference::pool::backward(&twin, &f64s(&x), &f64s(&dy));
+        let mut wanted = reference::pool::backward(&reference, &f64s(&x), &f64s(&dy));
         wanted.iter_mut().zip(&x).for_each(|(to, &add)| *to += f64::from(add));
         let dx = from.unpack(&ran.read(dxs).await?);
         let what = format!("{}, {}", format!("{kind:?}").to_lowercase(), storage.name());
         Ok(vec![
-            Comparison::close(&["pool_forward"], &what, &y, &reference::pool::forward(&twin, &f64s(&x)), 1e-6)
+            Comparison::close(&["pool_forward"], &what, &y, &reference::pool::forward(&reference, &f64s(&x)), 1e-6)
                 .stored(storage),
             Comparison::close(&["pool_backward"], &what, &dx, &wanted, 1e-6).stored(storage),
         ])
@@ -65,32 +65,33 @@ pub struct LossCase {
 }
 
 impl LossCase {
-    pub async fn compare(&self, place: &Place) -> Result<Vec<Comparison>, GpuError> {
+    pub async fn compare(&self, device: &Device) -> Result<Vec<Comparison>, GpuError> {
         let &Self { images, short, classes, smoothing, scale, offset, storage } = self;
         let valid = images - short.min(images - 1);
         let layout = Layout::new(classes, 1, 1, 0, images).stored(storage);
         let logits = rounded(storage, noise(1, images * classes).iter().map(|v| v * scale + offset).collect());
         let loss_scale = storage.loss_scale();
         let labels: Vec<u32> = (0..images).map(|i| word(1, Purpose::Split, 0, 0, i) % classes as u32).collect();
-        let mut bench = Bench::default();
+        let mut harness = Harness::default();
         let run =
-            bench.params(StepParams { valid: valid as u32, smoothing, slot: 1, loss_scale, ..StepParams::default() });
+            harness.params(StepParams { valid: valid as u32, smoothing, slot: 1, loss_scale, ..StepParams::default() });
         let slots = layout.blocks() * layout.block_images();
-        let gradient = bench.upload("grad", &layout.pack(&logits));
+        let gradient = harness.upload("grad", &layout.pack(&logits));
         let io = LossSlices {
-            logits: bench.upload("logits", &layout.pack(&logits)),
+            logits: harness.upload("logits", &layout.pack(&logits)),
             logits_grad: Some(gradient),
-            labels: bench.upload("labels", &[labels.clone(), vec![0; slots - images]].concat()),
-            result: bench.empty("result", 8 * slots as u64),
-            metrics: bench.upload("metrics", &[1.0f32; 8]),
+            labels: harness.upload("labels", &[labels.clone(), vec![0; slots - images]].concat()),
+            result: harness.empty("result", 8 * slots as u64),
+            metrics: harness.upload("metrics", &[1.0f32; 8]),
         };
-        let ran = bench.run(&place.gpu, &loss::passes(&layout, &io, run)).await?;
+        let ran = harness.run(&device.gpu, &loss::commands(&layout, &io, run)).await?;
         let labels: Vec<usize> = labels[..valid].iter().map(|&label| label as usize).collect();
-        let twin = reference::loss::forward_backward(&f64s(&logits[..valid * classes]), &labels, f64::from(smoothing));
+        let reference =
+            reference::loss::forward_backward(&f64s(&logits[..valid * classes]), &labels, f64::from(smoothing));
         let metrics: Vec<f32> = ran.read(io.metrics).await?;
-        let correct = twin.correct.iter().filter(|&&c| c).count() as f64;
-        let sums = [twin.losses.iter().sum::<f64>() + 1.0, correct + 1.0, valid as f64 + 1.0, 1.0];
-        let mut wanted: Vec<f64> = twin.gradient.iter().map(|g| g * f64::from(loss_scale)).collect();
+        let correct = reference.correct.iter().filter(|&&c| c).count() as f64;
+        let sums = [reference.losses.iter().sum::<f64>() + 1.0, correct + 1.0, valid as f64 + 1.0, 1.0];
+        let mut wanted: Vec<f64> = reference.gradient.iter().map(|g| g * f64::from(loss_scale)).collect();
         wanted.resize(images * classes, 0.0);
         let got = layout.unpack(&ran.read(gradient).await?);
         let named = |what| format!("{what}, {}", storage.name());
@@ -115,19 +116,19 @@ pub struct SgdCase {
 }
 
 impl SgdCase {
-    pub async fn compare(&self, place: &Place) -> Result<Vec<Comparison>, GpuError> {
+    pub async fn compare(&self, device: &Device) -> Result<Vec<Comparison>, GpuError> {
         let &Self { vectors, lr, momentum, decay, nesterov, storage } = self;
         let count = 4 * vectors;
         let (mut value, mut velocity, gradient) = (f64s(&noise(1, count)), f64s(&noise(2, count)), noise(3, count));
         let loss_scale = storage.loss_scale();
         let scaled = gradient.iter().map(|g| g * loss_scale).collect();
-        let mut bench = Bench::default();
-        let run = bench.params(StepParams { lr, momentum, weight_decay: decay, loss_scale, ..StepParams::default() });
-        let [v, m, g] = [noise(1, count), noise(2, count), scaled].map(|data| bench.upload("data", &data));
-        let ran = bench.run(&place.gpu, &[sgd::step("all", v, m, g, run, nesterov)]).await?;
+        let mut harness = Harness::default();
+        let run = harness.params(StepParams { lr, momentum, weight_decay: decay, loss_scale, ..StepParams::default() });
+        let [v, m, g] = [noise(1, count), noise(2, count), scaled].map(|data| harness.upload("data", &data));
+        let ran = harness.run(&device.gpu, &[sgd::step("all", v, m, g, run, nesterov)]).await?;
         let [lr, momentum, weight_decay] = [lr, momentum, decay].map(f64::from);
-        let twin = reference::sgd::Sgd { lr, momentum, nesterov, weight_decay };
-        reference::sgd::step(&twin, &mut value, &mut velocity, &f64s(&gradient));
+        let reference = reference::sgd::Sgd { lr, momentum, nesterov, weight_decay };
+        reference::sgd::step(&reference, &mut value, &mut velocity, &f64s(&gradient));
         let named = |what| format!("{what}, loss scale {loss_scale}");
         Ok(vec![
             Comparison::close(&["sgd"], &named("values"), &ran.read::<f32>(v).await?, &value, 1e-6),
@@ -146,17 +147,17 @@ pub struct FlattenCase {
 }
 
 impl FlattenCase {
-    pub async fn compare(&self, place: &Place) -> Result<Vec<Comparison>, GpuError> {
+    pub async fn compare(&self, device: &Device) -> Result<Vec<Comparison>, GpuError> {
         let &Self { images, shape: [c, h, w], halo, storage } = self;
         let map = Layout::new(c, h, w, halo, images).stored(storage);
         let flat = Layout::new(c * h * w, 1, 1, 0, images).stored(storage);
         let x = rounded(storage, noise(1, images * flat.channels));
-        let mut bench = Bench::default();
-        let (xs, ys) = (bench.upload("x", &map.pack(&x)), bench.empty("y", flat.bytes()));
-        let back = bench.upload("back", &map.pack(&x));
+        let mut harness = Harness::default();
+        let (xs, ys) = (harness.upload("x", &map.pack(&x)), harness.empty("y", flat.bytes()));
+        let back = harness.upload("back", &map.pack(&x));
         let forward = flatten::forward("flatten", &map, &flat, xs, ys);
         let backward = flatten::backward("flatten", &map, &flat, ys, back, true);
-        let ran = bench.run(&place.gpu, &[forward, backward]).await?;
+        let ran = harness.run(&device.gpu, &[forward, backward]).await?;
         let named = |what| format!("{what}, {}", storage.name());
         let twice: Vec<f32> = x.iter().map(|v| v + v).collect();
         Ok(vec![
@@ -179,22 +180,22 @@ pub const KNOWN_ANSWERS: [([u32; 2], [u32; 4], [u32; 4]); 3] = [
 ];
 
 /// Random numbers: the published answers, and a thousand blocks as the processor draws them.
-pub async fn philox(place: &Place) -> Result<Vec<Comparison>, GpuError> {
+pub async fn philox(device: &Device) -> Result<Vec<Comparison>, GpuError> {
     let mut blocks = KNOWN_ANSWERS.to_vec();
     blocks.extend((0..1000u32).map(|i| {
         let key = [i.wrapping_mul(0x9E37_79B9), !i];
         let counter = [i, i << 20, i.wrapping_mul(77_777_777), i ^ 0xffff_0000];
         (key, counter, philox4x32(key, counter))
     }));
-    let mut bench = Bench::default();
+    let mut harness = Harness::default();
     let bindings = [
-        bench.upload("keys", &blocks.iter().map(|block| block.0).collect::<Vec<_>>()),
-        bench.upload("counters", &blocks.iter().map(|block| block.1).collect::<Vec<_>>()),
-        bench.empty("blocks", 16 * blocks.len() as u64),
+        harness.upload("keys", &blocks.iter().map(|block| block.0).collect::<Vec<_>>()),
+        harness.upload("counters", &blocks.iter().map(|block| block.1).collect::<Vec<_>>()),
+        harness.empty("blocks", 16 * blocks.len() as u64),
     ];
     let pass =
-        Pass::dispatch(Label::other("philox"), Kernel::new("philox_test"), &bindings, [blocks.len() as u32, 1, 1]);
-    let got: Vec<[u32; 4]> = bench.run(&place.gpu, &[pass]).await?.read(bindings[2]).await?;
+        Command::dispatch(Label::other("philox"), Kernel::new("philox_test"), &bindings, [blocks.len() as u32, 1, 1]);
+    let got: Vec<[u32; 4]> = harness.run(&device.gpu, &[pass]).await?.read(bindings[2]).await?;
     let wanted: Vec<[u32; 4]> = blocks.iter().map(|block| block.2).collect();
     let (known, ours) = (&KNOWN_ANSWERS.map(|answer| answer.2)[..], &wanted[3..]);
     let count = wanted.len();

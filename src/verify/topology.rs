@@ -1,11 +1,11 @@
-//! One topology update of one layer, which equals its twin's bit for bit: sets, values, momentum, counters, both index orders.
+//! One topology update of one layer, which equals its reference's bit for bit: sets, values, momentum, counters, both index orders.
 
-use super::bench::{Bench, Place};
 use super::comparison::Comparison;
+use super::harness::{Device, Harness};
 use super::{bits, noise};
-use crate::gpu::{GpuError, Label, Pass, Slice};
+use crate::gpu::{Command, GpuError, Label, Slice};
 use crate::ops::philox::key;
-use crate::ops::topology::{Counters, Scores, Scratch, SparseLayer, Wanted, age_bytes};
+use crate::ops::topology::{Scores, Scratch, SparseLayer, UpdateCounts, UpdateStats, age_bytes};
 use crate::ops::{Conv, Layout, SparseIndex, StepParams, reference};
 
 /// A layer with a random set and random numbers.
@@ -26,7 +26,7 @@ pub struct TopologyCase {
 
 /// Weight `[k, c, kernel, kernel]` before an update.
 #[derive(Clone, Debug)]
-pub struct Before {
+pub struct BeforeUpdate {
     pub shape: [usize; 3],
     pub stride: usize,
     pub weight: Vec<f32>,
@@ -45,7 +45,7 @@ pub struct Before {
 
 /// The same after it, dense.
 #[derive(Clone, Debug, PartialEq)]
-pub struct After {
+pub struct AfterUpdate {
     pub active: Vec<bool>,
     pub explored: Vec<bool>,
     pub reliable: Vec<bool>,
@@ -53,7 +53,7 @@ pub struct After {
     pub ages: Vec<u8>,
     pub weight: Vec<u32>,
     pub momentum: Vec<u32>,
-    pub counters: Counters,
+    pub update_stats: UpdateStats,
     pub index: reference::topology::Index,
 }
 
@@ -62,10 +62,10 @@ pub fn to_mask(bits: &[u32], numel: usize) -> Vec<bool> {
     (0..numel).map(|i| bits[i / 32] >> (i % 32) & 1 == 1).collect()
 }
 
-/// The layer's number: any, the same for device and twin.
+/// The layer's number: any, the same for device and reference.
 pub const LAYER: usize = 2;
 
-impl Before {
+impl BeforeUpdate {
     /// The layer that `case` describes.
     pub fn random(case: &TopologyCase) -> Self {
         let &TopologyCase { shape, stride, density, rate, coarse, random, seed } = case;
@@ -115,8 +115,8 @@ impl Before {
     }
 
     /// On the GPU.
-    pub async fn update(&self, place: &Place) -> Result<After, GpuError> {
-        let (conv, tuning, mut bench) = (self.conv(), &place.tuning, Bench::default());
+    pub async fn update(&self, device: &Device) -> Result<AfterUpdate, GpuError> {
+        let (conv, tuning, mut harness) = (self.conv(), &device.tuning, Harness::default());
         let numel = conv.numel();
         let list = |values: &[f32]| -> Vec<f32> {
             values.iter().zip(&self.active).filter(|(_, active)| **active).map(|(&v, _)| v).collect()
@@ -124,7 +124,7 @@ impl Before {
         let values = list(&self.weight);
         let parts = SparseIndex::bytes(&conv, values.len(), tuning);
         let [row_start, shift, column_start, column_entry, column_shift, groups] =
-            parts.map(|bytes| bench.empty("index", bytes));
+            parts.map(|bytes| harness.empty("index", bytes));
         let entries = values.len();
         let index = SparseIndex { entries, row_start, shift, column_start, column_entry, column_shift, groups };
         let mut ages: Vec<u8> =
@@ -134,29 +134,29 @@ impl Before {
             conv,
             layer: LAYER,
             index,
-            value: bench.upload("value", &values),
-            momentum: bench.upload("momentum", &list(&self.momentum)),
-            active: bench.upload("active", &bits(&self.active)),
-            explored: bench.upload("explored", &bits(&self.explored)),
-            reliable: bench.upload("reliable", &bits(&self.reliable)),
-            initial: bench.upload("initial", &bits(&self.initial)),
-            ages: bench.upload("ages", &ages).part(0, age_bytes(entries)),
+            value: harness.upload("value", &values),
+            momentum: harness.upload("momentum", &list(&self.momentum)),
+            active: harness.upload("active", &bits(&self.active)),
+            explored: harness.upload("explored", &bits(&self.explored)),
+            reliable: harness.upload("reliable", &bits(&self.reliable)),
+            initial: harness.upload("initial", &bits(&self.initial)),
+            ages: harness.upload("ages", &ages).part(0, age_bytes(entries)),
         };
-        let mut scratch = Scratch::new(&mut bench.buffers, &[conv], entries, LAYER + 1, true);
-        scratch.wanted = bench.upload("wanted", &[Wanted::new(LAYER, entries, self.prune); LAYER + 1]);
+        let mut scratch = Scratch::new(&mut harness.buffers, &[conv], entries, LAYER + 1, true);
+        scratch.update_counts = harness.upload("wanted", &[UpdateCounts::new(LAYER, entries, self.prune); LAYER + 1]);
         let scores = match &self.score {
             Some(score) => {
-                scratch.score = bench.upload("score", score);
+                scratch.score = harness.upload("score", score);
                 Scores::Scratch
             }
             None => Scores::Random,
         };
-        let run = bench.params(StepParams { seed: key(self.seed), update: self.update, ..StepParams::default() });
-        let mut passes: Vec<Pass> = layer.index("layer", tuning, &scratch);
-        // Counters of the first index are not the update's.
-        passes.push(Pass::Clear { label: Label::other("counters"), slice: scratch.counters });
-        passes.extend(layer.update("layer", tuning, &scratch, scores, run));
-        let ran = bench.run(&place.gpu, &passes).await?;
+        let run = harness.params(StepParams { seed: key(self.seed), update: self.update, ..StepParams::default() });
+        let mut commands: Vec<Command> = layer.index("layer", tuning, &scratch);
+        // UpdateStats of the first index are not the update's.
+        commands.push(Command::Clear { label: Label::other("counters"), slice: scratch.update_stats });
+        commands.extend(layer.update("layer", tuning, &scratch, scores, run));
+        let ran = harness.run(&device.gpu, &commands).await?;
 
         let mask = async |slice: Slice| Ok::<_, GpuError>(to_mask(&ran.read(slice).await?, numel));
         let active = mask(layer.active).await?;
@@ -170,14 +170,14 @@ impl Before {
             let words = ran.read::<u32>(slice).await?;
             Ok::<_, GpuError>(words[..count].iter().map(|&v| v as usize).collect::<Vec<_>>())
         };
-        let counters: Vec<Counters> = ran.read(scratch.counters).await?;
-        Ok(After {
+        let update_stats: Vec<UpdateStats> = ran.read(scratch.update_stats).await?;
+        Ok(AfterUpdate {
             weight: spread(layer.value).await?,
             momentum: spread(layer.momentum).await?,
             explored: mask(layer.explored).await?,
             reliable: mask(layer.reliable).await?,
             ages,
-            counters: counters[LAYER],
+            update_stats: update_stats[LAYER],
             index: reference::topology::Index {
                 rows: usizes(row_start, self.shape[0] + 1).await?,
                 columns: usizes(column_start, conv.columns() + 1).await?,
@@ -188,7 +188,7 @@ impl Before {
     }
 
     /// In plain Rust.
-    pub fn twin(&self) -> After {
+    pub fn reference(&self) -> AfterUpdate {
         use reference::topology::{Layer, gradient_scores, index, random_scores, update};
         let [k, c, kernel] = self.shape;
         let score = match &self.score {
@@ -206,10 +206,10 @@ impl Before {
             weight: self.weight.clone(),
             momentum: self.momentum.clone(),
         };
-        let counters = update(&mut layer, &score, self.prune);
+        let update_stats = update(&mut layer, &score, self.prune);
         let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect();
-        After {
-            counters,
+        AfterUpdate {
+            update_stats,
             weight: bits(&layer.weight),
             momentum: bits(&layer.momentum),
             index: index(&layer.active, k, c, kernel, self.stride, kernel / 2),
@@ -221,8 +221,8 @@ impl Before {
     }
 
     /// The two beside each other.
-    pub async fn compare(&self, place: &Place) -> Result<Vec<Comparison>, GpuError> {
-        let (got, wanted) = (self.update(place).await?, self.twin());
+    pub async fn compare(&self, device: &Device) -> Result<Vec<Comparison>, GpuError> {
+        let (got, wanted) = (self.update(device).await?, self.reference());
         let growth = if self.score.is_some() { "gradient" } else { "random" };
         let mut select = vec!["rank_count", "scan", "rank_write", "select_histogram", "select_pick", "select_apply"];
         if self.score.is_none() {
@@ -235,9 +235,10 @@ impl Before {
         let index = |part: &[usize]| part.iter().map(|&v| v as u32).collect::<Vec<_>>();
         let ages = |ages: &[u8]| ages.iter().map(|&age| u32::from(age)).collect::<Vec<_>>();
         // The one number that is not an integer is a sum in another order.
-        let counters =
-            |c: &Counters| bytemuck::cast_slice::<Counters, u32>(&[Counters { young_magnitude: 0, ..*c }]).to_vec();
-        let young = |c: &Counters| f32::from_bits(c.young_magnitude);
+        let counters = |c: &UpdateStats| {
+            bytemuck::cast_slice::<UpdateStats, u32>(&[UpdateStats { young_magnitude: 0, ..*c }]).to_vec()
+        };
+        let young = |c: &UpdateStats| f32::from_bits(c.young_magnitude);
         let (g, w) = (&got, &wanted);
         Ok(vec![
             exact(&select, "active set", &set(&g.active), &set(&w.active)),
@@ -247,14 +248,14 @@ impl Before {
             exact(
                 &["topology_stats", "topology_inputs", "index_rows"],
                 "counters",
-                &counters(&g.counters),
-                &counters(&w.counters),
+                &counters(&g.update_stats),
+                &counters(&w.update_stats),
             ),
             Comparison::close(
                 &["topology_growth"],
                 &format!("{growth} growth, magnitude of what was grown"),
-                &[young(&g.counters)],
-                &[f64::from(young(&w.counters))],
+                &[young(&g.update_stats)],
+                &[f64::from(young(&w.update_stats))],
                 1e-5,
             ),
             exact(&["topology_move"], "values", &g.weight, &w.weight),

@@ -1,7 +1,7 @@
 //! The maps of a layer's active weights.
 
-use super::bench::{Bench, Place};
 use super::comparison::Comparison;
+use super::harness::{Device, Harness};
 use super::{bits, noise};
 use crate::gpu::GpuError;
 use crate::ops::reference;
@@ -17,17 +17,17 @@ pub struct MapCase {
 }
 
 impl MapCase {
-    pub async fn compare(&self, place: &Place) -> Result<Vec<Comparison>, GpuError> {
+    pub async fn compare(&self, device: &Device) -> Result<Vec<Comparison>, GpuError> {
         let &Self { grid, density, stream } = self;
         let numel = grid.outputs * grid.inputs * grid.taps;
         let draws: Vec<f32> = noise(stream, numel).iter().map(|v| (v + 1.0) / 2.0).collect();
         let explored: Vec<bool> = draws.iter().map(|&v| v < density).collect();
         let active: Vec<bool> = draws.iter().map(|&v| v < density / 3.0).collect();
-        let mut bench = Bench::default();
-        let now = bench.upload("active", &bits(&active));
-        let ever = bench.upload("explored", &bits(&explored));
-        let map = bench.upload("map", &vec![u32::MAX; grid.cells() + 3]);
-        let words: Vec<u32> = bench.run(&place.gpu, &[grid.pass("layer", now, ever, map)]).await?.read(map).await?;
+        let mut harness = Harness::default();
+        let now = harness.upload("active", &bits(&active));
+        let ever = harness.upload("explored", &bits(&explored));
+        let map = harness.upload("map", &vec![u32::MAX; grid.cells() + 3]);
+        let words: Vec<u32> = harness.run(&device.gpu, &[grid.pass("layer", now, ever, map)]).await?.read(map).await?;
         let (words, behind) = words.split_at(grid.cells());
         let cells: Vec<Cell> = words.iter().map(|&word| word.into()).collect();
         let wanted = reference::topology_map::cells(&grid, &active, &explored);

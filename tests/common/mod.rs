@@ -1,12 +1,12 @@
-//! A bench for kernels: upload, run passes, read back. The adapter comes from `ITOP_TEST_ADAPTER` (default `auto`),
+//! A harness for kernels: upload, run commands, read back. The adapter comes from `ITOP_TEST_ADAPTER` (default `auto`),
 //! `ITOP_TEST_LIMITS=webgpu` forces WebGPU's limits, `ITOP_TEST_SHADERS=checked` keeps the shader checks.
 #![allow(dead_code)]
 
 use std::sync::OnceLock;
 
-use itop::gpu::{Gpu, GpuError, GpuOptions, LimitChoice, Pass, Slice};
+use itop::gpu::{Command, Gpu, GpuError, GpuOptions, LimitChoice, Slice};
 use itop::ops::Tuning;
-use itop::verify::{After, Before, Comparison, Place};
+use itop::verify::{AfterUpdate, BeforeUpdate, Comparison, Device};
 
 /// A device of its own.
 pub fn open() -> Gpu {
@@ -38,11 +38,11 @@ pub fn tuning() -> Tuning {
 }
 
 /// Where the tests run.
-pub fn place() -> Place {
-    Place::new(gpu())
+pub fn device() -> Device {
+    Device::new(gpu())
 }
 
-/// Asserts that what a case gave agrees with its twin.
+/// Asserts that what a case gave agrees with its reference.
 #[track_caller]
 pub fn agree(comparisons: impl Future<Output = Result<Vec<Comparison>, GpuError>>) {
     let comparisons = pollster::block_on(comparisons).unwrap_or_else(|error| panic!("{error}"));
@@ -52,43 +52,43 @@ pub fn agree(comparisons: impl Future<Output = Result<Vec<Comparison>, GpuError>
 }
 
 /// A topology update on the GPU.
-pub fn on_gpu(before: &Before) -> After {
-    pollster::block_on(before.update(&place())).unwrap_or_else(|error| panic!("{error}"))
+pub fn on_gpu(before: &BeforeUpdate) -> AfterUpdate {
+    pollster::block_on(before.update(&device())).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The library's bench on the tests' adapter, without futures.
+/// The library's harness on the tests' adapter, without futures.
 #[derive(Default)]
-pub struct Bench(itop::verify::Bench);
+pub struct Harness(itop::verify::Harness);
 
-impl std::ops::Deref for Bench {
-    type Target = itop::verify::Bench;
+impl std::ops::Deref for Harness {
+    type Target = itop::verify::Harness;
 
     fn deref(&self) -> &Self::Target {
         &self.0
     }
 }
 
-impl std::ops::DerefMut for Bench {
+impl std::ops::DerefMut for Harness {
     fn deref_mut(&mut self) -> &mut Self::Target {
         &mut self.0
     }
 }
 
-impl Bench {
-    /// The first of `passes` that writes a number that is not finite.
-    pub fn first_bad(self, passes: &[Pass]) -> Option<String> {
-        pollster::block_on(self.0.first_bad(&gpu(), passes)).unwrap_or_else(|error| panic!("{error}"))
+impl Harness {
+    /// The first of `commands` that writes a number that is not finite.
+    pub fn first_bad(self, commands: &[Command]) -> Option<String> {
+        pollster::block_on(self.0.first_bad(&gpu(), commands)).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// Runs `passes` once.
-    pub fn run(self, passes: &[Pass]) -> Ran {
-        Ran(pollster::block_on(self.0.run(&gpu(), passes)).unwrap_or_else(|error| panic!("{error}")))
+    /// Runs `commands` once.
+    pub fn run(self, commands: &[Command]) -> Outputs {
+        Outputs(pollster::block_on(self.0.run(&gpu(), commands)).unwrap_or_else(|error| panic!("{error}")))
     }
 }
 
-pub struct Ran(itop::verify::Ran);
+pub struct Outputs(itop::verify::Outputs);
 
-impl Ran {
+impl Outputs {
     pub fn read<T: bytemuck::Pod>(&self, slice: Slice) -> Vec<T> {
         pollster::block_on(self.0.read(slice)).unwrap()
     }

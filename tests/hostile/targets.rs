@@ -9,8 +9,8 @@ use itop::gpu::Slice;
 use itop::sweep::spec;
 use itop::train::autotune::TuningCache;
 use itop::train::checkpoint::{self, Bits, Entry};
+use itop::train::config_builder::ConfigBuilder;
 use itop::train::frames::FrameLine;
-use itop::train::layers::Layers;
 use itop::train::run_folder;
 use safetensors::Dtype;
 
@@ -105,7 +105,7 @@ pub fn config(bytes: &[u8]) {
     let Some(text) = std::str::from_utf8(bytes).ok().filter(|text| text.len() as u64 <= run_folder::MOST_CONFIG) else {
         return;
     };
-    let mut layers = Layers::default();
+    let mut layers = ConfigBuilder::default();
     if layers.text("config.toml", text).is_ok()
         && let Ok(config) = layers.finish()
     {
@@ -116,11 +116,11 @@ pub fn config(bytes: &[u8]) {
             config.death_rate.updates_after(step, config.delta_t, length.total_steps());
         }
         assert!(!config.run_name().contains("..") || config.data.contains("..") || config.model.contains(".."));
-        let mut again = Layers::default();
+        let mut again = ConfigBuilder::default();
         again.text("again", &config.to_toml()).unwrap();
         assert_eq!(again.finish().unwrap(), config);
     }
-    let mut layers = Layers::default();
+    let mut layers = ConfigBuilder::default();
     if layers.assign(text).is_ok() {
         layers.finish().ok();
     }

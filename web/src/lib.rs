@@ -20,8 +20,8 @@ use itop::report::Film;
 use itop::train::frames::FrameLine;
 use itop::train::presets::preset;
 use itop::train::run_folder::{Memory, RunFolder};
-use itop::train::{Config, ConfigError, End, Problem, ProblemError, TrainError, Trainer};
-use itop::verify::{self, Place};
+use itop::train::{Config, ConfigError, End, RunPlan, RunPlanError, TrainError, Trainer};
+use itop::verify::{self, Device};
 use serde_json::json;
 use wasm_bindgen::prelude::*;
 
@@ -93,27 +93,27 @@ impl Session {
         let open = async || open(&adapter).await;
         let gpu = open().await.map_err(error)?;
         check(&gpu, config.storage, &emit).await?;
-        let problem = Problem::new(config, &dataset, &gpu).map_err(error)?;
-        self.run.replace(Some(problem.config.run_name()));
-        let done = self.train_problem(&problem, &dataset, open, &emit).await;
+        let run_plan = RunPlan::new(config, &dataset, &gpu).map_err(error)?;
+        self.run.replace(Some(run_plan.config.run_name()));
+        let done = self.train_problem(&run_plan, &dataset, open, &emit).await;
         done.map_err(error)
     }
 
     async fn train_problem(
         &self,
-        problem: &Problem,
+        run_plan: &RunPlan,
         dataset: &Dataset,
         open: impl AsyncFn() -> Result<Gpu, GpuError> + Copy,
         emit: &Emit,
     ) -> Result<(), TrainError> {
         let gpu = open().await?;
-        let mut live = Live::new(problem, emit, &self.control, &self.frame);
+        let mut live = Live::new(run_plan, emit, &self.control, &self.frame);
         live.start(dataset, &gpu);
-        let mut trainer = Trainer::new(gpu, problem, dataset, &mut live).await?;
+        let mut trainer = Trainer::new(gpu, run_plan, dataset, &mut live).await?;
         trainer.initialise();
-        let (name, config) = (problem.config.run_name(), problem.config.to_toml());
-        let record = Record::of(dataset, problem.config.validation).map_err(ProblemError::from)?;
-        let mut folder = RunFolder::in_memory(&name, self.memory.clone(), &config, &record, &problem.tuning.measured)?;
+        let (name, config) = (run_plan.config.run_name(), run_plan.config.to_toml());
+        let record = Record::of(dataset, run_plan.config.validation).map_err(RunPlanError::from)?;
+        let mut folder = RunFolder::in_memory(&name, self.memory.clone(), &config, &record, &run_plan.tuning.measured)?;
         // Taken as it is now, the folder can be gone on with.
         folder.write("last.safetensors", &trainer.capture().await?)?;
         while trainer.run_on(open, &mut folder, &mut live).await? == End::Interrupted {
@@ -181,7 +181,7 @@ async fn check(gpu: &Gpu, storage: Storage, emit: &Emit) -> Result<(), JsError> 
     if CHECKED.with_borrow(|checked| checked.contains(&storage)) {
         return Ok(());
     }
-    let (place, cases) = (Place::new(gpu.clone()), verify::short(gpu, storage));
+    let (place, cases) = (Device::new(gpu.clone()), verify::short(gpu, storage));
     for (done, case) in cases.iter().enumerate() {
         emit.json(&json!({ "kind": "checking", "done": done, "total": cases.len() }));
         let compared = case.compare(&place).await.map_err(error)?;

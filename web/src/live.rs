@@ -6,7 +6,7 @@ use itop::data::Dataset;
 use itop::gpu::Gpu;
 use itop::train::frames::FrameLine;
 use itop::train::run_folder::{ExplorationLine, MetricLine};
-use itop::train::{Listener, Problem};
+use itop::train::{Listener, RunPlan};
 use serde::Serialize;
 use serde_json::json;
 use wasm_bindgen::JsValue;
@@ -25,7 +25,7 @@ impl Emit {
 }
 
 pub struct Live<'a> {
-    problem: &'a Problem,
+    run_plan: &'a RunPlan,
     emit: &'a Emit,
     control: &'a Control,
     /// The latest maps of all layers.
@@ -34,18 +34,18 @@ pub struct Live<'a> {
 
 impl<'a> Live<'a> {
     pub fn new(
-        problem: &'a Problem,
+        run_plan: &'a RunPlan,
         emit: &'a Emit,
         control: &'a Control,
         frame: &'a RefCell<Option<FrameLine>>,
     ) -> Self {
-        Self { problem, emit, control, frame }
+        Self { run_plan, emit, control, frame }
     }
 
     /// What is known before the first step.
     pub fn start(&self, dataset: &Dataset, gpu: &Gpu) {
-        let (problem, config) = (self.problem, &self.problem.config);
-        let layers = problem.plan.layers.iter().filter(|layer| layer.sparse.is_some());
+        let (run_plan, config) = (self.run_plan, &self.run_plan.config);
+        let layers = run_plan.plan.layers.iter().filter(|layer| layer.sparse.is_some());
         let layers: Vec<_> = layers.map(|layer| json!({ "name": layer.name, "maskable": layer.numel })).collect();
         self.emit.json(&json!({
             "kind": "start",
@@ -56,14 +56,14 @@ impl<'a> Live<'a> {
             "data": dataset.name,
             "model": config.model,
             "method": config.method.name(),
-            "active": problem.active(),
-            "maskable": problem.maskable(),
-            "steps": problem.total_steps(),
+            "active": run_plan.active(),
+            "maskable": run_plan.prunable(),
+            "steps": run_plan.total_steps(),
             "epochs": config.total_epochs(),
-            "updates": problem.updates(),
-            "itop_rate": problem.active() as f64 / problem.maskable() as f64,
-            "expected_itop_rate": problem.expected_itop_rate(),
-            "gpu_bytes": problem.plan.buffers.total_bytes(),
+            "updates": run_plan.updates(),
+            "itop_rate": run_plan.active() as f64 / run_plan.prunable() as f64,
+            "expected_itop_rate": run_plan.expected_itop_rate(),
+            "gpu_bytes": run_plan.plan.buffers.total_bytes(),
             "layers": layers,
         }));
     }
@@ -86,7 +86,7 @@ impl Listener for Live<'_> {
             "step": line.step,
             "itop_rate": line.itop_rate,
             "reliable_itop_rate": line.reliable_itop_rate,
-            "expected_itop_rate": self.problem.expected_itop_rate_after(line.step, None),
+            "expected_itop_rate": self.run_plan.expected_itop_rate_after(line.step, None),
         }));
     }
 

@@ -39,11 +39,11 @@ pub fn run(args: &FloorArgs) -> Result<(), Failure> {
     let mut rows = Vec::new();
     for &sparsity in &args.sparsity {
         let densities = match sparsity {
-            0.0 => vec![1.0; graph.maskable().count()],
+            0.0 => vec![1.0; graph.prunable().count()],
             _ => Distribution::Erk.densities(&graph, 1.0 - sparsity).map_err(Failure::input)?,
         };
         // Forward, input gradient, weight gradient: 2 FLOPs a multiply-accumulate each.
-        let density = |weight| graph.maskable().position(|(param, _)| param == weight).map_or(1.0, |i| densities[i]);
+        let density = |weight| graph.prunable().position(|(param, _)| param == weight).map_or(1.0, |i| densities[i]);
         let of = |layer: &cost::LayerCost| 6.0 * layer.macs as f64 * density(layer.weight) * args.batch_size as f64;
         let total: f64 = layers.iter().map(of).sum();
         let mut row = vec![sparsity.to_string(), format!("{:.1}", 1e-9 * total)];

@@ -72,7 +72,7 @@ pub fn run(args: &KernelArgs) -> Result<(), Failure> {
     let mut rows = Vec::new();
     for &sparsity in &args.sparsity {
         let densities = match sparsity {
-            0.0 => vec![1.0; graph.maskable().count()],
+            0.0 => vec![1.0; graph.prunable().count()],
             _ => Distribution::Erk.densities(&graph, 1.0 - sparsity).map_err(Failure::input)?,
         };
         let mut seen: Vec<Conv> = Vec::new();

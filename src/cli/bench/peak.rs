@@ -9,7 +9,7 @@ use web_time::Instant;
 use super::write_json;
 use crate::cli::text::table;
 use crate::cli::{Failure, GpuArgs};
-use crate::gpu::{BufferPlan, Gpu, GpuError, Kernel, Label, Machine, Pass, Program, fold};
+use crate::gpu::{BufferPlan, Command, Executor, Gpu, GpuError, Kernel, Label, Program, fold};
 
 #[derive(Args)]
 pub struct PeakArgs {
@@ -48,7 +48,7 @@ pub fn peak_flops(gpu: &Gpu) -> Result<f64, GpuError> {
     let mut buffers = BufferPlan::default();
     let result = buffers.storage("peak", "result", 16 * 64 * groups as u64);
     let kernel = Kernel::new("peak_fma").set("ROUNDS", rounds);
-    let pass = Pass::dispatch(Label::other("multiply-add"), kernel, &[result], [groups as u32, 1, 1]);
+    let pass = Command::dispatch(Label::other("multiply-add"), kernel, &[result], [groups as u32, 1, 1]);
     Ok((groups * 64 * rounds * 16 * 8 * 4 * 2) as f64 / fastest(gpu, &buffers, &pass)?)
 }
 
@@ -59,7 +59,7 @@ pub fn copy_bytes(gpu: &Gpu, wide: bool) -> Result<f64, GpuError> {
     let mut buffers = BufferPlan::default();
     let (source, result) = (buffers.storage("peak", "source", bytes), buffers.storage("peak", "result", bytes));
     let kernel = copy_kernel(wide).set("COUNT", count);
-    let pass = Pass::dispatch(Label::other("copy"), kernel, &[source, result], fold(count.div_ceil(64)));
+    let pass = Command::dispatch(Label::other("copy"), kernel, &[source, result], fold(count.div_ceil(64)));
     Ok(2.0 * bytes as f64 / fastest(gpu, &buffers, &pass)?)
 }
 
@@ -70,13 +70,13 @@ fn copy_kernel(wide: bool) -> Kernel {
 }
 
 /// Seconds of the fastest of several runs: a peak is what nothing disturbed.
-fn fastest(gpu: &Gpu, buffers: &BufferPlan, pass: &Pass) -> Result<f64, GpuError> {
-    let mut machine = pollster::block_on(Machine::new(gpu.clone(), buffers))?;
-    let program: Program = machine.prepare(std::slice::from_ref(pass), |_| ())?;
+fn fastest(gpu: &Gpu, buffers: &BufferPlan, pass: &Command) -> Result<f64, GpuError> {
+    let mut executor = pollster::block_on(Executor::new(gpu.clone(), buffers))?;
+    let program: Program = executor.prepare(std::slice::from_ref(pass), |_| ())?;
     let mut best = f64::INFINITY;
     for _ in 0..7 {
         let start = Instant::now();
-        machine.wait(Some(machine.submit_times(&program, 4)))?;
+        executor.wait(Some(executor.submit_times(&program, 4)))?;
         best = best.min(start.elapsed().as_secs_f64() / 4.0);
     }
     Ok(best)

@@ -12,7 +12,7 @@ use crate::cli::text::table;
 use crate::cli::tuning::TuningArgs;
 use crate::cli::{Failure, GpuArgs, flags};
 use crate::data;
-use crate::gpu::{Kernel, Label, Pass};
+use crate::gpu::{Command, Kernel, Label};
 use crate::ops::Storage;
 use crate::train::{TrainError, Trainer};
 
@@ -62,9 +62,9 @@ pub fn run(args: &StartArgs) -> Result<(), Failure> {
     let gpu = args.gpu.open_to_compile()?;
     lap("adapter");
     let config = config(&args.model, method(&args.method), args.sparsity, args.batch_size, args.storage);
-    let problem = args.tuning.problem(config, &dataset, &gpu, None, false)?;
+    let run_plan = args.tuning.run_plan(config, &dataset, &gpu, None, false)?;
     lap("plan and first weights");
-    let trainer = pollster::block_on(Trainer::new(gpu.clone(), &problem, &dataset, &mut ()));
+    let trainer = pollster::block_on(Trainer::new(gpu.clone(), &run_plan, &dataset, &mut ()));
     let mut trainer = trainer.map_err(Failure::start)?;
     lap("buffers and pipelines");
     trainer.initialise();
@@ -78,12 +78,12 @@ pub fn run(args: &StartArgs) -> Result<(), Failure> {
     let second = both().map_err(Failure::run)?;
     lap("the same again");
 
-    let plan = &problem.plan;
+    let plan = &run_plan.plan;
     let mut late: HashMap<&str, (HashSet<Kernel>, f64)> = HashMap::new();
     for ((passes, first), second) in [&plan.train, &plan.update].into_iter().zip(&first).zip(&second) {
-        let kernel = |pass: &Pass| match pass {
-            Pass::Dispatch { label, kernel, .. } => Some((label.clone(), kernel.clone())),
-            Pass::Copy { .. } | Pass::Clear { .. } => None,
+        let kernel = |pass: &Command| match pass {
+            Command::Dispatch { label, kernel, .. } => Some((label.clone(), kernel.clone())),
+            Command::Copy { .. } | Command::Clear { .. } => None,
         };
         let kernels: HashMap<Label, Kernel> = plan.step(passes).iter().filter_map(kernel).collect();
         for ((label, first), (_, second)) in first.iter().zip(second) {

@@ -14,7 +14,7 @@ use crate::data::{self, Dataset};
 use crate::gpu::{Gpu, GpuError};
 use crate::ops::Storage;
 use crate::plan::METRIC_SLOTS;
-use crate::train::{Method, Problem, TrainError, Trainer};
+use crate::train::{Method, RunPlan, TrainError, Trainer};
 
 #[derive(Args)]
 pub struct StepArgs {
@@ -72,16 +72,16 @@ pub fn run(args: &StepArgs) -> Result<(), Failure> {
     for &storage in &args.storage {
         for &sparsity in &args.sparsity {
             let config = config(&args.model, method, sparsity, args.batch_size, storage);
-            problems.push(args.tuning.problem(config, &dataset, &gpu, None, true)?);
+            problems.push(args.tuning.run_plan(config, &dataset, &gpu, None, true)?);
         }
     }
-    let together: Vec<&Problem> = problems.iter().collect();
+    let together: Vec<&RunPlan> = problems.iter().collect();
     let timed = match measure(args, &gpu, &dataset, &together) {
         Err(error) if problems.len() > 1 && is_of_memory(&error) => {
             eprintln!("warning: the adapter has no memory for all rows at once: they are timed one after the other");
             // What was tried is gone when the device has noticed.
             gpu.device.poll(wgpu::PollType::Wait { submission_index: None, timeout: None }).ok();
-            let alone = problems.iter().map(|problem| measure(args, &gpu, &dataset, &[problem]));
+            let alone = problems.iter().map(|run_plan| measure(args, &gpu, &dataset, &[run_plan]));
             let parts = alone.collect::<Result<Vec<_>, _>>().map_err(Failure::start)?;
             let by_timestamps = parts.iter().all(|part| part.by_timestamps);
             let (interleaved, steps) = (false, parts[0].steps);
@@ -133,10 +133,10 @@ struct Timed {
 }
 
 /// Times the steps of `problems` in turns.
-fn measure(args: &StepArgs, gpu: &Gpu, dataset: &Dataset, problems: &[&Problem]) -> Result<Timed, TrainError> {
+fn measure(args: &StepArgs, gpu: &Gpu, dataset: &Dataset, problems: &[&RunPlan]) -> Result<Timed, TrainError> {
     let mut trainers = Vec::new();
-    for problem in problems {
-        let mut trainer = pollster::block_on(Trainer::new(gpu.clone(), problem, dataset, &mut ()))?;
+    for run_plan in problems {
+        let mut trainer = pollster::block_on(Trainer::new(gpu.clone(), run_plan, dataset, &mut ()))?;
         trainer.initialise();
         trainer.time_steps(1)?;
         trainers.push(trainer);
@@ -159,7 +159,7 @@ fn measure(args: &StepArgs, gpu: &Gpu, dataset: &Dataset, problems: &[&Problem])
         let (seconds, host) = times[times.len() / 2];
         let (passes, timestamps) = pollster::block_on(trainer.profile())?;
         timed.by_timestamps &= timestamps;
-        let config = &trainer.problem.config;
+        let config = &trainer.run_plan.config;
         timed.rows.push(Row {
             model: config.model.clone(),
             method: config.method.name(),
@@ -171,7 +171,7 @@ fn measure(args: &StepArgs, gpu: &Gpu, dataset: &Dataset, problems: &[&Problem])
             passes: by_operation(&passes),
             dispatches: trainer.passes(),
             host_ms: 1e3 * host,
-            peak_gpu_bytes: trainer.problem.plan.buffers.total_bytes(),
+            peak_gpu_bytes: trainer.run_plan.plan.buffers.total_bytes(),
         });
     }
     Ok(timed)

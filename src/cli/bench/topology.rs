@@ -75,8 +75,8 @@ pub fn run(args: &TopologyArgs) -> Result<(), Failure> {
     for name in &args.method {
         for &sparsity in &args.sparsity {
             let config = config(&args.model, method(name), sparsity, args.batch_size, args.storage);
-            let problem = args.tuning.problem(config, &dataset, &gpu, None, true)?;
-            let trainer = pollster::block_on(Trainer::new(gpu.clone(), &problem, &dataset, &mut ()));
+            let run_plan = args.tuning.run_plan(config, &dataset, &gpu, None, true)?;
+            let trainer = pollster::block_on(Trainer::new(gpu.clone(), &run_plan, &dataset, &mut ()));
             let mut trainer = trainer.map_err(Failure::start)?;
             trainer.initialise();
             // The wall clock counts what lies between the passes too: copies, clears, the counters' way back.
@@ -100,7 +100,7 @@ pub fn run(args: &TopologyArgs) -> Result<(), Failure> {
             let ms = |passes: &serde_json::Map<String, serde_json::Value>, name: &str| {
                 passes.get(name).and_then(serde_json::Value::as_f64).unwrap_or_default()
             };
-            let gradient: f64 = match problem.config.method.growth() {
+            let gradient: f64 = match run_plan.config.method.growth() {
                 Some(Growth::Gradient) => GRADIENT.iter().map(|name| ms(&update, name) - ms(&plain, name)).sum(),
                 _ => 0.0,
             };

@@ -8,7 +8,7 @@ use crate::cli::GpuArgs;
 use crate::data::DataError;
 use crate::gpu::Gpu;
 use crate::sweep::plan::PlannedRow;
-use crate::train::{Config, Problem, Trainer};
+use crate::train::{Config, RunPlan, Trainer};
 
 /// No kind of row is begun to be measured after so many seconds.
 const MOST_SECONDS: f64 = 15.0;
@@ -110,8 +110,8 @@ fn measure(gpu: &Gpu, config: &Config) -> Result<Pace, String> {
         dataset => dataset.map_err(|error| said(&error))?,
     };
     let begin = Instant::now();
-    let problem = Problem::new(config.clone(), &dataset, gpu).map_err(|error| said(&error))?;
-    let trainer = pollster::block_on(Trainer::new(gpu.clone(), &problem, &dataset, &mut ()));
+    let run_plan = RunPlan::new(config.clone(), &dataset, gpu).map_err(|error| said(&error))?;
+    let trainer = pollster::block_on(Trainer::new(gpu.clone(), &run_plan, &dataset, &mut ()));
     let mut trainer = trainer.map_err(|error| said(&error))?;
     trainer.initialise();
     let start = begin.elapsed().as_secs_f64();

@@ -1,4 +1,4 @@
-//! The CPU twins: each operation in plain loops and `f64`, on row-major PyTorch shapes (activations NCHW, weights KCRS).
+//! The CPU references: each operation in plain loops and `f64`, on row-major PyTorch shapes (activations NCHW, weights KCRS).
 //! The readable specification, and the oracle that kernels are tested against.
 
 pub mod augment;
@@ -10,7 +10,7 @@ pub mod sgd;
 pub mod topology;
 pub mod topology_map;
 
-// One twin for both kernels: sparse convolution is dense convolution with a masked weight.
+// One reference for both kernels: sparse convolution is dense convolution with a masked weight.
 pub use conv as conv_dense;
 pub use conv as conv_sparse;
 

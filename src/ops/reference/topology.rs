@@ -1,7 +1,7 @@
 //! Prune, grow and index in their plainest form. (Kernels: `select_*`, `topology_*`, `index_*`, `grow_random`.)
 
 use crate::ops::philox::{Purpose, unit, word};
-use crate::ops::topology::{AGE_BINS, Counters, age_bin};
+use crate::ops::topology::{AGE_BINS, UpdateStats, age_bin};
 
 /// Bits by which magnitudes compare as integers: −0 equals 0, and subnormal numbers count.
 fn magnitude(value: f32) -> u32 {
@@ -80,7 +80,7 @@ pub struct Layer {
 
 /// Prunes `k` weights and grows `k` positions. What is pruned and regrown at once keeps weight and momentum; what is new
 /// starts both at 0 (the ITOP code's and RigL's behaviour).
-pub fn update(layer: &mut Layer, score: &[u32], k: usize) -> Counters {
+pub fn update(layer: &mut Layer, score: &[u32], k: usize) -> UpdateStats {
     let kept = prune(&layer.weight, &layer.active, k);
     let after = grow(score, &kept, k);
     let count = |is: &dyn Fn(usize) -> bool| (0..after.len()).filter(|&i| is(i)).count() as u32;
@@ -93,7 +93,7 @@ pub fn update(layer: &mut Layer, score: &[u32], k: usize) -> Counters {
     let mut ages = [0; AGE_BINS];
     (0..after.len()).filter(|&i| after[i]).for_each(|i| ages[age_bin(older(i).into())] += 1);
     let young_magnitude: f64 = (0..after.len()).filter(|&i| young(i)).map(|i| f64::from(layer.weight[i].abs())).sum();
-    let counters = Counters {
+    let counters = UpdateStats {
         active: count(&|i| after[i]),
         pruned: count(&|i| layer.active[i] && !kept[i]),
         grown: count(&|i| after[i] && !kept[i]),
@@ -110,7 +110,7 @@ pub fn update(layer: &mut Layer, score: &[u32], k: usize) -> Counters {
         young_magnitude: (young_magnitude as f32).to_bits(),
         dead_inputs: (0..layer.inputs).filter(|&c| !input_lives(c)).count() as u32,
         ages,
-        ..Counters::default()
+        ..UpdateStats::default()
     };
     layer.ages = (0..after.len()).map(older).collect();
     for i in 0..after.len() {
@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(layer.reliable, [false, false, true, true, false, false]);
         assert_eq!(layer.weight, [0.0, -0.25, 2.0, 0.0, 0.0, 0.0]);
         assert_eq!(layer.momentum, [0.0, 2.0, 3.0, 0.0, 0.0, 0.0]);
-        let expected = Counters {
+        let expected = UpdateStats {
             active: 3,
             pruned: 2,
             grown: 2,
@@ -219,7 +219,7 @@ mod tests {
             young_magnitude: 0.75f32.to_bits(),
             dead_inputs: 0,
             ages: [2, 0, 0, 0, 0, 0, 0, 1],
-            ..Counters::default()
+            ..UpdateStats::default()
         };
         assert_eq!(counters, expected);
         assert_eq!(layer.ages, [0, 0, 255, 0, 0, 0]);

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use itop::gpu::{Gpu, GpuOptions, Kernel, Pass, Target, Tier};
+use itop::gpu::{Command, Gpu, GpuOptions, Kernel, Target, Tier};
 use itop::ops::{Storage, Tuning};
-use itop::train::{Config, Method, Problem};
+use itop::train::{Config, Method, RunPlan};
 use serde::{Deserialize, Serialize};
 
 use super::driver::Driver;
@@ -123,10 +123,10 @@ fn default(gpu: &Gpu) -> Result<Vec<Kernel>> {
                 storage,
                 ..Config::default()
             };
-            let plan = Problem::new(config, &dataset, gpu)?.plan;
+            let plan = RunPlan::new(config, &dataset, gpu)?.plan;
             let fetch = [plan.fetch_train, plan.fetch_eval];
             for pass in [plan.index, plan.train, plan.update, plan.eval, plan.map].iter().flatten().chain(&fetch) {
-                if let Pass::Dispatch { kernel, .. } = pass {
+                if let Command::Dispatch { kernel, .. } = pass {
                     kernels.push(kernel.clone());
                 }
             }

@@ -1,4 +1,4 @@
-//! The vocabulary of a plan: buffers, slices of them, and passes. Pure data; [`super::Machine`] carries it out.
+//! The vocabulary of a plan: buffers, slices of them, and commands. Pure data; [`super::Executor`] carries it out.
 
 use std::fmt::{Display, Formatter};
 
@@ -75,7 +75,7 @@ impl Slice {
     }
 }
 
-/// What a pass is for: set where the pass is made, and what times of passes are added up by.
+/// What a command is for: set where it is made, and what times of commands are added up by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -93,13 +93,13 @@ pub enum Kind {
     Other,
 }
 
-/// What a pass is called in timings and errors.
+/// What a command is called in timings and errors.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Label {
     pub kind: Kind,
-    /// The node of the network, or what else the pass belongs to.
+    /// The node of the network, or what else it belongs to.
     pub node: String,
-    /// Which of the node's passes; empty where it has but one.
+    /// Which of the node's commands; empty where it has but one.
     pub part: &'static str,
 }
 
@@ -108,12 +108,12 @@ impl Label {
         Self { kind, node: node.into(), part }
     }
 
-    /// Of a pass that is no part of a step.
+    /// Of a command that is no part of a step.
     pub fn other(name: &str) -> Self {
         Self::new(Kind::Other, name, "")
     }
 
-    /// What passes of all nodes are added up by, finer than by their kind.
+    /// What commands of all nodes are added up by, finer than by their kind.
     pub fn operation(&self) -> String {
         match (self.kind, self.part) {
             (_, "") => self.node.clone(),
@@ -132,7 +132,7 @@ impl Display for Label {
 
 /// One thing the GPU does.
 #[derive(Clone, Debug)]
-pub enum Pass {
+pub enum Command {
     /// Runs a kernel; `bindings` in the order of its binding numbers.
     Dispatch { label: Label, kernel: Kernel, bindings: Vec<Slice>, workgroups: [u32; 3] },
     /// Copies `from` to `to`; both have the same size.
@@ -141,28 +141,28 @@ pub enum Pass {
     Clear { label: Label, slice: Slice },
 }
 
-impl Pass {
+impl Command {
     pub fn dispatch(label: Label, kernel: Kernel, bindings: &[Slice], workgroups: [u32; 3]) -> Self {
-        Pass::Dispatch { label, kernel, bindings: bindings.to_vec(), workgroups }
+        Command::Dispatch { label, kernel, bindings: bindings.to_vec(), workgroups }
     }
 
     pub fn copy(label: Label, from: Slice, to: Slice) -> Self {
         debug_assert_eq!(from.bytes, to.bytes);
-        Pass::Copy { label, from, to }
+        Command::Copy { label, from, to }
     }
 
     /// The kernel that it runs, if it runs one.
     pub fn kernel(&self) -> Option<&Kernel> {
         match self {
-            Pass::Dispatch { kernel, .. } => Some(kernel),
-            Pass::Copy { .. } | Pass::Clear { .. } => None,
+            Command::Dispatch { kernel, .. } => Some(kernel),
+            Command::Copy { .. } | Command::Clear { .. } => None,
         }
     }
 
-    /// What the pass is called, and what it is for.
+    /// What the command is called, and what it is for.
     pub fn label(&self) -> &Label {
         match self {
-            Pass::Dispatch { label, .. } | Pass::Copy { label, .. } | Pass::Clear { label, .. } => label,
+            Command::Dispatch { label, .. } | Command::Copy { label, .. } | Command::Clear { label, .. } => label,
         }
     }
 }

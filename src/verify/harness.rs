@@ -1,32 +1,32 @@
-//! A bench for kernels: upload, run passes, read back.
+//! A harness for kernels: upload, run commands, read back.
 
-use crate::gpu::{BufferPlan, Gpu, GpuError, Machine, Pass, Slice};
+use crate::gpu::{BufferPlan, Command, Executor, Gpu, GpuError, Slice};
 use crate::ops::pointwise::{NormSlices, partial_bytes};
 use crate::ops::{Layout, StepParams, Tuning};
 
 /// Where cases run.
 #[derive(Clone)]
-pub struct Place {
+pub struct Device {
     pub gpu: Gpu,
     pub tuning: Tuning,
 }
 
-impl Place {
+impl Device {
     /// With the kernels of `gpu`. Weight gradients are split as where it takes a GPU's invocations to be busy.
     pub fn new(gpu: Gpu) -> Self {
         let usual = Tuning::for_gpu(&gpu);
-        Self { tuning: Tuning { busy: usual.busy.max(1 << 14), ..usual }, gpu }
+        Self { tuning: Tuning { occupancy_target: usual.occupancy_target.max(1 << 14), ..usual }, gpu }
     }
 }
 
 /// Buffers with their first contents.
 #[derive(Default)]
-pub struct Bench {
+pub struct Harness {
     pub buffers: BufferPlan,
     uploads: Vec<(Slice, Vec<u8>)>,
 }
 
-impl Bench {
+impl Harness {
     pub fn upload<T: bytemuck::NoUninit>(&mut self, label: &str, data: &[T]) -> Slice {
         let bytes: Vec<u8> = bytemuck::cast_slice(data).to_vec();
         let slice = self.buffers.storage("case", label, bytes.len() as u64);
@@ -59,38 +59,38 @@ impl Bench {
         }
     }
 
-    async fn machine(&self, gpu: &Gpu) -> Result<Machine, GpuError> {
-        let machine = Machine::new(gpu.clone(), &self.buffers).await?;
+    async fn executor(&self, gpu: &Gpu) -> Result<Executor, GpuError> {
+        let executor = Executor::new(gpu.clone(), &self.buffers).await?;
         for (slice, bytes) in &self.uploads {
-            machine.write(*slice, bytes);
+            executor.write(*slice, bytes);
         }
-        Ok(machine)
+        Ok(executor)
     }
 
-    /// The first of `passes` that writes a number that is not finite.
-    pub async fn first_bad(self, gpu: &Gpu, passes: &[Pass]) -> Result<Option<String>, GpuError> {
-        let mut machine = self.machine(gpu).await?;
-        let (program, findings) = machine.prepare_checked(passes)?;
-        machine.submit(&program);
-        machine.first_bad(&findings).await
+    /// The first of `commands` that writes a number that is not finite.
+    pub async fn first_bad(self, gpu: &Gpu, commands: &[Command]) -> Result<Option<String>, GpuError> {
+        let mut executor = self.executor(gpu).await?;
+        let (program, findings) = executor.prepare_checked(commands)?;
+        executor.submit(&program);
+        executor.first_bad(&findings).await
     }
 
-    /// Runs `passes` once.
-    pub async fn run(self, gpu: &Gpu, passes: &[Pass]) -> Result<Ran, GpuError> {
-        let mut machine = self.machine(gpu).await?;
-        let program = machine.prepare(passes, |_| ())?;
-        machine.submit(&program);
-        Ok(Ran { machine })
+    /// Runs `commands` once.
+    pub async fn run(self, gpu: &Gpu, commands: &[Command]) -> Result<Outputs, GpuError> {
+        let mut executor = self.executor(gpu).await?;
+        let program = executor.prepare(commands, |_| ())?;
+        executor.submit(&program);
+        Ok(Outputs { executor })
     }
 }
 
-/// What is left after a [`Bench::run`].
-pub struct Ran {
-    pub machine: Machine,
+/// What is left after a [`Harness::run`].
+pub struct Outputs {
+    pub executor: Executor,
 }
 
-impl Ran {
+impl Outputs {
     pub async fn read<T: bytemuck::Pod>(&self, slice: Slice) -> Result<Vec<T>, GpuError> {
-        self.machine.read(slice).await
+        self.executor.read(slice).await
     }
 }

@@ -1,4 +1,4 @@
-// Places in a layer's counters; twin of `ops::topology::Counters`.
+// Places in a layer's statistics; mirrors `ops::topology::UpdateStats`.
 const ACTIVE = 0u;
 const PRUNED = 1u;
 const GROWN = 2u;

@@ -5,7 +5,7 @@ use thiserror::Error;
 use super::checkpoint::UpdateSchedule;
 use super::{Augment, Config, ConfigError, Method};
 use crate::data::{self, Dataset, Images, Split};
-use crate::gpu::{Gpu, Machine};
+use crate::gpu::{Executor, Gpu};
 use crate::model::cost::{self, DenseGradient};
 use crate::model::{self, Graph, ModelError, ParamKind, Shape};
 use crate::ops::augment::PAD;
@@ -17,7 +17,7 @@ use philox::Purpose;
 
 /// A configuration and a dataset that do not make a run.
 #[derive(Debug, Error)]
-pub enum ProblemError {
+pub enum RunPlanError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
@@ -41,7 +41,7 @@ pub enum ProblemError {
 }
 
 /// A run, ready to be put on a GPU.
-pub struct Problem {
+pub struct RunPlan {
     pub config: Config,
     pub graph: Graph,
     pub split: Split,
@@ -49,7 +49,7 @@ pub struct Problem {
     pub own_validation: bool,
     /// What [`data::warnings`] says of the data.
     pub(super) data_warnings: Vec<String>,
-    /// Realised share of active weights of each maskable parameter.
+    /// Realised share of active weights of each prunable parameter.
     pub densities: Vec<f64>,
     pub tuning: Tuning,
     pub plan: Plan,
@@ -59,26 +59,26 @@ pub struct Problem {
 pub struct Initial {
     /// Of each parameter: the values of its active weights in flat order.
     pub values: Vec<Vec<f32>>,
-    /// Of each maskable parameter: its bitset.
+    /// Of each prunable parameter: its bitset.
     pub active: Vec<Vec<u32>>,
 }
 
-impl Problem {
+impl RunPlan {
     /// Plans the run of `config` on `dataset` for the limits of `gpu`, with its default kernels.
-    pub fn new(config: Config, dataset: &Dataset, gpu: &Gpu) -> Result<Self, ProblemError> {
+    pub fn new(config: Config, dataset: &Dataset, gpu: &Gpu) -> Result<Self, RunPlanError> {
         Self::with_tuning(config, dataset, gpu, Tuning::for_gpu(gpu))
     }
 
     /// The same with the kernels that `tuning` chooses.
-    pub fn with_tuning(config: Config, dataset: &Dataset, gpu: &Gpu, tuning: Tuning) -> Result<Self, ProblemError> {
+    pub fn with_tuning(config: Config, dataset: &Dataset, gpu: &Gpu, tuning: Tuning) -> Result<Self, RunPlanError> {
         if config.storage == Storage::F16 && !gpu.f16 {
-            return Err(ProblemError::Storage { adapter: gpu.summary.name.clone() });
+            return Err(RunPlanError::Storage { adapter: gpu.summary.name.clone() });
         }
         Self::within(config, dataset, tuning, (gpu.max_binding(), gpu.limits.max_buffer_size))
     }
 
     /// The run as a GPU without limits would have it, to know what it costs where there is no GPU.
-    pub fn anywhere(config: Config, dataset: &Dataset) -> Result<Self, ProblemError> {
+    pub fn anywhere(config: Config, dataset: &Dataset) -> Result<Self, RunPlanError> {
         Self::within(config, dataset, Tuning::default(), (u32::MAX.into(), i64::MAX as u64))
     }
 
@@ -87,24 +87,24 @@ impl Problem {
         dataset: &Dataset,
         tuning: Tuning,
         (max_binding, max_buffer): (u64, u64),
-    ) -> Result<Self, ProblemError> {
+    ) -> Result<Self, RunPlanError> {
         config.validate()?;
         let images = &dataset.train;
         let input = Shape::new(images.channels, images.height, images.width);
         if config.augment == Augment::Reflect && images.height.min(images.width) <= PAD {
-            return Err(ProblemError::Reflect { height: images.height, width: images.width });
+            return Err(RunPlanError::Reflect { height: images.height, width: images.width });
         }
         let graph = model::build(&config.model, dataset.classes.len(), input)?;
         let split = Split::of(dataset, config.validation)?;
         if split.train.is_empty() {
             let validation = config.validation;
-            return Err(ProblemError::NoImages { images: images.len(), validation });
+            return Err(RunPlanError::NoImages { images: images.len(), validation });
         }
         let targets = match config.method {
-            Method::Dense => vec![1.0; graph.maskable().count()],
+            Method::Dense => vec![1.0; graph.prunable().count()],
             _ => config.distribution.densities(&graph, config.density())?,
         };
-        let numels: Vec<usize> = graph.maskable().map(|(_, param)| param.numel()).collect();
+        let numels: Vec<usize> = graph.prunable().map(|(_, param)| param.numel()).collect();
         let active: Vec<usize> =
             targets.iter().zip(&numels).map(|(&density, &numel)| exact_nnz(density, numel)).collect();
         let densities: Vec<f64> = active.iter().zip(&numels).map(|(&a, &n)| a as f64 / n as f64).collect();
@@ -123,7 +123,7 @@ impl Problem {
             max_buffer,
         };
         let plan = Plan::compile(&input).map_err(|error| match batch_that_fits(&input) {
-            Some(fits) => ProblemError::Batch { error, fits },
+            Some(fits) => RunPlanError::Batch { error, fits },
             None => error.into(),
         })?;
         let (own_validation, data_warnings) = (dataset.val.is_some(), data::warnings(dataset));
@@ -136,7 +136,7 @@ impl Problem {
         while let Some(batch) = search.next() {
             let config = Config { batch_size: batch, ..self.config.clone() };
             let fits = match Self::with_tuning(config, dataset, gpu, self.tuning.clone()) {
-                Ok(problem) => Machine::new(gpu.clone(), &problem.plan.buffers).await.is_ok(),
+                Ok(run_plan) => Executor::new(gpu.clone(), &run_plan.plan.buffers).await.is_ok(),
                 Err(_) => false,
             };
             search.tried(batch, fits);
@@ -178,7 +178,7 @@ impl Problem {
         self.plan.layers.iter().map(|layer| layer.active).sum()
     }
 
-    pub fn maskable(&self) -> usize {
+    pub fn prunable(&self) -> usize {
         self.plan.layers.iter().map(|layer| layer.numel).sum()
     }
 
@@ -189,7 +189,7 @@ impl Problem {
         let count = |layer: &crate::plan::LayerPlan| {
             if still || layer.sparse.is_none() { layer.active } else { 0 }
         };
-        self.plan.layers.iter().map(count).sum::<usize>() as f64 / self.maskable() as f64
+        self.plan.layers.iter().map(count).sum::<usize>() as f64 / self.prunable() as f64
     }
 
     /// Forward FLOPs over dense ones.
@@ -216,7 +216,7 @@ impl Problem {
     /// The ITOP rate that random growth would reach.
     pub fn expected_itop_rate(&self) -> f64 {
         match self.config.method.growth() {
-            None => self.active() as f64 / self.maskable() as f64,
+            None => self.active() as f64 / self.prunable() as f64,
             Some(_) => {
                 let config = &self.config;
                 let steps = self.total_steps();
@@ -251,7 +251,7 @@ impl Problem {
         (end - dataset.test.len()..end).map(|image| image as u32).collect()
     }
 
-    /// GPU bytes of what training keeps of the maskable weights: values, momentum, index, active and explored bits.
+    /// GPU bytes of what training keeps of the prunable weights: values, momentum, index, active and explored bits.
     pub fn state_bytes(&self) -> u64 {
         let of = |layer: &crate::plan::LayerPlan| {
             let values = 8 * layer.active as u64;
@@ -282,7 +282,7 @@ impl Problem {
         maps + sparse.map(|sparse| sparse.initial.bytes + sparse.ages.bytes).sum::<u64>()
     }
 
-    /// The first active set of each maskable parameter as a bitset: exact counts, uniform over the positions.
+    /// The first active set of each prunable parameter as a bitset: exact counts, uniform over the positions.
     pub fn initial_sets(&self) -> Vec<Vec<u32>> {
         let seed = self.config.seed;
         let layers = self.plan.layers.iter().enumerate();
@@ -371,17 +371,17 @@ mod tests {
     use crate::ops::reference::topology::{init_mask, init_weight};
 
     #[test]
-    fn a_run_starts_as_its_twin_does() {
+    fn a_run_starts_as_its_reference_does() {
         let dataset = crate::data::load("sample").unwrap();
         let config = Config { model: "resnet8".into(), data: "sample".into(), ..Config::default() };
-        let problem = Problem::anywhere(config, &dataset).unwrap();
-        let (initial, seed) = (problem.initial(), problem.config.seed);
-        assert!(problem.plan.layers.iter().any(|layer| layer.sparse.is_some()));
-        for (number, layer) in problem.plan.layers.iter().enumerate() {
+        let run_plan = RunPlan::anywhere(config, &dataset).unwrap();
+        let (initial, seed) = (run_plan.initial(), run_plan.config.seed);
+        assert!(run_plan.plan.layers.iter().any(|layer| layer.sparse.is_some()));
+        for (number, layer) in run_plan.plan.layers.iter().enumerate() {
             let mask = init_mask(seed, number as u32, layer.numel, layer.active);
             let set = |i: usize| initial.active[number][i / 32] >> (i % 32) & 1 == 1;
             assert!(mask.iter().enumerate().all(|(i, &wanted)| set(i) == wanted), "{}", layer.name);
-            let fan_in = problem.graph.params[layer.param].shape[1..].iter().product();
+            let fan_in = run_plan.graph.params[layer.param].shape[1..].iter().product();
             let dense = init_weight(seed, layer.param as u32, fan_in, layer.numel);
             let kept = dense.iter().zip(&mask).filter(|(_, set)| **set).map(|(weight, _)| *weight);
             assert!(kept.eq(initial.values[layer.param].iter().copied()), "{}", layer.name);

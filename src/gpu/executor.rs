@@ -1,10 +1,10 @@
-//! The machine that carries a plan out: its buffers, its pipelines, its programs.
+//! Carries a plan out: its buffers, its pipelines, its programs.
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::{ALIGNMENT, BufferPlan, BufferSpec, Gpu, GpuError, Kernel, Label, Pass, Slice};
+use super::{ALIGNMENT, BufferPlan, BufferSpec, Command, Gpu, GpuError, Kernel, Label, Slice};
 
-/// Passes with everything resolved: recording one is a few calls a pass and allocates nothing on the GPU.
+/// Commands with everything resolved: recording one is a few calls and allocates nothing on the GPU.
 pub struct Program {
     steps: Vec<Step>,
 }
@@ -16,12 +16,12 @@ enum Step {
 }
 
 impl Program {
-    /// Number of passes.
+    /// Number of commands.
     pub fn len(&self) -> usize {
         self.steps.len()
     }
 
-    /// True without passes.
+    /// True without commands.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
@@ -57,7 +57,7 @@ impl Shapes {
 }
 
 /// A device with the buffers of one plan.
-pub struct Machine {
+pub struct Executor {
     pub gpu: Gpu,
     buffers: Vec<wgpu::Buffer>,
     labels: Vec<String>,
@@ -70,7 +70,7 @@ pub struct Machine {
 const PIECE: usize = 16 << 20;
 const STAGED_MOST: u64 = 64 << 20;
 
-impl Machine {
+impl Executor {
     /// Allocates every buffer of `plan`; they start as zeros.
     pub async fn new(gpu: Gpu, plan: &BufferPlan) -> Result<Self, GpuError> {
         let mut buffers = Vec::with_capacity(plan.buffers.len());
@@ -109,31 +109,31 @@ impl Machine {
         Ok(self.gpu.kernels.get(&self.gpu, kernel)?.number_outputs.clone())
     }
 
-    /// Compiles the kernels of `passes` and binds their buffers. `progress` hears how many passes are ready.
-    pub fn prepare(&mut self, passes: &[Pass], mut progress: impl FnMut(usize)) -> Result<Program, GpuError> {
+    /// Compiles the kernels of `commands` and binds their buffers. `progress` hears how many commands are ready.
+    pub fn prepare(&mut self, commands: &[Command], mut progress: impl FnMut(usize)) -> Result<Program, GpuError> {
         let mut shapes = Shapes::default();
-        let mut compiled = Vec::with_capacity(passes.len());
-        for pass in passes {
-            compiled.push(match pass {
-                Pass::Dispatch { kernel, .. } => {
+        let mut compiled = Vec::with_capacity(commands.len());
+        for command in commands {
+            compiled.push(match command {
+                Command::Dispatch { kernel, .. } => {
                     #[cfg(not(target_arch = "wasm32"))]
-                    self.gpu.kernels.ahead(&self.gpu, passes[compiled.len()..].iter().filter_map(Pass::kernel));
+                    self.gpu.kernels.ahead(&self.gpu, commands[compiled.len()..].iter().filter_map(Command::kernel));
                     let compiled = self.gpu.kernels.get(&self.gpu, kernel)?;
                     let shape = shapes.add(compiled.shape(kernel)?);
                     Some((compiled, shape))
                 }
-                Pass::Copy { .. } | Pass::Clear { .. } => None,
+                Command::Copy { .. } | Command::Clear { .. } => None,
             });
             progress(compiled.len());
         }
         let shapes = self.allocate_shapes(&shapes);
-        let mut steps = Vec::with_capacity(passes.len());
-        for (pass, compiled) in passes.iter().zip(compiled) {
-            steps.push(match (pass, compiled) {
-                (Pass::Copy { label, from, to }, _) => Step::Copy { label: label.clone(), from: *from, to: *to },
-                (Pass::Clear { label, slice }, _) => Step::Clear { label: label.clone(), slice: *slice },
-                (Pass::Dispatch { .. }, None) => continue,
-                (Pass::Dispatch { label, kernel, bindings, workgroups }, Some((compiled, shape))) => {
+        let mut steps = Vec::with_capacity(commands.len());
+        for (command, compiled) in commands.iter().zip(compiled) {
+            steps.push(match (command, compiled) {
+                (Command::Copy { label, from, to }, _) => Step::Copy { label: label.clone(), from: *from, to: *to },
+                (Command::Clear { label, slice }, _) => Step::Clear { label: label.clone(), slice: *slice },
+                (Command::Dispatch { .. }, None) => continue,
+                (Command::Dispatch { label, kernel, bindings, workgroups }, Some((compiled, shape))) => {
                     let reject = |message: String| GpuError::Validation {
                         what: format!("{label} ({})", kernel.shader),
                         message,
@@ -217,7 +217,7 @@ impl Machine {
         self.gpu.queue.submit([encoder.finish()])
     }
 
-    /// Submits what [`Machine::record`] gave, part by part: others may use the device in between.
+    /// Submits what [`Executor::record`] gave, part by part: others may use the device in between.
     pub fn submit_parts(&self, parts: Vec<wgpu::CommandBuffer>) {
         for part in parts {
             self.gpu.queue.submit([part]);
@@ -320,7 +320,7 @@ impl Machine {
         ReadBack { staging, submission, receiver, what }
     }
 
-    /// Ends a [`Machine::read_slices`].
+    /// Ends a [`Executor::read_slices`].
     pub async fn finish(&self, read: ReadBack) -> Result<Vec<u8>, GpuError> {
         // Natively nobody else drives the device; in a browser this does nothing and the event loop does.
         self.wait(Some(read.submission))?;
@@ -343,8 +343,8 @@ impl Machine {
         Ok(bytemuck::pod_collect_to_vec(&bytes))
     }
 
-    /// Runs `program`, in `parts` submissions or more, with every pass timed: `(label, milliseconds)` in order. Uses timestamps
-    /// where the adapter has working ones, else the wall clock around one submission a pass; the flag says which (`true`:
+    /// Runs `program`, in `parts` submissions or more, with every command timed: `(label, milliseconds)` in order. Uses timestamps
+    /// where the adapter has working ones, else the wall clock around one submission a command; the flag says which (`true`:
     /// timestamps).
     pub async fn profile(&self, program: &Program, parts: usize) -> Result<(Vec<(Label, f64)>, bool), GpuError> {
         if let Some(period) = self.gpu.timestamp_period
@@ -371,10 +371,10 @@ impl Machine {
         parts: usize,
         period: f64,
     ) -> Result<Option<Vec<(Label, f64)>>, GpuError> {
-        const MOST: usize = 1024; // 2 queries a pass, at most 4096 in a set
+        const MOST: usize = 1024; // 2 queries a command, at most 4096 in a set
         let mut times = Vec::with_capacity(program.steps.len());
         for steps in program.steps.chunks(program.steps.len().div_ceil(parts.max(1)).clamp(1, MOST)) {
-            // Copies and clears are not passes and stay untimed: their queries would never be written.
+            // Copies and clears are not commands and stay untimed: their queries would never be written.
             let timed = |step: &&Step| matches!(step, Step::Dispatch { .. });
             let count = (2 * steps.iter().filter(timed).count() as u32).max(2);
             let queries = self.gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
@@ -397,7 +397,7 @@ impl Machine {
                 self.record_one(&mut encoder, step, Some((&queries, next)));
                 next += 2 * u32::from(timed(&step));
             }
-            // Resolved only when they are there: some drivers give zeros for what is resolved beside its passes (wgpu#6406), or
+            // Resolved only when they are there: some drivers give zeros for what is resolved beside its commands (wgpu#6406), or
             // before they ended (wgpu#9414).
             self.wait(Some(self.gpu.queue.submit([encoder.finish()])))?;
             let mut encoder = self.encoder();
@@ -441,7 +441,7 @@ impl Machine {
     }
 }
 
-/// Whether each pass began, and ended later: some drivers give zeros for some (wgpu#9414), or an end before its begin
+/// Whether each command began, and ended later: some drivers give zeros for some (wgpu#9414), or an end before its begin
 /// (wgpu#5660).
 fn are_believable(ticks: &[u64]) -> bool {
     ticks.chunks_exact(2).all(|pair| 0 < pair[0] && pair[0] < pair[1])

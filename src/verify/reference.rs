@@ -1,4 +1,4 @@
-//! A whole training step made of the CPU twins.
+//! A whole training step made of the CPU references.
 
 use crate::model::{Graph, Node, Norm, Op, TensorId};
 use crate::ops::pool::PoolKind;
@@ -6,7 +6,7 @@ use crate::ops::reference::sgd::Sgd;
 use crate::ops::reference::{conv, loss, pointwise, pool, sgd};
 
 /// A network in `f64`, on row-major PyTorch shapes.
-pub struct Twin<'a> {
+pub struct Reference<'a> {
     graph: &'a Graph,
     images: usize,
     /// Of each parameter: all its values, those of inactive weights 0.
@@ -15,7 +15,7 @@ pub struct Twin<'a> {
     masks: Vec<Option<Vec<bool>>>,
 }
 
-impl<'a> Twin<'a> {
+impl<'a> Reference<'a> {
     /// `masks`: the active weights of each parameter that has inactive ones.
     pub fn new(graph: &'a Graph, images: usize, mut values: Vec<Vec<f64>>, masks: Vec<Option<Vec<bool>>>) -> Self {
         for (values, mask) in values.iter_mut().zip(&masks) {
@@ -102,8 +102,8 @@ impl<'a> Twin<'a> {
                     conv::grad_input(&conv, &dy, &self.values[*weight])
                 }
                 Op::Pointwise { norm, residual, relu } => {
-                    let twin = norm.as_ref().map(|norm| self.norm(norm));
-                    let found = pointwise::backward(&self.dims(node.input), x, twin, *relu, y, &dy);
+                    let reference = norm.as_ref().map(|norm| self.norm(norm));
+                    let found = pointwise::backward(&self.dims(node.input), x, reference, *relu, y, &dy);
                     if let Some(norm) = norm {
                         (params[norm.weight], params[norm.bias]) = (found.weight, found.bias);
                     }

@@ -14,9 +14,9 @@ use super::run_folder::read_config;
 /// A configuration in the making: TOML tables laid over each other, the later the stronger. Dotted keys and their values; names
 /// that are known stand as [`keys::KEYS`] spells them, whatever case they came in.
 #[derive(Clone, Debug, Default)]
-pub struct Layers(toml::Table);
+pub struct ConfigBuilder(toml::Table);
 
-impl Layers {
+impl ConfigBuilder {
     /// Lays the TOML text of `origin` (a file, a preset) on top.
     pub fn text(&mut self, origin: &str, text: &str) -> Result<(), ConfigError> {
         let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
@@ -157,7 +157,7 @@ mod tests {
     use crate::train::{Augment, Method};
 
     fn error(assignment: &str) -> String {
-        let mut layers = Layers::default();
+        let mut layers = ConfigBuilder::default();
         match layers.assign(assignment).and_then(|()| layers.finish()) {
             Ok(config) => panic!("{assignment} gave {config:?}"),
             Err(error) => error.to_string(),
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn names_are_taken_in_any_case_and_shares_as_percentages() {
         let config = |assignments: &[&str]| {
-            let mut layers = Layers::default();
+            let mut layers = ConfigBuilder::default();
             assignments.iter().for_each(|assignment| layers.assign(assignment).unwrap());
             layers.finish().unwrap_or_else(|error| panic!("{assignments:?}: {error}"))
         };
@@ -266,7 +266,7 @@ mod tests {
             let schedule = config(&order).lr_schedule;
             assert!(matches!(schedule, LrSchedule::OneCycle { pct_start, .. } if pct_start == 0.2), "{schedule:?}");
         }
-        let mut layers = Layers::default();
+        let mut layers = ConfigBuilder::default();
         layers.text("my.toml", "sparsity = '90%'\nLR = 1\n[Death-Rate]\nINITIAL = 0.25").unwrap();
         let config = layers.finish().unwrap();
         assert_eq!((config.sparsity, config.lr, config.death_rate.initial), (0.9, 1.0, 0.25));
@@ -274,7 +274,7 @@ mod tests {
 
     #[test]
     fn layers_lie_over_each_other() {
-        let mut layers = Layers::default();
+        let mut layers = ConfigBuilder::default();
         layers.text("preset", "epochs = 3\n[lr_schedule]\nkind = 'one-cycle'\npct_start = 0.1\n").unwrap();
         layers.assign("death_rate.initial=0.25").unwrap();
         layers.assign("data=some/where").unwrap();
@@ -285,7 +285,7 @@ mod tests {
         layers.assign("lr_schedule.kind=cosine").unwrap();
         assert_eq!(layers.finish().unwrap().lr_schedule, LrSchedule::Cosine { min: 0.0 });
         // What only makes sense over what lies below.
-        let mut layers = Layers::default();
+        let mut layers = ConfigBuilder::default();
         layers.text("preset", "[lr_schedule]\nkind = 'one-cycle'\n").unwrap();
         layers.text("my.toml", "lr_schedule.pct_start = 0.2").unwrap();
         assert!(
@@ -300,7 +300,7 @@ mod tests {
             ("death_rate = [1]", "my.toml: `death_rate.initial` = [1] must be a share"),
             ("epochs = 3\nlr = 0..1", "my.toml, line 2: "),
         ] {
-            let mistake = Layers::default().text("my.toml", text).unwrap_err().to_string();
+            let mistake = ConfigBuilder::default().text("my.toml", text).unwrap_err().to_string();
             assert!(mistake.contains(words), "{text}: {mistake}");
         }
     }

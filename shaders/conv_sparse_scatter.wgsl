@@ -1,4 +1,4 @@
-// Between the list of a layer's active values and their places in a dense weight: spread out with zeros elsewhere, or
+// Between the list of a layer's active values and their places in a dense weight: scattered with zeros elsewhere, or
 // (COLLECT) read off their places. One invocation a word of the bitset.
 
 #uniform

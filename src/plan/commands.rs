@@ -1,7 +1,7 @@
-//! The passes of a step, in the order in which they run.
+//! The commands of a step, in the order in which they run.
 
 use super::{Growth, PlanInput, params::Params, tensors::Tensors, tensors::conv_of};
-use crate::gpu::{Pass, Slice};
+use crate::gpu::{Command, Slice};
 use crate::model::{Node, Op, TensorId};
 use crate::ops::loss::LossSlices;
 use crate::ops::pointwise::{BackwardSlices, Pointwise};
@@ -21,17 +21,17 @@ pub(super) struct Context<'a> {
 
 impl Context<'_> {
     /// The index of every sparse layer.
-    pub fn index(&self) -> Vec<Pass> {
+    pub fn index(&self) -> Vec<Command> {
         let scratch = &self.params.scratch;
         let layers = &self.params.layers;
-        let passes = |layer: &super::LayerPlan| {
+        let commands = |layer: &super::LayerPlan| {
             layer.sparse.map_or_else(Vec::new, |sparse| sparse.index(&layer.name, &self.input.tuning, scratch))
         };
-        layers.iter().flat_map(passes).collect()
+        layers.iter().flat_map(commands).collect()
     }
 
     /// Where the active weights of every sparse layer lie.
-    pub fn map(&self) -> Vec<Pass> {
+    pub fn map(&self) -> Vec<Command> {
         let layers = &self.params.layers;
         let pass = |map: &super::LayerMap| {
             let sparse = layers[map.layer].sparse?;
@@ -41,35 +41,35 @@ impl Context<'_> {
     }
 
     /// Forward with running statistics, and the loss.
-    pub fn eval(&self) -> Vec<Pass> {
-        let mut passes = Vec::new();
-        self.forward(&mut passes, false);
-        passes.extend(self.loss(None));
-        passes
+    pub fn eval(&self) -> Vec<Command> {
+        let mut commands = Vec::new();
+        self.forward(&mut commands, false);
+        commands.extend(self.loss(None));
+        commands
     }
 
     /// A training step; `update`: with a topology update of each sparse layer as soon as its gradient is known, so that
     /// one scratch holds the scores of one layer at a time.
-    pub fn train(&self, update: bool) -> Vec<Pass> {
-        let mut passes = Vec::new();
-        self.forward(&mut passes, true);
-        passes.extend(self.loss(self.tensors.grad[self.input.graph.logits()]));
+    pub fn train(&self, update: bool) -> Vec<Command> {
+        let mut commands = Vec::new();
+        self.forward(&mut commands, true);
+        commands.extend(self.loss(self.tensors.grad[self.input.graph.logits()]));
         let mut written = vec![false; self.tensors.layouts.len()];
         let mut norm = self.params.norms.len();
         for node in self.input.graph.nodes.iter().rev() {
             if matches!(node.op, Op::Pointwise { norm: Some(_), .. }) {
                 norm -= 1;
             }
-            self.backward(node, norm, update, &mut written, &mut passes);
+            self.backward(node, norm, update, &mut written, &mut commands);
         }
         if !update {
-            passes.extend(self.sgd("sparse weights", self.params.sparse_range));
+            commands.extend(self.sgd("sparse weights", self.params.sparse_range));
         }
-        passes.extend(self.sgd("other weights", self.params.other_range));
-        passes
+        commands.extend(self.sgd("other weights", self.params.other_range));
+        commands
     }
 
-    fn forward(&self, passes: &mut Vec<Pass>, training: bool) {
+    fn forward(&self, commands: &mut Vec<Command>, training: bool) {
         let (value, layouts, tuning) = (&self.tensors.value, &self.tensors.layouts, &self.input.tuning);
         let mut norm = 0;
         for node in &self.input.graph.nodes {
@@ -80,13 +80,13 @@ impl Context<'_> {
                     let weight = self.params.slots[*weight].value;
                     let bias = bias.map(|bias| self.params.slots[bias].value);
                     let (layer, choice) = self.layer(label, &conv, sparse);
-                    passes.extend(layer.forward(choice.forward, [x, weight, y], bias));
+                    commands.extend(layer.forward(choice.forward, [x, weight, y], bias));
                 }
                 Op::Pointwise { residual, .. } => {
                     let pointwise = self.pointwise(node, norm);
                     norm += usize::from(pointwise.norm.is_some());
                     let residual = residual.map(|tensor| value[tensor]);
-                    passes.extend(if training {
+                    commands.extend(if training {
                         pointwise::forward_train(label, &pointwise, tuning, x, residual, y, self.run)
                     } else {
                         pointwise::forward_eval(label, &pointwise, tuning, x, residual, y)
@@ -94,16 +94,16 @@ impl Context<'_> {
                 }
                 Op::MaxPool { size } | Op::AvgPool { size } => {
                     let (from, to) = (&layouts[node.input], &layouts[node.output]);
-                    passes.push(pool::forward(label, pool_kind(&node.op), *size, from, to, x, y));
+                    commands.push(pool::forward(label, pool_kind(&node.op), *size, from, to, x, y));
                 }
                 Op::Flatten => {
-                    passes.push(flatten::forward(label, &layouts[node.input], &layouts[node.output], x, y));
+                    commands.push(flatten::forward(label, &layouts[node.input], &layouts[node.output], x, y));
                 }
             }
         }
     }
 
-    fn loss(&self, logits_grad: Option<Slice>) -> Vec<Pass> {
+    fn loss(&self, logits_grad: Option<Slice>) -> Vec<Command> {
         let logits = self.input.graph.logits();
         let io = LossSlices {
             logits: self.tensors.value[logits],
@@ -112,10 +112,10 @@ impl Context<'_> {
             result: self.result,
             metrics: self.metrics,
         };
-        loss::passes(&self.tensors.layouts[logits], &io, self.run)
+        loss::commands(&self.tensors.layouts[logits], &io, self.run)
     }
 
-    fn backward(&self, node: &Node, norm: usize, update: bool, written: &mut [bool], passes: &mut Vec<Pass>) {
+    fn backward(&self, node: &Node, norm: usize, update: bool, written: &mut [bool], commands: &mut Vec<Command>) {
         let (value, grad, layouts) = (&self.tensors.value, &self.tensors.grad, &self.tensors.layouts);
         let (tuning, label) = (&self.input.tuning, &node.name);
         let Some(dy) = grad[node.output] else { return };
@@ -130,7 +130,7 @@ impl Context<'_> {
                 // The input gradient comes first: it needs the weights of before the update, and may need the scratch.
                 if let Some(dx) = grad[node.input] {
                     let (add, io) = (reach(node.input), [dy, slot.value, dx]);
-                    passes.extend(layer.grad_input(choice.grad_input, io, add));
+                    commands.extend(layer.grad_input(choice.grad_input, io, add));
                 }
                 let growth = if update { self.input.growth } else { None };
                 // Gradient growth needs the dense gradient, and that of the active weights is a part of it.
@@ -138,18 +138,18 @@ impl Context<'_> {
                     Some(Growth::Gradient) => tuning.dense(&conv, choice.grad_weight),
                     _ => choice.grad_weight,
                 };
-                passes.extend(layer.grad_weight(how, [x, dy, slot.grad]));
+                commands.extend(layer.grad_weight(how, [x, dy, slot.grad]));
                 if let Some(bias) = bias {
-                    passes.push(layer.grad_bias(dy, self.params.slots[*bias].grad));
+                    commands.push(layer.grad_bias(dy, self.params.slots[*bias].grad));
                 }
                 if let (Some(sparse), Some(growth)) = (sparse, growth) {
                     // The optimiser's step comes before the drop, the dense gradient is this step's (ITOP code).
-                    passes.extend(self.sgd(label, [slot.value, slot.momentum, slot.grad]));
+                    commands.extend(self.sgd(label, [slot.value, slot.momentum, slot.grad]));
                     let scores = match growth {
                         Growth::Random => Scores::Random,
                         Growth::Gradient => Scores::Scratch,
                     };
-                    passes.extend(sparse.update(label, tuning, &self.params.scratch, scores, self.run));
+                    commands.extend(sparse.update(label, tuning, &self.params.scratch, scores, self.run));
                 }
             }
             Op::Pointwise { residual, .. } => {
@@ -164,25 +164,25 @@ impl Context<'_> {
                     accumulate: reach(node.input),
                     residual,
                 };
-                passes.extend(pointwise::backward(label, &pointwise, tuning, &io, self.run));
+                commands.extend(pointwise::backward(label, &pointwise, tuning, &io, self.run));
             }
             Op::MaxPool { size } | Op::AvgPool { size } => {
                 let Some(dx) = grad[node.input] else { return };
                 let (from, to) = (&layouts[node.input], &layouts[node.output]);
                 let io = [value[node.input], dy, dx];
-                passes.push(pool::backward(label, pool_kind(&node.op), *size, from, to, io, reach(node.input)));
+                commands.push(pool::backward(label, pool_kind(&node.op), *size, from, to, io, reach(node.input)));
             }
             Op::Flatten => {
                 let Some(dx) = grad[node.input] else { return };
                 let add = reach(node.input);
                 let (from, to) = (&layouts[node.input], &layouts[node.output]);
-                passes.push(flatten::backward(label, from, to, dy, dx, add));
+                commands.push(flatten::backward(label, from, to, dy, dx, add));
             }
         }
     }
 
     /// SGD on a range of the arenas, in bindings of at most the allowed size.
-    fn sgd(&self, label: &str, [value, momentum, grad]: [Slice; 3]) -> Vec<Pass> {
+    fn sgd(&self, label: &str, [value, momentum, grad]: [Slice; 3]) -> Vec<Command> {
         let most = self.input.max_binding / crate::gpu::ALIGNMENT * crate::gpu::ALIGNMENT;
         (0..value.bytes)
             .step_by(most as usize)
@@ -204,7 +204,7 @@ impl Context<'_> {
         let tuning = &self.input.tuning;
         let choice = sparse.map_or_else(|| tuning.choice(conv, 1.0), |sparse| sparse.choice(tuning));
         let sparse = sparse.map(|sparse| sparse.weight(&self.params.scratch));
-        (ConvLayer { node: label, conv, tuning, sparse, room: self.params.room }, choice)
+        (ConvLayer { node: label, conv, tuning, sparse, workspace: self.params.workspace }, choice)
     }
 
     fn pointwise(&self, node: &Node, norm: usize) -> Pointwise {
@@ -240,7 +240,7 @@ mod tests {
     fn passes_are_of_the_kind_of_their_node() {
         for name in ["resnet8", "vgg_c", "mlp_cifar10"] {
             let graph = model::build(name, 10, Shape::new(3, 32, 32)).unwrap();
-            let active = graph.maskable().map(|(_, param)| param.numel() / 10).collect();
+            let active = graph.prunable().map(|(_, param)| param.numel() / 10).collect();
             let plan = Plan::compile(&PlanInput {
                 graph: &graph,
                 batch: 4,
@@ -256,8 +256,8 @@ mod tests {
             });
             let plan = plan.unwrap();
             let mut norms = 0;
-            for pass in [&plan.train, &plan.update].into_iter().flatten() {
-                let label = pass.label();
+            for command in [&plan.train, &plan.update].into_iter().flatten() {
+                let label = command.label();
                 let node = graph.nodes.iter().find(|node| node.name == label.node);
                 let right: &[Kind] = match node.map(|node| &node.op) {
                     Some(Op::Conv { .. }) => {
@@ -268,7 +268,7 @@ mod tests {
                     None => &[Kind::Optimiser, Kind::Other],
                 };
                 assert!(right.contains(&label.kind), "{name}: {label} is {:?}", label.kind);
-                let pointwise = pass.kernel().is_some_and(|kernel| kernel.shader.starts_with("pointwise"));
+                let pointwise = command.kernel().is_some_and(|kernel| kernel.shader.starts_with("pointwise"));
                 assert_eq!(pointwise, label.operation().starts_with("pointwise "), "{name}: {label}");
                 norms += usize::from(pointwise);
             }
