@@ -1,11 +1,11 @@
 // Between the list of a layer's active values and their places in a dense weight: scattered with zeros elsewhere, or
-// (COLLECT) read off their places. One invocation a word of the bitset.
+// (GATHER) read off their places. One invocation a word of the bitset.
 
 #uniform
 
 @group(0) @binding(0) var<storage, read> active_bits: array<u32>;
 @group(0) @binding(1) var<storage, read> row_start: array<u32>;
-#ifdef COLLECT
+#ifdef GATHER
 @group(0) @binding(2) var<storage, read_write> list: array<f32>;
 @group(0) @binding(3) var<storage, read> dense: array<f32>;
 #else
@@ -41,7 +41,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     for (var position = word * 32u; position < end; position += 1u) {
         let is_set = (bits & 1u) == 1u;
         bits >>= 1u;
-#ifdef COLLECT
+#ifdef GATHER
         if is_set {
             list[at] = dense[position];
             at += 1u;

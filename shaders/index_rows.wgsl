@@ -12,7 +12,8 @@
 override ROWS: u32;
 // positions a row
 override LENGTH: u32;
-override ENTRIES: u32;
+// words of the bitset
+override WORDS: u32;
 override GROUP_MOST: u32;
 
 #import scan
@@ -21,7 +22,7 @@ override GROUP_MOST: u32;
 
 fn entries_before(row: u32) -> u32 {
     if row >= ROWS {
-        return ENTRIES;
+        return rank[WORDS - 1u] + countOneBits(bits[WORDS - 1u]);
     }
     let at = row * LENGTH;
     return rank[at / 32u] + countOneBits(bits_below(bits[at / 32u], at % 32u));
@@ -49,7 +50,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         workgroupBarrier();
     }
     if lane == 0u {
-        row_start[ROWS] = ENTRIES;
+        row_start[ROWS] = entries_before(ROWS);
     }
     for (var i = carry + lane; i < GROUP_MOST; i += 256u) {
         groups[i] = vec2<u32>(0xffffffffu, 0u);

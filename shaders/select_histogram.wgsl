@@ -11,9 +11,13 @@
 @group(0) @binding(2) var<storage, read_write> histogram: array<atomic<u32>>;
 #ifdef GROW
 @group(0) @binding(3) var<storage, read> kept: array<u32>;
+override COUNT: u32;
+#else
+// Its last word is the number of active weights.
+@group(0) @binding(3) var<storage, read> row_start: array<u32>;
+override ROWS: u32;
 #endif
 
-override COUNT: u32;
 override SHIFT: u32;
 
 var<workgroup> cells: array<atomic<u32>, 256>;
@@ -24,11 +28,16 @@ var<workgroup> cells: array<atomic<u32>, 256>;
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     atomicStore(&cells[lane], 0u);
     workgroupBarrier();
+#ifdef GROW
+    let count = COUNT;
+#else
+    let count = row_start[ROWS];
+#endif
     let prefix = select(selection.prefix, 0u, SHIFT == 24u);
     let first = fold_index(wid) * 1024u + lane;
     for (var i = 0u; i < 4u; i += 1u) {
         let at = first + i * 256u;
-        if at * 4u < COUNT {
+        if at * 4u < count {
             let digits = (keys[at] & vec4<u32>(MAGNITUDE)) >> vec4<u32>(SHIFT);
 #ifdef GROW
             let others = ~kept[at / 8u] >> (at % 8u * 4u);
@@ -36,15 +45,15 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
             let others = 15u;
 #endif
 #for j in 0..4
-            if at * 4u + $ju < COUNT && (digits[$j] >> 8u) == prefix && (others & (1u << $ju)) != 0u {
+            if at * 4u + $ju < count && (digits[$j] >> 8u) == prefix && (others & (1u << $ju)) != 0u {
                 atomicAdd(&cells[digits[$j] & 255u], 1u);
             }
 #endfor
         }
     }
     workgroupBarrier();
-    let count = atomicLoad(&cells[lane]);
-    if count > 0u {
-        atomicAdd(&histogram[lane], count);
+    let found = atomicLoad(&cells[lane]);
+    if found > 0u {
+        atomicAdd(&histogram[lane], found);
     }
 }

@@ -5,8 +5,9 @@
 @group(0) @binding(0) var<storage, read> value: array<f32>;
 @group(0) @binding(1) var<storage, read> ages: array<u32>;
 @group(0) @binding(2) var<storage, read_write> stats: array<u32>;
+@group(0) @binding(3) var<storage, read> row_start: array<u32>;
 
-override ENTRIES: u32;
+override ROWS: u32;
 
 #import reduce
 #import bits
@@ -14,8 +15,9 @@ override ENTRIES: u32;
 
 @compute @workgroup_size($WG)
 fn main(@builtin(local_invocation_index) lane: u32) {
+    let entries = row_start[ROWS];
     var sum = 0.0;
-    for (var entry = lane; entry < ENTRIES; entry += $WGu) {
+    for (var entry = lane; entry < entries; entry += $WGu) {
         if byte_of(ages[entry / 4u], entry) == 0u {
             sum += abs(value[entry]);
         }

@@ -98,7 +98,7 @@ fn without_room_the_batch_that_fits_is_named() {
 #[test]
 fn a_device_that_always_dies_ends_the_run() {
     // Few kernels to compile.
-    let config = Config { model: "mlp_cifar10".into(), method: Method::Static, ..config(4) };
+    let config = Config { model: "mlp_cifar10".into(), method: Method::STATIC, ..config(4) };
     let (end, _, devices) = run(config, &[0; 6]);
     assert!(end.as_ref().is_err_and(|error| error.contains("the GPU was lost")), "{end:?}");
     assert_eq!(devices, 5, "{end:?}");

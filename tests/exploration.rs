@@ -137,12 +137,12 @@ fn check(method: Method) {
 
 #[test]
 fn random_growth() {
-    check(Method::Set);
+    check(Method::SET);
 }
 
 #[test]
 fn gradient_growth() {
-    check(Method::Rigl);
+    check(Method::RIGL);
 }
 
 /// A whole run, and what it wrote: `(updates, frames)`. Every frame's cells add up to the counts of its update, and the
@@ -176,20 +176,20 @@ fn written(method: Method) -> (Vec<ExplorationLine>, Vec<FrameLine>) {
         assert!(found == reference::topology_map::cells(&grid, now, &ever), "{method:?}: {}", layer.name);
         assert!(cells(&frames[0]).1 == reference::topology_map::cells(&grid, start, start), "the first sets");
         for (frame, update) in frames[1..].iter().zip(&updates) {
-            let sum = |of: fn(&itop::ops::topology_map::Cell) -> u16| {
+            let sum = |of: fn(&itop::ops::topology::map::Cell) -> u16| {
                 cells(frame).1.iter().map(|cell| usize::from(of(cell))).sum::<usize>()
             };
             let line = &update.layers[number];
             assert_eq!((frame.step, sum(|cell| cell.active)), (update.step, line.active), "{}", line.name);
             assert_eq!(sum(|cell| cell.explored), line.explored, "{}", line.name);
         }
-        if method == Method::Static {
+        if method == Method::STATIC {
             assert!(start == now && start == &ever, "{} moved", layer.name);
         }
         sparse += 1;
     }
     assert!(sparse > 0 && frames.iter().all(|frame| frame.layers.len() == sparse));
-    if method == Method::Static {
+    if method == Method::STATIC {
         let density = run_plan.active() as f64 / run_plan.prunable() as f64;
         let progress = &trainer.progress;
         assert_eq!([progress.itop_rate, progress.reliable_itop_rate], [density; 2], "what never moves is reliable");
@@ -199,7 +199,7 @@ fn written(method: Method) -> (Vec<ExplorationLine>, Vec<FrameLine>) {
 
 #[test]
 fn a_run_writes_what_happened() {
-    let (updates, frames) = written(Method::Set);
+    let (updates, frames) = written(Method::SET);
     assert_eq!((frames[0].step, frames[0].update), (0, 0));
     assert!(updates.windows(2).all(|pair| pair[0].itop_rate <= pair[1].itop_rate));
     assert!(updates[updates.len() - 1].itop_rate > updates[0].itop_rate, "nothing was explored");
@@ -207,6 +207,6 @@ fn a_run_writes_what_happened() {
 
 #[test]
 fn static_sets_stay() {
-    let (updates, frames) = written(Method::Static);
+    let (updates, frames) = written(Method::STATIC);
     assert!(updates.is_empty() && frames.len() == 1);
 }

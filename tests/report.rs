@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use itop::ops::topology_map::{Cell, Grid};
+use itop::ops::topology::map::{Cell, Grid};
 use itop::train::frames::{FrameLine, LayerCells};
 
 fn itop(arguments: &[&str]) -> Output {

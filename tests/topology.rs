@@ -3,7 +3,8 @@
 mod common;
 
 use common::{agree, device, on_gpu};
-use itop::ops::topology_map::Grid;
+use itop::ops::topology::map::Grid;
+use itop::sparsity::growth;
 use itop::verify::{BeforeUpdate, MapCase, TopologyCase, noise};
 use proptest::prelude::*;
 
@@ -21,7 +22,7 @@ fn check(before: &BeforeUpdate) {
 
 /// By scores, with a third of the active weights pruned.
 fn case(shape: [usize; 3], stride: usize, density: f32) -> TopologyCase {
-    TopologyCase { shape, stride, density, rate: 0.3, coarse: false, random: false, seed: 1 }
+    TopologyCase { shape, stride, density, rate: 0.3, regrow: 1.0, coarse: false, growth: &growth::GRADIENT, seed: 1 }
 }
 
 proptest! {
@@ -34,11 +35,14 @@ proptest! {
         stride in 1usize..3,
         density in prop_oneof![Just(0.0f32), Just(1.0), 0.01f32..0.9],
         rate in prop_oneof![Just(0.0), Just(1.0), 0.005f64..0.6],
+        // Sets that stay as large as they are, shrink, and grow.
+        regrow in prop_oneof![3 => Just(1.0), 1 => Just(0.0), 1 => 0.1f64..0.9, 1 => 1.1f64..3.0],
         coarse: bool,
-        random: bool,
+        rule in 0..growth::ALL.len(),
         seed in 0u64..1000,
     ) {
-        let case = TopologyCase { shape: [k, c, kernel], stride, density, rate, coarse, random, seed };
+        let (shape, growth) = ([k, c, kernel], growth::ALL[rule]);
+        let case = TopologyCase { shape, stride, density, rate, regrow, coarse, growth, seed };
         check(&BeforeUpdate::random(&case));
     }
 
@@ -64,26 +68,27 @@ fn many_blocks_of_ties() {
     // 147,456 positions: several workgroups of words, one value everywhere, so that only the index decides.
     let mut case = BeforeUpdate::random(&TopologyCase { rate: 0.5, ..case([128, 128, 3], 1, 0.3) });
     case.weight.iter_mut().for_each(|w| *w = w.signum() * 0.25);
-    case.score = Some(vec![-1.5; case.active.len()]);
+    case.gradient = vec![-1.5; case.active.len()];
     check(&case);
 }
 
 #[test]
 fn one_position() {
-    for random in [false, true] {
-        check(&BeforeUpdate::random(&TopologyCase { rate: 0.5, random, seed: 3, ..case([1, 1, 1], 1, 1.0) }));
+    for growth in growth::ALL {
+        check(&BeforeUpdate::random(&TopologyCase { rate: 0.5, growth, seed: 3, ..case([1, 1, 1], 1, 1.0) }));
     }
 }
 
 #[test]
 fn large_layer_at_extreme_sparsity() {
-    check(&BeforeUpdate::random(&TopologyCase { random: true, seed: 9, ..case([256, 512, 3], 2, 0.001) }));
+    check(&BeforeUpdate::random(&TopologyCase { growth: &growth::RANDOM, seed: 9, ..case([256, 512, 3], 2, 0.001) }));
 }
 
 /// Realised exploration of random growth lies within 3 σ of the closed form, layer by layer.
 #[test]
 fn random_growth_explores_as_the_closed_form_says() {
-    let mut case = BeforeUpdate::random(&TopologyCase { random: true, seed: 4, ..case([40, 40, 3], 1, 0.05) });
+    let mut case =
+        BeforeUpdate::random(&TopologyCase { growth: &growth::RANDOM, seed: 4, ..case([40, 40, 3], 1, 0.05) });
     case.explored = case.active.clone();
     case.reliable = vec![false; case.active.len()];
     case.ages = vec![0; case.active.len()];

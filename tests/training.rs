@@ -10,6 +10,7 @@ use common::{gpu, tuning};
 use itop::data;
 use itop::ops::trial::Candidate;
 use itop::ops::{Storage, Tuning};
+use itop::plan::{LayerPlan, Plan, PlanInput};
 use itop::train::{Config, Method, RunPlan, Trainer};
 
 const STEPS: usize = 12;
@@ -21,7 +22,7 @@ fn run_plan(storage: Storage, tuning: Tuning) -> RunPlan {
     let config = Config {
         model: "resnet8".into(),
         data: "sample".into(),
-        method: Method::Rigl,
+        method: Method::RIGL,
         sparsity: 0.9,
         delta_t: DELTA_T,
         batch_size: 32,
@@ -72,6 +73,36 @@ fn every_choice_of_kernels_trains_alike() {
         let most = if step < DELTA_T { 1e-3 } else { AFTER_UPDATE };
         assert!((got - wanted).abs() < most * wanted, "step {step}: {got} instead of {wanted}");
     }
+}
+
+/// How many weights are active is data: memory for more changes no bit.
+#[test]
+fn a_larger_capacity_trains_to_the_same_bits() {
+    let mut roomy = run_plan(Storage::F32, tuning());
+    let exact = losses(&roomy);
+    let (gpu, dataset) = (gpu(), data::load("sample").unwrap());
+    let active: Vec<usize> = roomy.plan.layers.iter().map(|layer| layer.active).collect();
+    let more =
+        roomy.plan.layers.iter().map(|layer| if layer.sparse.is_some() { layer.active + 37 } else { layer.active });
+    let input = PlanInput {
+        graph: &roomy.graph,
+        batch: roomy.plan.batch,
+        storage: Storage::F32,
+        capacity: more.collect(),
+        active,
+        update: roomy.config.method.update,
+        nesterov: roomy.config.nesterov,
+        augment: roomy.config.augment.padding(),
+        images: dataset.parts().map(data::Images::len).sum(),
+        tuning: tuning(),
+        max_binding: gpu.max_binding(),
+        max_buffer: gpu.limits.max_buffer_size,
+    };
+    let plan = Plan::compile(&input).unwrap();
+    let larger = |(a, b): (&LayerPlan, &LayerPlan)| a.capacity > b.capacity;
+    assert!(plan.layers.iter().zip(&roomy.plan.layers).any(larger), "no layer is sparse");
+    roomy.plan = plan;
+    assert_eq!(losses(&roomy), exact);
 }
 
 #[test]

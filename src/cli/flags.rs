@@ -7,6 +7,7 @@ use clap::builder::TypedValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 use crate::ops::Storage;
+use crate::sparsity::Method;
 use crate::train::config_builder::ConfigBuilder;
 use crate::train::keys::{self, KEYS, Key};
 use crate::train::kinds::Kind;
@@ -65,6 +66,7 @@ impl<C: Choice> Args for KeyFlags<C> {
                 .long(key.flag)
                 .value_name(key.kind.placeholder())
                 .help(help(key))
+                .long_help(long_help(key))
                 .action(ArgAction::Set)
                 .allow_hyphen_values(matches!(key.kind, Kind::Whole(..) | Kind::Number(_) | Kind::Share(_)))
                 .hide_short_help(key.name.contains('.') && !key.leads())
@@ -90,6 +92,13 @@ fn help(key: &Key) -> String {
     };
     let text = if key.of.is_some() { key.help.to_string() } else { format!("{first}{}", chars.as_str()) };
     format!("{of}{text}{words}")
+}
+
+/// The same with a line on each method.
+fn long_help(key: &Key) -> String {
+    let methods = Method::ALL.iter().filter(|_| key.name == "method");
+    let lines = methods.map(|method| format!("\n- {}: {}", method.name, method.about));
+    std::iter::once(help(key)).chain(lines).collect()
 }
 
 /// The words of a command line with the names of flags as this program writes them: `--Delta_T` is `--delta-t`.

@@ -2,10 +2,11 @@
 
 use super::text::{count, fold, number_of, percent, short};
 use crate::data::Dataset;
+use crate::sparsity::Init;
 use crate::train::keys;
 use crate::train::lr::LrSchedule;
 use crate::train::presets::preset;
-use crate::train::{Config, Method, RunPlan};
+use crate::train::{Config, RunPlan};
 
 /// Where a configuration comes from.
 #[derive(Clone, Debug, Default)]
@@ -88,8 +89,8 @@ pub fn lines(run_plan: &RunPlan, dataset: &Dataset, origin: &Origin) -> String {
 /// How the active set moves, and how far that explores.
 fn exploration(run_plan: &RunPlan) -> String {
     let config = &run_plan.config;
-    match (config.method, run_plan.updates()) {
-        (Method::Dense, _) => "exploration: none, all weights are active".into(),
+    match (config.method.init, run_plan.updates()) {
+        (Init::Dense, _) => "exploration: none, all weights are active".into(),
         (_, 0) => format!("exploration: none, the active set stays as it is (Rs {:.3})", run_plan.expected_itop_rate()),
         (_, updates) => {
             let rate = &config.death_rate;

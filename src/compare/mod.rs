@@ -34,7 +34,7 @@ pub struct Options {
 }
 
 /// The two growth rules: what random growth adds is the same everywhere, what gradients add depends on rounding.
-pub const METHODS: [Method; 2] = [Method::Set, Method::Rigl];
+pub const METHODS: [Method; 2] = [Method::SET, Method::RIGL];
 
 /// An open adapter and how long that took.
 pub struct Opened {

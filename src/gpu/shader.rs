@@ -37,6 +37,7 @@ pub const KERNELS: &[(&str, &str)] = sources![
     "conv_sparse_scatter",
     "finite",
     "flatten",
+    "grow_momentum",
     "grow_random",
     "index_columns",
     "index_entries",

@@ -31,11 +31,15 @@ impl ConvLayer<'_> {
         match (how, self.sparse) {
             (ForwardKernel::Sparse(strip), Some(sparse)) => self.sparse_forward(&sparse, strip, [x, weight, y], bias),
             (_, Some(sparse)) => {
-                let all = self.forward_of_all(how, [x, sparse.dense(self.conv), y], bias);
+                let all = self.forward_of_all(how, [x, sparse.dense(), y], bias);
                 [vec![self.scatter(Kind::Forward, &sparse, weight)], all].concat()
             }
             (_, None) => self.forward_of_all(how, [x, weight, y], bias),
         }
+    }
+
+    fn scatter(&self, kind: Kind, sparse: &SparseWeight, weight: Slice) -> Command {
+        sparse.tensor.scatter(self.label(kind, "scatter"), weight, sparse.dense())
     }
 
     fn forward_of_all(&self, how: ForwardKernel, slices: [Slice; 3], bias: Option<Slice>) -> Vec<Command> {
@@ -52,7 +56,7 @@ impl ConvLayer<'_> {
                 self.sparse_grad_input(&sparse, strip, [dy, weight, dx], accumulate)
             }
             (_, Some(sparse)) => {
-                let all = self.grad_input_of_all(how, [dy, sparse.dense(self.conv), dx], accumulate);
+                let all = self.grad_input_of_all(how, [dy, sparse.dense(), dx], accumulate);
                 [vec![self.scatter(Kind::GradInput, &sparse, weight)], all].concat()
             }
             (_, None) => self.grad_input_of_all(how, [dy, weight, dx], accumulate),
@@ -69,12 +73,14 @@ impl ConvLayer<'_> {
     /// Gradient of the weight: of a sparse one's active values, in their order.
     pub fn grad_weight(&self, how: WeightGradKernel, [x, dy, weight_grad]: [Slice; 3]) -> Vec<Command> {
         match (how.tile, self.sparse) {
-            (None, Some(sparse)) => self
-                .split(how, sparse.index.entries, weight_grad, |to| self.sparse_grad_weight(&sparse, how, [x, dy, to])),
+            (None, Some(sparse)) => {
+                let weights = (sparse.tensor.capacity, Some(sparse.tensor.rows.start));
+                self.split(how, weights, weight_grad, |to| self.sparse_grad_weight(&sparse, how, [x, dy, to]))
+            }
             (_, Some(sparse)) => {
-                let dense = sparse.dense(self.conv);
-                let mut commands = self.all_weights(how, [x, dy, dense]);
-                commands.push(self.collect(&sparse, weight_grad));
+                let mut commands = self.all_weights(how, [x, dy, sparse.dense()]);
+                let label = self.label(Kind::GradWeight, "gather");
+                commands.push(sparse.tensor.gather(label, sparse.dense(), weight_grad));
                 commands
             }
             (_, None) => self.all_weights(how, [x, dy, weight_grad]),
@@ -82,17 +88,18 @@ impl ConvLayer<'_> {
     }
 
     fn all_weights(&self, how: WeightGradKernel, [x, dy, weight_grad]: [Slice; 3]) -> Vec<Command> {
-        self.split(how, self.conv.numel(), weight_grad, |to| match how.team {
+        self.split(how, (self.conv.numel(), None), weight_grad, |to| match how.team {
             Scope::Matrices => self.matrix_grad_weight(how, [x, dy, to]),
             _ => self.dense_grad_weight(how, [x, dy, to]),
         })
     }
 
-    /// `sums` of `weights` weights to `weight_grad`; where they are split, to the room for parts and from there.
+    /// `sums` to `weight_grad`; where they are split, to the workspace and from there. Of at most so many weights, and how
+    /// many is the last word of the slice, if there is one.
     fn split(
         &self,
         how: WeightGradKernel,
-        weights: usize,
+        (weights, row_start): (usize, Option<Slice>),
         weight_grad: Slice,
         sums: impl FnOnce(Slice) -> Vec<Command>,
     ) -> Vec<Command> {
@@ -101,8 +108,13 @@ impl ConvLayer<'_> {
         }
         let parts = self.workspace.part(0, how.workspace_bytes(self.conv, weights));
         let kernel = Kernel::new("conv_grad_weight_finish").set("SPLIT", how.split as usize).set("WEIGHTS", weights);
+        let kernel = match row_start {
+            Some(_) => kernel.define("ACTIVE", 1).set("ROWS", self.conv.output.channels),
+            None => kernel,
+        };
         let label = self.label(Kind::GradWeight, "grad_weight");
-        let finish = Command::dispatch(label, kernel, &[parts, weight_grad], fold(weights.div_ceil(64)));
+        let bindings: Vec<Slice> = [parts, weight_grad].into_iter().chain(row_start).collect();
+        let finish = Command::dispatch(label, kernel, &bindings, fold(weights.div_ceil(64)));
         [sums(parts), vec![finish]].concat()
     }
 

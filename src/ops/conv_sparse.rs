@@ -1,66 +1,27 @@
 //! Sparse convolution: only active weights exist.
 //!
-//! A weight's active values lie sorted by (out channel, in channel, tap); [`SparseIndex`] says where they point, in that
-//! order and transposed. Shaders: `conv_sparse_*.wgsl`; reference: [`super::reference::conv`] with a masked weight.
+//! A weight's active values lie sorted by (out channel, in channel, tap); the index of a [`SparseTensor`] says where they
+//! point, in that order and transposed. Shaders: `conv_sparse_*.wgsl`; reference: [`super::reference::conv`] with a masked weight.
 
 use std::ops::Range;
 
 use super::choice::Strip;
 use super::conv_layer::aligned;
-use super::{Conv, ConvLayer, Tuning, WeightGradKernel};
-use crate::gpu::{Command, Kernel, Kind, Label, Slice, fold};
-
-/// The index of one layer's active weights, rebuilt on the GPU at every topology update.
-#[derive(Clone, Copy, Debug)]
-pub struct SparseIndex {
-    /// Number of active weights.
-    pub entries: usize,
-    /// `out + 1` first entries.
-    pub row_start: Slice,
-    /// Per entry: offset of its input element from the pixel's base.
-    pub shift: Slice,
-    /// `in × classes + 1` first entries of the transposed order.
-    pub column_start: Slice,
-    /// Per transposed entry: its place in the forward order, where its value is.
-    pub column_entry: Slice,
-    /// Per transposed entry: offset of its dy element.
-    pub column_shift: Slice,
-    /// `(row, first entry)` of each group of the weight gradient.
-    pub groups: Slice,
-}
-
-impl SparseIndex {
-    /// Bytes of each part for `entries` active weights, in the order of the fields.
-    pub fn bytes(conv: &Conv, entries: usize, tuning: &Tuning) -> [u64; 6] {
-        [
-            conv.output.channels + 1,
-            entries,
-            conv.columns() + 1,
-            entries,
-            entries,
-            2 * groups_most(conv, entries, tuning),
-        ]
-        .map(|words| 4 * words as u64)
-    }
-}
+use super::sparse_tensor::groups_most;
+use super::topology::Scratch;
+use super::{ConvLayer, SparseTensor, WeightGradKernel};
+use crate::gpu::{Command, Kernel, Kind, Slice, fold};
 
 /// Of the table of groups: `(row, first entry)`.
 const GROUP_BYTES: u64 = 8;
 
-/// Most groups there can be: every row may end with a short one.
-pub(super) fn groups_most(conv: &Conv, entries: usize, tuning: &Tuning) -> usize {
-    (entries / tuning.weight_group as usize + conv.output.channels).min(entries)
-}
-
-/// Where a sparse weight lies.
+/// A sparse weight with the workspace that its convolutions need.
 #[derive(Clone, Copy, Debug)]
 pub struct SparseWeight {
-    pub index: SparseIndex,
-    /// Bitset of the active positions.
-    pub active: Slice,
-    /// Workspace for the dense weight or its gradient, for candidates that spread it out.
-    pub scratch: Slice,
-    /// Workspace for the active weights with their shifts, [`PACKED_BYTES`] each.
+    pub tensor: SparseTensor,
+    /// A word a position: the weight or its gradient in dense form, for kernels that work on all positions.
+    pub dense: Slice,
+    /// The active weights with their shifts, [`PACKED_BYTES`] each.
     pub packed: Slice,
 }
 
@@ -68,9 +29,14 @@ pub struct SparseWeight {
 const PACKED_BYTES: u64 = 8;
 
 impl SparseWeight {
-    /// This layer's part of the scratch.
-    pub(super) fn dense(&self, conv: &Conv) -> Slice {
-        self.scratch.part(0, 4 * conv.numel() as u64)
+    /// `tensor` with the workspace that all layers share.
+    pub fn new(tensor: SparseTensor, scratch: &Scratch) -> Self {
+        Self { tensor, dense: scratch.dense, packed: scratch.moved }
+    }
+
+    /// This layer's part of the dense workspace.
+    pub(super) fn dense(&self) -> Slice {
+        self.dense.part(0, 4 * self.tensor.conv.numel() as u64)
     }
 }
 
@@ -85,9 +51,9 @@ impl ConvLayer<'_> {
         let (kernel, grid) = self.gather(self.conv.output.channels, strip, false);
         let kernel = kernel.define_if(bias.is_some(), "BIAS");
         let (pack, packed) = self.pack(Kind::Forward, sparse, weight, strip);
-        let mut bindings = vec![x, sparse.index.row_start, packed, y];
+        let mut bindings = vec![x, sparse.tensor.rows.start, packed, y];
         bindings.extend(bias);
-        let kernel = (self.conv.forward_constants(kernel, strip.wide), sparse.index.entries);
+        let kernel = (self.conv.forward_constants(kernel, strip.wide), sparse.tensor.capacity);
         let layouts = [&self.conv.input, &self.conv.output];
         [vec![pack], self.gather_blocks(self.label(Kind::Forward, "forward"), kernel, (&bindings, 3), layouts, grid)]
             .concat()
@@ -103,8 +69,8 @@ impl ConvLayer<'_> {
         let (kernel, grid) = self.gather(self.conv.columns(), strip, true);
         let kernel = kernel.define_if(accumulate, "ACCUMULATE");
         let (pack, packed) = self.pack(Kind::GradInput, sparse, weight, strip);
-        let bindings = [dy, sparse.index.column_start, packed, dx];
-        let kernel = (self.conv.backward_constants(kernel, strip.wide), sparse.index.entries);
+        let bindings = [dy, sparse.tensor.columns.start, packed, dx];
+        let kernel = (self.conv.backward_constants(kernel, strip.wide), sparse.tensor.capacity);
         let layouts = [&self.conv.output, &self.conv.input];
         [
             vec![pack],
@@ -117,15 +83,15 @@ impl ConvLayer<'_> {
     /// they will lie.
     fn pack(&self, kind: Kind, sparse: &SparseWeight, weight: Slice, strip: Strip) -> (Command, Slice) {
         let backward = kind == Kind::GradInput;
-        let index = &sparse.index;
-        let packed = sparse.packed.part(0, PACKED_BYTES * index.entries as u64);
+        let SparseTensor { capacity, rows, columns, .. } = sparse.tensor;
+        let packed = sparse.packed.part(0, PACKED_BYTES * capacity as u64);
         let kernel = Kernel::new("conv_sparse_pack")
             .define_if(backward, "TRANSPOSED")
-            .set("COUNT", index.entries)
+            .set("COUNT", capacity)
             .set("QUADS", self.conv.input.quads(strip.wide));
-        let mut bindings = vec![if backward { index.column_shift } else { index.shift }, weight, packed];
-        bindings.extend(backward.then_some(index.column_entry));
-        let grid = fold(index.entries.div_ceil(64));
+        let mut bindings = vec![if backward { columns.shift } else { rows.shift }, weight, packed];
+        bindings.extend(backward.then_some(columns.entry));
+        let grid = fold(capacity.div_ceil(64));
         (Command::dispatch(self.label(kind, "pack"), kernel, &bindings, grid), packed)
     }
 
@@ -135,7 +101,7 @@ impl ConvLayer<'_> {
         how: WeightGradKernel,
         [x, dy, weight_grad]: [Slice; 3],
     ) -> Vec<Command> {
-        let (index, tuning) = (&sparse.index, self.tuning);
+        let (SparseTensor { capacity, rows, .. }, tuning) = (sparse.tensor, self.tuning);
         let part = |groups: Range<usize>| {
             let together = self.conv.weight_rows(tuning, how);
             let sums = (groups.len(), tuning.weight_group, together as usize * self.conv.row_vectors(how.wide));
@@ -145,13 +111,13 @@ impl ConvLayer<'_> {
                 .define("ROW", self.conv.weight_row(tuning, how.wide))
                 .define("TOGETHER", together)
                 .set("GROUP_MOST", groups.len())
-                .set("WEIGHTS", index.entries);
-            let table = index.groups.part(GROUP_BYTES * groups.start as u64, GROUP_BYTES * groups.len() as u64);
-            let bindings = [x, dy, index.row_start, index.shift, table, weight_grad];
+                .set("WEIGHTS", capacity);
+            let table = rows.groups.part(GROUP_BYTES * groups.start as u64, GROUP_BYTES * groups.len() as u64);
+            let bindings = [x, dy, rows.start, rows.shift, table, weight_grad];
             Command::dispatch(self.label(Kind::GradWeight, "grad_weight"), kernel, &bindings, grid)
         };
-        let groups = groups_most(self.conv, index.entries, tuning);
-        self.parts(index.entries, groups, aligned(GROUP_BYTES)).map(part).collect()
+        let groups = groups_most(self.conv, capacity, tuning);
+        self.parts(capacity, groups, aligned(GROUP_BYTES)).map(part).collect()
     }
 
     fn gather(&self, rows: usize, Strip { row, chunk, wide }: Strip, backward: bool) -> (Kernel, [u32; 3]) {
@@ -159,25 +125,5 @@ impl ConvLayer<'_> {
         let (kernel, grid) = self.conv.gather_kernel(self.tuning, "conv_sparse_gather", (rows, backward), share);
         let kernel = if chunk > 0 { kernel.define("SHUFFLE", 1).define("CHUNK", chunk) } else { kernel };
         (kernel, grid)
-    }
-
-    /// The active values at their places in the scratch, zeros elsewhere, for a pass of `kind`.
-    pub(super) fn scatter(&self, kind: Kind, sparse: &SparseWeight, weight: Slice) -> Command {
-        self.transfer(self.label(kind, "scatter"), sparse, weight, false)
-    }
-
-    /// The active positions' values out of the scratch.
-    pub(super) fn collect(&self, sparse: &SparseWeight, list: Slice) -> Command {
-        self.transfer(self.label(Kind::GradWeight, "collect"), sparse, list, true)
-    }
-
-    fn transfer(&self, label: Label, sparse: &SparseWeight, list: Slice, collect: bool) -> Command {
-        let words = self.conv.numel().div_ceil(32);
-        let kernel = Kernel::new("conv_sparse_scatter")
-            .define_if(collect, "COLLECT")
-            .set("COUNT", self.conv.numel())
-            .set("LENGTH", self.conv.row_length());
-        let bindings = [sparse.active, sparse.index.row_start, list, sparse.dense(self.conv)];
-        Command::dispatch(label, kernel, &bindings, fold(words.div_ceil(64)))
     }
 }

@@ -3,11 +3,11 @@
 use web_time::Instant;
 
 use super::philox::{Purpose, unit, word};
-use super::topology::{Scratch, SparseLayer, age_bytes, bitset_bytes};
+use super::topology::Scratch;
 use super::{
-    Choice, Conv, ConvLayer, ForwardKernel, Scope, SparseIndex, SparseWeight, Storage, Tuning, WeightGradKernel,
+    Choice, Conv, ConvLayer, ForwardKernel, Scope, SparseTensor, SparseWeight, Storage, Tuning, WeightGradKernel,
 };
-use crate::gpu::{ALIGNMENT, BufferPlan, Command, Executor, Gpu, GpuError, Label, Slice};
+use crate::gpu::{BufferPlan, Command, Executor, Gpu, GpuError, Label, Slice};
 
 /// One of the three passes of a convolution, with the candidate that carries it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,38 +108,14 @@ impl Trial {
         let mut buffers = BufferPlan::default();
         let x = buffers.storage("trial", "x", conv.input.bytes());
         let dy = buffers.storage("trial", "dy", conv.output.bytes());
-        let [weight, weight_grad, momentum] =
-            ["weight", "weight gradient", "momentum"].map(|name| buffers.storage("trial", name, 4 * active as u64));
         let most = tuning.workspace_bytes(&conv, sparse.then_some(active));
         let workspace = buffers.storage("trial", "workspace", most.max(4));
         let scratch = Scratch::new(&mut buffers, &[conv], active, 1, true);
-        let layer = sparse.then(|| {
-            let parts = SparseIndex::bytes(&conv, active, tuning);
-            let [row_start, shift, column_start, column_entry, column_shift, groups] = parts.map(|bytes| {
-                buffers.storage("trial", "index", bytes.next_multiple_of(ALIGNMENT)).part(0, bytes.max(4))
-            });
-            let mut bitset = |name| buffers.storage("trial", name, bitset_bytes(numel)).part(0, bitset_bytes(numel));
-            SparseLayer {
-                conv,
-                layer: 0,
-                index: SparseIndex {
-                    entries: active,
-                    row_start,
-                    shift,
-                    column_start,
-                    column_entry,
-                    column_shift,
-                    groups,
-                },
-                value: weight,
-                momentum,
-                active: bitset("active"),
-                explored: bitset("explored"),
-                reliable: bitset("reliable"),
-                initial: bitset("initial"),
-                ages: buffers.storage("trial", "ages", age_bytes(active)).part(0, age_bytes(active)),
-            }
-        });
+        let tensor = sparse.then(|| SparseTensor::alone(&mut buffers, conv, 0, active, tuning));
+        let [weight, weight_grad] = match &tensor {
+            Some(tensor) => [tensor.value, tensor.grad],
+            None => ["weight", "weight gradient"].map(|name| buffers.storage("trial", name, 4 * active as u64)),
+        };
         let mut executor = Executor::new(gpu.clone(), &buffers).await?;
         let noise: Vec<f32> = (0..16384).map(|i| 2.0 * unit(word(1, Purpose::Split, 0, 0, i)) - 1.0).collect();
         let stored = conv.input.storage.words(&noise);
@@ -149,12 +125,12 @@ impl Trial {
                 executor.write(slice.part(at, bytes), &words[..bytes as usize / 4]);
             }
         }
-        if let Some(layer) = &layer {
-            executor.write(layer.active, &bits);
-            let program = executor.prepare(&layer.index("trial", tuning, &scratch), |_| ())?;
+        if let Some(tensor) = &tensor {
+            executor.write(tensor.active, &bits);
+            let program = executor.prepare(&tensor.index("trial", tuning, &scratch), |_| ())?;
             executor.submit(&program);
         }
-        let sparse = layer.map(|layer| layer.weight(&scratch));
+        let sparse = tensor.map(|tensor| SparseWeight::new(tensor, &scratch));
         Ok(Self { conv, active, tuning: tuning.clone(), executor, sparse, x, dy, weight, weight_grad, workspace })
     }
 

@@ -1,13 +1,13 @@
 //! The commands of a step, in the order in which they run.
 
-use super::{Growth, PlanInput, params::Params, tensors::Tensors, tensors::conv_of};
+use super::{LayerPlan, PlanInput, params::Params, tensors::Tensors, tensors::conv_of};
 use crate::gpu::{Command, Slice};
 use crate::model::{Node, Op, TensorId};
 use crate::ops::loss::LossSlices;
 use crate::ops::pointwise::{BackwardSlices, Pointwise};
 use crate::ops::pool::{self, PoolKind};
-use crate::ops::topology::{Scores, SparseLayer};
-use crate::ops::{Choice, Conv, ConvLayer, flatten, loss, pointwise, sgd};
+use crate::ops::{Choice, Conv, ConvLayer, SparseWeight, flatten, loss, pointwise, sgd};
+use crate::sparsity::growth::Site;
 
 pub(super) struct Context<'a> {
     pub input: &'a PlanInput<'a>,
@@ -24,7 +24,7 @@ impl Context<'_> {
     pub fn index(&self) -> Vec<Command> {
         let scratch = &self.params.scratch;
         let layers = &self.params.layers;
-        let commands = |layer: &super::LayerPlan| {
+        let commands = |layer: &LayerPlan| {
             layer.sparse.map_or_else(Vec::new, |sparse| sparse.index(&layer.name, &self.input.tuning, scratch))
         };
         layers.iter().flat_map(commands).collect()
@@ -132,24 +132,28 @@ impl Context<'_> {
                     let (add, io) = (reach(node.input), [dy, slot.value, dx]);
                     commands.extend(layer.grad_input(choice.grad_input, io, add));
                 }
-                let growth = if update { self.input.growth } else { None };
-                // Gradient growth needs the dense gradient, and that of the active weights is a part of it.
-                let how = match growth {
-                    Some(Growth::Gradient) => tuning.dense(&conv, choice.grad_weight),
+                // Of a dense gradient, that of the active weights is a part.
+                let rule = sparse.and(self.input.update);
+                let how = match rule {
+                    Some((_, growth)) if growth.needs_dense_gradient(update) => tuning.dense(&conv, choice.grad_weight),
                     _ => choice.grad_weight,
                 };
                 commands.extend(layer.grad_weight(how, [x, dy, slot.grad]));
                 if let Some(bias) = bias {
                     commands.push(layer.grad_bias(dy, self.params.slots[*bias].grad));
                 }
-                if let (Some(sparse), Some(growth)) = (sparse, growth) {
-                    // The optimiser's step comes before the drop, the dense gradient is this step's (ITOP code).
+                let (Some(plan), Some((prune, growth))) = (sparse, rule) else { return };
+                let Some(tensor) = &plan.sparse else { return };
+                let (scratch, run) = (&self.params.scratch, self.run);
+                let site = Site { label, tensor, scratch, state: plan.growth_state, run };
+                if growth.needs_dense_gradient(update) {
+                    commands.extend((growth.observe)(&site));
+                }
+                if update {
+                    // The optimiser's step comes before the prune, the dense gradient is this step's (ITOP code).
                     commands.extend(self.sgd(label, [slot.value, slot.momentum, slot.grad]));
-                    let scores = match growth {
-                        Growth::Random => Scores::Random,
-                        Growth::Gradient => Scores::Scratch,
-                    };
-                    commands.extend(sparse.update(label, tuning, &self.params.scratch, scores, self.run));
+                    let (keys, scores) = ((prune.keys)(tensor), (growth.score)(&site));
+                    commands.extend(tensor.update(label, tuning, scratch, keys, scores));
                 }
             }
             Op::Pointwise { residual, .. } => {
@@ -193,17 +197,19 @@ impl Context<'_> {
             .collect()
     }
 
-    fn conv(&self, node: &Node) -> Option<(Conv, Option<SparseLayer>)> {
+    /// The geometry of a convolution's node, and its layer if that is sparse.
+    fn conv(&self, node: &Node) -> Option<(Conv, Option<&LayerPlan>)> {
         let Op::Conv { weight, .. } = node.op else { return None };
         let conv = conv_of(node, &self.tensors.layouts)?;
-        let layer = self.params.layers.iter().find(|layer| layer.param == weight);
-        Some((conv, layer.and_then(|layer| layer.sparse)))
+        let layer = self.params.layers.iter().find(|layer| layer.param == weight && layer.sparse.is_some());
+        Some((conv, layer))
     }
 
-    fn layer<'s>(&'s self, label: &'s str, conv: &'s Conv, sparse: Option<SparseLayer>) -> (ConvLayer<'s>, Choice) {
+    fn layer<'s>(&'s self, label: &'s str, conv: &'s Conv, sparse: Option<&LayerPlan>) -> (ConvLayer<'s>, Choice) {
         let tuning = &self.input.tuning;
-        let choice = sparse.map_or_else(|| tuning.choice(conv, 1.0), |sparse| sparse.choice(tuning));
-        let sparse = sparse.map(|sparse| sparse.weight(&self.params.scratch));
+        let tensor = sparse.and_then(|layer| layer.sparse);
+        let choice = tensor.map_or_else(|| tuning.choice(conv, 1.0), |tensor| tensor.choice(tuning));
+        let sparse = tensor.map(|tensor| SparseWeight::new(tensor, &self.params.scratch));
         (ConvLayer { node: label, conv, tuning, sparse, workspace: self.params.workspace }, choice)
     }
 
@@ -234,19 +240,21 @@ mod tests {
     use crate::model::{self, Shape};
     use crate::ops::{Storage, Tuning};
     use crate::plan::Plan;
+    use crate::sparsity::Method;
 
     /// Whatever PyTorch calls its layers: a ResNet's norms are `bn1`, those of VGG and the MLP have numbers.
     #[test]
     fn passes_are_of_the_kind_of_their_node() {
         for name in ["resnet8", "vgg_c", "mlp_cifar10"] {
             let graph = model::build(name, 10, Shape::new(3, 32, 32)).unwrap();
-            let active = graph.prunable().map(|(_, param)| param.numel() / 10).collect();
+            let active: Vec<usize> = graph.prunable().map(|(_, param)| param.numel() / 10).collect();
             let plan = Plan::compile(&PlanInput {
                 graph: &graph,
                 batch: 4,
                 storage: Storage::F32,
+                capacity: active.clone(),
                 active,
-                growth: Some(Growth::Random),
+                update: Method::SET.update,
                 nesterov: true,
                 augment: None,
                 images: 10,

@@ -17,6 +17,8 @@ use crate::gpu::{BufferPlan, Command, Slice};
 use crate::model::{Graph, Op, ParamId};
 use crate::ops::augment::Padding;
 use crate::ops::{Layout, StepParams, Storage, Tuning};
+use crate::sparsity::Growth;
+use crate::sparsity::prune::Prune;
 
 /// Metrics slots for training steps; one more is for evaluation.
 pub const METRIC_SLOTS: usize = 64;
@@ -29,9 +31,12 @@ pub struct PlanInput<'a> {
     pub batch: usize,
     /// How activations are kept.
     pub storage: Storage,
-    /// Active weights of each prunable parameter, in parameter order; a full layer runs dense.
+    /// Active weights of each prunable parameter at the start, in parameter order.
     pub active: Vec<usize>,
-    pub growth: Option<Growth>,
+    /// The most that each has at any time: what memory is planned for. A layer that may be full runs dense.
+    pub capacity: Vec<usize>,
+    /// How updates prune and grow; none: there are none.
+    pub update: Option<(&'static Prune, &'static Growth)>,
     pub nesterov: bool,
     pub augment: Option<Padding>,
     /// Images that stay on the GPU (training and test).
@@ -40,15 +45,6 @@ pub struct PlanInput<'a> {
     /// The most bytes a storage binding may span, and a buffer may have.
     pub max_binding: u64,
     pub max_buffer: u64,
-}
-
-/// How topology updates choose what to grow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Growth {
-    /// SET: at random.
-    Random,
-    /// RigL: where the dense gradient is largest.
-    Gradient,
 }
 
 /// A network, ready to run.
@@ -93,7 +89,7 @@ pub struct Plan {
     pub fetch_eval: Command,
     /// Forward, loss, backward, update.
     pub train: Vec<Command>,
-    /// The same with a topology update of every sparse layer, if there is growth.
+    /// The same with a topology update of every sparse layer, if there are updates.
     pub update: Vec<Command>,
     /// Forward with running statistics, loss.
     pub eval: Vec<Command>,
@@ -158,7 +154,7 @@ impl Plan {
             fetch_train: crate::ops::augment::pass(image, &fetch, run, input.augment),
             fetch_eval: crate::ops::augment::pass(image, &fetch, run, None),
             train: context.train(false),
-            update: if input.growth.is_some() { context.train(true) } else { Vec::new() },
+            update: if input.update.is_some() { context.train(true) } else { Vec::new() },
             eval: context.eval(),
             run,
             order,

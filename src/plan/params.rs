@@ -1,13 +1,13 @@
 //! Where parameters live: one arena each for values, momentum and gradients, of active weights only; per sparse layer its
 //! index and bitsets; batch normalisation's running statistics and scratch.
 
-use super::{Growth, PlanError, PlanInput, tensors::conv_of};
+use super::{PlanError, PlanInput, tensors::conv_of};
 use crate::gpu::{ALIGNMENT, BufferPlan, Slice};
 use crate::model::{Node, Op, ParamId};
 use crate::ops::pointwise::{NormSlices, partial_bytes};
-use crate::ops::topology::{Scratch, SparseLayer, age_bytes, bitset_bytes};
-use crate::ops::topology_map::Grid;
-use crate::ops::{Conv, Layout, SparseIndex};
+use crate::ops::topology::Scratch;
+use crate::ops::topology::map::Grid;
+use crate::ops::{Conv, Layout, SparseTensor};
 
 /// A parameter's place: `len` values (active ones only, in flat order) from the start of each slice.
 #[derive(Clone, Copy, Debug)]
@@ -26,15 +26,19 @@ pub struct LayerPlan {
     pub name: String,
     pub conv: Conv,
     pub numel: usize,
+    /// Active weights at the start, and the most at any time.
     pub active: usize,
-    /// None: the layer has no zeros and runs dense.
-    pub sparse: Option<SparseLayer>,
+    pub capacity: usize,
+    /// None: the layer may have no zeros and runs dense.
+    pub sparse: Option<SparseTensor>,
+    /// A float a position, where the growth rule keeps one.
+    pub growth_state: Option<Slice>,
 }
 
 impl LayerPlan {
-    /// Share of the weights that is active.
+    /// The most of the weights that are active at any time, as a share: what kernels are chosen by.
     pub fn density(&self) -> f64 {
-        self.active as f64 / self.numel as f64
+        self.capacity as f64 / self.numel as f64
     }
 }
 
@@ -44,7 +48,7 @@ pub struct LayerMap {
     /// Number of the layer among the prunable ones.
     pub layer: usize,
     pub grid: Grid,
-    /// A word a cell: [`crate::ops::topology_map::Cell`].
+    /// A word a cell: [`crate::ops::topology::map::Cell`].
     pub slice: Slice,
 }
 
@@ -65,22 +69,23 @@ pub(super) fn plan(input: &PlanInput, layouts: &[Layout], buffers: &mut BufferPl
     let graph = input.graph;
     let mut layers: Vec<LayerPlan> = graph
         .prunable()
-        .zip(&input.active)
-        .filter_map(|((param, data), &active)| {
+        .zip(input.active.iter().zip(&input.capacity))
+        .filter_map(|((param, data), (&active, &capacity))| {
             let node = graph.nodes.iter().find(|node| matches!(node.op, Op::Conv { weight, .. } if weight == param))?;
             let conv = conv_of(node, layouts)?;
-            Some(LayerPlan { param, name: data.name.clone(), conv, numel: data.numel(), active, sparse: None })
+            let (name, numel) = (data.name.clone(), data.numel());
+            Some(LayerPlan { param, name, conv, numel, active, capacity, sparse: None, growth_state: None })
         })
         .collect();
 
     // Sparse layers first, so that an update step can do the rest in one range.
-    let is_sparse = |layer: &LayerPlan| layer.active < layer.numel;
+    let is_sparse = |layer: &LayerPlan| layer.capacity < layer.numel;
     let mut order: Vec<ParamId> = layers.iter().filter(|layer| is_sparse(layer)).map(|layer| layer.param).collect();
     let sparse_count = order.len();
     let rest = (0..graph.params.len()).filter(|param| !order.contains(param)).collect::<Vec<_>>();
     order.extend(rest);
     let length = |param: ParamId| {
-        layers.iter().find(|layer| layer.param == param).map_or(graph.params[param].numel(), |layer| layer.active)
+        layers.iter().find(|layer| layer.param == param).map_or(graph.params[param].numel(), |layer| layer.capacity)
     };
     let mut offsets = vec![(0u64, 0usize); graph.params.len()];
     let mut at = 0;
@@ -111,18 +116,22 @@ pub(super) fn plan(input: &PlanInput, layouts: &[Layout], buffers: &mut BufferPl
 
     for (number, layer) in layers.iter_mut().enumerate() {
         if is_sparse(layer) {
-            layer.sparse = Some(sparse_layer(input, layer, number, &slots[layer.param], buffers));
+            let ParamSlot { value, momentum, grad, .. } = slots[layer.param];
+            let of = (layer.conv, number, layer.capacity);
+            layer.sparse = Some(SparseTensor::plan(buffers, &layer.name, of, [value, momentum, grad], &input.tuning));
+            let state = input.update.map_or(0, |(_, growth)| growth.state_bytes(layer.numel));
+            layer.growth_state = (state > 0).then(|| buffers.storage("growth", &layer.name, state).part(0, state));
         }
     }
     let maps = maps(&layers, buffers);
     let sparse = || layers.iter().filter(|layer| layer.sparse.is_some());
-    let spreads = layers.iter().filter_map(|layer| layer.sparse).any(|layer| layer.choice(&input.tuning).is_dense());
+    let scatters = layers.iter().filter_map(|layer| layer.sparse).any(|layer| layer.choice(&input.tuning).is_dense());
     let scratch = Scratch::new(
         buffers,
         &sparse().map(|layer| layer.conv).collect::<Vec<_>>(),
-        sparse().map(|layer| layer.active).max().unwrap_or(0),
+        sparse().map(|layer| layer.capacity).max().unwrap_or(0),
         layers.len(),
-        input.growth.is_some() || spreads,
+        input.update.is_some() || scatters,
     );
 
     let normed: Vec<(&crate::model::Norm, Layout)> = graph
@@ -163,11 +172,11 @@ fn workspace_bytes(input: &PlanInput, layouts: &[Layout], layers: &[LayerPlan]) 
         let Op::Conv { weight, .. } = node.op else { return None };
         let conv = conv_of(node, layouts)?;
         let layer = layers.iter().find(|layer| layer.param == weight);
-        let (active, density) = layer.map_or((conv.numel(), 1.0), |layer| (layer.active, layer.density()));
+        let (active, density) = layer.map_or((conv.numel(), 1.0), |layer| (layer.capacity, layer.density()));
         let choice = input.tuning.choice(&conv, density);
         let own = choice.workspace_bytes(&conv, active);
-        match input.growth {
-            Some(Growth::Gradient) => {
+        match input.update {
+            Some((_, growth)) if growth.needs_dense_gradient(true) => {
                 Some(own.max(input.tuning.dense(&conv, choice.grad_weight).workspace_bytes(&conv, active)))
             }
             _ => Some(own),
@@ -191,44 +200,4 @@ fn maps(layers: &[LayerPlan], buffers: &mut BufferPlan) -> Vec<LayerMap> {
         Some(LayerMap { layer, grid, slice })
     };
     grids.into_iter().scan(0, place).collect()
-}
-
-fn sparse_layer(
-    input: &PlanInput,
-    layer: &LayerPlan,
-    number: usize,
-    slot: &ParamSlot,
-    buffers: &mut BufferPlan,
-) -> SparseLayer {
-    let sizes = SparseIndex::bytes(&layer.conv, layer.active, &input.tuning);
-    let aligned = |bytes: u64| bytes.next_multiple_of(ALIGNMENT);
-    let whole = buffers.storage("index", &layer.name, sizes.iter().map(|&bytes| aligned(bytes)).sum());
-    let mut at = 0;
-    let [row_start, shift, column_start, column_entry, column_shift, groups] = sizes.map(|bytes| {
-        let slice = whole.part(at, bytes.max(4));
-        at += aligned(bytes);
-        slice
-    });
-    let (bits, ages) = (bitset_bytes(layer.numel), age_bytes(layer.active));
-    let mut bitset = |name: &str| buffers.storage("bitsets", format!("{name} {}", layer.name), bits).part(0, bits);
-    SparseLayer {
-        conv: layer.conv,
-        layer: number,
-        index: SparseIndex {
-            entries: layer.active,
-            row_start,
-            shift,
-            column_start,
-            column_entry,
-            column_shift,
-            groups,
-        },
-        value: slot.value,
-        momentum: slot.momentum,
-        active: bitset("active"),
-        explored: bitset("explored"),
-        reliable: bitset("reliable"),
-        initial: bitset("initial"),
-        ages: buffers.storage("ages", &layer.name, ages).part(0, ages),
-    }
 }

@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Growth, Plan, PlanError, PlanInput};
+use super::{Plan, PlanError, PlanInput};
 use crate::gpu::{Command, Family, Kernel, Matrices, Tier, lanes};
 use crate::model::{self, Graph, Shape};
 use crate::ops::augment::Padding;
 use crate::ops::trial::Candidate;
 use crate::ops::{Choice, Storage, Tuning};
-use crate::sparsity::Distribution;
+use crate::sparsity::{Distribution, Method};
 
 /// Between them these have every operation: batch normalisation, shortcuts, both poolings, biases, linear layers.
 const MODELS: [&str; 4] = ["resnet8", "resnet34", "vgg_c", "mlp_cifar10"];
@@ -68,10 +68,11 @@ fn of_networks(tuning: &Tuning, found: &mut Found) {
 }
 
 fn of_network(graph: &Graph, storage: Storage, tuning: &Tuning, found: &mut Found) {
-    for (density, growth, augment) in [
-        (1.0, None, None),
-        (0.1, Some(Growth::Random), Some(Padding::Zero)),
-        (0.5, Some(Growth::Gradient), Some(Padding::Reflect)),
+    for (density, method, augment) in [
+        (1.0, Method::DENSE, None),
+        (0.1, Method::SET, Some(Padding::Zero)),
+        (0.5, Method::MOMENTUM, Some(Padding::Zero)),
+        (0.5, Method::RIGL, Some(Padding::Reflect)),
     ] {
         let Ok(densities) = Distribution::Erk.densities(graph, density) else { continue };
         let numels = graph.prunable().map(|(_, param)| param.numel());
@@ -82,8 +83,9 @@ fn of_network(graph: &Graph, storage: Storage, tuning: &Tuning, found: &mut Foun
                 batch: 64,
                 storage,
                 active: active.clone(),
-                growth,
-                nesterov: growth.is_some(),
+                capacity: active.clone(),
+                update: method.update,
+                nesterov: method.update.is_some(),
                 augment,
                 images,
                 tuning: tuning.clone(),

@@ -49,6 +49,15 @@ const RIGL: [RGBColor; 6] = [
     RGBColor(30, 115, 85),
     RGBColor(175, 175, 45),
 ];
+/// Of every other method.
+const OTHER: [RGBColor; 6] = [
+    RGBColor(150, 45, 120),
+    RGBColor(215, 170, 50),
+    RGBColor(190, 90, 215),
+    RGBColor(100, 20, 85),
+    RGBColor(225, 150, 225),
+    RGBColor(140, 110, 10),
+];
 
 /// The colour number `number` of things that are all of one kind.
 pub fn colour(number: usize) -> RGBColor {
@@ -57,13 +66,10 @@ pub fn colour(number: usize) -> RGBColor {
 
 /// A colour of a method's family.
 pub fn of_method(method: Method, number: usize) -> RGBColor {
-    let family = match method {
-        Method::Dense => &DENSE,
-        Method::Static => &STATIC,
-        Method::Set => &SET,
-        Method::Rigl => &RIGL,
-    };
-    shaded(family, number)
+    const FAMILIES: [(Method, &[RGBColor; 6]); 4] =
+        [(Method::DENSE, &DENSE), (Method::STATIC, &STATIC), (Method::SET, &SET), (Method::RIGL, &RIGL)];
+    let family = FAMILIES.iter().find(|(known, _)| *known == method);
+    shaded(family.map_or(&OTHER, |(_, family)| family), number)
 }
 
 /// The colour number `number` of a family; beyond its colours lighter and darker ones.
@@ -109,7 +115,7 @@ mod tests {
             assert_eq!(different.len(), all.len(), "{all:?}");
         };
         distinct((0..42).map(colour).collect());
-        let methods = [Method::Dense, Method::Static, Method::Set, Method::Rigl];
+        let methods = [Method::DENSE, Method::STATIC, Method::SET, Method::RIGL, Method::MOMENTUM];
         distinct(methods.iter().flat_map(|&method| (0..6).map(move |number| of_method(method, number))).collect());
         for method in methods {
             distinct((0..30).map(|number| of_method(method, number)).collect());

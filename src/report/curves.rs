@@ -98,7 +98,7 @@ fn charts_of_several(sets: &Sets) -> Vec<Chart> {
         sets.all.iter().map(|set| set.mean(Look::Line, values)).collect::<Vec<_>>()
     };
     // A dense network explores everything by definition, and would press all others to the axis.
-    let sparse = |run: &Run| run.config.as_ref().is_none_or(|config| config.method != Method::Dense);
+    let sparse = |run: &Run| run.config.as_ref().is_none_or(|config| config.method != Method::DENSE);
     let rate = |run: &Run| over_epochs(run, |epoch| sparse(run).then_some(epoch.itop_rate));
     let mut explored = each(&rate);
     for set in &sets.all {

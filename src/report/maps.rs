@@ -1,7 +1,7 @@
 //! The exploration of a run as pictures over its updates: per layer a map, out channels down and in channels across, of how
 //! many positions of each cell are active and how many ever were.
 
-use crate::ops::topology_map::{Cell, Grid};
+use crate::ops::topology::map::{Cell, Grid};
 use crate::train::frames::FrameLine;
 
 /// Steps of each of the two scales of a map's colours.

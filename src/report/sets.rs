@@ -126,10 +126,10 @@ mod tests {
     #[test]
     fn a_run_counts_once() {
         let runs = [
-            run("a", Method::Static, 5, 18),
-            run("b", Method::Static, 20, 18),
-            run("c", Method::Static, 5, 17),
-            run("d", Method::Set, 5, 17),
+            run("a", Method::STATIC, 5, 18),
+            run("b", Method::STATIC, 20, 18),
+            run("c", Method::STATIC, 5, 17),
+            run("d", Method::SET, 5, 17),
             Run { name: "e".into(), ..Run::default() },
         ];
         let sets = Sets::of(&runs);
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn means_are_of_what_all_have() {
-        let runs = [run("a", Method::Static, 5, 1), run("b", Method::Static, 5, 2)];
+        let runs = [run("a", Method::STATIC, 5, 1), run("b", Method::STATIC, 5, 2)];
         let sets = Sets::of(&runs);
         let series = sets.all[0].mean(Look::Line, |run| match run.seed() {
             Some(1) => vec![(1, 1.0), (2, 2.0)],

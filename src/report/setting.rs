@@ -48,7 +48,7 @@ impl Settings {
         }
         names::sort(&mut varied);
         all.sort_by(|a, b| {
-            let methods = (a.method as u8).cmp(&(b.method as u8));
+            let methods = a.method.place().cmp(&b.method.place());
             let values = varied.iter().map(|key| compare(a.values.get(key), b.values.get(key)));
             std::iter::once(methods).chain(values).fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then)
         });
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn runs_that_cannot_differ_are_of_one_setting() {
-        let configs: Vec<Config> = [Method::Rigl, Method::Set, Method::Static, Method::Dense]
+        let configs: Vec<Config> = [Method::RIGL, Method::SET, Method::STATIC, Method::DENSE]
             .into_iter()
             .flat_map(|method| [20, 5].map(|delta_t| config(method, delta_t, delta_t as u64)))
             .collect();
@@ -217,13 +217,13 @@ mod tests {
             ["SET ΔT 20", "RigL", "RigL"]
         );
         // A seed alone is no setting, nor is what a dense run does not look at.
-        let dense = |sparsity| Config { sparsity, ..config(Method::Dense, 1, 1) };
+        let dense = |sparsity| Config { sparsity, ..config(Method::DENSE, 1, 1) };
         assert_eq!(Settings::of(&[dense(0.5), dense(0.9)]).all.len(), 1);
     }
 
     #[test]
     fn labels_name_what_sets_runs_apart() {
-        let base = config(Method::Set, 5, 1);
+        let base = config(Method::SET, 5, 1);
         let configs = [base.clone(), Config { lr: 0.05, sparsity: 0.95, ..base.clone() }];
         assert_eq!(
             labels(&Settings::of(&configs)),
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(labels(&Settings::of(std::slice::from_ref(&base))), ["SET ΔT 5"]);
         let models = [base.clone(), Config { model: "vgg_c".into(), ..base }];
         assert_eq!(labels(&Settings::of(&models)), ["SET ΔT 5, ResNet-34", "SET ΔT 5, VGG-C"]);
-        let places = ["a/flowers", "b/flowers"].map(|data| Config { data: data.into(), ..config(Method::Dense, 1, 1) });
+        let places = ["a/flowers", "b/flowers"].map(|data| Config { data: data.into(), ..config(Method::DENSE, 1, 1) });
         let settings = Settings::of(&places);
         assert_eq!(labels(&settings), ["dense, flowers", "dense, flowers (2)"]);
         assert_ne!(settings.colour("dense, flowers"), settings.colour("dense, flowers (2)"));
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_colour_is_one_setting_on_every_page_of_the_same_settings() {
-        let configs: Vec<Config> = [Method::Static, Method::Set, Method::Rigl]
+        let configs: Vec<Config> = [Method::STATIC, Method::SET, Method::RIGL]
             .into_iter()
             .flat_map(|method| [5, 20].map(|delta_t| config(method, delta_t, 1)))
             .collect();

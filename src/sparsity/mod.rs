@@ -1,8 +1,17 @@
-//! How many weights each layer gets, how many move at an update, and how far that explores.
+//! Which weights are active: how many a layer gets ([`distribution`]), which ones at first ([`init`]), what an update removes
+//! ([`prune`]) and activates ([`growth`]), when and how many ([`schedule`]), and how far that explores ([`expected`]).
+//! [`Method`] is the table of what goes together.
 
 pub mod distribution;
 pub mod expected;
+pub mod growth;
+pub mod init;
+mod method;
+pub mod prune;
 pub mod schedule;
 
 pub use distribution::{Distribution, DistributionError, exact_nnz};
+pub use growth::{DenseGradient, Growth};
+pub use init::Init;
+pub use method::Method;
 pub use schedule::{DeathRate, Decay, ScheduleError, prune_count};

@@ -101,7 +101,7 @@ impl Answer {
 /// Whether settings that differ in `key` are different: it has an effect on both, and, unless both must move alike, it is not
 /// about how an active set moves.
 fn counts(key: &str, setting: &Config, other: &Config, moves_alike: bool) -> bool {
-    let still = Config { method: Method::Static, ..setting.clone() };
+    let still = Config { method: Method::STATIC, ..setting.clone() };
     key != "seed" && setting.has_effect(key) && other.has_effect(key) && (moves_alike || still.has_effect(key))
 }
 

@@ -40,7 +40,7 @@ pub fn check(baseline: &Assignments, configs: &[&Config]) -> Result<(), String> 
 /// different methods, the first value of the one key that varies.
 pub(super) fn default(collected: &Collected, groups: &[Vec<&CollectedRow>]) -> Option<Assignments> {
     let methods: Vec<Method> = groups.iter().map(|rows| rows[0].config.method).collect();
-    let preferred = [Method::Static, Method::Dense, Method::Set].into_iter().find(|method| methods.contains(method));
+    let preferred = [Method::STATIC, Method::DENSE, Method::SET].into_iter().find(|method| methods.contains(method));
     if let Some(method) = preferred.filter(|method| methods.iter().any(|other| other != method)) {
         return Some(vec![("method".into(), method.name().into())]);
     }

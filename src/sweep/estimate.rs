@@ -94,7 +94,7 @@ mod tests {
     fn a_published_dataset_is_planned_without_its_files() {
         let mut datasets = Datasets::default();
         let sparse = Config { epochs: 2, ..Config::default() };
-        let dense = Config { method: Method::Dense, ..sparse.clone() };
+        let dense = Config { method: Method::DENSE, ..sparse.clone() };
         let (sparse, dense) = (datasets.estimate(&sparse).unwrap().0, datasets.estimate(&dense).unwrap().0);
         assert_eq!((sparse.images, sparse.steps), (90_000, 704));
         assert_eq!((sparse.held_out_images, sparse.test_images), (Some(5000), Some(10_000)));

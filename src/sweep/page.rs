@@ -161,7 +161,7 @@ fn by_setting(drawn: &Drawn, (metric, name, y, file): (&str, &str, Y, &str)) -> 
 /// Accuracy over the ITOP rate that the runs reached, with dense training as a level.
 fn against_rate(drawn: &Drawn) -> Option<Chart> {
     let kind = |(setting, group): (&Setting, &Group)| {
-        if setting.method == Method::Dense {
+        if setting.method == Method::DENSE {
             return drawn.level(setting, group, "test_accuracy");
         }
         let rate = group.metric("itop_rate")?;
@@ -215,7 +215,7 @@ fn against_key(drawn: &Drawn, key: &str, (metric, name, y, file): (&str, &str, Y
 
 /// A dense network explores everything by definition, and would press all others into a corner of the chart.
 fn says_nothing(setting: &Setting, metric: &str) -> bool {
-    setting.method == Method::Dense && metric == "itop_rate"
+    setting.method == Method::DENSE && metric == "itop_rate"
 }
 
 /// The mark of a group's `metric` at `x`.
@@ -264,11 +264,11 @@ mod tests {
     #[test]
     fn methods_are_curves_over_keys_and_what_has_no_key_is_a_level_with_its_band() {
         let collected = collected(vec![
-            (of(Method::Set, 100), 0.5),
-            (of(Method::Set, 25), 0.6),
-            (of(Method::Rigl, 100), 0.7),
-            (of(Method::Rigl, 25), 0.8),
-            (of(Method::Dense, 100), 0.9),
+            (of(Method::SET, 100), 0.5),
+            (of(Method::SET, 25), 0.6),
+            (of(Method::RIGL, 100), 0.7),
+            (of(Method::RIGL, 25), 0.8),
+            (of(Method::DENSE, 100), 0.9),
         ]);
         let plots = plots(&collected);
         assert_eq!(names(&plots), ["accuracy-setting", "Rs-setting", "accuracy-Rs", "accuracy-delta_t", "Rs-delta_t"]);
@@ -293,7 +293,7 @@ mod tests {
     /// What differs by more than one key, as the lists of a specification do, is compared all the same.
     #[test]
     fn lists_have_a_chart_by_setting() {
-        let collected = collected(vec![(of(Method::Static, 5), 0.5), (of(Method::Set, 5), 0.6)]);
+        let collected = collected(vec![(of(Method::STATIC, 5), 0.5), (of(Method::SET, 5), 0.6)]);
         let plots = plots(&collected);
         assert_eq!(names(&plots), ["accuracy-setting", "Rs-setting", "accuracy-Rs"]);
         let html = plots[0].1.html();
@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn the_page_says_what_was_run_and_leads_to_the_rows() {
-        let rows = collected(vec![(of(Method::Static, 5), 0.5), (of(Method::Set, 5), 0.6)]);
+        let rows = collected(vec![(of(Method::STATIC, 5), 0.5), (of(Method::SET, 5), 0.6)]);
         let answer = Answer { cautions: vec!["SET < static".into()], ..Answer::default() };
         let page = page(&rows, &answer, "..");
         for wanted in [
@@ -326,7 +326,7 @@ mod tests {
 
     #[test]
     fn one_setting_is_no_plot() {
-        let collected = collected(vec![(of(Method::Set, 5), 0.5)]);
+        let collected = collected(vec![(of(Method::SET, 5), 0.5)]);
         // One point, which says how much was explored.
         assert_eq!(names(&plots(&collected)), ["accuracy-Rs"]);
     }
@@ -334,7 +334,7 @@ mod tests {
     /// Forty draws of a learning rate have an axis of numbers.
     #[test]
     fn many_values_are_numbers() {
-        let draw = |i: usize| (Config { lr: 0.01 * (i + 1) as f64, ..of(Method::Set, 5) }, 0.5 + 0.01 * i as f64);
+        let draw = |i: usize| (Config { lr: 0.01 * (i + 1) as f64, ..of(Method::SET, 5) }, 0.5 + 0.01 * i as f64);
         let plots = plots(&collected((0..40).map(draw).collect()));
         let (_, plot) = plots.iter().find(|(name, _)| name == "accuracy-lr").unwrap();
         let html = plot.html();

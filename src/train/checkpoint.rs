@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -96,12 +97,12 @@ pub struct Entry {
 }
 
 /// What a bitset must be.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Bits {
     /// Positions; no bit may lie behind the last.
     pub of: usize,
-    /// How many must be set, where that is known.
-    pub set: Option<usize>,
+    /// How many may be set.
+    pub count: RangeInclusive<usize>,
 }
 
 /// Everything that a checkpoint of the run holds.
@@ -115,13 +116,20 @@ pub fn entries(plan: &Plan, graph: &Graph) -> Vec<Entry> {
     }
     for layer in &plan.layers {
         if let Some(sparse) = &layer.sparse {
-            let bits = |set| Some(Bits { of: layer.numel, set });
-            let active = Some(layer.active);
-            add(format!("active.{}", layer.name), Dtype::U32, sparse.active, bits(active));
-            add(format!("explored.{}", layer.name), Dtype::U32, sparse.explored, bits(None));
-            add(format!("reliable.{}", layer.name), Dtype::U32, sparse.reliable, bits(None));
-            add(format!("initial.{}", layer.name), Dtype::U32, sparse.initial, bits(active));
+            // As many as at the start, where there is no memory for more.
+            let active = if layer.capacity == layer.active { layer.active..=layer.active } else { 0..=layer.capacity };
+            for (set, slice) in sparse.bitsets() {
+                let count = match set {
+                    "active" => active.clone(),
+                    "initial" => layer.active..=layer.active,
+                    _ => 0..=layer.numel,
+                };
+                add(format!("{set}.{}", layer.name), Dtype::U32, slice, Some(Bits { of: layer.numel, count }));
+            }
             add(format!("ages.{}", layer.name), Dtype::U32, sparse.ages, None);
+            if let Some(state) = layer.growth_state {
+                add(format!("growth.{}", layer.name), Dtype::F32, state, None);
+            }
         }
     }
     for (norm, running) in graph.norms().zip(&plan.running) {
@@ -243,7 +251,7 @@ pub fn parse<'b>(bytes: &'b [u8], entries: &[Entry]) -> Result<(Progress, Vec<&'
             let wanted = entry.slice.bytes / 4;
             return Err(Damage::Mismatch(format!("`{}` has {} values for {wanted}", entry.name, data.len() / 4)));
         }
-        if let Some(bits) = entry.bits {
+        if let Some(bits) = &entry.bits {
             bits.check(&entry.name, data)?;
         }
         Ok(data)
@@ -256,8 +264,9 @@ impl Bits {
     fn check(&self, name: &str, data: &[u8]) -> Result<(), Damage> {
         let words = || data.chunks_exact(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]));
         let count: usize = words().map(|word| word.count_ones() as usize).sum();
-        if let Some(set) = self.set.filter(|&set| set != count) {
-            return Err(Damage::Mismatch(format!("`{name}` has {count} active positions for {set}")));
+        if !self.count.contains(&count) {
+            let most = self.count.end();
+            return Err(Damage::Mismatch(format!("`{name}` has {count} active positions for {most}")));
         }
         let inside = |i: usize| self.of.saturating_sub(32 * i).min(32);
         match words().enumerate().any(|(i, word)| u64::from(word) >> inside(i) != 0) {

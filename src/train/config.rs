@@ -14,43 +14,7 @@ use super::lr::{LrSchedule, RunLength};
 use crate::data::Source;
 use crate::ops::Storage;
 use crate::ops::augment::Padding;
-use crate::plan::Growth;
-use crate::sparsity::{DeathRate, Distribution, ScheduleError};
-
-/// How the active set is chosen and moved.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Method {
-    /// Every weight active.
-    Dense,
-    /// A random sparse set that never moves.
-    Static,
-    /// Magnitude prune, random growth (Mocanu et al. 2018).
-    Set,
-    /// Magnitude prune, gradient growth (Evci et al. 2020).
-    #[default]
-    Rigl,
-}
-
-impl Method {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Dense => "dense",
-            Self::Static => "static",
-            Self::Set => "set",
-            Self::Rigl => "rigl",
-        }
-    }
-
-    /// How updates grow, if there are any.
-    pub fn growth(self) -> Option<Growth> {
-        match self {
-            Self::Dense | Self::Static => None,
-            Self::Set => Some(Growth::Random),
-            Self::Rigl => Some(Growth::Gradient),
-        }
-    }
-}
+use crate::sparsity::{DeathRate, Distribution, Method, ScheduleError};
 
 /// What training images go through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,7 +91,7 @@ impl Default for Config {
         Self {
             model: "resnet34".into(),
             data: "cifar100".into(),
-            method: Method::Rigl,
+            method: Method::RIGL,
             sparsity: 0.9,
             distribution: Distribution::Erk,
             epochs: 250,
@@ -232,7 +196,7 @@ impl Config {
 
     /// Target share of active weights.
     pub fn density(&self) -> f64 {
-        if self.method == Method::Dense { 1.0 } else { 1.0 - self.sparsity }
+        if self.method == Method::DENSE { 1.0 } else { 1.0 - self.sparsity }
     }
 
     /// Epochs of the whole run.
@@ -262,7 +226,7 @@ impl Config {
     pub fn run_name(&self) -> String {
         let data = self.data_name();
         let mut name = format!("{}-{data}-{}", self.model, self.method.name());
-        if self.method != Method::Dense {
+        if self.method != Method::DENSE {
             name += &format!("-{}", self.sparsity);
         }
         name + &format!("-seed{}", self.seed)
@@ -320,7 +284,7 @@ mod tests {
 
     #[test]
     fn toml_gives_the_same_back() {
-        let config = Config { seed: 5, method: Method::Set, sparsity: 0.98, ..Config::default() };
+        let config = Config { seed: 5, method: Method::SET, sparsity: 0.98, ..Config::default() };
         let mut layers = ConfigBuilder::default();
         layers.text("config.toml", &config.to_toml()).unwrap();
         assert_eq!(layers.finish().unwrap(), config);

@@ -241,7 +241,7 @@ mod tests {
             "augment=None",
         ]);
         let plain = Config {
-            method: Method::Set,
+            method: Method::SET,
             model: "resnet34".into(),
             data: "cifar100".into(),
             storage: Storage::Bf16,

@@ -1,26 +1,22 @@
 //! Which keys of a configuration do not change a run, so that equal runs are known to be equal.
 
+use super::Config;
 use super::lr::LrSchedule;
-use super::{Config, Method};
-use crate::sparsity::Decay;
+use crate::sparsity::{Decay, Init};
 
 impl Config {
     /// The keys that have no effect on this run's result, each with the circumstance that takes it away. Dotted where nested;
     /// a table's name stands for all of its keys.
     pub fn without_effect(&self) -> Vec<(&'static str, &'static str)> {
         let mut keys = vec![("finite_check", "on a result"), ("checkpoint_minutes", "on a result")];
-        match self.method {
-            // Every weight is there.
-            Method::Dense => {
-                let dense = "with method = dense";
-                keys.extend([("sparsity", dense), ("distribution", dense), ("delta_t", dense), ("death_rate", dense)]);
-            }
-            // The active set never moves.
-            Method::Static => keys.extend(["delta_t", "death_rate"].map(|key| (key, "with method = static"))),
-            Method::Set | Method::Rigl if self.death_rate.decay == Decay::Constant => {
-                keys.push(("death_rate.min", "with death_rate.decay = constant"));
-            }
-            Method::Set | Method::Rigl => {}
+        if self.method.init == Init::Dense {
+            keys.extend(["sparsity", "distribution"].map(|key| (key, "with method = dense")));
+        }
+        if self.method.update.is_none() {
+            let still = if self.method.init == Init::Dense { "with method = dense" } else { "with method = static" };
+            keys.extend(["delta_t", "death_rate"].map(|key| (key, still)));
+        } else if self.death_rate.decay == Decay::Constant {
+            keys.push(("death_rate.min", "with death_rate.decay = constant"));
         }
         if matches!(&self.lr_schedule, LrSchedule::MultiStep { milestones, .. } if milestones.is_empty()) {
             keys.push(("lr_schedule.gamma", "without milestones"));
@@ -55,6 +51,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sparsity::Method;
     use crate::sparsity::{DeathRate, Distribution};
 
     #[test]
@@ -63,19 +60,19 @@ mod tests {
         let constant = DeathRate { decay: Decay::Constant, ..DeathRate::default() };
         type Change = fn(&mut Config);
         let changes: [(&str, Change, &[Method]); 7] = [
-            ("delta_t", |config| config.delta_t = 7, &[Method::Set, Method::Rigl]),
-            ("death_rate.initial", |config| config.death_rate.initial = 0.3, &[Method::Set, Method::Rigl]),
-            ("death_rate.stop_at", |config| config.death_rate.stop_at = 0.3, &[Method::Set, Method::Rigl]),
-            ("sparsity", |config| config.sparsity = 0.5, &[Method::Static, Method::Set, Method::Rigl]),
+            ("delta_t", |config| config.delta_t = 7, &[Method::SET, Method::RIGL]),
+            ("death_rate.initial", |config| config.death_rate.initial = 0.3, &[Method::SET, Method::RIGL]),
+            ("death_rate.stop_at", |config| config.death_rate.stop_at = 0.3, &[Method::SET, Method::RIGL]),
+            ("sparsity", |config| config.sparsity = 0.5, &[Method::STATIC, Method::SET, Method::RIGL]),
             (
                 "distribution",
                 |config| config.distribution = Distribution::Uniform,
-                &[Method::Static, Method::Set, Method::Rigl],
+                &[Method::STATIC, Method::SET, Method::RIGL],
             ),
-            ("lr", |config| config.lr = 0.3, &[Method::Dense, Method::Static, Method::Set, Method::Rigl]),
+            ("lr", |config| config.lr = 0.3, &[Method::DENSE, Method::STATIC, Method::SET, Method::RIGL]),
             ("finite_check", |config| config.finite_check = false, &[]),
         ];
-        for method in [Method::Dense, Method::Static, Method::Set, Method::Rigl] {
+        for method in [Method::DENSE, Method::STATIC, Method::SET, Method::RIGL] {
             for (key, change, heard) in changes {
                 let before = Config { method, ..base.clone() };
                 let mut after = before.clone();
@@ -97,7 +94,7 @@ mod tests {
     /// A table's name is no prefix of another key's.
     #[test]
     fn only_whole_names_count() {
-        let config = Config { method: Method::Static, ..Config::default() };
+        let config = Config { method: Method::STATIC, ..Config::default() };
         assert!(config.has_effect("death_rates") && config.has_effect("delta") && !config.has_effect("death_rate"));
     }
 }

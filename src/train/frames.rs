@@ -7,7 +7,7 @@ use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 use serde::{Deserialize, Serialize};
 
 use super::run_plan::RunPlan;
-use crate::ops::topology_map::{Cell, Grid};
+use crate::ops::topology::map::{Cell, Grid};
 
 /// Most frames of a run, the first state's and the last update's included.
 pub const FRAMES: usize = 60;

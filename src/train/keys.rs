@@ -10,6 +10,7 @@ use super::Config;
 use super::kinds::{BELOW_ONE, Kind, LARGEST, NOT_NEGATIVE, POSITIVE, UNIT};
 use crate::data::MOST_TEST;
 use crate::model;
+use crate::sparsity::Method;
 
 /// A key of the configuration.
 #[derive(Debug)]
@@ -53,8 +54,8 @@ pub const KEYS: &[Key] = &[
     key(
         "method",
         "method",
-        Kind::OneOf(&["rigl", "set", "static", "dense"]),
-        "how active weights move: `rigl` grows by gradient, `set` at random, `static` never; `dense`: all are active",
+        Kind::OneOf(&Method::NAMES),
+        "how the set of active weights starts and moves; `itop train --help` has a line on each",
     ),
     key("sparsity", "sparsity", Kind::Share(BELOW_ONE), "share of the weights that is not there (not for `dense`)"),
     key(

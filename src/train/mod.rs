@@ -34,7 +34,8 @@ mod trainer;
 pub mod tuning_journal;
 mod warnings;
 
-pub use config::{Augment, Config, ConfigError, Method};
+pub use crate::sparsity::Method;
+pub use config::{Augment, Config, ConfigError};
 pub use run_plan::{Initial, RunPlan, RunPlanError};
 pub use trainer::{End, Listener, Score, TrainError, Trainer};
 pub use warnings::LOW_ITOP_RATE;

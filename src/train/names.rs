@@ -73,12 +73,7 @@ fn percent(share: f64) -> String {
 }
 
 fn method(name: &str) -> String {
-    let known = [Method::Set, Method::Rigl].into_iter().find(|method| method.name() == name);
-    match known {
-        Some(Method::Set) => "SET".into(),
-        Some(Method::Rigl) => "RigL".into(),
-        _ => name.into(),
-    }
+    Method::named(name).map_or(name, |method| method.title).into()
 }
 
 /// `ResNet-34`, `VGG-C`, `MLP`; others as they are.
@@ -180,8 +175,8 @@ mod tests {
             let configs: Vec<&Config> = configs.iter().collect();
             common(&configs, &["model", "data", "method", "sparsity", "delta_t", "lr", "lr_schedule.kind"])
         };
-        let set = Config { method: Method::Set, ..base.clone() };
-        let fixed = Config { method: Method::Static, delta_t: 7, ..base.clone() };
+        let set = Config { method: Method::SET, ..base.clone() };
+        let fixed = Config { method: Method::STATIC, delta_t: 7, ..base.clone() };
         let words = "ResNet-8 on flowers, sparsity 95 %, ΔT 100, learning rate 0.1, schedule multi-step";
         assert_eq!(of(&[set.clone(), fixed]), words, "ΔT means nothing to static training");
         let other = Config { data: "b".into(), lr: 0.2, delta_t: 9, ..set.clone() };

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use super::run_plan::RunPlan;
 use crate::gpu::{Kind, Label};
 use crate::model::Op;
-use crate::plan::Growth;
 
 /// One operation of one node, all its passes together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,5 +76,5 @@ fn flops(run_plan: &RunPlan, name: &str, kind: Kind, dense: bool) -> Option<u64>
 
 /// Whether an update step computes the gradient of all weights.
 pub(super) fn dense_update(run_plan: &RunPlan) -> bool {
-    run_plan.config.method.growth() == Some(Growth::Gradient)
+    run_plan.config.method.growth().is_some_and(|growth| growth.needs_dense_gradient(true))
 }

@@ -110,11 +110,11 @@ mod tests {
             for (part, sparsity) in [("-90", 0.9), ("-95", 0.95), ("-98", 0.98)] {
                 assert!(!name.ends_with(part) || config.sparsity == sparsity, "{name}");
             }
-            assert_eq!(name.starts_with("dense"), config.method == Method::Dense, "{name}");
+            assert_eq!(name.starts_with("dense"), config.method == Method::DENSE, "{name}");
             assert_eq!(name.contains("cifar10-") || name.ends_with("cifar10"), config.augment == Augment::Reflect);
         }
         let rigl = preset("itop-rigl-cifar10-98").unwrap().finish().unwrap();
-        assert_eq!((rigl.method, rigl.delta_t, rigl.data.as_str()), (Method::Rigl, 4000, "cifar10"));
+        assert_eq!((rigl.method, rigl.delta_t, rigl.data.as_str()), (Method::RIGL, 4000, "cifar10"));
         for name in ["itop", "quick-90", "dense-90", "rigl-cifar11", "rigl-", ""] {
             assert!(preset(name).is_err(), "{name}");
         }

@@ -3,17 +3,16 @@
 use thiserror::Error;
 
 use super::checkpoint::UpdateSchedule;
-use super::{Augment, Config, ConfigError, Method};
+use super::{Augment, Config, ConfigError};
 use crate::data::{self, Dataset, Images, Split};
 use crate::gpu::{Executor, Gpu};
 use crate::model::cost::{self, DenseGradient};
-use crate::model::{self, Graph, ModelError, ParamKind, Shape};
+use crate::model::{self, Graph, ModelError, Shape};
 use crate::ops::augment::PAD;
-use crate::ops::{Storage, Tuning, philox};
+use crate::ops::{Storage, Tuning};
 use crate::plan::{Plan, PlanError, PlanInput};
 use crate::sparsity::expected::Explored;
-use crate::sparsity::{DistributionError, exact_nnz, expected};
-use philox::Purpose;
+use crate::sparsity::{self, DistributionError, Init, exact_nnz, expected, init};
 
 /// A configuration and a dataset that do not make a run.
 #[derive(Debug, Error)]
@@ -100,9 +99,9 @@ impl RunPlan {
             let validation = config.validation;
             return Err(RunPlanError::NoImages { images: images.len(), validation });
         }
-        let targets = match config.method {
-            Method::Dense => vec![1.0; graph.prunable().count()],
-            _ => config.distribution.densities(&graph, config.density())?,
+        let targets = match config.method.init {
+            Init::Dense => vec![1.0; graph.prunable().count()],
+            Init::Random => config.distribution.densities(&graph, config.density())?,
         };
         let numels: Vec<usize> = graph.prunable().map(|(_, param)| param.numel()).collect();
         let active: Vec<usize> =
@@ -113,8 +112,9 @@ impl RunPlan {
             graph: &graph,
             batch,
             storage: config.storage,
+            capacity: active.clone(),
             active,
-            growth: config.method.growth(),
+            update: config.method.update,
             nesterov: config.nesterov,
             augment: config.augment.padding(),
             images: dataset.parts().map(Images::len).sum(),
@@ -158,12 +158,12 @@ impl RunPlan {
     /// Whether step `step` (from 1) ends with a topology update.
     pub fn updates_after(&self, step: usize) -> bool {
         let config = &self.config;
-        config.method.growth().is_some() && config.death_rate.updates_after(step, config.delta_t, self.total_steps())
+        config.method.update.is_some() && config.death_rate.updates_after(step, config.delta_t, self.total_steps())
     }
 
     /// How many topology updates the run has.
     pub fn updates(&self) -> usize {
-        match self.config.method.growth() {
+        match self.config.method.update {
             Some(_) => self.config.death_rate.updates(self.config.delta_t, self.total_steps()).count(),
             None => 0,
         }
@@ -199,9 +199,11 @@ impl RunPlan {
 
     /// Training FLOPs over dense ones, in RigL's accounting.
     pub fn training_flops_ratio(&self) -> f64 {
-        let dense_gradient = match self.config.method {
-            Method::Rigl => DenseGradient::Every { delta_t: self.config.delta_t },
-            Method::Dense | Method::Static | Method::Set => DenseGradient::Never,
+        let growth = self.config.method.growth();
+        let dense_gradient = match growth.map_or(sparsity::DenseGradient::Never, |growth| growth.dense_gradient) {
+            sparsity::DenseGradient::Never => DenseGradient::Never,
+            sparsity::DenseGradient::AtUpdates => DenseGradient::Every { delta_t: self.config.delta_t },
+            sparsity::DenseGradient::EveryStep => DenseGradient::Always,
         };
         cost::training_flops_ratio(&self.graph, &self.densities, dense_gradient)
     }
@@ -215,7 +217,7 @@ impl RunPlan {
 
     /// The ITOP rate that random growth would reach.
     pub fn expected_itop_rate(&self) -> f64 {
-        match self.config.method.growth() {
+        match self.config.method.update {
             None => self.active() as f64 / self.prunable() as f64,
             Some(_) => {
                 let config = &self.config;
@@ -228,7 +230,7 @@ impl RunPlan {
     /// The ITOP rate that random growth would have reached after `step` steps, from the start or from what was `explored`.
     pub fn expected_itop_rate_after(&self, step: usize, explored: Option<&Explored>) -> f64 {
         let config = &self.config;
-        match config.method.growth() {
+        match config.method.update {
             None => self.expected_itop_rate(),
             Some(_) => {
                 let start = Explored { step: 0, layers: self.densities.clone() };
@@ -251,26 +253,12 @@ impl RunPlan {
         (end - dataset.test.len()..end).map(|image| image as u32).collect()
     }
 
-    /// GPU bytes of what training keeps of the prunable weights: values, momentum, index, active and explored bits.
+    /// GPU bytes of what training keeps of the prunable weights: values, momentum, index,
+    /// active and explored bits, and what the growth rule keeps.
     pub fn state_bytes(&self) -> u64 {
         let of = |layer: &crate::plan::LayerPlan| {
-            let values = 8 * layer.active as u64;
-            let sparse = layer.sparse.map_or(0, |sparse| {
-                let index = &sparse.index;
-                let parts = [
-                    index.row_start,
-                    index.shift,
-                    index.column_start,
-                    index.column_entry,
-                    index.column_shift,
-                    index.groups,
-                    sparse.active,
-                    sparse.explored,
-                    sparse.reliable,
-                ];
-                parts.iter().map(|slice| slice.bytes).sum()
-            });
-            values + sparse
+            let state = layer.growth_state.map_or(0, |state| state.bytes);
+            8 * layer.capacity as u64 + layer.sparse.map_or(0, |sparse| sparse.index_bytes()) + state
         };
         self.plan.layers.iter().map(of).sum()
     }
@@ -279,14 +267,14 @@ impl RunPlan {
     pub fn statistics_bytes(&self) -> u64 {
         let sparse = self.plan.layers.iter().filter_map(|layer| layer.sparse.as_ref());
         let maps = self.plan.maps.iter().map(|map| map.slice.bytes).sum::<u64>();
-        maps + sparse.map(|sparse| sparse.initial.bytes + sparse.ages.bytes).sum::<u64>()
+        maps + sparse.map(|sparse| sparse.statistics_bytes()).sum::<u64>()
     }
 
     /// The first active set of each prunable parameter as a bitset: exact counts, uniform over the positions.
     pub fn initial_sets(&self) -> Vec<Vec<u32>> {
         let seed = self.config.seed;
         let layers = self.plan.layers.iter().enumerate();
-        layers.map(|(number, layer)| initial_bits(seed, number, layer.numel, layer.active)).collect()
+        layers.map(|(number, layer)| init::random_set(seed, number, layer.numel, layer.active)).collect()
     }
 
     /// The first weights (PyTorch's defaults) and the first active sets.
@@ -294,24 +282,8 @@ impl RunPlan {
         let seed = self.config.seed;
         let active = self.initial_sets();
         let values = self.graph.params.iter().enumerate().map(|(id, param)| {
-            let numel = param.numel();
-            let uniform = |fan_in: usize, keep: &dyn Fn(usize) -> bool| {
-                let bound = 1.0 / (fan_in as f32).sqrt();
-                let draw = |i| philox::unit(philox::word(seed, Purpose::InitWeight, id as u32, 0, i));
-                (0..numel).filter(|&i| keep(i)).map(|i| (2.0 * draw(i) - 1.0) * bound).collect::<Vec<f32>>()
-            };
-            match param.kind {
-                ParamKind::NormWeight => vec![1.0; numel],
-                ParamKind::NormBias => vec![0.0; numel],
-                ParamKind::Bias { fan_in } => uniform(fan_in, &|_| true),
-                ParamKind::ConvWeight | ParamKind::LinearWeight => {
-                    let fan_in = param.shape[1..].iter().product();
-                    match self.plan.layers.iter().position(|layer| layer.param == id && layer.sparse.is_some()) {
-                        Some(layer) => uniform(fan_in, &|i| active[layer][i / 32] >> (i % 32) & 1 == 1),
-                        None => uniform(fan_in, &|_| true),
-                    }
-                }
-            }
+            let layer = self.plan.layers.iter().position(|layer| layer.param == id && layer.sparse.is_some());
+            init::values(seed, id, param, layer.map(|layer| active[layer].as_slice()))
         });
         Initial { values: values.collect(), active }
     }
@@ -349,20 +321,6 @@ fn batch_that_fits(input: &PlanInput) -> Option<usize> {
         search.tried(batch, Plan::compile(&PlanInput { batch, ..input.clone() }).is_ok());
     }
     search.found()
-}
-
-/// The `active` of `numel` positions with the largest random keys (of equals the lower first), as a bitset.
-fn initial_bits(seed: u64, layer: usize, numel: usize, active: usize) -> Vec<u32> {
-    let key = |i: &usize| philox::word(seed, Purpose::InitMask, layer as u32, 0, *i) >> 1;
-    let mut positions: Vec<(u32, usize)> = (0..numel).map(|i| (u32::MAX - key(&i), i)).collect();
-    if active < numel {
-        positions.select_nth_unstable(active);
-    }
-    let mut bits = vec![0u32; numel.div_ceil(32)];
-    for &(_, i) in &positions[..active] {
-        bits[i / 32] |= 1 << (i % 32);
-    }
-    bits
 }
 
 #[cfg(test)]

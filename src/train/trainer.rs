@@ -310,11 +310,10 @@ impl<'a> Trainer<'a> {
     pub(super) fn write_wanted(&self, step: usize) {
         let plan = &self.run_plan.plan;
         let death_rate = self.run_plan.death_rate(step);
-        let wanted = plan
-            .layers
-            .iter()
-            .enumerate()
-            .map(|(number, layer)| UpdateCounts::new(number, layer.active, prune_count(death_rate, layer.active)));
+        let wanted = plan.layers.iter().enumerate().map(|(number, layer)| {
+            let pruned = prune_count(death_rate, layer.active);
+            UpdateCounts::new(number, layer.active - pruned, pruned)
+        });
         self.executor.write(plan.update_counts, &wanted.collect::<Vec<_>>());
         self.executor.write(plan.update_stats, &vec![UpdateStats::default(); plan.layers.len()]);
     }

@@ -131,7 +131,7 @@ impl RunPlan {
 
     fn of_the_density(&self) -> Option<String> {
         let config = &self.config;
-        if config.method == Method::Dense {
+        if config.method == Method::DENSE {
             return None;
         }
         let plan = &self.plan.layers;

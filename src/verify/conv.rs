@@ -4,9 +4,9 @@ use super::comparison::{Comparison, shaders};
 use super::harness::{Device, Harness};
 use super::{bits, f64s, magnitudes, noise, rounded};
 use crate::gpu::{GpuError, Slice};
-use crate::ops::topology::{Scratch, SparseLayer};
+use crate::ops::topology::Scratch;
 use crate::ops::trial::Candidate;
-use crate::ops::{Conv, ConvLayer, Layout, SparseIndex, Storage, reference};
+use crate::ops::{Conv, ConvLayer, Layout, SparseTensor, SparseWeight, Storage, reference};
 
 /// How far a gradient's sum over images and pixels may be off, of its terms' magnitudes.
 const SUM: f64 = 3e-7;
@@ -120,30 +120,16 @@ impl ConvCase {
         let xs = harness.upload("x", &input.pack(&x));
         let dys = harness.upload("dy", &output.pack(&dy));
         let bias_s = harness.upload("bias", &bias);
-        let sparse_weight = harness.upload("active weights", &active);
         let dense_weight = harness.upload("dense weights", &masked);
         let bias_grad = harness.empty("bias grad", 4 * k as u64);
-        let parts = SparseIndex::bytes(&conv, active.len(), tuning);
-        let [row_start, shift, column_start, column_entry, column_shift, groups] =
-            parts.map(|bytes| harness.empty("index", bytes));
         let entries = active.len();
-        let index = SparseIndex { entries, row_start, shift, column_start, column_entry, column_shift, groups };
-        let active_bits = harness.upload("active", &bits(&mask));
         let scratch = Scratch::new(&mut harness.buffers, &[conv], entries, 1, true);
-        let layer = SparseLayer {
-            conv,
-            layer: 0,
-            index,
-            value: sparse_weight,
-            momentum: sparse_weight,
-            active: active_bits,
-            explored: active_bits,
-            reliable: active_bits,
-            initial: active_bits,
-            ages: sparse_weight,
-        };
-        let mut commands = layer.index("verify", tuning, &scratch);
-        let sparse = Some(layer.weight(&scratch));
+        let tensor = SparseTensor::alone(&mut harness.buffers, conv, 0, entries, tuning);
+        let sparse_weight = tensor.value;
+        harness.write(tensor.value, &active);
+        harness.write(tensor.active, &bits(&mask));
+        let mut commands = tensor.index("verify", tuning, &scratch);
+        let sparse = Some(SparseWeight::new(tensor, &scratch));
         let most = tuning.workspace_bytes(&conv, Some(entries)).max(tuning.workspace_bytes(&conv, None));
         let workspace = harness.empty("workspace", most.max(4));
         let sparse = ConvLayer { node: "sparse", conv: &conv, tuning, sparse, workspace };
@@ -203,7 +189,7 @@ impl ConvCase {
             let (channel, tap) = (at / (kernel * kernel), at % (kernel * kernel));
             (channel * input.plane() + tap / kernel * input.row() + tap % kernel * input.lanes()) as u32
         });
-        let got = ran.read::<u32>(shift).await?;
+        let got = ran.read::<u32>(tensor.rows.shift).await?;
         let wanted: Vec<u32> = shifts.collect();
         comparisons.push(Comparison::exact(&["index_entries"], "shifts", &got[..entries], &wanted));
         let mut first: [Option<Vec<u32>>; 2] = [None, None];

@@ -28,10 +28,14 @@ pub struct Harness {
 
 impl Harness {
     pub fn upload<T: bytemuck::NoUninit>(&mut self, label: &str, data: &[T]) -> Slice {
-        let bytes: Vec<u8> = bytemuck::cast_slice(data).to_vec();
-        let slice = self.buffers.storage("case", label, bytes.len() as u64);
-        self.uploads.push((slice, bytes));
+        let slice = self.buffers.storage("case", label, size_of_val(data) as u64);
+        self.write(slice, data);
         slice
+    }
+
+    /// What a slice of `buffers` begins with.
+    pub fn write<T: bytemuck::NoUninit>(&mut self, slice: Slice, data: &[T]) {
+        self.uploads.push((slice, bytemuck::cast_slice(data).to_vec()));
     }
 
     pub fn empty(&mut self, label: &str, bytes: u64) -> Slice {
@@ -40,7 +44,7 @@ impl Harness {
 
     pub fn params(&mut self, params: StepParams) -> Slice {
         let slice = self.buffers.uniform("case", "step", size_of::<StepParams>() as u64);
-        self.uploads.push((slice, bytemuck::bytes_of(&params).to_vec()));
+        self.write(slice, &[params]);
         slice
     }
 

@@ -30,7 +30,8 @@ use crate::ops::Storage;
 use crate::ops::augment::Padding;
 use crate::ops::philox::{Purpose, unit, word};
 use crate::ops::pool::PoolKind;
-use crate::ops::topology_map::Grid;
+use crate::ops::topology::map::Grid;
+use crate::sparsity::growth;
 
 /// Something to run beside its reference.
 #[derive(Clone, Debug)]
@@ -76,18 +77,14 @@ pub fn cases(gpu: &Gpu) -> Vec<Case> {
     let mut cases = vec![Case::Philox];
     // The most workgroups of a dimension, one fewer and one more.
     cases.extend([65_534, 65_535, 65_536].map(|workgroups| Case::Grid(GridCase { workgroups })));
-    for random in [true, false] {
+    for growth in growth::ALL {
         // Output channels in one piece of a column, and in two.
+        let random = *growth == growth::RANDOM;
         let shape = if random { [24, 20, 3] } else { [70, 10, 3] };
-        cases.push(Case::Topology(TopologyCase {
-            shape,
-            stride: 2,
-            density: 0.2,
-            rate: 0.3,
-            coarse: !random,
-            random,
-            seed: 3,
-        }));
+        // A set that stays as large as it is, and one that shrinks.
+        let regrow = if growth.state { 0.5 } else { 1.0 };
+        let (density, rate, coarse) = (0.2, 0.3, !random);
+        cases.push(Case::Topology(TopologyCase { shape, stride: 2, density, rate, regrow, coarse, growth, seed: 3 }));
     }
     // Cells of several channels, the last ones of fewer.
     let grid = Grid { outputs: 70, inputs: 130, taps: 9 };
@@ -148,7 +145,7 @@ pub fn cases(gpu: &Gpu) -> Vec<Case> {
 pub fn short(gpu: &Gpu, storage: Storage) -> Vec<Case> {
     let wanted = |case: &Case| match case {
         Case::Philox | Case::Training(_) => true,
-        Case::Topology(case) => !case.random,
+        Case::Topology(case) => *case.growth == growth::GRADIENT,
         Case::Augment(case) => case.storage == storage,
         Case::Pointwise(case) => case.storage == storage && storage != Storage::F32,
         _ => false,
@@ -242,8 +239,8 @@ mod tests {
         let dense = || conv(0.9, Pick::Default);
         let of = |wanted: fn(&Case) -> bool| cases(&usual).into_iter().find(wanted).unwrap();
         let topology = |random: bool| match random {
-            true => of(|case| matches!(case, Case::Topology(case) if case.random)),
-            false => of(|case| matches!(case, Case::Topology(case) if !case.random)),
+            true => of(|case| matches!(case, Case::Topology(case) if *case.growth == growth::RANDOM)),
+            false => of(|case| matches!(case, Case::Topology(case) if *case.growth == growth::GRADIENT)),
         };
         let pointwise = || of(|case| matches!(case, Case::Pointwise(_)));
         let families = [

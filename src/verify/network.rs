@@ -110,12 +110,15 @@ fn real_images() -> Vec<f32> {
 pub async fn training(device: &Device, of: Input) -> Result<Vec<Comparison>, GpuError> {
     let cannot = |message: String| GpuError::Validation { what: "the network to verify".into(), message };
     let start = Start::new(of).map_err(|error| cannot(error.to_string()))?;
+    let count = |mask: &Vec<bool>| mask.iter().filter(|&&set| set).count();
+    let active: Vec<usize> = start.masks.iter().flatten().map(count).collect();
     let plan = Plan::compile(&PlanInput {
         graph: &start.graph,
         batch: IMAGES,
         storage: Storage::F32,
-        active: start.masks.iter().flatten().map(|mask| mask.iter().filter(|&&set| set).count()).collect(),
-        growth: None,
+        capacity: active.clone(),
+        active,
+        update: None,
         nesterov: true,
         augment: None,
         images: 1,

@@ -5,8 +5,10 @@ use super::harness::{Device, Harness};
 use super::{bits, noise};
 use crate::gpu::{Command, GpuError, Label, Slice};
 use crate::ops::philox::key;
-use crate::ops::topology::{Scores, Scratch, SparseLayer, UpdateCounts, UpdateStats, age_bytes};
-use crate::ops::{Conv, Layout, SparseIndex, StepParams, reference};
+use crate::ops::topology::{Scratch, UpdateCounts, UpdateStats};
+use crate::ops::{Conv, Layout, SparseTensor, StepParams, reference};
+use crate::sparsity::growth::{Growth, Observed, Site};
+use crate::sparsity::prune;
 
 /// A layer with a random set and random numbers.
 #[derive(Clone, Debug)]
@@ -15,12 +17,12 @@ pub struct TopologyCase {
     pub shape: [usize; 3],
     pub stride: usize,
     pub density: f32,
-    /// Share of the active weights that is pruned.
+    /// Share of the active weights that is pruned, and of as many that is grown.
     pub rate: f64,
+    pub regrow: f64,
     /// Values full of ties and zeros.
     pub coarse: bool,
-    /// Random growth, else by scores.
-    pub random: bool,
+    pub growth: &'static Growth,
     pub seed: u64,
 }
 
@@ -36,9 +38,13 @@ pub struct BeforeUpdate {
     pub reliable: Vec<bool>,
     pub initial: Vec<bool>,
     pub ages: Vec<u8>,
+    /// How many active weights go, and how many positions are then activated.
     pub prune: usize,
-    /// Scores by magnitude; none: random growth of this layer and update.
-    pub score: Option<Vec<f32>>,
+    pub grow: usize,
+    pub growth: &'static Growth,
+    /// The gradient of all positions, and what the growth rule kept of earlier ones; empty where the rule needs none.
+    pub gradient: Vec<f32>,
+    pub state: Vec<f32>,
     pub seed: u64,
     pub update: u32,
 }
@@ -53,6 +59,8 @@ pub struct AfterUpdate {
     pub ages: Vec<u8>,
     pub weight: Vec<u32>,
     pub momentum: Vec<u32>,
+    /// Largest bits of what lies behind the lists of values and momentum: zero.
+    pub behind: u32,
     pub update_stats: UpdateStats,
     pub index: reference::topology::Index,
 }
@@ -65,10 +73,13 @@ pub fn to_mask(bits: &[u32], numel: usize) -> Vec<bool> {
 /// The layer's number: any, the same for device and reference.
 pub const LAYER: usize = 2;
 
+/// SGD's momentum.
+const MOMENTUM: f32 = 0.9;
+
 impl BeforeUpdate {
     /// The layer that `case` describes.
     pub fn random(case: &TopologyCase) -> Self {
-        let &TopologyCase { shape, stride, density, rate, coarse, random, seed } = case;
+        let &TopologyCase { shape, stride, density, rate, regrow, coarse, growth, seed } = case;
         let numel = shape[0] * shape[1] * shape[2] * shape[2];
         let stream = seed as u32;
         let mut active: Vec<bool> = noise(stream, numel).iter().map(|v| (v + 1.0) / 2.0 < density).collect();
@@ -81,6 +92,7 @@ impl BeforeUpdate {
         let explored = noise(stream + 2, numel).iter().zip(&active).map(|(&v, &a)| a || v > 0.5).collect();
         let reliable = noise(stream + 3, numel).iter().map(|&v| v > 0.8).collect();
         let entries = active.iter().filter(|&&a| a).count();
+        let prune = crate::sparsity::prune_count(rate, entries);
         // Many of age 0, some at the end of what a byte holds.
         let age = |v: f32| if v < -0.4 { 0 } else { ((v + 0.4) * 200.0).min(255.0) as u8 };
         let ages = noise(stream + 7, numel).iter().zip(&active).map(|(&v, &a)| if a { age(v) } else { 0 }).collect();
@@ -88,8 +100,12 @@ impl BeforeUpdate {
             shape,
             stride,
             momentum: values(stream + 4),
-            prune: crate::sparsity::prune_count(rate, entries),
-            score: (!random).then(|| values(stream + 5)),
+            prune,
+            // Rules that may grow more than they prune are bounded by what is free.
+            grow: ((regrow * prune as f64) as usize).min(numel - entries + prune),
+            growth,
+            gradient: if growth.needs_dense_gradient(true) { values(stream + 5) } else { Vec::new() },
+            state: if growth.state { values(stream + 8) } else { Vec::new() },
             weight,
             active,
             explored,
@@ -121,50 +137,52 @@ impl BeforeUpdate {
         let list = |values: &[f32]| -> Vec<f32> {
             values.iter().zip(&self.active).filter(|(_, active)| **active).map(|(&v, _)| v).collect()
         };
-        let values = list(&self.weight);
-        let parts = SparseIndex::bytes(&conv, values.len(), tuning);
-        let [row_start, shift, column_start, column_entry, column_shift, groups] =
-            parts.map(|bytes| harness.empty("index", bytes));
-        let entries = values.len();
-        let index = SparseIndex { entries, row_start, shift, column_start, column_entry, column_shift, groups };
+        let entries = self.active.iter().filter(|&&set| set).count();
+        // More than there will be, so that lists have an end to keep zero.
+        let capacity = (entries.max(entries - self.prune + self.grow) + self.seed as usize % 7).min(numel);
         let mut ages: Vec<u8> =
             self.ages.iter().zip(&self.active).filter(|(_, set)| **set).map(|(&age, _)| age).collect();
-        ages.resize(ages.len().next_multiple_of(16), 0);
-        let layer = SparseLayer {
-            conv,
-            layer: LAYER,
-            index,
-            value: harness.upload("value", &values),
-            momentum: harness.upload("momentum", &list(&self.momentum)),
-            active: harness.upload("active", &bits(&self.active)),
-            explored: harness.upload("explored", &bits(&self.explored)),
-            reliable: harness.upload("reliable", &bits(&self.reliable)),
-            initial: harness.upload("initial", &bits(&self.initial)),
-            ages: harness.upload("ages", &ages).part(0, age_bytes(entries)),
-        };
-        let mut scratch = Scratch::new(&mut harness.buffers, &[conv], entries, LAYER + 1, true);
-        scratch.update_counts = harness.upload("wanted", &[UpdateCounts::new(LAYER, entries, self.prune); LAYER + 1]);
-        let scores = match &self.score {
-            Some(score) => {
-                scratch.score = harness.upload("score", score);
-                Scores::Scratch
-            }
-            None => Scores::Random,
-        };
-        let run = harness.params(StepParams { seed: key(self.seed), update: self.update, ..StepParams::default() });
-        let mut commands: Vec<Command> = layer.index("layer", tuning, &scratch);
-        // UpdateStats of the first index are not the update's.
-        commands.push(Command::Clear { label: Label::other("counters"), slice: scratch.update_stats });
-        commands.extend(layer.update("layer", tuning, &scratch, scores, run));
+        ages.resize(ages.len().next_multiple_of(4), 0);
+        let mut scratch = Scratch::new(&mut harness.buffers, &[conv], capacity, LAYER + 1, true);
+        let tensor = SparseTensor::alone(&mut harness.buffers, conv, LAYER, capacity, tuning);
+        harness.write(tensor.value, &list(&self.weight));
+        harness.write(tensor.momentum, &list(&self.momentum));
+        harness.write(tensor.ages, &ages);
+        for (slice, set) in [
+            (tensor.active, &self.active),
+            (tensor.explored, &self.explored),
+            (tensor.reliable, &self.reliable),
+            (tensor.initial, &self.initial),
+        ] {
+            harness.write(slice, &bits(set));
+        }
+        let counts = UpdateCounts::new(LAYER, entries - self.prune, self.grow);
+        scratch.update_counts = harness.upload("update counts", &[counts; LAYER + 1]);
+        if !self.gradient.is_empty() {
+            harness.write(scratch.dense, &self.gradient);
+        }
+        let state = self.growth.state.then(|| harness.upload("growth state", &self.state));
+        let state = state.map(|state| state.part(0, self.growth.state_bytes(numel)));
+        let params =
+            StepParams { seed: key(self.seed), update: self.update, momentum: MOMENTUM, ..StepParams::default() };
+        let site = Site { label: "layer", tensor: &tensor, scratch: &scratch, state, run: harness.params(params) };
+        let mut commands: Vec<Command> = tensor.index("layer", tuning, &scratch);
+        // What the first index counts is not the update's.
+        commands.push(Command::Clear { label: Label::other("update stats"), slice: scratch.update_stats });
+        commands.extend((self.growth.observe)(&site));
+        let (keys, scores) = ((prune::MAGNITUDE.keys)(&tensor), (self.growth.score)(&site));
+        commands.extend(tensor.update("layer", tuning, &scratch, keys, scores));
         let ran = harness.run(&device.gpu, &commands).await?;
 
         let mask = async |slice: Slice| Ok::<_, GpuError>(to_mask(&ran.read(slice).await?, numel));
-        let active = mask(layer.active).await?;
-        let spread = async |slice: Slice| {
-            let mut list = ran.read::<u32>(slice).await?.into_iter();
-            Ok::<_, GpuError>(active.iter().map(|&set| if set { list.next().unwrap_or(0) } else { 0 }).collect())
+        let active = mask(tensor.active).await?;
+        let left = active.iter().filter(|&&set| set).count();
+        let [values, momenta] = [ran.read::<u32>(tensor.value).await?, ran.read::<u32>(tensor.momentum).await?];
+        let dense = |list: &[u32]| {
+            let mut list = list.iter().copied();
+            active.iter().map(|&set| if set { list.next().unwrap_or(u32::MAX) } else { 0 }).collect::<Vec<_>>()
         };
-        let mut list = ran.read::<u8>(layer.ages).await?.into_iter();
+        let mut list = ran.read::<u8>(tensor.ages).await?.into_iter();
         let ages = active.iter().map(|&set| if set { list.next().unwrap_or(0) } else { 0 }).collect();
         let usizes = async |slice: Slice, count: usize| {
             let words = ran.read::<u32>(slice).await?;
@@ -172,16 +190,17 @@ impl BeforeUpdate {
         };
         let update_stats: Vec<UpdateStats> = ran.read(scratch.update_stats).await?;
         Ok(AfterUpdate {
-            weight: spread(layer.value).await?,
-            momentum: spread(layer.momentum).await?,
-            explored: mask(layer.explored).await?,
-            reliable: mask(layer.reliable).await?,
+            weight: dense(&values),
+            momentum: dense(&momenta),
+            behind: values[left..].iter().chain(&momenta[left..]).copied().max().unwrap_or(0),
+            explored: mask(tensor.explored).await?,
+            reliable: mask(tensor.reliable).await?,
             ages,
             update_stats: update_stats[LAYER],
             index: reference::topology::Index {
-                rows: usizes(row_start, self.shape[0] + 1).await?,
-                columns: usizes(column_start, conv.columns() + 1).await?,
-                entries: usizes(column_entry, entries).await?,
+                rows: usizes(tensor.rows.start, self.shape[0] + 1).await?,
+                columns: usizes(tensor.columns.start, conv.columns() + 1).await?,
+                entries: usizes(tensor.columns.entry, left).await?,
             },
             active,
         })
@@ -189,12 +208,17 @@ impl BeforeUpdate {
 
     /// In plain Rust.
     pub fn reference(&self) -> AfterUpdate {
-        use reference::topology::{Layer, gradient_scores, index, random_scores, update};
+        use reference::topology::{Layer, index, update};
         let [k, c, kernel] = self.shape;
-        let score = match &self.score {
-            Some(score) => gradient_scores(score),
-            None => random_scores(self.seed, LAYER as u32, self.update, self.active.len()),
-        };
+        let score = (self.growth.reference)(&Observed {
+            seed: self.seed,
+            layer: LAYER as u32,
+            update: self.update,
+            gradient: &self.gradient,
+            state: &self.state,
+            momentum: MOMENTUM,
+            numel: self.active.len(),
+        });
         let mut layer = Layer {
             outputs: k,
             inputs: c,
@@ -206,10 +230,11 @@ impl BeforeUpdate {
             weight: self.weight.clone(),
             momentum: self.momentum.clone(),
         };
-        let update_stats = update(&mut layer, &score, self.prune);
+        let update_stats = update(&mut layer, &score, self.prune, self.grow);
         let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect();
         AfterUpdate {
             update_stats,
+            behind: 0,
             weight: bits(&layer.weight),
             momentum: bits(&layer.momentum),
             index: index(&layer.active, k, c, kernel, self.stride, kernel / 2),
@@ -223,11 +248,9 @@ impl BeforeUpdate {
     /// The two beside each other.
     pub async fn compare(&self, device: &Device) -> Result<Vec<Comparison>, GpuError> {
         let (got, wanted) = (self.update(device).await?, self.reference());
-        let growth = if self.score.is_some() { "gradient" } else { "random" };
+        let growth = self.growth.name;
         let mut select = vec!["rank_count", "scan", "rank_write", "select_histogram", "select_pick", "select_apply"];
-        if self.score.is_none() {
-            select.push("grow_random");
-        }
+        select.extend(self.growth.shader);
         let exact = |kernels: &[&'static str], what: &str, got: &[u32], wanted: &[u32]| {
             Comparison::exact(kernels, &format!("{growth} growth, {what}"), got, wanted)
         };
@@ -258,6 +281,7 @@ impl BeforeUpdate {
                 &[f64::from(young(&w.update_stats))],
                 1e-5,
             ),
+            exact(&["topology_move"], "ends of the lists", &[g.behind], &[w.behind]),
             exact(&["topology_move"], "values", &g.weight, &w.weight),
             exact(&["topology_move"], "momentum", &g.momentum, &w.momentum),
             exact(&["index_rows"], "row starts", &index(&g.index.rows), &index(&w.index.rows)),

@@ -5,7 +5,7 @@ use super::harness::{Device, Harness};
 use super::{bits, noise};
 use crate::gpu::GpuError;
 use crate::ops::reference;
-use crate::ops::topology_map::{Cell, Grid};
+use crate::ops::topology::map::{Cell, Grid};
 
 /// A layer of which about a share of `density` was ever active, and a third of that is.
 #[derive(Clone, Copy, Debug)]

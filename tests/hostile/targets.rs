@@ -82,8 +82,8 @@ pub fn entries() -> Vec<Entry> {
     vec![
         entry("value.fc.weight", Dtype::F32, 24, None),
         entry("momentum.fc.weight", Dtype::F32, 24, None),
-        entry("active.fc.weight", Dtype::U32, 8, Some(Bits { of: 40, set: Some(6) })),
-        entry("explored.fc.weight", Dtype::U32, 8, Some(Bits { of: 40, set: None })),
+        entry("active.fc.weight", Dtype::U32, 8, Some(Bits { of: 40, count: 6..=6 })),
+        entry("explored.fc.weight", Dtype::U32, 8, Some(Bits { of: 40, count: 0..=40 })),
         entry("ages.fc.weight", Dtype::U32, 8, None),
     ]
 }
@@ -147,7 +147,7 @@ pub fn maps(bytes: &[u8]) {
     let Ok(line) = serde_json::from_slice::<FrameLine>(bytes) else { return };
     for (grid, cells) in line.layers.iter().filter_map(|layer| layer.unpack()) {
         assert_eq!(cells.len(), grid.cells());
-        let fits = |(i, cell): (usize, &itop::ops::topology_map::Cell)| {
+        let fits = |(i, cell): (usize, &itop::ops::topology::map::Cell)| {
             cell.active <= cell.explored && usize::from(cell.explored) <= grid.positions(i)
         };
         assert!(cells.iter().enumerate().all(fits));

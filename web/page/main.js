@@ -114,7 +114,7 @@ field.source.addEventListener("change", () => {
 
 field.sparsity.addEventListener("input", () => { $("percent").textContent = `${Math.round(100 * field.sparsity.value)} %`; });
 field.method.addEventListener("change", () => {
-  field.delta_t.disabled = ["static", "dense"].includes(field.method.value);
+  field.delta_t.disabled = field.method.selectedOptions[0].dataset.moves === "false";
   field.sparsity.disabled = field.method.value === "dense";
 });
 
@@ -145,6 +145,15 @@ $("download").addEventListener("click", () => worker.postMessage({ do: "tar" }))
 $("layer").addEventListener("change", () => worker.postMessage({ do: "map", layer: $("layer").value }));
 
 const hears = {
+  methods({ methods }) {
+    const before = field.method.value;
+    field.method.replaceChildren(...methods.map(({ name, title, about, moves }) => {
+      const option = new Option(`${title}: ${about}`, name);
+      option.dataset.moves = moves;
+      return option;
+    }));
+    field.method.value = before;
+  },
   start(event) {
     run = { ...event, loss: [], accuracy: [], validation: [], rs: [[0, event.itop_rate]], expected: [[0, event.itop_rate]], done: 0 };
     $("about").textContent = `${event.name}: ${count(event.active)} of ${count(event.maskable)} weights active, ${count(event.steps)} steps, `
@@ -219,6 +228,7 @@ const hears = {
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
   },
   failed({ of, message }) {
+    if (of === "methods") return impossible(`The page's module cannot be loaded: ${message}`);
     if (of === "look") {
       chosen = null;
       $("found").textContent = `These files cannot be used: ${message}.`;
@@ -282,4 +292,5 @@ window.addEventListener("beforeunload", (event) => {
 });
 
 enter("idle");
+worker.postMessage({ do: "methods" });
 await findAdapter();

@@ -12,6 +12,8 @@ async function open(data) {
 }
 
 const does = {
+  // What there is to choose from.
+  methods() { postMessage({ kind: "methods", methods: JSON.parse(Session.methods()) }); },
   // Looks at files, so that what is wrong with them is said when they are chosen.
   async look({ data }) {
     const [opened, found] = await open(data);

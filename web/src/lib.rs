@@ -17,6 +17,7 @@ use itop::data::{self, Dataset, Record};
 use itop::gpu::{Gpu, GpuError, GpuOptions};
 use itop::ops::Storage;
 use itop::report::Film;
+use itop::sparsity::Method;
 use itop::train::frames::FrameLine;
 use itop::train::presets::preset;
 use itop::train::run_folder::{Memory, RunFolder};
@@ -52,6 +53,16 @@ impl Session {
     pub fn new() -> Self {
         console_error_panic_hook::set_once();
         Self::default()
+    }
+
+    /// The methods there are: JSON list of `name`, `title`, `about`, and whether the set `moves`.
+    pub fn methods() -> String {
+        let row = |method: Method| {
+            json!({
+                "name": method.name, "title": method.title, "about": method.about, "moves": method.update.is_some(),
+            })
+        };
+        serde_json::Value::from_iter(Method::ALL.map(row)).to_string()
     }
 
     /// Adds a file of a CIFAR layout, or a `.tar.gz` of one.

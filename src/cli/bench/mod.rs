@@ -71,7 +71,7 @@ fn config(model: &str, method: Method, sparsity: f64, batch_size: usize, storage
         data: "sample".into(),
         batch_size,
         storage,
-        method: if sparsity == 0.0 { Method::Dense } else { method },
+        method: if sparsity == 0.0 { Method::DENSE } else { method },
         sparsity,
         // Ordinary steps only: updates are timed by `bench topology`.
         delta_t: usize::MAX >> 1,
@@ -80,11 +80,7 @@ fn config(model: &str, method: Method, sparsity: f64, batch_size: usize, storage
 }
 
 fn method(name: &str) -> Method {
-    match name.to_lowercase().as_str() {
-        "static" => Method::Static,
-        "set" => Method::Set,
-        _ => Method::Rigl,
-    }
+    Method::named(name).unwrap_or_default()
 }
 
 fn write_json(path: Option<&PathBuf>, adapter: &str, rows: &impl Serialize) -> Result<(), Failure> {

@@ -163,7 +163,7 @@ fn measure(args: &StepArgs, gpu: &Gpu, dataset: &Dataset, problems: &[&RunPlan])
         timed.rows.push(Row {
             model: config.model.clone(),
             method: config.method.name(),
-            sparsity: if config.method == Method::Dense { 0.0 } else { config.sparsity },
+            sparsity: if config.method == Method::DENSE { 0.0 } else { config.sparsity },
             storage: config.storage.name(),
             batch_size: config.batch_size,
             images_per_second: config.batch_size as f64 / seconds,

@@ -12,7 +12,6 @@ use crate::cli::{Failure, GpuArgs, flags};
 use crate::compare::by_operation;
 use crate::data;
 use crate::ops::Storage;
-use crate::plan::Growth;
 use crate::train::Trainer;
 
 #[derive(Args)]
@@ -66,7 +65,7 @@ struct Row {
 }
 
 /// What gradient growth needs and an ordinary step does in another way.
-const GRADIENT: [&str; 2] = ["grad_weight", "collect"];
+const GRADIENT: [&str; 2] = ["grad_weight", "gather"];
 
 pub fn run(args: &TopologyArgs) -> Result<(), Failure> {
     let dataset = data::load("sample").map_err(Failure::input)?;
@@ -100,9 +99,10 @@ pub fn run(args: &TopologyArgs) -> Result<(), Failure> {
             let ms = |passes: &serde_json::Map<String, serde_json::Value>, name: &str| {
                 passes.get(name).and_then(serde_json::Value::as_f64).unwrap_or_default()
             };
-            let gradient: f64 = match run_plan.config.method.growth() {
-                Some(Growth::Gradient) => GRADIENT.iter().map(|name| ms(&update, name) - ms(&plain, name)).sum(),
-                _ => 0.0,
+            let growth = run_plan.config.method.growth();
+            let gradient: f64 = match growth.is_some_and(|growth| growth.needs_dense_gradient(true)) {
+                true => GRADIENT.iter().map(|name| ms(&update, name) - ms(&plain, name)).sum(),
+                false => 0.0,
             };
             let between = args.delta_t.max(1) as f64 * step_ms;
             let extra = update_step_ms - step_ms;

@@ -53,11 +53,6 @@ pub fn gradient_scores(gradient: &[f32]) -> Vec<u32> {
     gradient.iter().map(|&g| magnitude(g)).collect()
 }
 
-/// Random growth's scores: 31 bits a position.
-pub fn random_scores(seed: u64, layer: u32, update: u32, numel: usize) -> Vec<u32> {
-    (0..numel).map(|i| word(seed, Purpose::Grow, layer, update, i) >> 1).collect()
-}
-
 /// A layer as an update finds and leaves it; every list is dense, over the flat index of the weight.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layer {
@@ -78,11 +73,11 @@ pub struct Layer {
     pub momentum: Vec<f32>,
 }
 
-/// Prunes `k` weights and grows `k` positions. What is pruned and regrown at once keeps weight and momentum; what is new
+/// Prunes `removed` weights and grows `added` positions. What is pruned and regrown at once keeps weight and momentum; what is new
 /// starts both at 0 (the ITOP code's and RigL's behaviour).
-pub fn update(layer: &mut Layer, score: &[u32], k: usize) -> UpdateStats {
-    let kept = prune(&layer.weight, &layer.active, k);
-    let after = grow(score, &kept, k);
+pub fn update(layer: &mut Layer, score: &[u32], removed: usize, added: usize) -> UpdateStats {
+    let kept = prune(&layer.weight, &layer.active, removed);
+    let after = grow(score, &kept, added);
     let count = |is: &dyn Fn(usize) -> bool| (0..after.len()).filter(|&i| is(i)).count() as u32;
     let least_kept = (0..kept.len()).filter(|&i| kept[i]).map(|i| magnitude(layer.weight[i])).min();
     let row = (after.len() / layer.outputs).max(1);
@@ -196,7 +191,7 @@ mod tests {
             momentum: vec![1.0, 2.0, 3.0, 0.0, 0.0, 0.0],
         };
         // 0 and 1 go; 1 comes back and 4 is new.
-        let counters = update(&mut layer, &[0, 9, 0, 0, 8, 0], 2);
+        let counters = update(&mut layer, &[0, 9, 0, 0, 8, 0], 2, 2);
         assert_eq!(layer.active, [false, true, true, false, true, false]);
         assert_eq!(layer.explored, [true, true, true, true, true, false]);
         assert_eq!(layer.reliable, [false, false, true, true, false, false]);
@@ -224,7 +219,7 @@ mod tests {
         assert_eq!(counters, expected);
         assert_eq!(layer.ages, [0, 0, 255, 0, 0, 0]);
         // All go; the highest scores lie in the last rows.
-        let counters = update(&mut layer, &[0, 0, 0, 2, 9, 9], 3);
+        let counters = update(&mut layer, &[0, 0, 0, 2, 9, 9], 3, 3);
         assert_eq!((counters.threshold, counters.dead_outputs, counters.regrown), (u32::MAX, 1, 1));
         assert_eq!(layer.active, [false, false, false, true, true, true]);
     }

@@ -1,6 +1,6 @@
 //! Counting cells in its plainest form: every position on its own. (Kernel: `topology_map`.)
 
-use crate::ops::topology_map::{Cell, Grid};
+use crate::ops::topology::map::{Cell, Grid};
 
 /// The cells of a layer, row by row, from its sets over the flat index of the weight.
 pub fn cells(grid: &Grid, active: &[bool], explored: &[bool]) -> Vec<Cell> {

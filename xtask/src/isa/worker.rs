@@ -118,7 +118,7 @@ fn default(gpu: &Gpu) -> Result<Vec<Kernel>> {
             let config = Config {
                 model: model.into(),
                 data: "cifar10".into(),
-                method: Method::Rigl,
+                method: Method::RIGL,
                 sparsity,
                 storage,
                 ..Config::default()

@@ -1,10 +1,10 @@
 //! Where in a layer its active weights lie, and lay: of each cell of a grid of kernels, out channels down and in channels
 //! across, how many positions are active and how many ever were. From the bitsets alone, for pictures.
 //!
-//! Shader: `topology_map`; reference: [`super::reference::topology_map`].
+//! Shader: `topology_map`; reference: [`crate::ops::reference::topology_map`].
 
-use super::Conv;
 use crate::gpu::{Command, Kernel, Kind, Label, Slice};
+use crate::ops::Conv;
 
 /// Most cells down and across; larger layers are pooled.
 pub const SIDE: usize = 64;

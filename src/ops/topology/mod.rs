@@ -1,0 +1,92 @@
+//! Moving the active set of a layer: prune, grow, statistics, index. Everything runs on the GPU and works on bitsets over
+//! the flat indices of the weight and on the active list; only [`UpdateStats`] come back.
+//!
+//! The rule is the exact one: remove the `k` active weights of least magnitude (of equals the higher index), then activate
+//! the `k` inactive positions of highest score (of equals the lower index). Just-removed positions may regrow and then keep
+//! value and momentum; others start at 0/0 (`reference/itop.md` 3.5, the ITOP code's order).
+//! Shaders: `rank_*`, `scan`, `select_*`, `grow_random`, `topology_*`, `index_*`; reference: [`super::reference::topology`].
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::gpu::ALIGNMENT;
+
+mod index;
+pub mod map;
+mod scratch;
+mod select;
+mod update;
+
+pub use scratch::Scratch;
+
+/// Bins of the age histogram.
+pub const AGE_BINS: usize = 8;
+
+/// The bin of an age: powers of two, the last one open.
+pub fn age_bin(age: usize) -> usize {
+    ((usize::BITS - age.leading_zeros()) as usize).min(AGE_BINS - 1)
+}
+
+/// What an update did to a layer; mirrors the counters in `topology_stats.wgsl`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct UpdateStats {
+    /// Active positions after the update.
+    pub active: u32,
+    pub pruned: u32,
+    pub grown: u32,
+    /// Grown positions that the prune of the same update had removed.
+    pub regrown: u32,
+    /// Positions active for the first time.
+    pub newly_explored: u32,
+    /// Positions active at any time so far.
+    pub explored: u32,
+    /// Positions that were active for a whole interval and survived the prune that ended it.
+    pub reliable: u32,
+    /// Bits of the least magnitude kept.
+    pub threshold: u32,
+    /// Output channels without an active weight.
+    pub dead_outputs: u32,
+    /// Active positions that the first set had too.
+    pub initial_kept: u32,
+    /// Positions that the last growth before this update had activated, and those of them that this prune kept. (At the
+    /// first update: the whole first set.)
+    pub young: u32,
+    pub young_kept: u32,
+    /// Bits of Σ|w| over the young before the prune.
+    pub young_magnitude: u32,
+    /// Input channels without an active weight.
+    pub dead_inputs: u32,
+    /// Active weights by updates survived: 0, 1, 2–3, 4–7, … , 64 and more.
+    pub ages: [u32; AGE_BINS],
+    /// A layer's counters are a binding of their own, so that layers of one shape share their kernels.
+    pub pad: [u32; 42],
+}
+
+// `Default` ends at arrays of 32.
+impl Default for UpdateStats {
+    fn default() -> Self {
+        Self::zeroed()
+    }
+}
+
+/// What an update is to do to a layer; written before it, and a binding of its own like [`UpdateStats`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct UpdateCounts {
+    /// How many active weights stay.
+    pub keep: u32,
+    /// How many positions are then activated.
+    pub grow: u32,
+    /// The layer's number among the prunable ones: its stream of random numbers.
+    pub layer: u32,
+    pub pad: [u32; 61],
+}
+
+impl UpdateCounts {
+    /// For layer `layer`: to keep `keep` active weights, then to grow `grow`. The two together are at most the capacity.
+    pub fn new(layer: usize, keep: usize, grow: usize) -> Self {
+        Self { keep: keep as u32, grow: grow as u32, layer: layer as u32, pad: [0; 61] }
+    }
+}
+
+const _: () = assert!(size_of::<UpdateStats>() as u64 == ALIGNMENT && size_of::<UpdateCounts>() as u64 == ALIGNMENT);

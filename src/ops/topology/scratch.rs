@@ -1,0 +1,64 @@
+//! What the topology updates of all layers share.
+
+use crate::gpu::{ALIGNMENT, BufferPlan, Slice};
+use crate::ops::Conv;
+use crate::ops::sparse_tensor::{age_bytes, bitset_bytes};
+
+/// Output channels of a column of the transposed order that one invocation looks through.
+pub(super) const COLUMN_PIECE: usize = 64;
+
+/// In how many pieces the columns are looked through: one invocation each would keep few of a GPU's busy.
+pub(super) fn column_pieces(conv: &Conv) -> usize {
+    conv.output.channels.div_ceil(COLUMN_PIECE)
+}
+
+/// Bytes of a list of a word for each of `entries` weights, after which another may begin.
+pub(super) fn list_bytes(entries: usize) -> u64 {
+    (4 * entries as u64).next_multiple_of(ALIGNMENT)
+}
+
+/// Buffers that all layers' updates share, sized for the largest.
+#[derive(Clone, Copy, Debug)]
+pub struct Scratch {
+    /// One word a position: a weight or a gradient in dense form, or the scores of a growth.
+    pub dense: Slice,
+    pub(super) kept: Slice,
+    pub(super) after: Slice,
+    pub(super) before_rank: Slice,
+    pub(super) after_rank: Slice,
+    pub(super) sums: Slice,
+    pub(super) histogram: Slice,
+    pub(super) selection: Slice,
+    /// Two words an active position: values and momentum on their way, or weights with their shifts.
+    pub moved: Slice,
+    pub(super) moved_ages: Slice,
+    /// [`super::UpdateCounts`] per layer.
+    pub update_counts: Slice,
+    /// [`super::UpdateStats`] per layer.
+    pub update_stats: Slice,
+}
+
+impl Scratch {
+    /// For layers of `convs` with at most `entries` active positions; `scores` if any update may happen.
+    pub fn new(buffers: &mut BufferPlan, convs: &[Conv], entries: usize, layers: usize, scores: bool) -> Self {
+        let numel = convs.iter().map(Conv::numel).max().unwrap_or(0);
+        let pieces = convs.iter().map(|conv| conv.columns() * column_pieces(conv)).max().unwrap_or(0);
+        let sums = numel.div_ceil(32 * 256).max(pieces) + 1;
+        let bits = bitset_bytes(numel);
+        let mut scratch = |name: &str, bytes| buffers.storage("topology scratch", name, bytes);
+        Self {
+            dense: scratch("scores", if scores { 4 * numel as u64 } else { 4 }),
+            kept: scratch("kept", bits),
+            after: scratch("after", bits),
+            before_rank: scratch("rank before", bits),
+            after_rank: scratch("rank after", bits),
+            sums: scratch("sums", 4 * sums as u64),
+            histogram: scratch("histogram", 1024),
+            selection: scratch("selection", 16),
+            moved: scratch("moved", 2 * list_bytes(entries)),
+            moved_ages: scratch("ages", age_bytes(entries)),
+            update_counts: scratch("wanted", ALIGNMENT * layers as u64),
+            update_stats: scratch("counters", ALIGNMENT * layers as u64),
+        }
+    }
+}

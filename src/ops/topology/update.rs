@@ -1,0 +1,77 @@
+//! One topology update of a layer, in the order in which the GPU does it.
+
+use super::scratch::list_bytes;
+use super::{Scratch, UpdateCounts};
+use crate::gpu::{ALIGNMENT, Command, Kernel, Kind, Label, Slice};
+use crate::ops::sparse_tensor::{age_bytes, bitset_bytes};
+use crate::ops::{SparseTensor, Tuning};
+
+impl SparseTensor {
+    /// This layer's part of what all layers have ([`UpdateCounts`] or [`super::UpdateStats`]).
+    pub fn own(&self, all: Slice) -> Slice {
+        const { assert!(size_of::<UpdateCounts>() as u64 == ALIGNMENT) };
+        all.part(self.layer as u64 * ALIGNMENT, ALIGNMENT)
+    }
+
+    /// One topology update. How many to keep and to grow is in `scratch.update_counts`, and this layer's part of
+    /// `scratch.update_stats` must be zero. The prune removes the least of `keys`, a float an active weight; `scores` are the
+    /// commands that leave the scores of the growth in `scratch.dense`.
+    pub fn update(
+        &self,
+        label: &str,
+        tuning: &Tuning,
+        scratch: &Scratch,
+        keys: Slice,
+        scores: Vec<Command>,
+    ) -> Vec<Command> {
+        let stats = self.own(scratch.update_stats);
+        let mut commands = self.rank(label, scratch, self.active, scratch.before_rank);
+        let kernel = Kernel::new("topology_growth").define("WG", 256).set("ROWS", self.conv.output.channels);
+        let bindings = [self.value, self.ages, stats, self.rows.start];
+        commands.push(Command::dispatch(Label::new(Kind::Topology, label, "statistics"), kernel, &bindings, [1, 1, 1]));
+        commands.extend(self.prune(label, scratch, keys));
+        commands.extend(scores);
+        commands.extend(self.grow(label, scratch));
+        let sets = [self.explored, self.reliable, self.initial];
+        let bindings = [&[self.active, scratch.kept, scratch.after], &sets[..], &[stats]].concat();
+        commands.push(self.over_words(label, "statistics", "topology_stats", &bindings));
+        commands.extend(self.rank(label, scratch, scratch.after, scratch.after_rank));
+        commands.extend(self.take_along(label, scratch));
+        commands.extend(self.reindex(label, tuning, scratch));
+        commands
+    }
+
+    /// Values, momentum and ages go to their places in the new list; what is new starts at zero, and so does what lies
+    /// behind a list that became shorter.
+    fn take_along(&self, label: &str, scratch: &Scratch) -> Vec<Command> {
+        let list = list_bytes(self.capacity);
+        let [value, momentum] = [0, list].map(|at| scratch.moved.part(at, list));
+        let (ages, age_bytes) = (scratch.moved_ages.part(0, age_bytes(self.capacity)), age_bytes(self.capacity));
+        let clear = |slice| Command::Clear { label: Label::new(Kind::Topology, label, "clear"), slice };
+        let copy = |from: Slice, to: Slice, bytes| {
+            Command::copy(Label::new(Kind::Topology, label, "copy"), from.part(0, bytes), to.part(0, bytes))
+        };
+        let places = [self.active, scratch.before_rank, scratch.after, scratch.after_rank];
+        let moves = [&places[..], &[self.value, self.momentum, value, momentum]].concat();
+        let (stats, kept) = (self.own(scratch.update_stats), scratch.kept);
+        let grows_old = [&places[..2], &[kept], &places[2..], &[self.ages, ages, stats]].concat();
+        let bytes = 4 * self.capacity as u64;
+        vec![
+            clear(scratch.moved.part(0, 2 * list)),
+            clear(ages),
+            clear(self.grad),
+            self.over_words(label, "move", "topology_move", &moves),
+            self.over_words(label, "statistics", "topology_ages", &grows_old),
+            copy(value, self.value, bytes),
+            copy(momentum, self.momentum, bytes),
+            copy(scratch.after, self.active, bitset_bytes(self.conv.numel())),
+            copy(ages, self.ages, age_bytes),
+        ]
+    }
+
+    /// `shader` with an invocation a word of a bitset.
+    fn over_words(&self, label: &str, part: &'static str, shader: &'static str, bindings: &[Slice]) -> Command {
+        let kernel = Kernel::new(shader).set("WORDS", self.words());
+        Command::dispatch(Label::new(Kind::Topology, label, part), kernel, bindings, self.word_groups())
+    }
+}

@@ -1,0 +1,23 @@
+//! Gradient growth (RigL, Evci et al. 2020).
+
+use super::{DenseGradient, Growth, Observed, Site, magnitudes, nothing};
+use crate::gpu::Command;
+
+/// The magnitude of this step's gradient: the weight gradient has left it in the scratch.
+pub static GRADIENT: Growth = Growth {
+    name: "gradient",
+    shader: None,
+    dense_gradient: DenseGradient::AtUpdates,
+    state: false,
+    observe: nothing,
+    score,
+    reference,
+};
+
+fn score(_: &Site) -> Vec<Command> {
+    Vec::new()
+}
+
+fn reference(seen: &Observed) -> Vec<u32> {
+    magnitudes(seen.gradient)
+}

@@ -1,0 +1,42 @@
+//! Momentum growth (sparse momentum, Dettmers and Zettlemoyer 2019), without their redistribution between layers.
+
+use super::{DenseGradient, Growth, Observed, Site, magnitudes};
+use crate::gpu::{Command, Kernel, Kind, Label, fold};
+
+/// The magnitude of a momentum over the gradients of all steps, of inactive weights too: `m = momentum · m + g`.
+pub static MOMENTUM: Growth = Growth {
+    name: "momentum",
+    shader: Some("grow_momentum"),
+    dense_gradient: DenseGradient::EveryStep,
+    state: true,
+    observe,
+    score,
+    reference,
+};
+
+fn observe(site: &Site) -> Vec<Command> {
+    let numel = site.tensor.conv.numel();
+    let kernel = Kernel::new("grow_momentum").set("COUNT", numel);
+    let label = Label::new(Kind::Topology, site.label, "gradient momentum");
+    let state = site.state.into_iter();
+    let observe = |state| {
+        Command::dispatch(
+            label.clone(),
+            kernel.clone(),
+            &[site.scratch.dense, state, site.run],
+            fold(numel.div_ceil(64)),
+        )
+    };
+    state.map(observe).collect()
+}
+
+fn score(site: &Site) -> Vec<Command> {
+    let label = || Label::new(Kind::Topology, site.label, "momentum scores");
+    let copy = |state: crate::gpu::Slice| Command::copy(label(), state, site.scratch.dense.part(0, state.bytes));
+    site.state.map(copy).into_iter().collect()
+}
+
+fn reference(seen: &Observed) -> Vec<u32> {
+    let next = |(m, g): (&f32, &f32)| seen.momentum * m + g;
+    magnitudes(&seen.state.iter().zip(seen.gradient).map(next).collect::<Vec<_>>())
+}

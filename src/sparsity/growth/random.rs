@@ -1,0 +1,29 @@
+//! Random growth (SET, Mocanu et al. 2018).
+
+use super::{DenseGradient, Growth, Observed, Site, nothing};
+use crate::gpu::{Command, Kernel, Kind, Label, fold};
+use crate::ops::philox::{Purpose, word};
+
+/// 31 random bits a position, of the stream of this layer and update.
+pub static RANDOM: Growth = Growth {
+    name: "random",
+    shader: Some("grow_random"),
+    dense_gradient: DenseGradient::Never,
+    state: false,
+    observe: nothing,
+    score,
+    reference,
+};
+
+fn score(site: &Site) -> Vec<Command> {
+    let numel = site.tensor.conv.numel();
+    let kernel = Kernel::new("grow_random").set("COUNT", numel);
+    let bindings = [site.scratch.dense, site.run, site.tensor.own(site.scratch.update_counts)];
+    let label = Label::new(Kind::Topology, site.label, "random scores");
+    vec![Command::dispatch(label, kernel, &bindings, fold(numel.div_ceil(256)))]
+}
+
+fn reference(seen: &Observed) -> Vec<u32> {
+    let draw = |i| word(seen.seed, Purpose::Grow, seen.layer, seen.update, i) >> 1;
+    (0..seen.numel).map(draw).collect()
+}

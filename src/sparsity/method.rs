@@ -1,0 +1,148 @@
+//! What a method does with the set of active weights: a table.
+
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::growth::{self, Growth};
+use super::init::Init;
+use super::prune::{self, Prune};
+
+/// A method: how its active set starts, and how updates move it. How many weights each layer gets is a
+/// [`super::Distribution`], when and how far the set moves a [`super::DeathRate`]: both are settings of their own.
+#[derive(Clone, Copy, Debug)]
+pub struct Method {
+    /// As in configurations.
+    pub name: &'static str,
+    /// As in tables and charts.
+    pub title: &'static str,
+    /// One line, with its source.
+    pub about: &'static str,
+    pub init: Init,
+    /// What an update removes, and how it chooses what to activate; none: the set never moves.
+    pub update: Option<(&'static Prune, &'static Growth)>,
+}
+
+impl Method {
+    pub const DENSE: Self =
+        Self { name: "dense", title: "dense", about: "every weight is active", init: Init::Dense, update: None };
+
+    pub const STATIC: Self = Self {
+        name: "static",
+        title: "static",
+        about: "a random sparse set that never moves",
+        init: Init::Random,
+        update: None,
+    };
+
+    pub const SET: Self = Self {
+        name: "set",
+        title: "SET",
+        about: "magnitude prune, random growth (Mocanu et al. 2018)",
+        init: Init::Random,
+        update: Some((&prune::MAGNITUDE, &growth::RANDOM)),
+    };
+
+    pub const RIGL: Self = Self {
+        name: "rigl",
+        title: "RigL",
+        about: "magnitude prune, growth by the gradient (Evci et al. 2020)",
+        init: Init::Random,
+        update: Some((&prune::MAGNITUDE, &growth::GRADIENT)),
+    };
+
+    pub const MOMENTUM: Self = Self {
+        name: "momentum",
+        title: "momentum",
+        about: "magnitude prune, growth by the gradients' momentum (Dettmers and Zettlemoyer 2019, without their \
+                redistribution between layers)",
+        init: Init::Random,
+        update: Some((&prune::MAGNITUDE, &growth::MOMENTUM)),
+    };
+
+    /// Every method.
+    pub const ALL: [Self; 5] = [Self::DENSE, Self::STATIC, Self::SET, Self::RIGL, Self::MOMENTUM];
+
+    /// Their names.
+    pub const NAMES: [&'static str; Self::ALL.len()] = {
+        let mut names = [""; Self::ALL.len()];
+        let mut i = 0;
+        while i < names.len() {
+            names[i] = Self::ALL[i].name;
+            i += 1;
+        }
+        names
+    };
+
+    /// The method called `name`, in any case.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.name.eq_ignore_ascii_case(name))
+    }
+
+    pub fn name(self) -> &'static str {
+        self.name
+    }
+
+    /// Its place in [`Method::ALL`]: the order of tables.
+    pub fn place(self) -> usize {
+        Self::ALL.iter().take_while(|method| **method != self).count()
+    }
+
+    /// How updates grow, if there are any.
+    pub fn growth(self) -> Option<&'static Growth> {
+        self.update.map(|(_, growth)| growth)
+    }
+}
+
+impl Default for Method {
+    fn default() -> Self {
+        Self::RIGL
+    }
+}
+
+impl PartialEq for Method {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Method {}
+
+impl Serialize for Method {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name)
+    }
+}
+
+impl<'de> Deserialize<'de> for Method {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let found = Self::ALL.into_iter().find(|method| method.name == name);
+        found.ok_or_else(|| D::Error::unknown_variant(&name, &Self::NAMES))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Names are how a method is chosen and a rule is recognised.
+    #[test]
+    fn names_are_unique_and_read_back() {
+        for (at, method) in Method::ALL.into_iter().enumerate() {
+            assert!(Method::ALL[..at].iter().all(|other| other.name != method.name));
+            assert_eq!(Method::named(&method.name.to_uppercase()), Some(method));
+            let text = serde_json::to_string(&method).unwrap();
+            assert_eq!(serde_json::from_str::<Method>(&text).unwrap(), method);
+        }
+        let error = serde_json::from_str::<Method>("\"riggle\"").unwrap_err().to_string();
+        assert!(error.contains("riggle") && error.contains("momentum"), "{error}");
+    }
+
+    /// A rule that no method uses would never be tested.
+    #[test]
+    fn every_growth_rule_belongs_to_a_method() {
+        for rule in growth::ALL {
+            assert!(Method::ALL.iter().any(|method| method.growth() == Some(rule)), "{}", rule.name);
+        }
+    }
+}
