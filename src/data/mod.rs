@@ -23,7 +23,7 @@ pub use describe::{describe, warnings};
 pub use error::DataError;
 pub use order::epoch_order;
 pub use record::Record;
-pub use source::{Source, absolute, load, root_of};
+pub use source::{Source, absolute, load, place, root_of};
 pub use split::Split;
 
 /// Images of one size with their labels.

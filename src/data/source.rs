@@ -65,6 +65,17 @@ pub fn absolute(spec: &str) -> String {
     path.unwrap_or_else(|| spec.to_owned())
 }
 
+/// One spelling of the data set `spec`, to tell it from others: `x`, `./x`, `x/` and a link to `x` are the same.
+pub fn place(spec: &str) -> String {
+    if spec == "sample" || known::named(spec).is_some() {
+        return spec.to_owned();
+    }
+    let path = Path::new(spec).canonicalize().or_else(|_| std::path::absolute(spec));
+    // What is not there (yet, or on this machine) keeps its `..`: they may lead out of links.
+    let plain = path.ok().map(|path| path.components().collect::<PathBuf>());
+    plain.and_then(|path| path.into_os_string().into_string().ok()).unwrap_or_else(|| spec.to_owned())
+}
+
 /// The folder in which the published data set `spec` is found here, as an absolute path.
 pub fn root_of(spec: &str) -> Option<PathBuf> {
     let root = known::named(spec)?.root()?;

@@ -113,7 +113,15 @@ fn recipe(collected: &Collected, settings: &Settings) -> Vec<(String, String)> {
     facts.push(("seeds".into(), list(collected.rows.iter().map(|row| row.config.seed.to_string()).collect())));
     let version = |row: &CollectedRow| Some(row.summary.as_ref()?.version.clone());
     let versions = list(collected.rows.iter().filter_map(version).collect());
-    facts.extend((!versions.is_empty()).then(|| ("itop".to_string(), versions)));
+    // Who made the page, and the runs: they may have been others.
+    let own = crate::version();
+    facts.push((
+        "itop".into(),
+        match versions.is_empty() || versions == own {
+            true => own,
+            false => format!("runs by {versions}, page by {own}"),
+        },
+    ));
     facts
 }
 
@@ -316,6 +324,8 @@ mod tests {
             "<dt>seeds</dt><dd>17</dd>",
             "<dt>validation images</dt><dd>20</dd>",
             "<dt>test images</dt><dd>100</dd>",
+            // With no run done too: who collects is known.
+            concat!("<dt>itop</dt><dd>", env!("CARGO_PKG_VERSION")),
             "<a href=\"../rows/0001/\">1</a>",
         ] {
             assert!(page.contains(wanted), "{wanted} is not in {page}");

@@ -49,7 +49,9 @@ impl PlannedRow {
 
     /// Whether it is the same run, whatever it was estimated to cost.
     pub fn same_run(&self, other: &Self) -> bool {
-        (self.row, self.rows, &self.config) == (other.row, other.rows, &other.config)
+        let data = self.config.data.clone();
+        let same = |config: &Config| Config { data, ..config.clone() } == self.config;
+        (self.row, self.rows) == (other.row, other.rows) && self.config.shares_data(&other.config) && same(&other.config)
     }
 }
 

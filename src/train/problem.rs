@@ -53,6 +53,8 @@ pub struct Problem {
     pub densities: Vec<f64>,
     pub tuning: Tuning,
     pub plan: Plan,
+    /// Of a run that goes on by another schedule of updates: what it had explored by then, which expectations count from.
+    pub explored: Option<Explored>,
 }
 
 /// The network's first state.
@@ -127,7 +129,7 @@ impl Problem {
             None => error.into(),
         })?;
         let (own_validation, data_warnings) = (dataset.val.is_some(), data::warnings(dataset));
-        Ok(Self { config, graph, split, own_validation, data_warnings, densities, tuning, plan })
+        Ok(Self { config, graph, split, own_validation, data_warnings, densities, tuning, plan, explored: None })
     }
 
     /// The largest batch, below the configured one, for which the GPU has room right now: found by trying.
@@ -213,23 +215,16 @@ impl Problem {
         6.0 * cost::macs(&self.graph) as f64 * self.training_flops_ratio() * images as f64
     }
 
-    /// The ITOP rate that random growth would reach.
+    /// The ITOP rate that random growth would reach, from the start or from what is [`Self::explored`].
     pub fn expected_itop_rate(&self) -> f64 {
-        match self.config.method.growth() {
-            None => self.active() as f64 / self.maskable() as f64,
-            Some(_) => {
-                let config = &self.config;
-                let steps = self.total_steps();
-                expected::itop_rate(&self.graph, &self.densities, &config.death_rate, config.delta_t, steps).total
-            }
-        }
+        self.expected_itop_rate_after(self.total_steps(), self.explored.as_ref())
     }
 
     /// The ITOP rate that random growth would have reached after `step` steps, from the start or from what was `explored`.
     pub fn expected_itop_rate_after(&self, step: usize, explored: Option<&Explored>) -> f64 {
         let config = &self.config;
         match config.method.growth() {
-            None => self.expected_itop_rate(),
+            None => self.active() as f64 / self.maskable() as f64,
             Some(_) => {
                 let start = Explored { step: 0, layers: self.densities.clone() };
                 let schedule = (&config.death_rate, config.delta_t, self.total_steps());

@@ -78,7 +78,7 @@ pub fn run(args: &StepArgs) -> Result<(), Failure> {
     let together: Vec<&Problem> = problems.iter().collect();
     let timed = match measure(args, &gpu, &dataset, &together) {
         Err(error) if problems.len() > 1 && is_of_memory(&error) => {
-            eprintln!("warning: the adapter has no memory for all rows at once: they are timed one after the other");
+            message!("warning: the adapter has no memory for all rows at once: they are timed one after the other");
             // What was tried is gone when the device has noticed.
             gpu.device.poll(wgpu::PollType::Wait { submission_index: None, timeout: None }).ok();
             let alone = problems.iter().map(|problem| measure(args, &gpu, &dataset, &[problem]));

@@ -37,13 +37,13 @@ pub fn run(args: &PlanArgs) -> Result<(), Failure> {
     print!("{}", recipe(&rows, remarks.preset.as_deref()));
     print!("{}", table(&rows));
     for merged in remarks.merged {
-        println!("{merged}");
+        print!("{}", text::fold(&merged));
     }
     for what in remarks.absent {
-        eprintln!("warning: planned without the images: {what}");
+        message!("warning: planned without the images: {what}");
     }
     for warning in warnings(&rows) {
-        eprintln!("warning: {warning}");
+        message!("warning: {warning}");
     }
     let flops: f64 = rows.iter().map(|row| row.estimate.training_flops).sum();
     let time = match args.no_measure {
@@ -53,7 +53,7 @@ pub fn run(args: &PlanArgs) -> Result<(), Failure> {
         }
         false => pace::estimate(&args.gpu, &rows)?,
     };
-    println!("{}, {}: {time}", text::number_of(rows.len(), "row"), text::flops(flops));
+    print!("{}", text::fold(&format!("{}, {}: {time}", text::number_of(rows.len(), "row"), text::flops(flops))));
     let before = Sweep::create(&args.out, &spec, &rows).map_err(|error| match error {
         SweepError::Folder(_) | SweepError::Io { .. } => Failure::run(error),
         error => Failure::input(error),
