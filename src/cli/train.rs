@@ -136,6 +136,9 @@ pub struct Job<'a> {
     pub gpu: &'a GpuArgs,
 }
 
+/// Where runs go that are given no folder.
+const RUNS: &str = "runs";
+
 /// Says why taking `run` will take `stale`, if it will.
 pub fn tell_of_doubt(run: &Path, stale: Duration) {
     if let Some(why) = claim::doubt(run) {
@@ -218,6 +221,10 @@ pub fn train(job: Job) -> Result<(), Failure> {
         Some(out) if !dry_run => RunFolder::check_free(out).map_err(Failure::input)?,
         _ => {}
     }
+    if !resume {
+        let out = out.map_or(Path::new(RUNS), PathBuf::as_path);
+        data::check_outside(&config.source(), out).map_err(Failure::input)?;
+    }
     let (dataset, record) = match out {
         Some(out) if resume => {
             let elsewhere = run_folder::resume(out, &["--data".into(), "PATH".into()]);
@@ -270,7 +277,7 @@ pub fn train(job: Job) -> Result<(), Failure> {
             trainer.initialise();
             let path = match out {
                 Some(out) => out.clone(),
-                None => RunFolder::make_free(&Path::new("runs").join(config.run_name())).map_err(Failure::input)?,
+                None => RunFolder::make_free(&Path::new(RUNS).join(config.run_name())).map_err(Failure::input)?,
             };
             if !claimed {
                 claim = Some(take(&path)?);

@@ -14,6 +14,7 @@ use crate::train::autotune::TuningCache;
 use crate::train::run_folder::RunFolder;
 use crate::train::tuning_journal::Journal;
 use crate::train::{Config, Problem};
+use crate::words::number_of;
 
 #[derive(Args, Clone)]
 pub struct TuningArgs {
@@ -58,8 +59,11 @@ impl TuningArgs {
             let refused = layers.iter().filter(|layer| problem.tuning.refuses(&layer.conv, layer.density())).count();
             if refused > 0 {
                 message!(
-                    "warning: {refused} layers of `{}` were tuned for another adapter or version; they take the default kernels",
-                    folder.display()
+                    "warning: {} of `{}` {} tuned for another adapter or version, and {} the default kernels",
+                    number_of(refused, "layer"),
+                    folder.display(),
+                    if refused == 1 { "was" } else { "were" },
+                    if refused == 1 { "takes" } else { "take" }
                 );
             }
             return Ok(problem);

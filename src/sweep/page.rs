@@ -8,7 +8,7 @@ use crate::report::plot::{Mark, Marks, Row, marks, rows};
 use crate::report::setting::{Setting, Settings};
 use crate::report::{Y, charts, document, facts, html_table};
 use crate::train::{Method, names};
-use crate::words::number_of;
+use crate::words::{number_are, number_of};
 
 /// What is drawn: metric, name, axis, and how the names of its files begin.
 const DRAWN: [(&str, &str, Y, &str); 2] =
@@ -73,7 +73,8 @@ pub fn page(collected: &Collected, answer: &Answer, place: &str) -> String {
         let items: String = lines.iter().map(|line| format!("<li>{}</li>", escape(line))).collect();
         if items.is_empty() { items } else { format!("<ul class=\"{class}\">{items}</ul>\n") }
     };
-    let state = if done == rows { String::new() } else { format!("<p>{done} of {rows} runs are done.</p>\n") };
+    let state =
+        if done == rows { String::new() } else { format!("<p>{done} of {} done.</p>\n", number_are(rows, "run")) };
     let plots: Vec<Chart> = plots(collected).into_iter().map(|(_, plot)| plot).collect();
     let (row_heads, row_cells, links) = row_table(collected, &all, place);
     let text = format!(

@@ -19,6 +19,7 @@ use crate::model::Graph;
 use crate::plan::{LayerPlan, Plan};
 use crate::sparsity::DeathRate;
 use crate::sparsity::expected::Explored;
+use crate::words::number_of;
 
 /// Where a run stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -82,7 +83,10 @@ pub enum CheckpointError {
     Mismatch { path: PathBuf, message: String },
     #[error("checkpoint `{}` is of another run: `{key}` was {was}, and config.toml says {now}; put back what was changed, or start another run", .path.display())]
     AnotherRun { path: PathBuf, key: String, was: String, now: String },
-    #[error("`{}` is of {done} steps, more than the {epochs} epochs of {per_epoch} steps that the run is to have: ask for {least} or more, or start another run", .path.display())]
+    #[error(
+        "`{}` is of {}, more than the {} of {} that the run is to have: ask for {least} or more, or start another run",
+        .path.display(), number_of(*.done, "step"), number_of(*.epochs, "epoch"), number_of(*.per_epoch, "step")
+    )]
     TooFar { path: PathBuf, done: usize, epochs: usize, per_epoch: usize, least: usize },
     #[error(transparent)]
     Folder(#[from] FolderError),

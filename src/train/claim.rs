@@ -196,7 +196,10 @@ impl Record {
         match self.ended {
             Some(_) => Some(false),
             // It may live, but not here.
-            None => self.process.lives(claim).map(|lives| lives && !self.made.as_ref().is_some_and(|made| made.is_another(claim))),
+            None => self
+                .process
+                .lives(claim)
+                .map(|lives| lives && !self.made.as_ref().is_some_and(|made| made.is_another(claim))),
         }
     }
 }
@@ -357,6 +360,45 @@ mod tests {
         // A file without content yet is somebody's too.
         fs::write(path(run, 3), "").unwrap();
         assert!(running(run).is_some());
+    }
+
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to.join(FOLDER)).unwrap();
+        fs::copy(path(from, 1), path(to, 1)).unwrap();
+    }
+
+    /// A run that trains can be copied, and the copy gone on with; moving it frees nothing.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_copy_of_a_claim_holds_nothing() {
+        let place = tempfile::tempdir().unwrap();
+        let [run, copied, moved] = ["run", "copy", "moved"].map(|name| place.path().join(name));
+        let claim = take(&run, STALE).unwrap();
+        copy(&run, &copied);
+        assert!(running(&copied).is_none() && doubt(&copied).is_none());
+        assert!(take(&copied, STALE).is_some());
+        std::os::unix::fs::symlink(&run, place.path().join("link")).unwrap();
+        assert!(running(&place.path().join("link")).is_some(), "another path to the same folder");
+        fs::rename(&run, &moved).unwrap();
+        assert!(running(&moved).is_some(), "its process may not have noticed yet");
+        claim.end("done");
+        assert!(running(&moved).is_none());
+    }
+
+    /// What cannot be read is somebody's until nobody is heard of; who waits is told what for.
+    #[test]
+    fn a_claim_that_cannot_be_read_is_named() {
+        let place = tempfile::tempdir().unwrap();
+        let run = place.path();
+        assert!(doubt(run).is_none());
+        fs::create_dir_all(run.join(FOLDER)).unwrap();
+        for garbage in ["", "{", "\0\0\0\0", "[1]"] {
+            fs::write(path(run, 1), garbage).unwrap();
+            let why = doubt(run).unwrap();
+            assert!(why.contains("1.json") && why.contains("is cut or was edited"), "{garbage:?}: {why}");
+            assert!(running(run).is_some());
+        }
+        assert!(take(run, Duration::from_millis(300)).is_some());
     }
 
     /// Somebody took the folder over, moved it away, or put another one in its place.

@@ -13,6 +13,7 @@ use crate::ops::{Storage, Tuning, philox};
 use crate::plan::{Plan, PlanError, PlanInput};
 use crate::sparsity::expected::Explored;
 use crate::sparsity::{DistributionError, exact_nnz, expected};
+use crate::words::number_of;
 use philox::Purpose;
 
 /// A configuration and a dataset that do not make a run.
@@ -31,12 +32,13 @@ pub enum ProblemError {
     #[error("{error}: --batch-size {fits} is the largest that fits")]
     Batch { error: PlanError, fits: usize },
     #[error(
-        "images of {height}×{width} are too small to be mirrored by {PAD} pixels; use `augment = \"zero\"` or `\"none\"`"
+        "images of {height}×{width} pixels cannot be mirrored by {PAD} pixels, which takes {least}×{least} or more; use \
+         `augment = zero` or `augment = none`", least = PAD + 1
     )]
     Reflect { height: usize, width: usize },
     #[error("`storage` = f16 needs conversions that adapter `{adapter}` does not have; use bf16")]
     Storage { adapter: String },
-    #[error("the training split is empty: {images} images, {validation} of them held out; lower `validation`")]
+    #[error("the training split is empty: {}, {validation} held out; lower `validation`", number_of(*.images, "image"))]
     NoImages { images: usize, validation: f64 },
 }
 

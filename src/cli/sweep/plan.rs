@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::{Failure, pace, text};
 use crate::cli::GpuArgs;
+use crate::data;
 use crate::shell;
 use crate::sweep::answer::low_exploration;
 use crate::sweep::plan::{PlannedRow, plan};
@@ -34,6 +35,9 @@ pub fn run(args: &PlanArgs) -> Result<(), Failure> {
         .map_err(Failure::input)?;
     let (rows, remarks) = plan(&args.spec.display().to_string(), &spec).map_err(Failure::input)?;
     Sweep::check_free(&args.out, &rows).map_err(Failure::input)?;
+    for row in &rows {
+        data::check_outside(&row.config.source(), &args.out).map_err(Failure::input)?;
+    }
     print!("{}", recipe(&rows, remarks.preset.as_deref()));
     print!("{}", table(&rows));
     for merged in remarks.merged {
