@@ -142,6 +142,48 @@ fn bad_input_is_told_and_nothing_is_written() {
     assert_eq!(names, ["bad.toml", "cut", "toy"]);
 }
 
+/// A run in an image folder would be a class of it.
+#[test]
+fn a_run_does_not_go_into_its_data() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    for (number, name) in ["train/ant", "train/bee", "test/ant", "test/bee"].iter().enumerate() {
+        let class = folder.join("pets").join(name);
+        std::fs::create_dir_all(&class).unwrap();
+        let grey = |i: usize| image::RgbImage::from_pixel(32, 32, image::Rgb([(number * 8 + i) as u8; 3]));
+        (0..4).for_each(|i| grey(i).save(class.join(format!("{i}.png"))).unwrap());
+    }
+    let run = ["train", "--data", "pets", "--model", "resnet8", "--epochs", "1", "--out"];
+    for out in ["pets/run", "pets/train/run", "pets", "./pets/../pets/test/a/b"] {
+        for more in [&[out][..], &[out, "--dry-run"]] {
+            let text = expect(folder, 2, &[&run[..], more].concat());
+            assert!(text.contains("lies in the data set") && text.contains("--out"), "{out}: {text}");
+        }
+    }
+    // As the name of a run that was given none.
+    let text = expect(&folder.join("pets"), 2, &["train", "--data", ".", "--model", "resnet8", "--epochs", "1"]);
+    assert!(text.contains("`runs` lies in the data set"), "{text}");
+    std::fs::write(folder.join("spec.toml"), "[base]\nmodel = 'resnet8'\ndata = 'pets'\n[grid]\nseed = [1, 2]\n")
+        .unwrap();
+    let text = expect(folder, 2, &["sweep", "plan", "spec.toml", "--out", "pets/sweep"]);
+    assert!(text.contains("lies in the data set"), "{text}");
+    assert!(!folder.join("pets/sweep").exists() && !folder.join("pets/runs").exists());
+    expect(folder, 0, &[&run[..], &["beside", "--dry-run"]].concat());
+}
+
+/// Images that training sees and the test set has are told wherever data is read.
+#[test]
+fn a_test_set_that_is_trained_on_is_told() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    dataset(&folder.join("toy"), 40, 8);
+    let words = "warning: 8 of 8 test images are in the train set too (0 2, 1 2, 2 2, 3 2): the test accuracy tells";
+    for args in [vec!["data", "info", "toy"], train(&["--dry-run"])] {
+        let text = expect(folder, 0, &args);
+        assert!(text.replace("\n  ", " ").contains(words), "{args:?}: {text}");
+    }
+}
+
 #[test]
 fn no_adapter_is_an_exit_code_of_its_own() {
     let place = tempfile::tempdir().unwrap();
@@ -182,8 +224,7 @@ fn looking_without_training() {
     let order =
         ["resnet34 on sample", "recipe: no preset", "FLOPs against dense", "layer4.2.conv2.weight", "kernels of"];
     assert!(order.map(|words| text.find(words).unwrap_or(usize::MAX)).is_sorted(), "{text}");
-    let long =
-        |line: &&str| line.chars().count() > 100 && !line.contains("itop explore") && !line.starts_with("adapter");
+    let long = |line: &&str| line.chars().count() > 100 && !line.contains("itop explore");
     assert_eq!(text.lines().find(long), None);
     assert!(text.contains("Dense kernels in sparse layers"), "{text}");
     assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0, "a dry run writes nothing");
@@ -268,6 +309,10 @@ fn a_run_that_cannot_learn_says_so() {
     let args = ["--sparsity", "0.99999", "--label-smoothing", "1", "--epochs", "1", "--batch-size", "270"];
     let warnings = |more: &[&str]| -> Vec<String> {
         let text = expect(folder, 0, &train(&[&args[..], more].concat()));
+        // On lines that fit a terminal, in a run as in its dry run.
+        let long = |line: &&str| line.chars().count() > 100 && !line.contains("itop explore");
+        assert_eq!(text.lines().find(long), None, "{text}");
+        let text = text.replace("\n  ", " ");
         text.lines().filter(|line| line.starts_with("warning: ")).map(str::to_string).collect()
     };
     let dry = warnings(&["--dry-run"]);
@@ -287,7 +332,18 @@ fn exploration_is_planned_for_the_data_at_hand() {
     let folder = place.path();
     dataset(&folder.join("toy"), 300, 40);
     let text = expect(folder, 0, &["explore"]);
-    assert!(text.starts_with("expected ITOP rate of random growth: 0."), "{text}");
+    // What it stands on without being told, and how to tell it, in the first line.
+    let mut first = text.lines();
+    assert_eq!(
+        first.next(),
+        Some("assumed: itop-set-cifar100-98 (resnet34, 100 classes, 45,000 images); or --preset, --model, --data")
+    );
+    assert!(first.next().unwrap().starts_with("expected ITOP rate of random growth: 0."), "{text}");
+    let text_of_toy = expect(folder, 0, &["explore", "--data", "toy", "--model", "resnet8"]);
+    assert!(
+        text_of_toy.starts_with("assumed: itop-set-cifar100-98 (resnet8, 10 classes, 268 images); or"),
+        "{text_of_toy}"
+    );
     for words in
         ["preset itop-set-cifar100-98, resnet34", "45,000 training images of 32×32 in 100 classes (data cifar100)"]
     {
@@ -307,6 +363,7 @@ fn exploration_is_planned_for_the_data_at_hand() {
         "5",
     ];
     let text = expect(folder, 0, &args).replace("\n  ", " ");
+    assert!(text.starts_with("expected ITOP rate"), "nothing is assumed that was not asked for: {text}");
     for words in ["Rs 0.5 in 12 epochs", "resnet8 at sparsity 0.9", "284 training images", "death rate 0.3 to 0.005"] {
         assert!(text.contains(words), "{words}: {text}");
     }

@@ -151,7 +151,24 @@ fn another_length_says_what_it_does() {
     assert!(text.contains("3 epochs are done") && text.contains("ask for 3 or more"), "{text}");
     assert!(!text.contains("edited"), "{text}");
     let before = epochs(&folder.join("run"))[2].clone();
-    let text = expect(folder, 0, &["train", "--resume", "--out", "run", "--epochs", "6"]);
+    // One expectation, before it goes on as when it does: that of what is explored.
+    let longer = ["train", "--resume", "--out", "run", "--epochs", "6"];
+    let of = |text: &str| {
+        let text = text.replace("\n  ", " ");
+        let lines: Vec<&str> = text.lines().filter(|line| line.contains("Rs 0.")).collect();
+        assert_eq!((lines.len(), lines[0].matches("reaches Rs").count()), (1, 1), "{text}");
+        lines[0].to_string()
+    };
+    let planned = of(&expect(folder, 0, &[&longer[..], &["--dry-run"]].concat()));
+    let text = expect(folder, 0, &longer);
+    let first = text.split("epoch   4").next().unwrap();
+    assert_eq!(of(first), planned);
+    let number = |after: &str| -> f64 {
+        let rest = planned.split(after).nth(1).unwrap_or_else(|| panic!("{after}: {planned}"));
+        rest.split([',', ' ']).next().unwrap().parse().unwrap()
+    };
+    let (from, to) = (number("goes on from Rs "), number("reaches Rs "));
+    assert!((from - before["itop_rate"].as_f64().unwrap()).abs() < 1e-3 && to > from, "{planned}");
     for words in
         ["epochs = 6 (was 3)", "schedules stretch", "the learning rate from", "the death rate from", "goes on from"]
     {
@@ -163,6 +180,7 @@ fn another_length_says_what_it_does() {
     let explored = rate(&before, "itop_rate");
     let expected: Vec<f64> = after[3..].iter().map(|line| rate(line, "expected_itop_rate")).collect();
     assert!(expected[0] > explored && expected.is_sorted(), "{explored}: {expected:?}");
+    assert!((expected[2] - to).abs() < 1e-3, "{expected:?}: {planned}");
     // A run that was planned so long from the start expects more by then: its early updates moved more.
     expect(folder, 0, &train(&["--method", "set", "--epochs", "6", "--out", "whole"]));
     let whole = epochs(&folder.join("whole"));

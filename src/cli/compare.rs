@@ -87,7 +87,7 @@ pub fn run(args: &CompareArgs) -> Result<(), Failure> {
     for summary in chosen(&args.adapters)? {
         match pollster::block_on(compare::open(&summary)) {
             Ok(side) => opened.push(side),
-            Err(error) => eprintln!("warning: {summary} is left out: {error}"),
+            Err(error) => message!("warning: {summary} is left out: {error}"),
         }
     }
     if opened.is_empty() {
@@ -147,7 +147,7 @@ fn print(report: &Report) {
         println!("{}: ms by pass ({clock}): {}", side.label(), parts.collect::<Vec<_>>().join(", "));
     }
     for warning in &report.warnings {
-        eprintln!("warning: {warning}");
+        message!("warning: {warning}");
     }
     match report.winner.map(|at| &report.adapters[at]) {
         Some(side) => println!("fastest: {}", side.label()),

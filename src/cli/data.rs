@@ -23,7 +23,7 @@ enum DataCommand {
     /// Download a dataset into `$ITOP_DATA` or ./data; an interrupted download is gone on with
     Fetch {
         /// `cifar10` or `cifar100`
-        #[arg(value_parser = ["cifar10", "cifar100"])]
+        #[arg(ignore_case = true, value_parser = ["cifar10", "cifar100"])]
         data: String,
         /// A mirror: what stands before the file's name
         #[arg(long, value_name = "URL", default_value = fetch::HOME)]
@@ -51,7 +51,7 @@ pub fn run(args: &DataArgs) -> Result<(), Failure> {
             {
                 bar.set_style(style.progress_chars("=> "));
             }
-            let done = fetch::fetch(data, from, &mut |at, total| {
+            let done = fetch::fetch(&data.to_lowercase(), from, &mut |at, total| {
                 bar.set_length(total.unwrap_or(at));
                 bar.set_position(at);
             });
@@ -66,7 +66,7 @@ pub fn run(args: &DataArgs) -> Result<(), Failure> {
                 println!("  the test set is drawn from the train images by --test {test}");
             }
             for warning in data::warnings(&dataset) {
-                eprintln!("warning: {warning}");
+                message!("warning: {warning}");
             }
             Ok(())
         }
@@ -90,7 +90,7 @@ pub fn load_again(folder: &Path, config: &Config, elsewhere: &str) -> Result<(Da
     })?;
     let found = Record::of(&dataset, config.validation).map_err(Failure::input)?;
     let Some(kept) = kept else {
-        eprintln!(
+        message!(
             "warning: `{}` was begun by an older version, which kept nothing of its data: nobody can tell whether `{}` is still \
              the same",
             folder.display(),

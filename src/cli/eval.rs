@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::data::load_again;
-use super::text::percent;
+use super::text::{number_of, percent};
 use super::{Failure, GpuArgs};
 use crate::shell;
 use crate::train::{Config, RunPlan, Trainer, kinds};
@@ -68,13 +68,12 @@ pub fn run(args: &EvalArgs) -> Result<(), Failure> {
         _ => format!("step {step}"),
     };
     println!(
-        "accuracy {}, loss {:.4} over {} {} images, by the weights after {after}",
+        "accuracy {}, loss {:.4} over {}, by the weights after {after}",
         percent(score.accuracy),
         score.loss,
-        images.len(),
         match args.split {
-            SplitName::Val => "validation",
-            SplitName::Test => "test",
+            SplitName::Val => number_of(images.len(), "validation image"),
+            SplitName::Test => number_of(images.len(), "test image"),
         }
     );
     Ok(())

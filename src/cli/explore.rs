@@ -18,9 +18,9 @@ use crate::train::{Config, LOW_ITOP_RATE};
 
 #[derive(Args)]
 pub struct ExploreArgs {
-    /// A named recipe to start from, as `itop train` has them
-    #[arg(long, value_name = "NAME", default_value = USUAL)]
-    preset: String,
+    /// A named recipe to start from, as `itop train` has them [default: the paper's SET, itop-set-cifar100-98]
+    #[arg(long, value_name = "NAME")]
+    preset: Option<String>,
     /// Classes [default: those of the data]
     #[arg(long, value_name = "N", value_parser = flags::count(1_000_000))]
     classes: Option<usize>,
@@ -166,7 +166,8 @@ impl Numbers {
 
 pub fn run(args: &ExploreArgs) -> Result<(), Failure> {
     let refuse = |message: String| Err(Failure::input(anyhow!(message)));
-    let mut layers = preset(&args.preset).map_err(Failure::input)?;
+    let name = args.preset.as_deref().unwrap_or(USUAL);
+    let mut layers = preset(name).map_err(Failure::input)?;
     args.keys.lay(&mut layers);
     let config = layers.finish().map_err(Failure::input)?;
     let data = Numbers::new(args, &config)?;
@@ -187,20 +188,32 @@ pub fn run(args: &ExploreArgs) -> Result<(), Failure> {
     let plan = Plan { graph, densities, death_rate: config.death_rate, steps_per_epoch };
 
     let rate = plan.rate(delta_t, epochs);
+    if args.preset.is_none() {
+        print!(
+            "{}",
+            fold(&format!(
+                "assumed: {name} ({}, {}, {}); or --preset, --model, --data",
+                config.model,
+                number_of(data.classes, "class"),
+                number_of(data.images, "image")
+            ))
+        );
+    }
     print!(
         "{}",
         fold(&format!(
-            "expected ITOP rate of random growth: {:.3} after {} (every {} of {} steps)",
+            "expected ITOP rate of random growth: {:.3} after {} (every {} of {})",
             rate.total,
             number_of(plan.updates(delta_t, epochs), "update"),
             count(delta_t),
-            count(steps_per_epoch * epochs)
+            number_of(steps_per_epoch * epochs, "step")
         ))
     );
     if let Some(target) = args.target_rs {
+        let length = number_of(epochs, "epoch");
         match plan.delta_t(target, epochs) {
-            Some(most) => println!("Rs {target} in {epochs} epochs: delta_t of at most {}", count(most)),
-            None => println!("Rs {target} in {epochs} epochs: out of reach, even with an update every step"),
+            Some(most) => println!("Rs {target} in {length}: delta_t of at most {}", count(most)),
+            None => println!("Rs {target} in {length}: out of reach, even with an update every step"),
         }
         match plan.epochs(target, delta_t) {
             Some(least) => println!("Rs {target} at delta_t {delta_t}: {}", number_of(least, "epoch")),
@@ -216,8 +229,8 @@ pub fn run(args: &ExploreArgs) -> Result<(), Failure> {
     print!(
         "{}\n",
         fold(&format!(
-            "assumed: preset {}, {} at sparsity {} ({}); {} of {height}×{width} in {} (data {}); {} of {}; death rate {} to {}{}",
-            args.preset,
+            "in full: preset {}, {} at sparsity {} ({}); {} of {height}×{width} in {} (data {}); {} of {}; death rate {} to {}{}",
+            name,
             config.model,
             config.sparsity,
             config.distribution,
@@ -266,7 +279,7 @@ mod tests {
             let command = command(&config, &origin);
             let words = shlex::split(&command).unwrap();
             let args = Cli::try_parse_from(&words[1..]).unwrap_or_else(|error| panic!("{command}: {error}")).explore;
-            let mut layers = preset(&args.preset).unwrap();
+            let mut layers = preset(args.preset.as_deref().unwrap_or(USUAL)).unwrap();
             args.keys.lay(&mut layers);
             let understood = layers.finish().unwrap();
             let kept = |config: &Config| {

@@ -47,7 +47,7 @@ pub fn remember(gpu: &Gpu, storages: &[Storage]) {
     let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
     let written = folder.map_err(anyhow::Error::from).and_then(|()| Ok(write_whole(&path, &text)?));
     if let Err(error) = written {
-        eprintln!("warning: that this adapter computes right cannot be kept, and is checked again next time: {error}");
+        message!("warning: that this adapter computes right cannot be kept, and is checked again next time: {error}");
     }
 }
 

@@ -223,6 +223,30 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// Names among which one is chosen are taken in any case.
+    #[test]
+    fn values_are_taken_in_any_case() {
+        fn walk(command: &Command, wrong: &mut Vec<String>) {
+            let of_names = |arg: &&Arg| arg.get_action().takes_values() && !arg.get_possible_values().is_empty();
+            let strict = command.get_arguments().filter(of_names).filter(|arg| !arg.is_ignore_case_set());
+            wrong.extend(strict.map(|arg| format!("{} {}", command.get_name(), arg.get_id())));
+            command.get_subcommands().for_each(|sub| walk(sub, wrong));
+        }
+        let mut wrong = Vec::new();
+        walk(&Cli::command(), &mut wrong);
+        assert!(wrong.is_empty(), "{wrong:?}");
+        for words in [
+            &["train", "--limits", "WebGPU", "--storage", "F16", "--adapter", "VULKAN"][..],
+            &["shaders", "--target", "MSL"],
+            &["verify", "--short", "BF16"],
+            &["data", "fetch", "CIFAR10"],
+            &["bench", "step", "--method", "RigL", "--storage", "F32,BF16"],
+            &["sweep", "submit", "x", "--engine", "Slurm"],
+        ] {
+            assert!(Cli::try_parse_from([&["itop"], words].concat()).is_ok(), "{words:?}");
+        }
+    }
+
     /// Every key is a flag of `itop train`.
     #[test]
     fn every_key_is_a_flag() {

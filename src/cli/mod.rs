@@ -97,7 +97,7 @@ struct GpuArgs {
     #[arg(long, default_value = "auto")]
     adapter: String,
     /// Buffer limits: the adapter's own, or what every WebGPU implementation offers
-    #[arg(long, value_enum, default_value = "adapter")]
+    #[arg(long, value_enum, default_value = "adapter", ignore_case = true)]
     limits: Limits,
     /// The most GPU memory to take, in MiB; what does not fit is refused, with the largest batch that does
     #[arg(long, value_name = "MIB")]
@@ -131,7 +131,7 @@ impl GpuArgs {
 
     /// The same as words of another command, but for defaults.
     fn flags(&self) -> Vec<String> {
-        let adapter = (self.adapter != "auto").then(|| ["--adapter".into(), self.adapter.clone()]);
+        let adapter = (!self.adapter.eq_ignore_ascii_case("auto")).then(|| ["--adapter".into(), self.adapter.clone()]);
         let limits = matches!(self.limits, Limits::Webgpu).then(|| ["--limits".into(), "webgpu".into()]);
         let memory = self.gpu_memory.map(|mib| ["--gpu-memory".into(), mib.to_string()]);
         [adapter, limits, memory].into_iter().flatten().flatten().collect()
@@ -152,7 +152,7 @@ impl GpuArgs {
         let options = GpuOptions { to_compile: true, ..self.options() };
         let gpu = introduce(pollster::block_on(Gpu::open(&options)).map_err(Failure::adapter)?);
         if !gpu.executes {
-            eprintln!("warning: this device executes nothing: kernels are compiled, times and results mean nothing");
+            message!("warning: this device executes nothing: kernels are compiled, times and results mean nothing");
         }
         Ok(gpu)
     }
@@ -160,19 +160,19 @@ impl GpuArgs {
 
 /// Says in line 1 which adapter it is, and what to know of it.
 fn introduce(gpu: Gpu) -> Gpu {
-    println!("adapter: {}, tier {}", gpu.summary, gpu.tier());
+    print!("{}", text::fold(&format!("adapter: {}, tier {}", gpu.summary, gpu.tier())));
     if let Some(note) = &gpu.note {
-        eprintln!("warning: {note}");
+        message!("warning: {note}");
     }
     if gpu.summary.compiler == Some(HlslCompiler::Fxc) {
-        eprintln!(
+        message!(
             "note: Windows' old compiler of shaders, FXC, serves this adapter: it compiles slowly, and the fastest kernels need \
              subgroups, which it lacks; with `dxcompiler.dll` of github.com/microsoft/DirectXShaderCompiler beside itop.exe, \
              DXC serves it (or try --adapter vulkan)"
         );
     }
     if gpu.summary.is_software() {
-        eprintln!("warning: this adapter is software: it computes the same on the processor, much slower than a GPU");
+        message!("warning: this adapter is software: it computes the same on the processor, much slower than a GPU");
     }
     gpu
 }

@@ -6,6 +6,8 @@ use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::text;
+
 /// Whether the command is done for once nobody reads.
 static ONLY_PRINTS: AtomicBool = AtomicBool::new(false);
 /// Whether it was said that the standard output takes nothing.
@@ -41,6 +43,16 @@ fn handle(written: io::Result<()>) {
         // As the reader wanted; but what a full disk cut off is a failure.
         std::process::exit(if closed { 0 } else { 4 });
     }
+}
+
+/// Writes `text` to the standard error, its words on lines that fit.
+pub fn message(text: Arguments) {
+    to_stderr(format_args!("{}", text::fold_to(&text.to_string(), text::columns(&io::stderr()))));
+}
+
+/// Prose for people beside what a command prints: warnings, notes. An error stays on one line, for programs.
+macro_rules! message {
+    ($($text:tt)*) => { $crate::cli::out::message(format_args!($($text)*)) };
 }
 
 macro_rules! print {

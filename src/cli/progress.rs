@@ -103,7 +103,7 @@ impl Listener for Progress {
     fn exploration(&mut self, _line: &ExplorationLine) {}
 
     fn warning(&mut self, text: &str) {
-        self.bar.suspend(|| eprintln!("warning: {text}"));
+        self.bar.suspend(|| message!("warning: {text}"));
     }
 
     fn interrupted(&mut self) -> bool {

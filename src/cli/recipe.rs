@@ -98,8 +98,12 @@ fn exploration(run_plan: &RunPlan) -> String {
             let ends = [1, updates].map(|update| rate.at(update * config.delta_t, steps));
             let stop = rate.end(steps);
             let stop = if stop < steps { format!(" until step {}", count(stop)) } else { String::new() };
+            let goes_on = run_plan.explored.as_ref().map_or_else(String::new, |explored| {
+                let now = run_plan.expected_itop_rate_after(explored.step, Some(explored));
+                format!("goes on from Rs {now:.4}, explored by step {}, and ", count(explored.step))
+            });
             format!(
-                "exploration: {} every {}{stop}, death rate {:.3} to {:.3}; random growth reaches Rs {:.3}",
+                "exploration: {} every {}{stop}, death rate {:.3} to {:.3}; random growth {goes_on}reaches Rs {:.3}",
                 number_of(updates, "update"),
                 number_of(config.delta_t, "step"),
                 ends[0],

@@ -65,7 +65,7 @@ pub fn run(args: &ReportArgs) -> Result<(), Failure> {
         return Ok(());
     }
     for run in &runs {
-        run.notes.iter().for_each(|note| eprintln!("warning: {}: {note}", run.name));
+        run.notes.iter().for_each(|note| message!("warning: {}: {note}", run.name));
     }
     let place = Place::of(&folders, &runs, args.out.as_deref());
     let pictures = if args.png { report::pictures(&runs) } else { Vec::new() };
@@ -93,7 +93,7 @@ fn distinct(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
             return Err(Failure::input(anyhow!("`{}` is no folder; give the folders of runs", folder.display())));
         }
         match folders.iter().any(|known| same(known, folder)) {
-            true => eprintln!("warning: `{}` is given more than once and counts once", folder.display()),
+            true => message!("warning: `{}` is given more than once and counts once", folder.display()),
             false => folders.push(folder.clone()),
         }
     }

@@ -35,17 +35,6 @@ pub fn notes(before: &Config, trainer: &Trainer) -> Vec<String> {
         let why = if lengthened { "schedules stretch over the new length: " } else { "" };
         notes.push(format!("{why}{} at the next step", jumps.join(", and ")));
     }
-    if let Some(explored) = &trainer.progress.explored
-        && explored.step == step
-        && after.method.growth().is_some()
-    {
-        let end = run_plan.expected_itop_rate_after(run_plan.total_steps(), Some(explored));
-        let (now, planned) = (trainer.progress.itop_rate, run_plan.expected_itop_rate());
-        notes.push(format!(
-            "the ITOP rate to expect of random growth goes on from what is explored, {now:.4}, to {end:.4} at the end ({planned:.3} is \
-             of a run that has this schedule from its start)"
-        ));
-    }
     notes
 }
 

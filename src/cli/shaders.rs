@@ -53,7 +53,12 @@ pub fn run(args: &ShadersArgs) -> Result<(), Failure> {
             save(&folder.join("constants.json"), &text)?;
         }
         if let Some(error) = refused.first() {
-            eprintln!("tier {}: {} permutations have no {}: {error}", tier.name(), refused.len(), args.target.name());
+            eprintln!(
+                "tier {}: no {} for {}: {error}",
+                tier.name(),
+                args.target.name(),
+                text::number_of(refused.len(), "permutation")
+            );
         }
         rows.push(vec![tier.name().to_string(), written.to_string(), refused.len().to_string()]);
     }

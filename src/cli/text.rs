@@ -26,27 +26,55 @@ pub fn percent(share: f64) -> String {
     format!("{:.2} %", 100.0 * share)
 }
 
-/// Columns of a terminal that are used, where it is not a table that needs more.
+/// Columns that are used at most, where it is not a table that needs more, and at least.
 const WIDTH: usize = 100;
+const LEAST_WIDTH: usize = 40;
 
-/// The words of `line` on lines that fit, the second and on indented by two; the first keeps its indent.
-pub fn fold(line: &str) -> String {
-    let words = line.trim_start();
-    let mut columns = line.len() - words.len();
-    let mut text = " ".repeat(columns);
-    for (number, word) in words.split(' ').enumerate() {
-        let width = word.chars().count();
-        if number > 0 && columns + 1 + width > WIDTH {
-            text += "\n  ";
-            columns = 2;
+/// Columns for lines on `stream`: those of a terminal, as far as a line is read with ease.
+#[cfg(unix)]
+pub fn columns(stream: &impl std::os::fd::AsFd) -> usize {
+    fitting(terminal_size::terminal_size_of(stream))
+}
+
+/// Columns for lines on `stream`: those of a terminal, as far as a line is read with ease.
+#[cfg(windows)]
+pub fn columns(stream: &impl std::os::windows::io::AsHandle) -> usize {
+    fitting(terminal_size::terminal_size_of(stream))
+}
+
+fn fitting(size: Option<(terminal_size::Width, terminal_size::Height)>) -> usize {
+    size.map_or(WIDTH, |(width, _)| usize::from(width.0).clamp(LEAST_WIDTH, WIDTH))
+}
+
+/// The words of `text` on lines that fit the standard output.
+pub fn fold(text: &str) -> String {
+    fold_to(text, columns(&std::io::stdout()))
+}
+
+/// The words of `text` on lines of at most `width` columns, the second and on indented by two; the first keeps its indent. What
+/// stands in backticks is for copying, and stays on one line.
+pub fn fold_to(text: &str, width: usize) -> String {
+    let words = text.trim_start();
+    let mut at = text.len() - words.len();
+    let mut folded = " ".repeat(at);
+    let mut quoted = false;
+    let ends_word = |c: char| {
+        quoted ^= c == '`';
+        c == '\n' || (c == ' ' && !quoted)
+    };
+    for (number, word) in words.split(ends_word).enumerate() {
+        let columns = word.chars().count();
+        if number > 0 && at + 1 + columns > width {
+            folded += "\n  ";
+            at = 2;
         } else if number > 0 {
-            text.push(' ');
-            columns += 1;
+            folded.push(' ');
+            at += 1;
         }
-        text += word;
-        columns += width;
+        folded += word;
+        at += columns;
     }
-    text + "\n"
+    folded + "\n"
 }
 
 /// Columns under their heads: the first to the left, the others to the right.
@@ -92,6 +120,8 @@ mod tests {
         let text = fold(&["word"; 60].join(" "));
         assert!(text.lines().all(|line| line.len() <= 100) && text.lines().count() == 4, "{text}");
         assert_eq!(text.split_whitespace().count(), 60);
+        // What is to be copied is not broken, and what came in lines has the same width.
+        assert_eq!(fold_to("use this: `itop x`, or\nnot", 12), "use this:\n  `itop x`,\n  or not\n");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `itop train`: one run, or what it would be.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use clap::Args;
@@ -8,16 +9,17 @@ use clap::Args;
 use super::flags::{All, KeyFlags};
 use super::progress::Progress;
 use super::recipe::{self, Origin};
-use super::text::{number_are, percent};
+use super::text::{fold, number_are, percent};
 use super::tuning::TuningArgs;
 use super::{Failure, GpuArgs};
 use crate::data;
 use crate::gpu::Gpu;
+use crate::sparsity::expected::Explored;
 use crate::train::claim::{self, Claim, Taken};
 use crate::train::config_builder::ConfigBuilder;
 use crate::train::presets::preset;
 use crate::train::run_folder::{self, RunFolder, read_config};
-use crate::train::{Config, End, Trainer};
+use crate::train::{Config, End, RunPlan, Trainer, checkpoint};
 
 #[derive(Args)]
 pub struct TrainArgs {
@@ -134,15 +136,19 @@ pub struct Job<'a> {
     pub gpu: &'a GpuArgs,
 }
 
+/// Where runs go that are given no folder.
+const RUNS: &str = "runs";
+
+/// Says why taking `run` will take `stale`, if it will.
+pub fn tell_of_doubt(run: &Path, stale: Duration) {
+    if let Some(why) = claim::doubt(run) {
+        message!("{why}; watching it for {} s, to see whether a process still trains there", stale.as_secs());
+    }
+}
+
 /// Takes `run` for this process.
 fn take(run: &Path) -> Result<Claim, Failure> {
-    if let Some(owner) = claim::unknown(run) {
-        eprintln!(
-            "{owner} was the last to train in `{}`: looking for {} s whether it still does",
-            run.display(),
-            claim::STALE.as_secs()
-        );
-    }
+    tell_of_doubt(run, claim::STALE);
     match Claim::take(run, claim::STALE, lost).map_err(Failure::input)? {
         Taken::Mine(claim) => Ok(claim),
         Taken::Busy(owner) => {
@@ -161,6 +167,16 @@ pub fn lost() {
          was moved or removed"
     );
     std::process::exit(75);
+}
+
+/// What the run in `run` has explored, if it goes on by another schedule than it began with.
+fn explored(run: &Path, run_plan: &RunPlan) -> Result<Option<Explored>, Failure> {
+    let last = run.join("last.safetensors");
+    if !last.exists() {
+        return Ok(None);
+    }
+    let found = checkpoint::explored_before(&last, &run_plan.plan, &run_plan.graph, run_plan.update_schedule());
+    found.map_err(Failure::input)
 }
 
 /// Trains to the end or an interruption.
@@ -205,6 +221,10 @@ pub fn train(job: Job) -> Result<(), Failure> {
         Some(out) if !dry_run => RunFolder::check_free(out).map_err(Failure::input)?,
         _ => {}
     }
+    if !resume {
+        let out = out.map_or(Path::new(RUNS), PathBuf::as_path);
+        data::check_outside(&config.source(), out).map_err(Failure::input)?;
+    }
     let (dataset, record) = match out {
         Some(out) if resume => {
             let elsewhere = run_folder::resume(out, &["--data".into(), "PATH".into()]);
@@ -216,9 +236,12 @@ pub fn train(job: Job) -> Result<(), Failure> {
         super::data::check_alike(&other, &record)?;
     }
     let gpu = adapter.open()?;
-    let run_plan = tuning.run_plan(config, &dataset, &gpu, out.filter(|_| resume), !dry_run)?;
+    let mut run_plan = tuning.run_plan(config, &dataset, &gpu, out.filter(|_| resume), !dry_run)?;
+    if let Some(out) = out.filter(|_| resume) {
+        run_plan.explored = explored(out, &run_plan)?;
+    }
     for warning in run_plan.warnings() {
-        eprintln!("warning: {warning}");
+        message!("warning: {warning}");
     }
     if dry_run {
         print!("{}", super::dry_run::describe(&run_plan, &dataset, &gpu, &origin));
@@ -242,10 +265,10 @@ pub fn train(job: Job) -> Result<(), Failure> {
                 false => println!("the run ended before its first checkpoint: it starts again at step 0"),
             }
             if let Some(other) = trainer.other_adapter() {
-                eprintln!("warning: the run was on {other}; another adapter's results differ in their last digits");
+                message!("warning: the run was on {other}; another adapter's results differ in their last digits");
             }
             if let Some(before) = &before {
-                super::resume::notes(before, &trainer).iter().for_each(|note| println!("{note}"));
+                super::resume::notes(before, &trainer).iter().for_each(|note| print!("{}", fold(note)));
                 folder.write("config.toml", config.to_toml().as_bytes()).map_err(Failure::input)?;
             }
             folder
@@ -254,7 +277,7 @@ pub fn train(job: Job) -> Result<(), Failure> {
             trainer.initialise();
             let path = match out {
                 Some(out) => out.clone(),
-                None => RunFolder::make_free(&Path::new("runs").join(config.run_name())).map_err(Failure::input)?,
+                None => RunFolder::make_free(&Path::new(RUNS).join(config.run_name())).map_err(Failure::input)?,
             };
             if !claimed {
                 claim = Some(take(&path)?);
@@ -304,7 +327,7 @@ pub fn train(job: Job) -> Result<(), Failure> {
                 // The run is done and kept, whatever becomes of its picture.
                 match super::report::write(crate::report::read(folder.path()), folder.path()) {
                     Ok(path) => println!("report: {}", path.display()),
-                    Err(error) => eprintln!("warning: no report: {error}"),
+                    Err(error) => message!("warning: no report: {error}"),
                 }
             }
             claim.into_iter().for_each(|claim| claim.end("done"));

@@ -14,6 +14,7 @@ use crate::train::autotune::TuningCache;
 use crate::train::run_folder::RunFolder;
 use crate::train::tuning_journal::Journal;
 use crate::train::{Config, RunPlan};
+use crate::words::number_of;
 
 #[derive(Args, Clone)]
 pub struct TuningArgs {
@@ -57,9 +58,12 @@ impl TuningArgs {
             let layers = &run_plan.plan.layers;
             let refused = layers.iter().filter(|layer| run_plan.tuning.refuses(&layer.conv, layer.density())).count();
             if refused > 0 {
-                eprintln!(
-                    "warning: {refused} layers of `{}` were tuned for another adapter or version; they take the default kernels",
-                    folder.display()
+                message!(
+                    "warning: {} of `{}` {} tuned for another adapter or version, and {} the default kernels",
+                    number_of(refused, "layer"),
+                    folder.display(),
+                    if refused == 1 { "was" } else { "were" },
+                    if refused == 1 { "takes" } else { "take" }
                 );
             }
             return Ok(run_plan);
@@ -71,11 +75,11 @@ impl TuningArgs {
         let path = super::cache::folder().join("tuning.json");
         let (mut cache, why) = TuningCache::read(&path);
         if let Some(why) = why {
-            eprintln!("warning: {why}");
+            message!("warning: {why}");
         }
         let (mut journal, left) = Journal::open(path.parent().unwrap_or(Path::new(".")));
         for attempt in &left {
-            eprintln!("warning: {}", cache.learn(attempt));
+            message!("warning: {}", cache.learn(attempt));
         }
         if !left.is_empty() {
             keep(&cache, &path);
@@ -107,7 +111,7 @@ impl TuningArgs {
             Failure::run(anyhow::Error::new(error).context(what))
         })?;
         for failed in &measured.failed {
-            eprintln!("warning: a kernel that this driver refuses or gets wrong is left out: {failed}");
+            message!("warning: a kernel that this driver refuses or gets wrong is left out: {failed}");
         }
         if measured.layers > 0 {
             keep(&cache, &path);
@@ -120,6 +124,6 @@ impl TuningArgs {
 /// The measurements serve this run even where they cannot be kept.
 fn keep(cache: &TuningCache, path: &Path) {
     if let Err(error) = cache.write(path) {
-        eprintln!("warning: {error}; the kernels will be measured again next time");
+        message!("warning: {error}; the kernels will be measured again next time");
     }
 }

@@ -11,6 +11,7 @@ use super::text::table;
 use super::{Failure, GpuArgs};
 use crate::ops::Storage;
 use crate::verify::{self, Comparison, Device};
+use crate::words::number_of;
 
 #[derive(Args)]
 pub struct VerifyArgs {
@@ -72,7 +73,7 @@ pub fn run(args: &VerifyArgs) -> Result<(), Failure> {
         let rows = if args.all { comparisons.iter().collect() } else { worst(&comparisons) };
         let rows: Vec<Vec<String>> = rows.into_iter().map(row).collect();
         print!("{}", table(&["kernel", "worst of", "ULP", "relative", "allowed", "verdict"], &rows));
-        println!("{} comparisons in {seconds:.1} s", comparisons.len());
+        println!("{} in {seconds:.1} s", number_of(comparisons.len(), "comparison"));
     }
     let Some(first) = first else {
         match args.short {

@@ -79,7 +79,7 @@ fn file(folder: &Path, url: &str) -> Option<(Header, Vec<u8>)> {
     if let Err(error) = &read
         && error.kind() != ErrorKind::NotFound
     {
-        eprintln!("warning: cannot read `{}`: {error}", folder.join(name).display());
+        message!("warning: cannot read `{}`: {error}", folder.join(name).display());
     }
     Some((Header::from_bytes("Content-Type", kind).ok()?, read.ok()?))
 }

@@ -18,6 +18,7 @@ use web_time::Instant;
 use crate::data::Dataset;
 use crate::gpu::{AdapterSummary, Gpu, GpuError, GpuOptions, Label};
 use crate::train::{Config, Method, RunPlan, TrainError, Trainer};
+use crate::words::number_of;
 use trace::Trace;
 
 /// What to compare.
@@ -73,7 +74,11 @@ pub async fn compare(
         let mut first_times = None;
         let mut timed = None;
         for run_plan in problems {
-            heard(format!("{summary}: {} steps of {}, twice", options.steps, run_plan.config.method.name()));
+            heard(format!(
+                "{summary}: {} of {}, twice",
+                number_of(options.steps, "step"),
+                run_plan.config.method.name()
+            ));
             let start = Instant::now();
             let mut trainer = Trainer::new(side.gpu.clone(), run_plan, dataset, &mut ()).await?;
             let prepare_ms = milliseconds(start);
@@ -88,14 +93,14 @@ pub async fn compare(
         }
         let (Some(trainer), Some(times)) = (timed, first_times) else { continue };
         if reference.is_empty() && !found[0].inputs.is_empty() {
-            heard(format!("CPU references: {} steps", found[0].inputs.len()));
+            heard(format!("CPU references: {}", number_of(found[0].inputs.len(), "step")));
             reference = trace::reference(trainer.run_plan, &found[0].inputs);
         }
         sides.push(Side::new(side, times, trainer.run_plan.plan.buffers.total_bytes()));
         trainers.push(trainer);
         traces.push(found);
     }
-    heard(format!("timing: {} rounds, in turn", options.rounds));
+    heard(format!("timing: {}, in turn", number_of(options.rounds, "round")));
     let mut samples = vec![Vec::new(); trainers.len()];
     for _ in 0..options.rounds {
         for (trainer, samples) in trainers.iter_mut().zip(&mut samples) {

@@ -4,10 +4,11 @@ use super::{METHODS, Report, Side};
 use crate::report::chart::{Interval, Look, Series, Y, escape, intervals, lines};
 use crate::report::colours::{INK, colour};
 use crate::report::{charts, document, html_table};
+use crate::words::number_of;
 
 /// The page.
 pub fn page(report: &Report) -> String {
-    let title = format!("{} on {} adapters", report.model, report.adapters.len());
+    let title = format!("{} on {}", report.model, number_of(report.adapters.len(), "adapter"));
     let mut body = format!("<h1>{}</h1>\n", escape(&title));
     body += &format!(
         "<p>Batch {}, {:.0} % sparse, {} rounds in turn; the first {} steps compared, a topology update every {}.</p>\n",

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{Opened, Options, Timing};
+use crate::words::number_of;
 
 /// Version of `compare.json` (`docs/backends.md`).
 pub const SCHEMA: u32 = 1;
@@ -115,7 +116,7 @@ impl Report {
                 format!("{:.1e}", run.reference_drift),
                 format!("{:.1e}", run.loss_drift),
                 match run.first_divergence {
-                    None => format!("same after {} updates", run.updates.len()),
+                    None => format!("same after {}", number_of(run.updates.len(), "update")),
                     Some(step) => format!("differ from step {step} on"),
                 },
                 bits(run.repeats),
@@ -153,7 +154,9 @@ fn warnings(side: &Side) -> Vec<String> {
     let (name, timing, mut warnings) = (side.label(), &side.step_ms, Vec::new());
     match timing.outliers() {
         0 => {}
-        count => warnings.push(format!("{name}: {count} of {} steps took far longer", timing.samples.len())),
+        count => {
+            warnings.push(format!("{name}: {count} of {} took far longer", number_of(timing.samples.len(), "step")))
+        }
     }
     if let Some(change) = timing.trend() {
         let (what, cause) =

@@ -22,6 +22,7 @@ pub fn describe(data: &Dataset) -> String {
     let each = |of: &dyn Fn(usize) -> String| -> Vec<String> {
         (0..parts.len()).map(|part| format!("{} {}", of(part), parts[part].0)).collect()
     };
+    let images = if of_class.iter().flatten().all(|&count| count == 1) { " image" } else { " images" };
     let triple = |values: [f32; 3]| values.map(|value| format!("{value:.4}")).join("  ");
     let train = &data.train;
     let mut text = format!("{}\n", printable(&data.name));
@@ -30,7 +31,7 @@ pub fn describe(data: &Dataset) -> String {
         ("size", format!("{} x {} x {} (channels, height, width)", train.channels, train.height, train.width)),
         ("mean", triple(data.mean)),
         ("std", triple(data.std)),
-        ("classes", format!("{classes}, each of {} images", and(&each(&|part| range(&of_class[part]))))),
+        ("classes", format!("{classes}, each of {}", and(&each(&|part| range(&of_class[part]))) + images)),
     ] {
         let _ = writeln!(text, "  {key:<8} {value}");
     }
@@ -65,7 +66,8 @@ pub fn describe(data: &Dataset) -> String {
     text
 }
 
-/// What to know of `data` before a result of it is believed: classes that are missing somewhere.
+/// What to know of `data` before a result of it is believed: classes that are missing somewhere or have one name, images that are
+/// in two parts.
 pub fn warnings(data: &Dataset) -> Vec<String> {
     let classes = data.classes.len();
     let counts = |images: &Images| images.counts(classes);
@@ -83,7 +85,10 @@ pub fn warnings(data: &Dataset) -> Vec<String> {
     let mut warn = |missing: Vec<usize>, part: &str, effect: &str| {
         if !missing.is_empty() {
             let names: Vec<String> = missing.iter().map(|&class| printable(&data.classes[class])).collect();
-            let have = if missing.len() == 1 { "has" } else { "have" };
+            let (have, effect) = match missing.len() {
+                1 => ("has", effect.replace("they", "it").replace("them", "it")),
+                _ => ("have", effect.to_string()),
+            };
             warnings.push(format!(
                 "{} of {} {have} no {part} images ({}): {effect}",
                 missing.len(),
@@ -97,7 +102,21 @@ pub fn warnings(data: &Dataset) -> Vec<String> {
         warn(lacking(&counts(val)), "validation", "the choice of the best epoch does not look at them");
     }
     warn(lacking(&counts(&data.test)), "test", "the test accuracy says nothing about them");
+    warnings.extend(one_name(&data.classes));
+    warnings.extend(data.shared.iter().cloned());
     warnings
+}
+
+/// The first classes whose names a reader of a table cannot tell apart: nobody meant that.
+fn one_name(classes: &[String]) -> Option<String> {
+    let mut known = std::collections::HashMap::new();
+    classes.iter().enumerate().find_map(|(label, name)| {
+        let first = known.insert(name.trim().to_lowercase(), label)?;
+        let [one, other] = [first, label].map(|label| format!("{label} ({})", printable(&classes[label])));
+        Some(format!(
+            "the classes {one} and {other} have one name: if they are one class, put their images together, else name them apart"
+        ))
+    })
 }
 
 /// Names that a line lists.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::describe::{printable, shortened};
 use super::record::{PartRecord, Record};
+use crate::words::number_of;
 
 /// Classes that a message names.
 const NAMED: usize = 3;
@@ -153,7 +154,7 @@ fn quoted(class: &str) -> String {
 fn few(items: &[String]) -> String {
     let more = match items.len() {
         0..=NAMED => String::new(),
-        all => format!(" and {} more classes", all - NAMED),
+        all => format!(" and {}", number_of(all - NAMED, "more class")),
     };
     items[..items.len().min(NAMED)].join(", ") + &more
 }

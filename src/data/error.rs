@@ -3,6 +3,7 @@ use std::{io, path::PathBuf};
 use thiserror::Error;
 
 use super::describe::shortened;
+use crate::words::number_of;
 
 /// Why a dataset could not be loaded. A file inside an archive is shown as `archive.tar.gz/name`.
 #[derive(Debug, Error)]
@@ -74,7 +75,10 @@ pub enum DataError {
     #[error("`test` = {share} must be from 0 to 0.9: the share of each class that becomes the test set")]
     TestShare { share: f64 },
 
-    #[error("`test` = {share} leaves no test image: {path} has {images} images; take a larger share")]
+    #[error(
+        "`test` = {share} leaves no test image: {path} has {}, and of a class one stays; take a larger share, or more images",
+        number_of(*.images, "image")
+    )]
     TestEmpty { path: PathBuf, share: f64, images: usize },
 
     #[error("{path} holds both `{first}` and `{second}`; leave one of them")]
@@ -101,7 +105,7 @@ pub enum DataError {
     #[error("{path} has {size} bytes; class names take at most {most}")]
     ClassNames { path: PathBuf, size: usize, most: usize },
 
-    #[error("{path}: record {record} has label {label}, but there are {classes} classes (0 to {})", classes.saturating_sub(1))]
+    #[error("{path}: record {record} has label {label}, and there {} (0 to {})", are(*.classes), .classes.saturating_sub(1))]
     Label { path: PathBuf, record: usize, label: u32, classes: usize },
 
     #[error("{path} is neither .png nor .jpg; convert it, or move it out of the data set")]
@@ -116,14 +120,31 @@ pub enum DataError {
     )]
     ImageSize { path: PathBuf, found: (usize, usize), usual: (usize, usize), odd: usize, images: usize },
 
+    #[error(
+        "{path} is {width}x{height} pixels, and {most}x{most} is the most; resize the images of the data set, all to one size \
+         (the networks were made for 32x32)"
+    )]
+    TooLarge { path: PathBuf, width: u32, height: u32, most: u32 },
+
     #[error("{path} holds no images (.png or .jpg); put some there, or take the folder away")]
     NoImages { path: PathBuf },
 
     #[error("{path} is a class that the train folder lacks; put images of it there too, or take this folder out")]
     UnknownClass { path: PathBuf },
 
+    #[error(
+        "`{}` lies in the data set `{}`, where it would count as a class or a part of one; choose a folder elsewhere, as --out ../runs",
+        .out.display(), .data.display()
+    )]
+    OutInside { out: PathBuf, data: PathBuf },
+
     #[error("a held-out fraction of {fraction} is not in 0 <= fraction < 1")]
     HeldOut { fraction: f64 },
+}
+
+/// `are 10 classes`
+fn are(classes: usize) -> String {
+    format!("{} {}", if classes == 1 { "is" } else { "are" }, number_of(classes, "class"))
 }
 
 /// How a data set without a test set gets one.

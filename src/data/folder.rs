@@ -167,6 +167,13 @@ pub(super) fn decode(bytes: &[u8], path: &Path) -> Result<RgbImage, DataError> {
     (limits.max_image_width, limits.max_image_height) = (Some(MOST_SIDE), Some(MOST_SIDE));
     limits.max_alloc = Some(u64::from(MOST_SIDE) * u64::from(MOST_SIDE) * 8);
     reader.limits(limits);
+    // Before a pixel is decoded, and in a user's words.
+    let header = ImageReader::new(Cursor::new(bytes)).with_guessed_format().ok();
+    if let Some((width, height)) = header.and_then(|reader| reader.into_dimensions().ok())
+        && width.max(height) > MOST_SIDE
+    {
+        return Err(DataError::TooLarge { path: path.into(), width, height, most: MOST_SIDE });
+    }
     let broken = |reason: String| DataError::Image { path: path.to_path_buf(), reason };
     // Some decoders break their messages into lines.
     let one_line = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -276,6 +283,15 @@ mod tests {
                 assert!(decode(&whole[..cut], path).is_err(), "{cut} of {}", whole.len());
             }
         }
+    }
+
+    /// The limit and the size, in pixels; no word of the decoder's.
+    #[test]
+    fn too_large_an_image_is_named_with_the_limit() {
+        let root = folder();
+        save(&root, "train/cat/c.png", 2049, 3);
+        let text = message(&root);
+        assert!(text.contains("c.png is 2049x3 pixels, and 2048x2048 is the most; resize"), "{text}");
     }
 
     #[test]

@@ -115,6 +115,7 @@ impl Known {
             test: images(self.images.1),
             mean: self.mean,
             std: self.std,
+            shared: Vec::new(),
         }
     }
 
@@ -126,7 +127,7 @@ impl Known {
     fn normalised(&self, data: Dataset) -> Dataset {
         let data = Dataset { name: self.spec.to_owned(), ..data };
         let original = (data.train.len(), data.test.len()) == self.images;
-        if original { Dataset { mean: self.mean, std: self.std, ..data } } else { data }
+        if original { Dataset { mean: self.mean, std: self.std, shared: Vec::new(), ..data } } else { data }
     }
 }
 

@@ -12,6 +12,7 @@ mod folder;
 mod known;
 mod misplaced;
 mod order;
+mod overlap;
 pub mod record;
 mod sample;
 mod source;
@@ -23,7 +24,7 @@ pub use describe::{describe, warnings};
 pub use error::DataError;
 pub use order::epoch_order;
 pub use record::Record;
-pub use source::{Source, absolute, load, root_of};
+pub use source::{Source, absolute, check_outside, load, place, root_of};
 pub use split::Split;
 
 /// Images of one size with their labels.
@@ -101,6 +102,8 @@ pub struct Dataset {
     pub mean: [f32; 3],
     /// Standard deviation of the same, never 0.
     pub std: [f32; 3],
+    /// What to know of images that two parts share. Of a published data set nothing: it is as it is.
+    pub shared: Vec<String>,
 }
 
 /// What the files of a data set hold.
@@ -114,7 +117,8 @@ struct Parts {
 impl Dataset {
     fn new(name: String, classes: Vec<String>, train: Images, val: Option<Images>, test: Images) -> Self {
         let (mean, std) = mean_std(&train);
-        Self { name, classes, train, val, test, mean, std }
+        let shared = overlap::warnings(&classes, &train, val.as_ref(), &test);
+        Self { name, classes, train, val, test, mean, std, shared }
     }
 
     /// Of what was read at `source`; without a test set, `share` of each class of the train set becomes it.

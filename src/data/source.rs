@@ -65,6 +65,38 @@ pub fn absolute(spec: &str) -> String {
     path.unwrap_or_else(|| spec.to_owned())
 }
 
+/// One spelling of the data set `spec`, to tell it from others: `x`, `./x`, `x/` and a link to `x` are the same.
+pub fn place(spec: &str) -> String {
+    if spec == "sample" || known::named(spec).is_some() {
+        return spec.to_owned();
+    }
+    let path = Path::new(spec).canonicalize().or_else(|_| std::path::absolute(spec));
+    // What is not there (yet, or on this machine) keeps its `..`: they may lead out of links.
+    let plain = path.ok().map(|path| path.components().collect::<PathBuf>());
+    plain.and_then(|path| path.into_os_string().into_string().ok()).unwrap_or_else(|| spec.to_owned())
+}
+
+/// Fails if `out`, which is to be made, lies in the image folder `spec`: what is in there is classes and images.
+///
+/// # Errors
+/// [`DataError::OutInside`] only; what is wrong with the data is told by who loads it.
+pub fn check_outside(spec: &Source, out: &Path) -> Result<(), DataError> {
+    let data = Path::new(spec.spec);
+    let is_known = spec.spec == "sample" || known::named(spec.spec).is_some();
+    if is_known || !matches!(folder::layout(data, spec.test), Ok(Some(_))) {
+        return Ok(());
+    }
+    // As far as it is there already: links may lead anywhere.
+    let full = std::path::absolute(out).unwrap_or_else(|_| out.into());
+    let there = full.ancestors().find_map(|path| path.canonicalize().ok());
+    match data.canonicalize() {
+        Ok(root) if there.is_some_and(|path| path.starts_with(&root)) => {
+            Err(DataError::OutInside { out: out.into(), data: data.into() })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The folder in which the published data set `spec` is found here, as an absolute path.
 pub fn root_of(spec: &str) -> Option<PathBuf> {
     let root = known::named(spec)?.root()?;

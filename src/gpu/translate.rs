@@ -112,7 +112,10 @@ impl FromStr for Target {
 
     fn from_str(name: &str) -> Result<Self, String> {
         let names = || Self::ALL.map(Self::name).join(", ");
-        Self::ALL.into_iter().find(|t| t.name() == name).ok_or_else(|| format!("`{name}` is none of {}", names()))
+        Self::ALL
+            .into_iter()
+            .find(|t| t.name().eq_ignore_ascii_case(name))
+            .ok_or_else(|| format!("`{name}` is none of {}", names()))
     }
 }
 

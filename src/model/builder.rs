@@ -39,7 +39,7 @@ impl Builder {
         let Conv { channels, kernel, stride, padding, bias } = conv;
         let shape = self.shape(input);
         let out = |size: usize| (size + 2 * padding).checked_sub(kernel).map_or(0, |rest| rest / stride + 1);
-        let output = self.map(name, shape, Shape::new(channels, out(shape.height), out(shape.width)))?;
+        let output = self.map(name, Shape::new(channels, out(shape.height), out(shape.width)))?;
         let weight = self.param(name, "weight", &[channels, shape.channels, kernel, kernel], ParamKind::ConvWeight);
         let fan_in = shape.channels * kernel * kernel;
         let bias = bias.then(|| self.param(name, "bias", &[channels], ParamKind::Bias { fan_in }));
@@ -86,7 +86,7 @@ impl Builder {
 
     pub fn max_pool(&mut self, name: &str, input: TensorId, size: usize) -> Result<TensorId, ModelError> {
         let shape = self.shape(input);
-        let output = self.map(name, shape, Shape::new(shape.channels, shape.height / size, shape.width / size))?;
+        let output = self.map(name, Shape::new(shape.channels, shape.height / size, shape.width / size))?;
         Ok(self.node(name, Op::MaxPool { size }, input, output))
     }
 
@@ -113,11 +113,11 @@ impl Builder {
         self.graph
     }
 
-    fn map(&self, layer: &str, input: Shape, output: Shape) -> Result<Shape, ModelError> {
+    fn map(&self, layer: &str, output: Shape) -> Result<Shape, ModelError> {
         if output.is_empty() {
-            let Shape { height, width, .. } = input;
+            let Shape { height, width, .. } = self.shape(Self::INPUT);
             let (model, layer) = (self.graph.name.clone(), layer.to_owned());
-            return Err(ModelError::MapVanishes { model, layer, height, width });
+            return Err(ModelError::TooSmall { model, layer, height, width, least: 0 });
         }
         Ok(output)
     }

@@ -35,8 +35,11 @@ pub enum ModelError {
     EmptyInput(String),
     #[error("model `{model}` takes square images, not {height}×{width}: crop or resize them")]
     NotSquare { model: String, height: usize, width: usize },
-    #[error("model `{model}`: a {height}×{width} map is too small for layer `{layer}`: use larger images")]
-    MapVanishes { model: String, layer: String, height: usize, width: usize },
+    #[error(
+        "model `{model}` takes images of {least}×{least} pixels or more, not {height}×{width} (nothing of them is left for layer \
+         `{layer}`): enlarge them, or take another model"
+    )]
+    TooSmall { model: String, layer: String, height: usize, width: usize, least: usize },
 }
 
 /// Builds the model `name` (one of [`NAMES`]) for images of shape `input`.
@@ -45,6 +48,21 @@ pub enum ModelError {
 /// take 3×32×32; for other sizes the final pooling of a ResNet and the first linear layer of the others adapt.
 /// `resnet8` and `resnet20` are the CIFAR networks of He et al. (2016, section 4.2) with 1×1 projection shortcuts.
 pub fn build(name: &str, classes: usize, input: Shape) -> Result<Graph, ModelError> {
+    let fits = |side: &usize| graph_of(name, classes, Shape::new(input.channels, *side, *side)).is_ok();
+    match graph_of(name, classes, input) {
+        Err(ModelError::TooSmall { model, layer, height, width, .. }) => {
+            let least = (1..=MOST_LEAST).find(fits).unwrap_or(MOST_LEAST);
+            Err(ModelError::TooSmall { model, layer, height, width, least })
+        }
+        graph => graph,
+    }
+}
+
+/// More pixels a side than any model needs.
+const MOST_LEAST: usize = 256;
+
+/// The same; of images that are too small it does not say which are not.
+fn graph_of(name: &str, classes: usize, input: Shape) -> Result<Graph, ModelError> {
     const WIDTHS: &[usize] = &[64, 128, 256, 512];
     match name {
         "resnet8" => resnet::basic(name, &[1, 1, 1], &[16, 32, 64], classes, input),
@@ -67,6 +85,23 @@ mod tests {
     use std::collections::HashSet;
 
     const CIFAR: Shape = Shape::new(3, 32, 32);
+
+    /// With the least that would do, which does.
+    #[test]
+    fn images_that_are_too_small_are_told_how_large_they_must_be() {
+        for name in NAMES {
+            for side in 1..32 {
+                let Err(error) = build(name, 10, Shape::new(3, side, side)) else { continue };
+                let ModelError::TooSmall { least, .. } = error else { panic!("{name} at {side}: {error}") };
+                assert!(
+                    least > side && build(name, 10, Shape::new(3, least, least)).is_ok(),
+                    "{name} at {side}: {error}"
+                );
+                assert!(error.to_string().contains(&format!("not {side}×{side}")), "{error}");
+            }
+        }
+        assert!(build("vgg_c", 10, Shape::new(3, 8, 8)).is_err());
+    }
 
     /// Every tensor is written once and before it is read, shapes follow the operations, every parameter is used once.
     fn assert_consistent(graph: &Graph) {

@@ -19,6 +19,7 @@ use crate::ops::augment::Padding;
 use crate::ops::{Layout, StepParams, Storage, Tuning};
 use crate::sparsity::Growth;
 use crate::sparsity::prune::Prune;
+use crate::words::{count, number_of};
 
 /// Metrics slots for training steps; one more is for evaluation.
 pub const METRIC_SLOTS: usize = 64;
@@ -98,9 +99,12 @@ pub struct Plan {
 /// A network that cannot be run as asked.
 #[derive(Debug, Error)]
 pub enum PlanError {
-    #[error("{images} images of {bytes} bytes do not fit in three bindings of {max_binding} bytes; use fewer images")]
+    #[error(
+        "{} of {bytes} bytes are more than this adapter holds, which are {}; use fewer or smaller images",
+        number_of(*.images, "image"), count(3 * (.max_binding / (*.bytes).max(1) as u64))
+    )]
     DatasetTooLarge { images: usize, bytes: usize, max_binding: u64 },
-    #[error("{what} needs {bytes} bytes in one piece, and the adapter allows {limit}; {mend}")]
+    #[error("{what} needs {} bytes in one piece, and the adapter allows {}; {mend}", count(.bytes), count(.limit))]
     TooLarge { what: String, bytes: u64, limit: u64, mend: &'static str },
 }
 

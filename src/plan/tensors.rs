@@ -21,7 +21,8 @@ pub(super) fn plan(input: &PlanInput, buffers: &mut BufferPlan) -> Result<Tensor
         let limit = input.max_binding.min(input.max_buffer);
         if layout.bytes() > limit {
             let what = format!("activation {tensor} of {} at batch {}", graph.name, input.batch);
-            let mend = "use a smaller --batch-size";
+            let mend =
+                if input.batch > 1 { "use a smaller --batch-size" } else { "use smaller images, or a smaller network" };
             return Err(PlanError::TooLarge { what, bytes: layout.bytes(), limit, mend });
         }
     }

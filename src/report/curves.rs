@@ -7,6 +7,7 @@ use super::sets::Sets;
 use crate::ops::topology::AGE_BINS;
 use crate::train::Method;
 use crate::train::run_folder::{ExplorationLine, LayerExploration};
+use crate::words::number_of;
 
 /// Updates survived, by bin of the age histogram.
 const AGE_LABELS: [&str; AGE_BINS] = ["0", "1", "2–3", "4–7", "8–15", "16–31", "32–63", "64 and more"];
@@ -179,14 +180,18 @@ pub fn layers_left_out(run: &Run) -> Option<String> {
         return None;
     }
     let mut text = match layers.len() == with_zeros {
-        true => format!("Curves by layer are of the {with_zeros} layers that have zeros"),
+        true => format!("Curves by layer are of what has zeros: {}", number_of(with_zeros, "layer")),
         false => format!(
             "Curves by layer are of {} of the {with_zeros} layers that have zeros, evenly over the depth",
             layers.len()
         ),
     };
     if with_zeros < all {
-        text += &format!("; {} of {all} layers keep all their weights", all - with_zeros);
+        text += &format!(
+            "; {} of {all} layers {} all weights",
+            all - with_zeros,
+            if all - with_zeros == 1 { "keeps" } else { "keep" }
+        );
     }
     Some(text + ". The table has all layers.")
 }

@@ -3,6 +3,7 @@
 use super::read::Run;
 use super::setting::Settings;
 use crate::train::names;
+use crate::words::number_of;
 
 /// A few lines with sparklines.
 pub fn text(run: &Run) -> String {
@@ -17,11 +18,11 @@ pub fn text(run: &Run) -> String {
             String::new()
         };
         text += &format!(
-            "  {} on {}: {setting}, seed {}{sparse}, {} epochs\n",
+            "  {} on {}: {setting}, seed {}{sparse}, {}\n",
             shown("model", config.model.as_str().into()),
             shown("data", config.data.as_str().into()),
             config.seed,
-            config.total_epochs()
+            number_of(config.total_epochs(), "epoch")
         );
     }
     let mut row = |name: &str, values: Vec<f64>, unit: &dyn Fn(f64) -> String| {

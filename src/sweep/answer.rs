@@ -153,8 +153,8 @@ pub fn low_exploration(settings: impl IntoIterator<Item = (String, f64)>) -> Opt
     let low: Vec<String> = low.map(|(setting, rate)| format!("{setting} (Rs {rate:.3})")).collect();
     (!low.is_empty()).then(|| {
         format!(
-            "low exploration: {}; with an ITOP rate below {LOW_ITOP_RATE} dynamic training has little over static training, so \
-             that this is no fair test of it; a lower delta_t or more epochs explore more",
+            "low exploration: {}; with an ITOP rate below {LOW_ITOP_RATE} most weights were never tried, so that this is no fair test \
+             of dynamic training (a rule of thumb: docs/sweeps.md); a lower delta_t or more epochs explore more",
             listed("; ", &low)
         )
     })

@@ -8,7 +8,7 @@ use crate::report::plot::{Mark, Marks, Row, marks, rows};
 use crate::report::setting::{Setting, Settings};
 use crate::report::{Y, charts, document, facts, html_table};
 use crate::train::{Method, names};
-use crate::words::number_of;
+use crate::words::{number_are, number_of};
 
 /// What is drawn: metric, name, axis, and how the names of its files begin.
 const DRAWN: [(&str, &str, Y, &str); 2] =
@@ -73,7 +73,8 @@ pub fn page(collected: &Collected, answer: &Answer, place: &str) -> String {
         let items: String = lines.iter().map(|line| format!("<li>{}</li>", escape(line))).collect();
         if items.is_empty() { items } else { format!("<ul class=\"{class}\">{items}</ul>\n") }
     };
-    let state = if done == rows { String::new() } else { format!("<p>{done} of {rows} runs are done.</p>\n") };
+    let state =
+        if done == rows { String::new() } else { format!("<p>{done} of {} done.</p>\n", number_are(rows, "run")) };
     let plots: Vec<Chart> = plots(collected).into_iter().map(|(_, plot)| plot).collect();
     let (row_heads, row_cells, links) = row_table(collected, &all, place);
     let text = format!(
@@ -113,7 +114,15 @@ fn recipe(collected: &Collected, settings: &Settings) -> Vec<(String, String)> {
     facts.push(("seeds".into(), list(collected.rows.iter().map(|row| row.config.seed.to_string()).collect())));
     let version = |row: &CollectedRow| Some(row.summary.as_ref()?.version.clone());
     let versions = list(collected.rows.iter().filter_map(version).collect());
-    facts.extend((!versions.is_empty()).then(|| ("itop".to_string(), versions)));
+    // Who made the page, and the runs: they may have been others.
+    let own = crate::version();
+    facts.push((
+        "itop".into(),
+        match versions.is_empty() || versions == own {
+            true => own,
+            false => format!("runs by {versions}, page by {own}"),
+        },
+    ));
     facts
 }
 
@@ -316,6 +325,8 @@ mod tests {
             "<dt>seeds</dt><dd>17</dd>",
             "<dt>validation images</dt><dd>20</dd>",
             "<dt>test images</dt><dd>100</dd>",
+            // With no run done too: who collects is known.
+            concat!("<dt>itop</dt><dd>", env!("CARGO_PKG_VERSION")),
             "<a href=\"../rows/0001/\">1</a>",
         ] {
             assert!(page.contains(wanted), "{wanted} is not in {page}");

@@ -12,6 +12,7 @@ use super::estimate::{Datasets, Estimate};
 use super::spec::{self, SpecRow};
 use crate::train::Config;
 use crate::train::run_folder::SCHEMA;
+use crate::words::number_of;
 
 /// A line of `plan.jsonl`, without its hash.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,7 +50,11 @@ impl PlannedRow {
 
     /// Whether it is the same run, whatever it was estimated to cost.
     pub fn same_run(&self, other: &Self) -> bool {
-        (self.row, self.rows, &self.config) == (other.row, other.rows, &other.config)
+        let data = self.config.data.clone();
+        let same = |config: &Config| Config { data, ..config.clone() } == self.config;
+        (self.row, self.rows) == (other.row, other.rows)
+            && self.config.shares_data(&other.config)
+            && same(&other.config)
     }
 }
 
@@ -116,7 +121,7 @@ pub fn from_text(path: &Path, text: &str) -> Result<Vec<PlannedRow>, SweepError>
     }
     match rows.last() {
         Some(last) if last.rows == rows.len() => Ok(rows),
-        Some(last) => Err(wrong(rows.len(), format!("{} rows were planned, {} are here", last.rows, rows.len()))),
+        Some(last) => Err(wrong(rows.len(), format!("{} planned, {} here", number_of(last.rows, "row"), rows.len()))),
         None => Err(wrong(0, "it is empty".into())),
     }
 }

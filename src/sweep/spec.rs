@@ -13,6 +13,7 @@ use toml::{Table, Value};
 
 use super::baseline;
 use super::random::{RandomFile, draws};
+use crate::data;
 use crate::train::config_builder::ConfigBuilder;
 use crate::train::keys;
 use crate::train::presets::preset;
@@ -311,7 +312,8 @@ fn check_apart(
 fn check_different(origin: &str, rows: &[SpecRow]) -> Result<(), SpecError> {
     let mut seen = std::collections::HashMap::new();
     for (number, row) in (1..).zip(rows) {
-        if let Some(first) = seen.insert(row.config.to_toml(), number) {
+        let data = data::place(&row.config.data);
+        if let Some(first) = seen.insert(Config { data, ..row.config.clone() }.to_toml(), number) {
             let label = label(pairs(&row.varied));
             return Err(SpecError::Equal { origin: origin.into(), first, second: number, label });
         }
@@ -454,6 +456,14 @@ mod tests {
         assert!(
             error("[grid]\nlr = [0.1]\n[[list]]\nlearning_rate = 0.1").contains("`lr` is set in [grid] and in [list]")
         );
+        let place = tempfile::tempdir().unwrap();
+        ["a", "toy"].iter().for_each(|folder| std::fs::create_dir(place.path().join(folder)).unwrap());
+        for other in ["./toy", "toy/", "./toy/.", "a/../toy"] {
+            let at = place.path().display();
+            let text = format!("base = 'quick'\n[grid]\ndata = ['{at}/toy', '{at}/{other}']");
+            assert!(error(&text).contains("rows 1 and 2 are the same run"), "{other}");
+        }
+        assert!(error("base = 'quick'\n[grid]\ndata = ['nowhere', './nowhere/']").contains("are the same run"));
         assert_eq!(assignment("Delta-T=5"), Some(("delta_t".into(), Value::Integer(5))));
     }
 

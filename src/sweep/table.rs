@@ -147,12 +147,13 @@ pub fn note(collected: &Collected) -> Vec<String> {
         1 => "One seed, so there is no deviation.".into(),
         _ => format!("Mean ± sample standard deviation over {over}, unless it rounds to 0."),
     });
+    let of = |number: &str| if number == "1" { "image" } else { "images" };
     if !tested.is_empty() {
         let epoch = match held_out.as_str() {
             "" | "0" => "; the last epoch counts".to_string(),
-            held_out => format!("; {held_out} validation images chose the epoch"),
+            held_out => format!("; {held_out} validation {} chose the epoch", of(held_out)),
         };
-        sentences.push(format!("Tested on {tested} images{epoch}."));
+        sentences.push(format!("Tested on {tested} {}{epoch}.", of(&tested)));
     }
     for shown in &SHOWN {
         if let Some(constant) = shown.constant(collected) {

@@ -14,12 +14,13 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::run_folder::{FolderError, SCHEMA, write_whole};
+use super::run_folder::{FolderError, SCHEMA, read_up_to, write_whole};
 use crate::gpu::{Executor, GpuError, Slice};
 use crate::model::Graph;
 use crate::plan::{LayerPlan, Plan};
 use crate::sparsity::DeathRate;
 use crate::sparsity::expected::Explored;
+use crate::words::number_of;
 
 /// Where a run stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -64,6 +65,16 @@ pub struct UpdateSchedule {
     pub death_rate: DeathRate,
 }
 
+impl Progress {
+    /// Goes on by `schedule`. Where that is another one than before, what is `explored` now is what expectations count from.
+    pub fn go_by(&mut self, schedule: UpdateSchedule, explored: Vec<f64>) {
+        if self.updates_by.as_ref().is_some_and(|before| *before != schedule) {
+            self.explored = Some(Explored { step: self.step, layers: explored });
+        }
+        self.updates_by = Some(schedule);
+    }
+}
+
 /// A checkpoint that cannot be read or does not fit the run.
 #[derive(Debug, Error)]
 pub enum CheckpointError {
@@ -73,7 +84,10 @@ pub enum CheckpointError {
     Mismatch { path: PathBuf, message: String },
     #[error("checkpoint `{}` is of another run: `{key}` was {was}, and config.toml says {now}; put back what was changed, or start another run", .path.display())]
     AnotherRun { path: PathBuf, key: String, was: String, now: String },
-    #[error("`{}` is of {done} steps, more than the {epochs} epochs of {per_epoch} steps that the run is to have: ask for {least} or more, or start another run", .path.display())]
+    #[error(
+        "`{}` is of {}, more than the {} of {} that the run is to have: ask for {least} or more, or start another run",
+        .path.display(), number_of(*.done, "step"), number_of(*.epochs, "epoch"), number_of(*.per_epoch, "step")
+    )]
     TooFar { path: PathBuf, done: usize, epochs: usize, per_epoch: usize, least: usize },
     #[error(transparent)]
     Folder(#[from] FolderError),
@@ -85,6 +99,11 @@ pub enum CheckpointError {
 /// offsets each. A header is read into a tree of twenty times its length and more.
 fn most_header(entries: &[Entry]) -> u64 {
     16384 + entries.iter().map(|entry| entry.name.len() as u64 + 128).sum::<u64>()
+}
+
+/// Bytes that a file of `entries` may have.
+fn most_bytes(entries: &[Entry]) -> u64 {
+    entries.iter().map(|entry| entry.slice.bytes).sum::<u64>() + most_header(entries)
 }
 
 /// A tensor of the file and its place on the GPU.
@@ -190,22 +209,42 @@ pub fn restore(
 ) -> Result<(Progress, Vec<f64>), CheckpointError> {
     let entries = entries(plan, graph);
     let failed = |error: io::Error| CheckpointError::Read { path: path.into(), message: error.to_string() };
-    let most = entries.iter().map(|entry| entry.slice.bytes).sum::<u64>() + most_header(&entries);
-    let bytes = read(most).map_err(failed)?;
+    let bytes = read(most_bytes(&entries)).map_err(failed)?;
     let (progress, found) = parse(&bytes, &entries).map_err(|damage| damage.at(path))?;
     check(&progress)?;
     for (entry, data) in entries.iter().zip(&found) {
         executor.write(entry.slice, data);
     }
+    let explored = explored(plan, &entries, &found);
+    Ok((progress, explored))
+}
+
+/// What an expectation counts from if the run goes on from the checkpoint `path` by `schedule`: see [`Progress::go_by`]. Needs no
+/// GPU.
+pub fn explored_before(
+    path: &Path,
+    plan: &Plan,
+    graph: &Graph,
+    schedule: UpdateSchedule,
+) -> Result<Option<Explored>, CheckpointError> {
+    let entries = entries(plan, graph);
+    let bytes = read_up_to(path, most_bytes(&entries))
+        .map_err(|error| CheckpointError::Read { path: path.into(), message: error.to_string() })?;
+    let (mut progress, found) = parse(&bytes, &entries).map_err(|damage| damage.at(path))?;
+    progress.go_by(schedule, explored(plan, &entries, &found));
+    Ok(progress.explored)
+}
+
+/// The share of each maskable parameter that is explored by the bits `found`.
+fn explored(plan: &Plan, entries: &[Entry], found: &[&[u8]]) -> Vec<f64> {
     let explored = |layer: &LayerPlan| {
         let name = layer.sparse.map(|_| format!("explored.{}", layer.name));
-        let data = name.and_then(|name| entries.iter().zip(&found).find(|(entry, _)| entry.name == name));
+        let data = name.and_then(|name| entries.iter().zip(found).find(|(entry, _)| entry.name == name));
         data.map_or(1.0, |(_, data)| {
             data.iter().map(|byte| f64::from(byte.count_ones())).sum::<f64>() / layer.numel as f64
         })
     };
-    let explored = plan.layers.iter().map(explored).collect();
-    Ok((progress, explored))
+    plan.layers.iter().map(explored).collect()
 }
 
 /// What is wrong with a checkpoint's bytes.

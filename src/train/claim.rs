@@ -31,8 +31,41 @@ pub const STALE: Duration = Duration::from_secs(60);
 struct Record {
     #[serde(flatten)]
     process: alive::Process,
+    /// Where it was made, which tells it from its copies; none where that cannot be told.
+    #[serde(default)]
+    made: Option<Made>,
     /// How it ended.
     ended: Option<String>,
+}
+
+/// The place of a claim's file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Made {
+    path: PathBuf,
+    /// The file's number on its file system.
+    file: u64,
+}
+
+impl Made {
+    fn of(claim: &Path) -> Option<Self> {
+        #[cfg(unix)]
+        {
+            let file = std::os::unix::fs::MetadataExt::ino(&fs::metadata(claim).ok()?);
+            Some(Self { path: claim.canonicalize().ok()?, file })
+        }
+        // On Windows a copy's lock is free, and says so.
+        #[cfg(not(unix))]
+        {
+            let _ = claim;
+            None
+        }
+    }
+
+    /// Whether the file `claim` is a copy of the one that was made. Both must differ: a folder that was moved keeps its files'
+    /// numbers, and a file system that makes numbers up keeps its paths.
+    fn is_another(&self, claim: &Path) -> bool {
+        Self::of(claim).is_some_and(|now| now.path != self.path && now.file != self.file)
+    }
 }
 
 /// A run folder that this process may write. Dropping it gives the folder back.
@@ -104,7 +137,7 @@ impl Claim {
         sign: Sign,
         lost: impl Fn() + Send + 'static,
     ) -> Result<Self, FolderError> {
-        let record = Record { process: sign.process(), ended: None };
+        let record = Record { process: sign.process(), made: Made::of(&path), ended: None };
         let mut claim = Self { path, file, record, beat: None, _sign: sign };
         claim.write()?;
         let file = claim.file.try_clone().map_err(io_error("open", &claim.path))?;
@@ -160,7 +193,14 @@ impl Drop for Claim {
 impl Record {
     /// Whether its process still trains; none if that cannot be known from here.
     fn runs(&self, claim: &Path) -> Option<bool> {
-        if self.ended.is_some() { Some(false) } else { self.process.lives(claim) }
+        match self.ended {
+            Some(_) => Some(false),
+            // It may live, but not here.
+            None => self
+                .process
+                .lives(claim)
+                .map(|lives| lives && !self.made.as_ref().is_some_and(|made| made.is_another(claim))),
+        }
     }
 }
 
@@ -170,11 +210,15 @@ pub fn running(run: &Path) -> Option<String> {
     (runs != Some(false)).then(|| name(record.as_ref()))
 }
 
-/// The last process that trained in `run`, if it did not say that it ended and it cannot be known from here whether it lives:
-/// [`Claim::take`] will watch it.
-pub fn unknown(run: &Path) -> Option<String> {
+/// Why [`Claim::take`] will have to watch the last claim of `run`, if it does, in words: its process did not say that it ended,
+/// and it cannot be known from here whether it lives; or nobody can read it.
+pub fn doubt(run: &Path) -> Option<String> {
     let (record, runs) = last(run)?;
-    runs.is_none().then(|| name(record.as_ref()))
+    let file = path(run, last_attempt(run).ok()?);
+    runs.is_none().then(|| match record {
+        Some(record) => format!("{} was the last to train in `{}`", record.process, run.display()),
+        None => format!("`{}` says nothing of the process that made it: it is cut or was edited", file.display()),
+    })
 }
 
 /// The last claim of `run`, if there was one, and whether its process still trains. A file that was just created, or is torn,
@@ -291,7 +335,7 @@ mod tests {
         // On Linux this process number, but another start; on Windows a lock that nobody holds any more.
         let mut process = alive::give_sign(&path(run, 1)).unwrap().unwrap().process();
         process.started = process.started.map(|_| 1);
-        write(run, 1, &Record { process, ended: None });
+        write(run, 1, &Record { process, made: None, ended: None });
         assert!(running(run).is_none());
         assert!(take(run, STALE).is_some());
     }
@@ -301,7 +345,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let run = place.path();
         let process = alive::Process { scope: Some("elsewhere".into()), ..Default::default() };
-        write(run, 1, &Record { process, ended: None });
+        write(run, 1, &Record { process, made: None, ended: None });
         let file = OpenOptions::new().write(true).open(path(run, 1)).unwrap();
         let beat = thread::spawn(move || {
             thread::sleep(Duration::from_millis(300));
@@ -316,6 +360,45 @@ mod tests {
         // A file without content yet is somebody's too.
         fs::write(path(run, 3), "").unwrap();
         assert!(running(run).is_some());
+    }
+
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to.join(FOLDER)).unwrap();
+        fs::copy(path(from, 1), path(to, 1)).unwrap();
+    }
+
+    /// A run that trains can be copied, and the copy gone on with; moving it frees nothing.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_copy_of_a_claim_holds_nothing() {
+        let place = tempfile::tempdir().unwrap();
+        let [run, copied, moved] = ["run", "copy", "moved"].map(|name| place.path().join(name));
+        let claim = take(&run, STALE).unwrap();
+        copy(&run, &copied);
+        assert!(running(&copied).is_none() && doubt(&copied).is_none());
+        assert!(take(&copied, STALE).is_some());
+        std::os::unix::fs::symlink(&run, place.path().join("link")).unwrap();
+        assert!(running(&place.path().join("link")).is_some(), "another path to the same folder");
+        fs::rename(&run, &moved).unwrap();
+        assert!(running(&moved).is_some(), "its process may not have noticed yet");
+        claim.end("done");
+        assert!(running(&moved).is_none());
+    }
+
+    /// What cannot be read is somebody's until nobody is heard of; who waits is told what for.
+    #[test]
+    fn a_claim_that_cannot_be_read_is_named() {
+        let place = tempfile::tempdir().unwrap();
+        let run = place.path();
+        assert!(doubt(run).is_none());
+        fs::create_dir_all(run.join(FOLDER)).unwrap();
+        for garbage in ["", "{", "\0\0\0\0", "[1]"] {
+            fs::write(path(run, 1), garbage).unwrap();
+            let why = doubt(run).unwrap();
+            assert!(why.contains("1.json") && why.contains("is cut or was edited"), "{garbage:?}: {why}");
+            assert!(running(run).is_some());
+        }
+        assert!(take(run, Duration::from_millis(300)).is_some());
     }
 
     /// Somebody took the folder over, moved it away, or put another one in its place.
@@ -335,7 +418,7 @@ mod tests {
                 _ => fs::rename(&run, place.path().join("moved")).unwrap(),
             }
             if what == "replaced" {
-                write(&run, 1, &Record { process: alive::Process::default(), ended: Some("done".into()) });
+                write(&run, 1, &Record { process: alive::Process::default(), made: None, ended: Some("done".into()) });
             }
             thread::sleep(HEARTBEAT + Duration::from_millis(500));
             assert_eq!(lost.load(Ordering::SeqCst), 1, "{what}");

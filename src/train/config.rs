@@ -11,7 +11,7 @@ use thiserror::Error;
 use super::config_builder::ConfigBuilder;
 use super::keys;
 use super::lr::{LrSchedule, RunLength};
-use crate::data::Source;
+use crate::data::{self, Source};
 use crate::ops::Storage;
 use crate::ops::augment::Padding;
 use crate::sparsity::{DeathRate, Distribution, Method, ScheduleError};
@@ -187,6 +187,11 @@ impl Config {
     /// Where the run's data is.
     pub fn source(&self) -> Source<'_> {
         Source { test: self.test, ..Source::new(&self.data) }
+    }
+
+    /// Whether the run of `other` is on the same data set, however its path is spelled.
+    pub fn shares_data(&self, other: &Self) -> bool {
+        self.test == other.test && data::place(&self.data) == data::place(&other.data)
     }
 
     /// As TOML text; reading it gives the same configuration.

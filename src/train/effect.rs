@@ -2,6 +2,7 @@
 
 use super::Config;
 use super::lr::LrSchedule;
+use crate::data;
 use crate::sparsity::{Decay, Init};
 
 impl Config {
@@ -35,9 +36,10 @@ impl Config {
         self.without_effect().into_iter().find(|(table, _)| within(table)).map(|(_, why)| why)
     }
 
-    /// The configuration without what has no effect: two of them with the same text are the same run.
+    /// The configuration without what has no effect, its data by one spelling of the path: two of them with the same text are the same run.
     pub fn identity(&self) -> String {
-        let mut table = toml::Table::try_from(self).unwrap_or_default();
+        let data = data::place(&self.data);
+        let mut table = toml::Table::try_from(Self { data, ..self.clone() }).unwrap_or_default();
         for (key, _) in self.without_effect() {
             match key.split_once('.') {
                 None => table.remove(key),

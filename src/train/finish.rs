@@ -89,7 +89,7 @@ impl Trainer<'_> {
                 tier: self.executor.gpu.tier().into(),
                 kind: adapter.kind.into(),
             },
-            version: env!("CARGO_PKG_VERSION").into(),
+            version: crate::version(),
         };
         folder.summary(&summary)?;
         Ok(summary)

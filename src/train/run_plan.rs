@@ -13,6 +13,7 @@ use crate::ops::{Storage, Tuning};
 use crate::plan::{Plan, PlanError, PlanInput};
 use crate::sparsity::expected::Explored;
 use crate::sparsity::{self, DistributionError, Init, exact_nnz, expected, init};
+use crate::words::number_of;
 
 /// A configuration and a dataset that do not make a run.
 #[derive(Debug, Error)]
@@ -30,12 +31,13 @@ pub enum RunPlanError {
     #[error("{error}: --batch-size {fits} is the largest that fits")]
     Batch { error: PlanError, fits: usize },
     #[error(
-        "images of {height}×{width} are too small to be mirrored by {PAD} pixels; use `augment = \"zero\"` or `\"none\"`"
+        "images of {height}×{width} pixels cannot be mirrored by {PAD} pixels, which takes {least}×{least} or more; use \
+         `augment = zero` or `augment = none`", least = PAD + 1
     )]
     Reflect { height: usize, width: usize },
     #[error("`storage` = f16 needs conversions that adapter `{adapter}` does not have; use bf16")]
     Storage { adapter: String },
-    #[error("the training split is empty: {images} images, {validation} of them held out; lower `validation`")]
+    #[error("the training split is empty: {}, {validation} held out; lower `validation`", number_of(*.images, "image"))]
     NoImages { images: usize, validation: f64 },
 }
 
@@ -52,6 +54,8 @@ pub struct RunPlan {
     pub densities: Vec<f64>,
     pub tuning: Tuning,
     pub plan: Plan,
+    /// Of a run that goes on by another schedule of updates: what it had explored by then, which expectations count from.
+    pub explored: Option<Explored>,
 }
 
 /// The network's first state.
@@ -127,7 +131,7 @@ impl RunPlan {
             None => error.into(),
         })?;
         let (own_validation, data_warnings) = (dataset.val.is_some(), data::warnings(dataset));
-        Ok(Self { config, graph, split, own_validation, data_warnings, densities, tuning, plan })
+        Ok(Self { config, graph, split, own_validation, data_warnings, densities, tuning, plan, explored: None })
     }
 
     /// The largest batch, below the configured one, for which the GPU has room right now: found by trying.
@@ -215,23 +219,16 @@ impl RunPlan {
         6.0 * cost::macs(&self.graph) as f64 * self.training_flops_ratio() * images as f64
     }
 
-    /// The ITOP rate that random growth would reach.
+    /// The ITOP rate that random growth would reach, from the start or from what is [`Self::explored`].
     pub fn expected_itop_rate(&self) -> f64 {
-        match self.config.method.update {
-            None => self.active() as f64 / self.prunable() as f64,
-            Some(_) => {
-                let config = &self.config;
-                let steps = self.total_steps();
-                expected::itop_rate(&self.graph, &self.densities, &config.death_rate, config.delta_t, steps).total
-            }
-        }
+        self.expected_itop_rate_after(self.total_steps(), self.explored.as_ref())
     }
 
     /// The ITOP rate that random growth would have reached after `step` steps, from the start or from what was `explored`.
     pub fn expected_itop_rate_after(&self, step: usize, explored: Option<&Explored>) -> f64 {
         let config = &self.config;
         match config.method.update {
-            None => self.expected_itop_rate(),
+            None => self.active() as f64 / self.prunable() as f64,
             Some(_) => {
                 let start = Explored { step: 0, layers: self.densities.clone() };
                 let schedule = (&config.death_rate, config.delta_t, self.total_steps());

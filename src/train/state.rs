@@ -6,7 +6,6 @@ use std::path::Path;
 use super::checkpoint::{self, CheckpointError, Progress};
 use super::run_folder::{RunFolder, SCHEMA, read_up_to};
 use super::trainer::{BEST, LAST, TrainError, Trainer};
-use crate::sparsity::expected::Explored;
 
 impl Trainer<'_> {
     /// Puts the initial weights and sets on the GPU.
@@ -84,11 +83,7 @@ impl Trainer<'_> {
         let check = |progress: &Progress| self.check_continues(path, progress);
         let (progress, explored) = checkpoint::restore(&self.executor, plan, graph, path, read, check)?;
         self.progress = progress;
-        let schedule = Some(self.run_plan.update_schedule());
-        if self.progress.updates_by.is_some() && self.progress.updates_by != schedule {
-            self.progress.explored = Some(Explored { step: self.progress.step, layers: explored });
-        }
-        self.progress.updates_by = schedule;
+        self.progress.go_by(self.run_plan.update_schedule(), explored);
         self.executor.submit(&self.index);
         Ok(())
     }

@@ -87,7 +87,8 @@ pub fn run(args: &KernelArgs) -> Result<(), Failure> {
                 Candidate::all(&conv, &tuning, (density < 1.0).then_some(trial.active)).into_iter().flatten()
             {
                 let kernel = candidate.to_string();
-                if !candidate.direction().contains(&args.direction) || !kernel.contains(&args.candidate) {
+                if !candidate.direction().contains(&args.direction.to_lowercase()) || !kernel.contains(&args.candidate)
+                {
                     continue;
                 }
                 let seconds = match trial.time(candidate, args.samples, 0.03, f64::INFINITY) {

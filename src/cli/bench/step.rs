@@ -15,6 +15,7 @@ use crate::gpu::{Gpu, GpuError};
 use crate::ops::Storage;
 use crate::plan::METRIC_SLOTS;
 use crate::train::{Method, RunPlan, TrainError, Trainer};
+use crate::words::number_of;
 
 #[derive(Args)]
 pub struct StepArgs {
@@ -78,7 +79,7 @@ pub fn run(args: &StepArgs) -> Result<(), Failure> {
     let together: Vec<&RunPlan> = problems.iter().collect();
     let timed = match measure(args, &gpu, &dataset, &together) {
         Err(error) if problems.len() > 1 && is_of_memory(&error) => {
-            eprintln!("warning: the adapter has no memory for all rows at once: they are timed one after the other");
+            message!("warning: the adapter has no memory for all rows at once: they are timed one after the other");
             // What was tried is gone when the device has noticed.
             gpu.device.poll(wgpu::PollType::Wait { submission_index: None, timeout: None }).ok();
             let alone = problems.iter().map(|run_plan| measure(args, &gpu, &dataset, &[run_plan]));
@@ -104,9 +105,9 @@ pub fn run(args: &StepArgs) -> Result<(), Failure> {
     let head = [args.model.as_str(), "img/s", "ms/step", "x first row", "host ms", "passes", "GPU memory"];
     print!("{}", table(&head, &rows.iter().map(cells).collect::<Vec<_>>()));
     println!(
-        "median of {} rounds of {} steps, batch {}, {}; pass times by {}",
-        args.rounds,
-        timed.steps,
+        "median of {} of {}, batch {}, {}; pass times by {}",
+        number_of(args.rounds, "round"),
+        number_of(timed.steps, "step"),
         args.batch_size,
         if timed.interleaved { "interleaved" } else { "one row after the other" },
         if timed.by_timestamps { "GPU timestamps" } else { "the wall clock, one submission a pass" }

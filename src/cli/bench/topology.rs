@@ -13,6 +13,7 @@ use crate::compare::by_operation;
 use crate::data;
 use crate::ops::Storage;
 use crate::train::Trainer;
+use crate::words::number_of;
 
 #[derive(Args)]
 pub struct TopologyArgs {
@@ -132,6 +133,7 @@ pub fn run(args: &TopologyArgs) -> Result<(), Failure> {
     };
     let head = [args.model.as_str(), "step ms", "with update ms", "frame ms", "share of time", "with dense gradient"];
     print!("{}", table(&head, &rows.iter().map(cells).collect::<Vec<_>>()));
-    println!("one update every {} steps, batch {}, median of {} rounds", args.delta_t, args.batch_size, args.rounds);
+    let [delta_t, rounds] = [(args.delta_t, "step"), (args.rounds, "round")].map(|(n, what)| number_of(n, what));
+    println!("one update every {delta_t}, batch {}, median of {rounds}", args.batch_size);
     write_json(args.json.as_ref(), &gpu.summary.to_string(), &rows)
 }

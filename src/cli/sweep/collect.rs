@@ -66,12 +66,14 @@ pub fn write(sweep: &Path, baseline: &Assignments, out: Option<&Path>) -> Result
         .map_err(Failure::input)?;
     #[derive(Serialize)]
     struct Whole<'a> {
+        /// Of the program that collected; each row's result has that of its own.
+        version: String,
         #[serde(flatten)]
         collected: &'a Collected,
         #[serde(flatten)]
         answer: &'a Answer,
     }
-    let whole = Whole { collected: &collected, answer: &answer };
+    let whole = Whole { version: crate::version(), collected: &collected, answer: &answer };
     let json = serde_json::to_string_pretty(&whole).map_err(Failure::run)? + "\n";
     let remarks = [answer.sentences(), answer.cautions.clone()].concat();
     let list: String = remarks.iter().map(|remark| format!("- {remark}\n")).collect();

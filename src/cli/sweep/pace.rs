@@ -49,7 +49,9 @@ fn kind(config: &Config) -> String {
 pub fn estimate(args: &GpuArgs, rows: &[PlannedRow]) -> Result<String, Failure> {
     let gpu = match args.open() {
         Ok(gpu) => gpu,
-        Err(failure) if args.adapter == "auto" => return Ok(format!("time unknown: {}", failure.message())),
+        Err(failure) if args.adapter.trim().eq_ignore_ascii_case("auto") => {
+            return Ok(format!("time unknown: {}", failure.message()));
+        }
         Err(failure) => return Err(failure),
     };
     let mut kinds: BTreeMap<String, Vec<&PlannedRow>> = BTreeMap::new();

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::{Failure, pace, text};
 use crate::cli::GpuArgs;
+use crate::data;
 use crate::shell;
 use crate::sweep::answer::low_exploration;
 use crate::sweep::plan::{PlannedRow, plan};
@@ -34,16 +35,19 @@ pub fn run(args: &PlanArgs) -> Result<(), Failure> {
         .map_err(Failure::input)?;
     let (rows, remarks) = plan(&args.spec.display().to_string(), &spec).map_err(Failure::input)?;
     Sweep::check_free(&args.out, &rows).map_err(Failure::input)?;
+    for row in &rows {
+        data::check_outside(&row.config.source(), &args.out).map_err(Failure::input)?;
+    }
     print!("{}", recipe(&rows, remarks.preset.as_deref()));
     print!("{}", table(&rows));
     for merged in remarks.merged {
-        println!("{merged}");
+        print!("{}", text::fold(&merged));
     }
     for what in remarks.absent {
-        eprintln!("warning: planned without the images: {what}");
+        message!("warning: planned without the images: {what}");
     }
     for warning in warnings(&rows) {
-        eprintln!("warning: {warning}");
+        message!("warning: {warning}");
     }
     let flops: f64 = rows.iter().map(|row| row.estimate.training_flops).sum();
     let time = match args.no_measure {
@@ -53,7 +57,7 @@ pub fn run(args: &PlanArgs) -> Result<(), Failure> {
         }
         false => pace::estimate(&args.gpu, &rows)?,
     };
-    println!("{}, {}: {time}", text::number_of(rows.len(), "row"), text::flops(flops));
+    print!("{}", text::fold(&format!("{}, {}: {time}", text::number_of(rows.len(), "row"), text::flops(flops))));
     let before = Sweep::create(&args.out, &spec, &rows).map_err(|error| match error {
         SweepError::Folder(_) | SweepError::Io { .. } => Failure::run(error),
         error => Failure::input(error),

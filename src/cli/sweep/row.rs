@@ -9,7 +9,7 @@ use anyhow::anyhow;
 use super::Failure;
 use crate::cli::GpuArgs;
 use crate::cli::recipe::Origin;
-use crate::cli::train::{Job, lost, train};
+use crate::cli::train::{Job, lost, tell_of_doubt, train};
 use crate::cli::tuning::TuningArgs;
 use crate::gpu::GpuError;
 use crate::sweep::{State, Sweep, another_run, is_run_of};
@@ -35,6 +35,7 @@ pub fn run(sweep: &Sweep, job: &RowJob) -> Result<(), Failure> {
         return Ok(());
     }
     let out = sweep.run(job.row);
+    tell_of_doubt(&out, job.stale);
     let claim = match Claim::take(&out, job.stale, lost).map_err(Failure::run)? {
         Taken::Mine(claim) => claim,
         Taken::Busy(owner) => return Err(Failure::busy(anyhow!("row {} is run by {owner}", job.row))),

@@ -23,6 +23,7 @@ use crate::gpu;
 use crate::shell;
 use crate::sweep::{State, Sweep};
 use crate::train::claim;
+use crate::words::listed;
 
 /// How often workers are looked at, and how often rows that other processes run.
 const TICK: Duration = Duration::from_millis(50);
@@ -65,7 +66,7 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     let sweep = open(&args.sweep)?;
     let stale = Duration::from_secs(args.stale_after);
     if let Some(row) = args.row {
-        if args.adapters == "all" || args.adapters.contains(',') {
+        if args.adapters.trim().eq_ignore_ascii_case("all") || args.adapters.contains(',') {
             return Err(Failure::input(anyhow!("--row takes one adapter, not --adapters {}", args.adapters)));
         }
         let adapter = args.adapters.clone();
@@ -150,7 +151,7 @@ impl<'a> Driver<'a> {
                         return self.end();
                     }
                     if !std::mem::replace(&mut waiting, true) {
-                        println!("waiting for rows that other processes run");
+                        self.tell_of_waiting();
                     }
                 }
             } else if !self.busy() {
@@ -167,6 +168,23 @@ impl<'a> Driver<'a> {
         println!("{}", status::summary(&self.sweep));
         println!("interrupted; the same command goes on");
         Err(Failure::interrupted())
+    }
+
+    /// Says which rows others run, and what becomes of those that nobody is heard of.
+    fn tell_of_waiting(&self) {
+        let rows = self.sweep.rows.iter().map(|row| row.row).filter(|row| !self.settled.contains(row));
+        let waiting: Vec<String> = rows
+            .filter_map(|row| match self.sweep.state(row) {
+                State::Running(owner) => Some(format!("row {row} ({owner})")),
+                _ => None,
+            })
+            .collect();
+        println!("waiting for rows that other processes run: {}", listed(", ", &waiting));
+        let doubts = self.sweep.rows.iter().find_map(|row| claim::doubt(&self.sweep.run(row.row)));
+        if let Some(why) = doubts {
+            let wait = self.args.stale_after;
+            message!("{why}; a row is taken over when nothing was heard of its process for {wait} s");
+        }
     }
 
     /// Waits until a worker ends, but not longer than [`LOOK`].
@@ -276,7 +294,7 @@ impl<'a> Driver<'a> {
                 self.settled.remove(&row);
                 self.workers[number].closed = true;
                 let why = last_line(&log).unwrap_or_else(|| format!("exit code {code}"));
-                eprintln!("warning: no more rows on adapter {}: {why}", self.workers[number].adapter);
+                message!("warning: no more rows on adapter {}: {why}", self.workers[number].adapter);
             }
             _ => {
                 let error = format!("its worker ended without a word ({exit}); see {}", log.display());
@@ -316,9 +334,9 @@ fn adapters(list: &str) -> Result<Vec<String>, Failure> {
                      rows at a time"
                 )));
             }
-            println!("adapter: {adapter}");
+            print!("{}", text::fold(&format!("adapter: {adapter}")));
             if adapter.is_software() {
-                eprintln!(
+                message!(
                     "warning: this adapter is software: it computes the same on the processor, much slower than a GPU"
                 );
             }

@@ -179,7 +179,7 @@ fn status(sweep: &Sweep) -> Status {
 /// The rows that are done with the best validation accuracy. Accuracies on different images do not rank.
 fn best_by_validation(sweep: &Sweep, rows: &[RowStatus]) -> Vec<usize> {
     let first = &sweep.rows[0].config;
-    let alike = |row: &PlannedRow| row.config.source() == first.source() && row.config.validation == first.validation;
+    let alike = |row: &PlannedRow| row.config.shares_data(first) && row.config.validation == first.validation;
     if !sweep.rows.iter().all(alike) {
         return Vec::new();
     }
