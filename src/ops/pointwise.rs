@@ -55,7 +55,7 @@ pub fn forward_train(
             .set("BLOCKS", layout.blocks())
             .set("PIXELS", layout.pixels())
             .set("WIDTH", layout.width);
-        let vectors = layout.vectors(wide(layout, tuning));
+        let vectors = layout.vectors(load64(layout, tuning));
         let stats = vectors.inputs(vectors.declare(stats), 0);
         let grid = [layout.channels as u32, 1, layout.blocks() as u32];
         commands.push(Command::dispatch(
@@ -180,8 +180,8 @@ pub fn backward(label: &str, node: &Pointwise, tuning: &Tuning, io: &BackwardSli
 }
 
 fn reduce_size(layout: &Layout, tuning: &Tuning) -> u32 {
-    let vectors = layout.vectors(wide(layout, tuning));
-    tuning.reduce.min(vectors.plane_lanes().next_power_of_two() as u32).max(tuning.least_group)
+    let vectors = layout.vectors(load64(layout, tuning));
+    tuning.launch.reduce.min(vectors.plane_lanes().next_power_of_two() as u32).max(tuning.device.least_group)
 }
 
 fn per_channel(layout: &Layout) -> [u32; 3] {
@@ -190,19 +190,19 @@ fn per_channel(layout: &Layout) -> [u32; 3] {
 
 fn shape(kernel: Kernel, node: &Pointwise, tuning: &Tuning) -> (Kernel, [u32; 3]) {
     let (output, residual) = (&node.output, node.residual.unwrap_or(node.output));
-    let wide = wide(output, tuning);
-    let groups = output.vectors(wide).plane_lanes().div_ceil(64 * tuning.pointwise as usize);
-    let kernel = planes(kernel.define("EACH", tuning.pointwise), &node.input, output, tuning);
-    let kernel = residual.vectors(wide).residual(kernel).set("PIXELS", output.pixels()).set("WIDTH", output.width);
+    let load64 = load64(output, tuning);
+    let groups = output.vectors(load64).plane_lanes().div_ceil(64 * tuning.launch.pointwise as usize);
+    let kernel = planes(kernel.define("EACH", tuning.launch.pointwise), &node.input, output, tuning);
+    let kernel = residual.vectors(load64).residual(kernel).set("PIXELS", output.pixels()).set("WIDTH", output.width);
     (kernel, [output.channels as u32, groups as u32, output.blocks() as u32])
 }
 
 fn planes(kernel: Kernel, input: &Layout, output: &Layout, tuning: &Tuning) -> Kernel {
-    let [input, output] = [input, output].map(|layout| layout.vectors(wide(layout, tuning)));
+    let [input, output] = [input, output].map(|layout| layout.vectors(load64(layout, tuning)));
     output.outputs(input.inputs(input.declare(kernel), 0))
 }
 
 /// Whether these commands load 64-bit words.
-fn wide(layout: &Layout, tuning: &Tuning) -> bool {
-    tuning.wide && tuning.prefer_load64 && layout.fits_wide()
+fn load64(layout: &Layout, tuning: &Tuning) -> bool {
+    tuning.device.load64 && tuning.costs.prefer_load64 && layout.fits_load64()
 }

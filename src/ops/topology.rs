@@ -8,7 +8,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Choice, Conv, SparseIndex, SparseWeight, Tuning, conv_sparse::groups_most};
+use super::{Choice, Conv, SparseIndex, SparseWeight, Tuning, conv::groups_most};
 use crate::gpu::{ALIGNMENT, BufferPlan, Command, Kernel, Kind, Label, Slice, fold};
 
 /// Bins of the age histogram.
@@ -370,7 +370,7 @@ impl SparseLayer {
     fn reindex(&self, label: &str, tuning: &Tuning, scratch: &Scratch) -> Vec<Command> {
         let (conv, index, rank) = (&self.conv, &self.index, scratch.after_rank);
         let rows = Kernel::new("index_rows")
-            .define("GROUP", tuning.weight_group)
+            .define("GROUP", tuning.launch.weight_group)
             .set("ROWS", conv.output.channels)
             .set("LENGTH", conv.row_length())
             .set("ENTRIES", index.entries)

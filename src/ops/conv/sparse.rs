@@ -1,14 +1,14 @@
 //! Sparse convolution: only active weights exist.
 //!
 //! A weight's active values lie sorted by (out channel, in channel, tap); [`SparseIndex`] says where they point, in that
-//! order and transposed. Shaders: `conv_sparse_*.wgsl`; reference: [`super::reference::conv`] with a masked weight.
+//! order and transposed. Shaders: `conv_sparse_*.wgsl`; reference: [`crate::ops::reference::conv`] with a masked weight.
 
 use std::ops::Range;
 
-use super::choice::Strip;
-use super::conv_layer::aligned;
-use super::{Conv, ConvLayer, Tuning, WeightGradKernel};
+use super::layer::aligned;
+use super::{Conv, ConvLayer, Strip, WeightGradKernel};
 use crate::gpu::{Command, Kernel, Kind, Label, Slice, fold};
+use crate::ops::Tuning;
 
 /// The index of one layer's active weights, rebuilt on the GPU at every topology update.
 #[derive(Clone, Copy, Debug)]
@@ -48,8 +48,8 @@ impl SparseIndex {
 const GROUP_BYTES: u64 = 8;
 
 /// Most groups there can be: every row may end with a short one.
-pub(super) fn groups_most(conv: &Conv, entries: usize, tuning: &Tuning) -> usize {
-    (entries / tuning.weight_group as usize + conv.output.channels).min(entries)
+pub(in crate::ops) fn groups_most(conv: &Conv, entries: usize, tuning: &Tuning) -> usize {
+    (entries / tuning.launch.weight_group as usize + conv.output.channels).min(entries)
 }
 
 /// Where a sparse weight lies.
@@ -87,7 +87,7 @@ impl ConvLayer<'_> {
         let (pack, packed) = self.pack(Kind::Forward, sparse, weight, strip);
         let mut bindings = vec![x, sparse.index.row_start, packed, y];
         bindings.extend(bias);
-        let kernel = (self.conv.forward_constants(kernel, strip.wide), sparse.index.entries);
+        let kernel = (self.conv.forward_constants(kernel, strip.load64), sparse.index.entries);
         let layouts = [&self.conv.input, &self.conv.output];
         [vec![pack], self.gather_blocks(self.label(Kind::Forward, "forward"), kernel, (&bindings, 3), layouts, grid)]
             .concat()
@@ -104,7 +104,7 @@ impl ConvLayer<'_> {
         let kernel = kernel.define_if(accumulate, "ACCUMULATE");
         let (pack, packed) = self.pack(Kind::GradInput, sparse, weight, strip);
         let bindings = [dy, sparse.index.column_start, packed, dx];
-        let kernel = (self.conv.backward_constants(kernel, strip.wide), sparse.index.entries);
+        let kernel = (self.conv.backward_constants(kernel, strip.load64), sparse.index.entries);
         let layouts = [&self.conv.output, &self.conv.input];
         [
             vec![pack],
@@ -122,7 +122,7 @@ impl ConvLayer<'_> {
         let kernel = Kernel::new("conv_sparse_pack")
             .define_if(backward, "TRANSPOSED")
             .set("COUNT", index.entries)
-            .set("QUADS", self.conv.input.quads(strip.wide));
+            .set("QUADS", self.conv.input.quads(strip.load64));
         let mut bindings = vec![if backward { index.column_shift } else { index.shift }, weight, packed];
         bindings.extend(backward.then_some(index.column_entry));
         let grid = fold(index.entries.div_ceil(64));
@@ -138,11 +138,12 @@ impl ConvLayer<'_> {
         let (index, tuning) = (&sparse.index, self.tuning);
         let part = |groups: Range<usize>| {
             let together = self.conv.weight_rows(tuning, how);
-            let sums = (groups.len(), tuning.weight_group, together as usize * self.conv.row_vectors(how.wide));
+            let sums =
+                (groups.len(), tuning.launch.weight_group, together as usize * self.conv.row_vectors(how.load64));
             let (kernel, grid) = self.conv.weight_kernel(tuning, how, "conv_sparse_grad_weight", sums);
             let kernel = kernel
-                .define("GROUP", tuning.weight_group)
-                .define("ROW", self.conv.weight_row(tuning, how.wide))
+                .define("GROUP", tuning.launch.weight_group)
+                .define("ROW", self.conv.weight_row(tuning, how.load64))
                 .define("TOGETHER", together)
                 .set("GROUP_MOST", groups.len())
                 .set("WEIGHTS", index.entries);
@@ -154,8 +155,8 @@ impl ConvLayer<'_> {
         self.parts(index.entries, groups, aligned(GROUP_BYTES)).map(part).collect()
     }
 
-    fn gather(&self, rows: usize, Strip { row, chunk, wide }: Strip, backward: bool) -> (Kernel, [u32; 3]) {
-        let share = (row, wide, chunk.max(1));
+    fn gather(&self, rows: usize, Strip { row, chunk, load64 }: Strip, backward: bool) -> (Kernel, [u32; 3]) {
+        let share = (row, load64, chunk.max(1));
         let (kernel, grid) = self.conv.gather_kernel(self.tuning, "conv_sparse_gather", (rows, backward), share);
         let kernel = if chunk > 0 { kernel.define("SHUFFLE", 1).define("CHUNK", chunk) } else { kernel };
         (kernel, grid)

@@ -25,7 +25,8 @@ pub struct Strip {
     /// Weights that the lanes of a subgroup load at once and hand round; 0: every invocation loads each.
     pub chunk: u32,
     /// Vectors of four 64-bit words instead of 32-bit ones: twice the images.
-    pub wide: bool,
+    #[serde(rename = "wide")]
+    pub load64: bool,
 }
 
 /// What an invocation of a dense gather computes.
@@ -37,7 +38,9 @@ pub struct Tile {
     pub row: u32,
     /// Lanes load one channel's weights each and hand them round.
     pub shuffle: bool,
-    pub wide: bool,
+    /// As of [`Strip`].
+    #[serde(rename = "wide")]
+    pub load64: bool,
 }
 
 impl ForwardKernel {
@@ -50,8 +53,8 @@ impl ForwardKernel {
     pub(super) fn tile(&self) -> Tile {
         match *self {
             ForwardKernel::Dense(tile) => tile,
-            ForwardKernel::Sparse(strip) => Tile { channels: 1, row: 1, shuffle: false, wide: strip.wide },
-            ForwardKernel::Matrices { .. } => Tile { channels: 1, row: 1, shuffle: false, wide: false },
+            ForwardKernel::Sparse(strip) => Tile { channels: 1, row: 1, shuffle: false, load64: strip.load64 },
+            ForwardKernel::Matrices { .. } => Tile { channels: 1, row: 1, shuffle: false, load64: false },
         }
     }
 }
@@ -78,26 +81,28 @@ pub struct WeightGradKernel {
     /// Output channels that are summed at once, for every weight (those of a sparse layer go to a scratch, and the active ones
     /// are collected from it); `None`: active weights only.
     pub tile: Option<u32>,
-    pub team: Scope,
-    pub wide: bool,
+    #[serde(rename = "team")]
+    pub scope: Scope,
+    #[serde(rename = "wide")]
+    pub load64: bool,
     /// Parts of the images and pixels that are summed apart and added up at last (split-K): where there are few weights,
-    /// one team for each does not fill a GPU.
+    /// one subgroup or workgroup for each does not fill a GPU.
     pub split: u32,
 }
 
 impl std::fmt::Display for ForwardKernel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match *self {
-            ForwardKernel::Sparse(Strip { row, chunk, wide }) => {
+            ForwardKernel::Sparse(Strip { row, chunk, load64 }) => {
                 f.write_str("sparse")?;
                 if row > 1 {
                     write!(f, " 1x{row}")?;
                 }
-                write!(f, "{}{}", if chunk > 0 { " shuffle" } else { "" }, if wide { " wide" } else { "" })
+                write!(f, "{}{}", if chunk > 0 { " shuffle" } else { "" }, if load64 { " wide" } else { "" })
             }
-            ForwardKernel::Dense(Tile { channels, row, shuffle, wide }) => {
-                let (shuffle, wide) = (if shuffle { " shuffle" } else { "" }, if wide { " wide" } else { "" });
-                write!(f, "dense {channels}x{row}{shuffle}{wide}")
+            ForwardKernel::Dense(Tile { channels, row, shuffle, load64 }) => {
+                let (shuffle, load64) = (if shuffle { " shuffle" } else { "" }, if load64 { " wide" } else { "" });
+                write!(f, "dense {channels}x{row}{shuffle}{load64}")
             }
             ForwardKernel::Matrices { channels, row } => write!(f, "matrices {channels}x{row}"),
         }
@@ -110,14 +115,14 @@ impl std::fmt::Display for WeightGradKernel {
             None => f.write_str("sparse")?,
             Some(tile) => write!(f, "dense {tile}")?,
         }
-        let team = match self.team {
+        let scope = match self.scope {
             Scope::Invocation => " invocation",
             Scope::Shuffle => " shuffle",
             Scope::Subgroup => " subgroup",
             Scope::Workgroup => " workgroup",
             Scope::Matrices => " matrices",
         };
-        write!(f, "{team}{}", if self.wide { " wide" } else { "" })?;
+        write!(f, "{scope}{}", if self.load64 { " wide" } else { "" })?;
         if self.split > 1 { write!(f, " split {}", self.split) } else { Ok(()) }
     }
 }

@@ -1,11 +1,10 @@
 //! Dense convolution: for `--method dense`, for layers that have no zeros, and for the scores of gradient growth.
-//! The weight is `[out, in, kernel, kernel]`. Shaders: `conv_dense_*.wgsl`; reference: [`super::reference::conv`].
+//! The weight is `[out, in, kernel, kernel]`. Shaders: `conv_dense_*.wgsl`; reference: [`crate::ops::reference::conv`].
 
 use std::ops::Range;
 
-use super::choice::{Scope, Tile};
-use super::conv_layer::aligned;
-use super::{ConvLayer, WeightGradKernel};
+use super::layer::aligned;
+use super::{ConvLayer, Scope, Tile, WeightGradKernel};
 use crate::gpu::{Command, Kernel, Kind, Slice};
 
 impl ConvLayer<'_> {
@@ -21,7 +20,7 @@ impl ConvLayer<'_> {
             .set("TERM_STEP", conv.kernel * conv.kernel);
         let mut bindings = vec![x, weight, y];
         bindings.extend(bias);
-        let kernel = conv.forward_constants(kernel, tile.wide);
+        let kernel = conv.forward_constants(kernel, tile.load64);
         self.gather_blocks(
             self.label(Kind::Forward, "forward"),
             (kernel, conv.numel()),
@@ -42,7 +41,7 @@ impl ConvLayer<'_> {
             .set("TERMS", conv.output.channels)
             .set("CHANNEL_STEP", conv.kernel * conv.kernel)
             .set("TERM_STEP", conv.row_length());
-        let kernel = conv.backward_constants(kernel, tile.wide);
+        let kernel = conv.backward_constants(kernel, tile.load64);
         let bindings = [dy, weight, dx];
         self.gather_blocks(
             self.label(Kind::GradInput, "grad_input"),
@@ -61,9 +60,9 @@ impl ConvLayer<'_> {
         // Of each output channel: its plane in the first block, its row of the weight.
         let (plane, row) = (conv.output.plane_bytes(), 4 * conv.row_length() as u64);
         let part = |channels: Range<usize>| {
-            let lanes = if how.team == Scope::Shuffle { self.tuning.lanes as usize } else { 1 };
+            let lanes = if how.scope == Scope::Shuffle { self.tuning.device.subgroup_size as usize } else { 1 };
             let tiles = conv.input.channels.div_ceil(lanes) * channels.len().div_ceil(tile as usize);
-            let strips = conv.output.blocks() * conv.output.height * conv.output.vectors(how.wide).lanes();
+            let strips = conv.output.blocks() * conv.output.height * conv.output.vectors(how.load64).lanes();
             let sums = (tiles, tile * taps, strips.div_ceil(how.split as usize));
             let (kernel, grid) = conv.weight_kernel(self.tuning, how, "conv_dense_grad_weight", sums);
             let kernel = kernel
@@ -109,9 +108,9 @@ impl ConvLayer<'_> {
     fn tiled(&self, tile: Tile, channels: usize, backward: bool) -> (Kernel, [u32; 3]) {
         let (conv, tuning) = (self.conv, self.tuning);
         let classes = if backward { conv.stride * conv.stride } else { 1 };
-        let lanes = if tile.shuffle { tuning.lanes } else { 1 };
+        let lanes = if tile.shuffle { tuning.device.subgroup_size } else { 1 };
         let rows = channels.div_ceil(tile.channels as usize) * classes;
-        let share = (tile.row, tile.wide, lanes);
+        let share = (tile.row, tile.load64, lanes);
         let (kernel, grid) = conv.gather_kernel(tuning, "conv_dense_gather", (rows, backward), share);
         let step = if backward { 1 } else { conv.stride as u32 };
         let mut kernel = kernel.define("TILE", tile.channels).define_if(tile.shuffle, "SHUFFLE");

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::conv_sparse::SparseWeight;
-use super::{Conv, ForwardKernel, Layout, Scope, Tuning, WeightGradKernel};
+use super::{Conv, ForwardKernel, Scope, SparseWeight, WeightGradKernel};
 use crate::gpu::{ALIGNMENT, Command, Kernel, Kind, Label, Slice, fold};
+use crate::ops::{Layout, Tuning};
 
 /// A convolution of a plan.
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +82,7 @@ impl ConvLayer<'_> {
     }
 
     fn all_weights(&self, how: WeightGradKernel, [x, dy, weight_grad]: [Slice; 3]) -> Vec<Command> {
-        self.split(how, self.conv.numel(), weight_grad, |to| match how.team {
+        self.split(how, self.conv.numel(), weight_grad, |to| match how.scope {
             Scope::Matrices => self.matrix_grad_weight(how, [x, dy, to]),
             _ => self.dense_grad_weight(how, [x, dy, to]),
         })
@@ -107,10 +107,10 @@ impl ConvLayer<'_> {
     }
 
     /// `0..count` in equal parts, multiples of `unit`, such that a part of a pass that multiplies by `weights` weights
-    /// stays below [`Tuning::dispatch_flops`].
+    /// stays below `DeviceProfile::dispatch_flops`.
     pub(super) fn parts(&self, weights: usize, count: usize, unit: usize) -> impl Iterator<Item = Range<usize>> {
         let flops = 2 * weights as u64 * (self.conv.output.pixels() * self.conv.output.images) as u64;
-        let parts = flops.div_ceil(self.tuning.dispatch_flops).max(1) as usize;
+        let parts = flops.div_ceil(self.tuning.device.dispatch_flops).max(1) as usize;
         let part = count.div_ceil(parts).next_multiple_of(unit);
         (0..count).step_by(part).map(move |begin| begin..count.min(begin + part))
     }
@@ -150,7 +150,7 @@ pub(super) fn aligned(bytes: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::Tile;
+    use crate::ops::conv::Tile;
     use crate::ops::tuning::tests::tuning;
 
     /// The dispatches of each pass of a dense layer, as the bytes that their outputs span.
@@ -162,12 +162,13 @@ mod tests {
         let (x, y) = (slice(0, conv.input.bytes()), slice(1, conv.output.bytes()));
         let weight = slice(2, 4 * conv.numel() as u64);
         let spans = |dispatch_flops: u64| {
-            let tuning = Tuning { dispatch_flops, ..tuning() };
+            let mut tuning = tuning();
+            tuning.device.dispatch_flops = dispatch_flops;
             let layer = ConvLayer { node: "conv", conv: &conv, tuning: &tuning, sparse: None, workspace: weight };
-            let how = ForwardKernel::Dense(Tile { channels: 1, row: 1, shuffle: false, wide: false });
+            let how = ForwardKernel::Dense(Tile { channels: 1, row: 1, shuffle: false, load64: false });
             let forward = layer.forward(how, [x, weight, y], None);
             let grad_input = layer.grad_input(how, [y, weight, x], false);
-            let how = WeightGradKernel { tile: Some(2), team: Scope::Invocation, wide: false, split: 1 };
+            let how = WeightGradKernel { tile: Some(2), scope: Scope::Invocation, load64: false, split: 1 };
             let grad_weight = layer.grad_weight(how, [x, y, weight]);
             [forward, grad_input, grad_weight].map(|commands| {
                 let written = |pass: &Command| match pass {
