@@ -71,7 +71,8 @@ pub fn forward_train(
             .set("PIXELS", layout.pixels());
         let bindings = [norm.partials, norm.weight, norm.bias, norm.running, norm.factors, run];
         let label = Label::new(Kind::Pointwise, label, "statistics of the batch");
-        commands.push(Command::dispatch(label, finish, &bindings, per_channel(layout)));
+        let grid = per_channel(&finish, layout);
+        commands.push(Command::dispatch(label, finish, &bindings, grid));
     }
     commands.push(apply(label, node, tuning, x, residual, y));
     commands
@@ -91,7 +92,8 @@ pub fn forward_eval(
         let kernel = Kernel::new("pointwise_stats_eval").set("CHANNELS", node.input.channels);
         let bindings = [norm.weight, norm.bias, norm.running, norm.factors];
         let label = Label::new(Kind::Pointwise, label, "running statistics");
-        commands.push(Command::dispatch(label, kernel, &bindings, per_channel(&node.input)));
+        let grid = per_channel(&kernel, &node.input);
+        commands.push(Command::dispatch(label, kernel, &bindings, grid));
     }
     commands.push(apply(label, node, tuning, x, residual, y));
     commands
@@ -149,12 +151,8 @@ pub fn backward(label: &str, node: &Pointwise, tuning: &Tuning, io: &BackwardSli
             .set("BLOCKS", x.blocks())
             .set("PIXELS", x.pixels());
         let bindings = [norm.partials, norm.factors, norm.weight_grad, norm.bias_grad, norm.grad_factors, run];
-        commands.push(Command::dispatch(
-            Label::new(Kind::Pointwise, label, "grad_weight"),
-            finish,
-            &bindings,
-            per_channel(x),
-        ));
+        let grid = per_channel(&finish, x);
+        commands.push(Command::dispatch(Label::new(Kind::Pointwise, label, "grad_weight"), finish, &bindings, grid));
     }
     let mut kernel = Kernel::new("pointwise_backward").define_if(io.accumulate, "ACCUMULATE");
     let mut bindings = vec![io.dy, io.dx, run];
@@ -184,17 +182,17 @@ fn reduce_size(layout: &Layout, tuning: &Tuning) -> u32 {
     tuning.launch.reduce.min(vectors.plane_lanes().next_power_of_two() as u32).max(tuning.device.least_group)
 }
 
-fn per_channel(layout: &Layout) -> [u32; 3] {
-    [layout.channels.div_ceil(64) as u32, 1, 1]
+fn per_channel(kernel: &Kernel, layout: &Layout) -> [u32; 3] {
+    [kernel.groups(layout.channels, 1), 1, 1]
 }
 
 fn shape(kernel: Kernel, node: &Pointwise, tuning: &Tuning) -> (Kernel, [u32; 3]) {
     let (output, residual) = (&node.output, node.residual.unwrap_or(node.output));
     let load64 = load64(output, tuning);
-    let groups = output.vectors(load64).plane_lanes().div_ceil(64 * tuning.launch.pointwise as usize);
     let kernel = planes(kernel.define("EACH", tuning.launch.pointwise), &node.input, output, tuning);
     let kernel = residual.vectors(load64).residual(kernel).set("PIXELS", output.pixels()).set("WIDTH", output.width);
-    (kernel, [output.channels as u32, groups as u32, output.blocks() as u32])
+    let groups = kernel.groups(output.vectors(load64).plane_lanes(), tuning.launch.pointwise as usize);
+    (kernel, [output.channels as u32, groups, output.blocks() as u32])
 }
 
 fn planes(kernel: Kernel, input: &Layout, output: &Layout, tuning: &Tuning) -> Kernel {

@@ -9,7 +9,7 @@ use web_time::Instant;
 use super::write_json;
 use crate::cli::text::table;
 use crate::cli::{Failure, GpuArgs};
-use crate::gpu::{BufferPlan, Command, Executor, Gpu, GpuError, Kernel, Label, Program, fold};
+use crate::gpu::{BufferPlan, Command, Executor, Gpu, GpuError, Kernel, Label, Program};
 
 #[derive(Args)]
 pub struct PeakArgs {
@@ -59,7 +59,8 @@ pub fn copy_bytes(gpu: &Gpu, load64: bool) -> Result<f64, GpuError> {
     let mut buffers = BufferPlan::default();
     let (source, result) = (buffers.storage("peak", "source", bytes), buffers.storage("peak", "result", bytes));
     let kernel = copy_kernel(load64).set("COUNT", count);
-    let pass = Command::dispatch(Label::other("copy"), kernel, &[source, result], fold(count.div_ceil(64)));
+    let grid = kernel.cover(count, 1);
+    let pass = Command::dispatch(Label::other("copy"), kernel, &[source, result], grid);
     Ok(2.0 * bytes as f64 / fastest(gpu, &buffers, &pass)?)
 }
 

@@ -9,6 +9,8 @@ use super::Conv;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ForwardKernel {
+    /// One weight, one pixel at a time: the simplest, which all others must equal to the bit.
+    Naive,
     /// Active weights one by one.
     Sparse(Strip),
     /// Every weight; those of a sparse layer are scattered into a scratch first.
@@ -54,7 +56,9 @@ impl ForwardKernel {
         match *self {
             ForwardKernel::Dense(tile) => tile,
             ForwardKernel::Sparse(strip) => Tile { channels: 1, row: 1, shuffle: false, load64: strip.load64 },
-            ForwardKernel::Matrices { .. } => Tile { channels: 1, row: 1, shuffle: false, load64: false },
+            ForwardKernel::Naive | ForwardKernel::Matrices { .. } => {
+                Tile { channels: 1, row: 1, shuffle: false, load64: false }
+            }
         }
     }
 }
@@ -93,6 +97,7 @@ pub struct WeightGradKernel {
 impl std::fmt::Display for ForwardKernel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match *self {
+            ForwardKernel::Naive => f.write_str("naive"),
             ForwardKernel::Sparse(Strip { row, chunk, load64 }) => {
                 f.write_str("sparse")?;
                 if row > 1 {
@@ -128,6 +133,19 @@ impl std::fmt::Display for WeightGradKernel {
 }
 
 impl WeightGradKernel {
+    /// The shader of a candidate that multiplies no matrices: of all weights, or of the active ones.
+    pub(super) fn shader(&self) -> &'static str {
+        match (self.tile, self.scope) {
+            (Some(_), Scope::Invocation) => "conv_dense_grad_weight_invocation",
+            (Some(_), Scope::Shuffle) => "conv_dense_grad_weight_shuffle",
+            (Some(_), Scope::Subgroup | Scope::Matrices) => "conv_dense_grad_weight_subgroup",
+            (Some(_), Scope::Workgroup) => "conv_dense_grad_weight_workgroup",
+            (None, Scope::Invocation | Scope::Shuffle) => "conv_sparse_grad_weight_invocation",
+            (None, Scope::Subgroup | Scope::Matrices) => "conv_sparse_grad_weight_subgroup",
+            (None, Scope::Workgroup) => "conv_sparse_grad_weight_workgroup",
+        }
+    }
+
     /// Bytes of the sums of all parts for a layer with `active` weights; 0 where nothing is split.
     pub fn workspace_bytes(&self, conv: &Conv, active: usize) -> u64 {
         let weights = if self.tile.is_some() { conv.numel() } else { active };
@@ -146,7 +164,7 @@ pub struct Choice {
 impl Choice {
     /// Whether a sparse layer would need the scratch.
     pub fn is_dense(&self) -> bool {
-        let all_weights = |gather: ForwardKernel| !matches!(gather, ForwardKernel::Sparse(_));
+        let all_weights = |gather| matches!(gather, ForwardKernel::Dense(_) | ForwardKernel::Matrices { .. });
         all_weights(self.forward) || all_weights(self.grad_input) || self.grad_weight.tile.is_some()
     }
 

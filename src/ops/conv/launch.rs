@@ -5,15 +5,16 @@ use crate::gpu::{Kernel, fold};
 use crate::ops::tuning::{GROUP_CELLS, Tuning};
 
 impl Conv {
-    /// A gather's kernel with its defines, and the grid for `rows` result rows, to y or (backward) to one parity class of x:
-    /// an invocation computes `row` pixels, and `lanes` neighbours must be there to hand weights round.
+    /// A gather's kernel with its defines, and its work: `rows` result rows, to y or (backward) to one parity class of x;
+    /// invocations for each, which compute `row` pixels; groups of blocks of images. `lanes` neighbours must be there to hand
+    /// weights round.
     pub(super) fn gather_kernel(
         &self,
         tuning: &Tuning,
         shader: &'static str,
         (rows, backward): (usize, bool),
         (row, load64, lanes): (u32, bool, u32),
-    ) -> (Kernel, [u32; 3]) {
+    ) -> (Kernel, [usize; 3]) {
         let pixels = if backward {
             self.input.height.div_ceil(self.stride) * self.input.width.div_ceil(self.stride)
         } else {
@@ -35,7 +36,7 @@ impl Conv {
         if together > 1 {
             kernel = kernel.define("TOGETHER", together as u32).define("STRIPS", strips as u32);
         }
-        (kernel, [rows, (block * together).div_ceil(size as usize), blocks / together].map(|count| count as u32))
+        (kernel, [rows, block * together, blocks / together])
     }
 
     /// Workgroup size of a sum over all pixels.
@@ -63,37 +64,35 @@ impl Conv {
         self.output.width * self.output.vectors(load64).lanes()
     }
 
-    /// A weight gradient's kernel with its defines, and the grid for `count` sums of `cells` numbers each, each of which at
-    /// most `most` invocations share.
+    /// A weight gradient's kernel for sums of `cells` numbers each, each of which at most `most` invocations share.
     pub(super) fn weight_kernel(
         &self,
         tuning: &Tuning,
         how: WeightGradKernel,
         shader: &'static str,
-        (count, cells, most): (usize, u32, usize),
-    ) -> (Kernel, [u32; 3]) {
+        (cells, most): (u32, usize),
+    ) -> Kernel {
         let WeightGradKernel { scope, load64, split, .. } = how;
+        let least = tuning.device.least_group;
         let kernel = self.weight_constants(Kernel::new(shader), load64).set("SPLIT", split as usize);
-        let (kernel, [x, y, _]) = match scope {
-            Scope::Invocation => {
-                let size = tuning.device.least_group.max(8);
-                (kernel.define("SERIAL", 1).define("WG", size), fold(count.div_ceil(size as usize)))
-            }
-            Scope::Shuffle => {
-                (kernel.define("SERIAL", 1).define("SHUFFLE", 1).define("WG", tuning.device.subgroup_size), fold(count))
-            }
+        match scope {
+            Scope::Invocation => kernel.define("WG", least.max(8)),
+            Scope::Shuffle => kernel.define("SHUFFLE", 1).define("WG", tuning.device.subgroup_size),
             // A workgroup as large as the smallest subgroup lies in one.
-            Scope::Subgroup | Scope::Matrices => {
-                (kernel.define("SUBGROUP", 1).define("WG", tuning.device.subgroup_size), fold(count))
-            }
+            Scope::Subgroup | Scope::Matrices => kernel.define("WG", tuning.device.subgroup_size),
             Scope::Workgroup => {
-                let size = scope_lanes(tuning, scope, cells)
-                    .min(most.next_power_of_two() as u32)
-                    .max(tuning.device.least_group);
-                (kernel.define("WG", size).define("CELLS", size * cells), fold(count))
+                let size = scope_lanes(tuning, scope, cells).min(most.next_power_of_two() as u32).max(least);
+                kernel.define("WG", size).define("CELLS", size * cells)
             }
-        };
-        (kernel, [x, y, split])
+        }
+    }
+}
+
+impl WeightGradKernel {
+    /// The grid of `kernel`, all of whose defines are set, for `count` sums.
+    pub(super) fn grid(&self, kernel: &Kernel, count: usize) -> [u32; 3] {
+        let [x, y, _] = if self.scope == Scope::Invocation { kernel.cover(count, 1) } else { fold(count) };
+        [x, y, self.split]
     }
 }
 

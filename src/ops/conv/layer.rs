@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{Conv, ForwardKernel, Scope, SparseWeight, WeightGradKernel};
-use crate::gpu::{ALIGNMENT, Command, Kernel, Kind, Label, Slice, fold};
+use crate::gpu::{ALIGNMENT, Command, Kernel, Kind, Label, Slice};
 use crate::ops::{Layout, Tuning};
 
 /// A convolution of a plan.
@@ -29,6 +29,7 @@ impl ConvLayer<'_> {
     /// y = conv(x) (+ bias).
     pub fn forward(&self, how: ForwardKernel, [x, weight, y]: [Slice; 3], bias: Option<Slice>) -> Vec<Command> {
         match (how, self.sparse) {
+            (ForwardKernel::Naive, Some(sparse)) => self.naive_forward(&sparse, [x, weight, y], bias),
             (ForwardKernel::Sparse(strip), Some(sparse)) => self.sparse_forward(&sparse, strip, [x, weight, y], bias),
             (_, Some(sparse)) => {
                 let all = self.forward_of_all(how, [x, sparse.dense(self.conv), y], bias);
@@ -41,13 +42,14 @@ impl ConvLayer<'_> {
     fn forward_of_all(&self, how: ForwardKernel, slices: [Slice; 3], bias: Option<Slice>) -> Vec<Command> {
         match how {
             ForwardKernel::Matrices { channels, row } => self.matrix_forward([channels, row], slices, bias),
-            _ => self.dense_forward(how.tile(), slices, bias),
+            _ => self.dense_forward(how, slices, bias),
         }
     }
 
     /// dx (+)= conv'(dy).
     pub fn grad_input(&self, how: ForwardKernel, [dy, weight, dx]: [Slice; 3], accumulate: bool) -> Vec<Command> {
         match (how, self.sparse) {
+            (ForwardKernel::Naive, Some(sparse)) => self.naive_grad_input(&sparse, [dy, weight, dx], accumulate),
             (ForwardKernel::Sparse(strip), Some(sparse)) => {
                 self.sparse_grad_input(&sparse, strip, [dy, weight, dx], accumulate)
             }
@@ -62,7 +64,7 @@ impl ConvLayer<'_> {
     fn grad_input_of_all(&self, how: ForwardKernel, slices: [Slice; 3], accumulate: bool) -> Vec<Command> {
         match how {
             ForwardKernel::Matrices { channels, row } => self.matrix_grad_input([channels, row], slices, accumulate),
-            _ => self.dense_grad_input(how.tile(), slices, accumulate),
+            _ => self.dense_grad_input(how, slices, accumulate),
         }
     }
 
@@ -102,7 +104,8 @@ impl ConvLayer<'_> {
         let parts = self.workspace.part(0, how.workspace_bytes(self.conv, weights));
         let kernel = Kernel::new("conv_grad_weight_finish").set("SPLIT", how.split as usize).set("WEIGHTS", weights);
         let label = self.label(Kind::GradWeight, "grad_weight");
-        let finish = Command::dispatch(label, kernel, &[parts, weight_grad], fold(weights.div_ceil(64)));
+        let grid = kernel.cover(weights, 1);
+        let finish = Command::dispatch(label, kernel, &[parts, weight_grad], grid);
         [sums(parts), vec![finish]].concat()
     }
 
@@ -116,16 +119,17 @@ impl ConvLayer<'_> {
     }
 
     /// A gather that multiplies by `weights` weights, in dispatches over blocks of images or over groups of them: it reads its
-    /// first binding and writes number `written`.
+    /// first binding and writes number `written`. Its work is as of [`Conv::gather_kernel`].
     pub(super) fn gather_blocks(
         &self,
         label: Label,
         (kernel, weights): (Kernel, usize),
         (bindings, written): (&[Slice], usize),
         [read, write]: [&Layout; 2],
-        [rows, groups, blocks]: [u32; 3],
+        [rows, invocations, blocks]: [usize; 3],
     ) -> Vec<Command> {
-        let together = (read.blocks() / blocks as usize) as u64;
+        let together = (read.blocks() / blocks) as u64;
+        let groups = kernel.groups(invocations, 1);
         let unit = aligned(together * read.block_bytes()).max(aligned(together * write.block_bytes()));
         let part = |range: Range<usize>| {
             let of = |slice: Slice, layout: &Layout| {
@@ -135,10 +139,10 @@ impl ConvLayer<'_> {
             let mut bindings = bindings.to_vec();
             bindings[0] = of(bindings[0], read);
             bindings[written] = of(bindings[written], write);
-            let grid = [rows, groups, range.len() as u32];
+            let grid = [rows as u32, groups, range.len() as u32];
             Command::dispatch(label.clone(), kernel.clone(), &bindings, grid)
         };
-        self.parts(weights, blocks as usize, unit).map(part).collect()
+        self.parts(weights, blocks, unit).map(part).collect()
     }
 }
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::layer::aligned;
 use super::{Conv, ConvLayer, WeightGradKernel};
 use crate::gpu::{Command, Kernel, Kind, Slice, fold};
-use crate::ops::Tuning;
+use crate::ops::{Layout, Tuning};
 
 impl Conv {
     /// Bytes of the weight as matrices.
@@ -41,14 +41,14 @@ impl ConvLayer<'_> {
         let (pack, matrices) = self.matrix_pack(Kind::Forward, weight);
         let mut bindings = vec![x, matrices, y];
         bindings.extend(bias);
-        let grid = [conv.output.channels / channels as usize, conv.output.pixels() / row as usize, conv.input.blocks()];
+        let work = self.matrix_work(&conv.output, channels, row);
         let layouts = [&conv.input, &conv.output];
         let commands = self.gather_blocks(
             self.label(Kind::Forward, "forward"),
             (kernel, conv.numel()),
             (&bindings, 2),
             layouts,
-            grid.map(|n| n as u32),
+            work,
         );
         [vec![pack], commands].concat()
     }
@@ -70,14 +70,14 @@ impl ConvLayer<'_> {
             .set("FIRST", first * (y.row() + y.lanes()));
         let kernel = conv.backward_constants(kernel, false);
         let (pack, matrices) = self.matrix_pack(Kind::GradInput, weight);
-        let grid = [conv.input.channels / channels as usize, conv.input.pixels() / row as usize, conv.input.blocks()];
+        let work = self.matrix_work(&conv.input, channels, row);
         let (bindings, layouts) = ([dy, matrices, dx], [&conv.output, &conv.input]);
         let commands = self.gather_blocks(
             self.label(Kind::GradInput, "grad_input"),
             (kernel, conv.numel()),
             (&bindings, 2),
             layouts,
-            grid.map(|n| n as u32),
+            work,
         );
         [vec![pack], commands].concat()
     }
@@ -124,6 +124,12 @@ impl ConvLayer<'_> {
             .set("TERM_STEP", if backward { rows } else { columns })
     }
 
+    /// The work of a gather to `result`, a workgroup for each `channels` channels of `row` pixels: as of [`Conv::gather_kernel`].
+    fn matrix_work(&self, result: &Layout, channels: u32, row: u32) -> [usize; 3] {
+        let lanes = self.tuning.device.matrices.most_lanes as usize;
+        [result.channels / channels as usize, result.pixels() / row as usize * lanes, result.blocks()]
+    }
+
     /// The weight as matrices for a pass of `kind`, and where they will lie.
     fn matrix_pack(&self, kind: Kind, weight: Slice) -> (Command, Slice) {
         let conv = self.conv;
@@ -135,8 +141,8 @@ impl ConvLayer<'_> {
             .set("SIZE", self.tuning.device.matrix(conv) as usize)
             .set("IN_CHANNELS", conv.input.channels)
             .set("TAPS", conv.kernel * conv.kernel);
-        let pass = Command::dispatch(self.label(kind, "pack"), kernel, &[weight, matrices], fold(vectors.div_ceil(64)));
-        (pass, matrices)
+        let grid = kernel.cover(vectors, 1);
+        (Command::dispatch(self.label(kind, "pack"), kernel, &[weight, matrices], grid), matrices)
     }
 }
 

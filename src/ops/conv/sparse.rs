@@ -6,8 +6,8 @@
 use std::ops::Range;
 
 use super::layer::aligned;
-use super::{Conv, ConvLayer, Strip, WeightGradKernel};
-use crate::gpu::{Command, Kernel, Kind, Label, Slice, fold};
+use super::{Conv, ConvLayer, Scope, Strip, WeightGradKernel};
+use crate::gpu::{Command, Kernel, Kind, Label, Slice};
 use crate::ops::Tuning;
 
 /// The index of one layer's active weights, rebuilt on the GPU at every topology update.
@@ -75,6 +75,40 @@ impl SparseWeight {
 }
 
 impl ConvLayer<'_> {
+    /// y = conv(x) (+ bias), by the simplest kernel.
+    pub(super) fn naive_forward(
+        &self,
+        sparse: &SparseWeight,
+        [x, weight, y]: [Slice; 3],
+        bias: Option<Slice>,
+    ) -> Vec<Command> {
+        let (conv, index) = (self.conv, &sparse.index);
+        let (kernel, work) =
+            conv.gather_kernel(self.tuning, "conv_sparse_naive", (conv.output.channels, false), (1, false, 1));
+        let kernel = conv.forward_constants(kernel.define_if(bias.is_some(), "BIAS"), false);
+        let mut bindings = vec![x, index.row_start, index.shift, weight, y];
+        bindings.extend(bias);
+        let label = self.label(Kind::Forward, "forward");
+        self.gather_blocks(label, (kernel, index.entries), (&bindings, 4), [&conv.input, &conv.output], work)
+    }
+
+    /// dx (+)= conv'(dy), by the simplest kernel.
+    pub(super) fn naive_grad_input(
+        &self,
+        sparse: &SparseWeight,
+        [dy, weight, dx]: [Slice; 3],
+        accumulate: bool,
+    ) -> Vec<Command> {
+        let (conv, index) = (self.conv, &sparse.index);
+        let (kernel, work) =
+            conv.gather_kernel(self.tuning, "conv_sparse_naive", (conv.columns(), true), (1, false, 1));
+        let kernel = kernel.define("TRANSPOSED", 1).define_if(accumulate, "ACCUMULATE");
+        let kernel = conv.backward_constants(kernel, false);
+        let bindings = [dy, index.column_start, index.column_shift, weight, dx, index.column_entry];
+        let label = self.label(Kind::GradInput, "grad_input");
+        self.gather_blocks(label, (kernel, index.entries), (&bindings, 4), [&conv.output, &conv.input], work)
+    }
+
     pub(super) fn sparse_forward(
         &self,
         sparse: &SparseWeight,
@@ -82,14 +116,14 @@ impl ConvLayer<'_> {
         [x, weight, y]: [Slice; 3],
         bias: Option<Slice>,
     ) -> Vec<Command> {
-        let (kernel, grid) = self.gather(self.conv.output.channels, strip, false);
+        let (kernel, work) = self.gather(self.conv.output.channels, strip, false);
         let kernel = kernel.define_if(bias.is_some(), "BIAS");
         let (pack, packed) = self.pack(Kind::Forward, sparse, weight, strip);
         let mut bindings = vec![x, sparse.index.row_start, packed, y];
         bindings.extend(bias);
         let kernel = (self.conv.forward_constants(kernel, strip.load64), sparse.index.entries);
         let layouts = [&self.conv.input, &self.conv.output];
-        [vec![pack], self.gather_blocks(self.label(Kind::Forward, "forward"), kernel, (&bindings, 3), layouts, grid)]
+        [vec![pack], self.gather_blocks(self.label(Kind::Forward, "forward"), kernel, (&bindings, 3), layouts, work)]
             .concat()
     }
 
@@ -100,7 +134,7 @@ impl ConvLayer<'_> {
         [dy, weight, dx]: [Slice; 3],
         accumulate: bool,
     ) -> Vec<Command> {
-        let (kernel, grid) = self.gather(self.conv.columns(), strip, true);
+        let (kernel, work) = self.gather(self.conv.columns(), strip, true);
         let kernel = kernel.define_if(accumulate, "ACCUMULATE");
         let (pack, packed) = self.pack(Kind::GradInput, sparse, weight, strip);
         let bindings = [dy, sparse.index.column_start, packed, dx];
@@ -108,7 +142,7 @@ impl ConvLayer<'_> {
         let layouts = [&self.conv.output, &self.conv.input];
         [
             vec![pack],
-            self.gather_blocks(self.label(Kind::GradInput, "grad_input"), kernel, (&bindings, 3), layouts, grid),
+            self.gather_blocks(self.label(Kind::GradInput, "grad_input"), kernel, (&bindings, 3), layouts, work),
         ]
         .concat()
     }
@@ -125,7 +159,7 @@ impl ConvLayer<'_> {
             .set("QUADS", self.conv.input.quads(strip.load64));
         let mut bindings = vec![if backward { index.column_shift } else { index.shift }, weight, packed];
         bindings.extend(backward.then_some(index.column_entry));
-        let grid = fold(index.entries.div_ceil(64));
+        let grid = kernel.cover(index.entries, 1);
         (Command::dispatch(self.label(kind, "pack"), kernel, &bindings, grid), packed)
     }
 
@@ -138,28 +172,30 @@ impl ConvLayer<'_> {
         let (index, tuning) = (&sparse.index, self.tuning);
         let part = |groups: Range<usize>| {
             let together = self.conv.weight_rows(tuning, how);
-            let sums =
-                (groups.len(), tuning.launch.weight_group, together as usize * self.conv.row_vectors(how.load64));
-            let (kernel, grid) = self.conv.weight_kernel(tuning, how, "conv_sparse_grad_weight", sums);
-            let kernel = kernel
-                .define("GROUP", tuning.launch.weight_group)
-                .define("ROW", self.conv.weight_row(tuning, how.load64))
-                .define("TOGETHER", together)
-                .set("GROUP_MOST", groups.len())
-                .set("WEIGHTS", index.entries);
+            let sums = (tuning.launch.weight_group, together as usize * self.conv.row_vectors(how.load64));
+            let mut kernel = self.conv.weight_kernel(tuning, how, how.shader(), sums);
+            kernel = kernel.define("GROUP", tuning.launch.weight_group);
+            if how.scope == Scope::Subgroup {
+                kernel = kernel.define("ROW", self.conv.weight_row(tuning, how.load64));
+            }
+            if how.scope != Scope::Invocation {
+                kernel = kernel.define("TOGETHER", together);
+            }
+            let kernel = kernel.set("GROUP_MOST", groups.len()).set("WEIGHTS", index.entries);
             let table = index.groups.part(GROUP_BYTES * groups.start as u64, GROUP_BYTES * groups.len() as u64);
             let bindings = [x, dy, index.row_start, index.shift, table, weight_grad];
+            let grid = how.grid(&kernel, groups.len());
             Command::dispatch(self.label(Kind::GradWeight, "grad_weight"), kernel, &bindings, grid)
         };
         let groups = groups_most(self.conv, index.entries, tuning);
         self.parts(index.entries, groups, aligned(GROUP_BYTES)).map(part).collect()
     }
 
-    fn gather(&self, rows: usize, Strip { row, chunk, load64 }: Strip, backward: bool) -> (Kernel, [u32; 3]) {
+    fn gather(&self, rows: usize, Strip { row, chunk, load64 }: Strip, backward: bool) -> (Kernel, [usize; 3]) {
         let share = (row, load64, chunk.max(1));
-        let (kernel, grid) = self.conv.gather_kernel(self.tuning, "conv_sparse_gather", (rows, backward), share);
+        let (kernel, work) = self.conv.gather_kernel(self.tuning, "conv_sparse_gather", (rows, backward), share);
         let kernel = if chunk > 0 { kernel.define("SHUFFLE", 1).define("CHUNK", chunk) } else { kernel };
-        (kernel, grid)
+        (kernel, work)
     }
 
     /// The active values at their places in the scratch, zeros elsewhere, for a pass of `kind`.
@@ -179,6 +215,7 @@ impl ConvLayer<'_> {
             .set("COUNT", self.conv.numel())
             .set("LENGTH", self.conv.row_length());
         let bindings = [sparse.active, sparse.index.row_start, list, sparse.dense(self.conv)];
-        Command::dispatch(label, kernel, &bindings, fold(words.div_ceil(64)))
+        let grid = kernel.cover(words, 1);
+        Command::dispatch(label, kernel, &bindings, grid)
     }
 }

@@ -13,7 +13,7 @@ const SPLIT_MOST: usize = 16;
 impl Tuning {
     /// Every candidate for a gather, the simplest first.
     pub fn forward_kernels(&self, conv: &Conv, sparse: bool, backward: bool) -> Vec<ForwardKernel> {
-        let mut all = Vec::new();
+        let mut all = vec![ForwardKernel::Naive];
         if sparse {
             for load64 in [false, true].into_iter().filter(|load64| !load64 || self.device.load64_fits(conv)) {
                 let most = row_that_fits(conv, backward, 8 / conv.input.quads(load64) as u32).min(4);

@@ -170,6 +170,7 @@ fn worth_timing(tuning: &Tuning, conv: &Conv, candidate: &Candidate, density: f6
     let widest = |load64: bool| load64 || !tuning.device.load64_fits(conv);
     match *candidate {
         Candidate::Forward(how) | Candidate::GradInput(how) => match how {
+            ForwardKernel::Naive => false,
             ForwardKernel::Sparse(strip) => widest(strip.load64) && density < 0.6,
             ForwardKernel::Dense(tile) => tile.shuffle == shuffles && tile.channels * tile.row > 8 && density > 0.08,
             ForwardKernel::Matrices { .. } => density > 0.08,
@@ -240,14 +241,14 @@ mod tests {
             }),
             (
                 2,
-                "conv_sparse_grad_weight",
+                "conv_sparse_grad_weight_subgroup",
                 "total += sum;",
                 "total -= sum;",
                 |c| matches!(c, Candidate::GradWeight(sum) if sum.tile.is_none() && sum.scope == Scope::Subgroup && sum.split == 1),
             ),
             (
                 2,
-                "conv_dense_grad_weight",
+                "conv_dense_grad_weight_workgroup",
                 "total += cells[",
                 "total += 1.0 + cells[",
                 |c| matches!(c, Candidate::GradWeight(sum) if sum.tile.is_some() && sum.scope == Scope::Workgroup && sum.split == 1),
