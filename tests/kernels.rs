@@ -36,15 +36,16 @@ fn conv_case() -> impl Strategy<Value = ConvCase> {
 /// Where a dispatch does as little as can be.
 fn device_of_parts() -> Device {
     let mut device = device();
-    device.tuning.dispatch_flops = 1;
+    device.tuning.device.dispatch_flops = 1;
     device
 }
 
 /// With the sizes of workgroups that a GPU gets.
 fn device_of_a_gpu() -> Device {
     let mut device = device();
-    let gpu = Tuning::of(Family::Unknown, device.gpu.shuffle_lanes, device.gpu.int64);
-    device.tuning = Tuning { occupancy_target: device.tuning.occupancy_target, ..gpu };
+    let mut gpu = Tuning::of(Family::Unknown, device.gpu.shuffle_lanes, device.gpu.int64);
+    gpu.device.occupancy_target = device.tuning.device.occupancy_target;
+    device.tuning = gpu;
     device
 }
 
@@ -154,7 +155,7 @@ fn small_maps_of_many_images() {
             let mut device = device();
             if pick == 1 {
                 let numel = shape.c * shape.k * kernel * kernel;
-                device.tuning.dispatch_flops = 2 * (numel * size.div_ceil(stride).pow(2) * 64) as u64;
+                device.tuning.device.dispatch_flops = 2 * (numel * size.div_ceil(stride).pow(2) * 64) as u64;
             }
             agree(ConvCase { pick: Pick::One(5 * at + 7 * pick), ..shape }.compare(&device));
         }

@@ -95,7 +95,7 @@ fn every_permutation_validates() {
             capabilities.set(Capabilities::SHADER_FLOAT16_IN_FLOAT32, has("HALF"));
             capabilities.set(Capabilities::SHADER_INT64, has("WIDE"));
             capabilities.set(Capabilities::COOPERATIVE_MATRIX | Capabilities::SHADER_FLOAT16, has("MATRIX"));
-            let lanes = has("SHUFFLE") || has("SUBGROUP") || has("MATRIX");
+            let lanes = has("SHUFFLE") || name.ends_with("_shuffle") || name.ends_with("_subgroup") || has("MATRIX");
             capabilities.set(Capabilities::SUBGROUP, lanes);
             let mut validator = Validator::new(ValidationFlags::all(), capabilities);
             if lanes {
@@ -165,4 +165,51 @@ fn variables_have_initial_values() {
             |line: &&str| line.starts_with(' ') && line.trim_start().starts_with("var ") && !line.contains('=');
         assert_eq!(text.lines().find(without), None, "{name}");
     }
+}
+
+/// Lines that a branch of an `#ifdef` leaves out must leave whole blocks behind: what one branch opens, no other closes. So each
+/// variant can be read by itself.
+#[test]
+fn branches_close_what_they_open() {
+    for (name, text) in shader::KERNELS.iter().chain(shader::SHARED) {
+        assert_eq!(unbalanced(text), None, "{name}");
+    }
+    for (text, line) in [
+        ("#ifdef A\nif a {\n#else\nif b {\n#endif\n}", 3),
+        ("{\n#ifdef A\n}\n{\n#endif\n}", 3),
+        ("#for i in 0..2\nf(\n#endfor", 3),
+        ("f(", 1),
+    ] {
+        assert_eq!(unbalanced(text), Some(line), "{text}");
+    }
+    assert_eq!(unbalanced("f() { // (\n#ifdef A\ng({1});\n#else\nh();\n#endif\n}"), None);
+}
+
+/// The line (from 1) where a branch or a loop of the preprocessor ends inside of a bracket that it opened, or closes one that it
+/// did not.
+fn unbalanced(text: &str) -> Option<usize> {
+    // Brackets open in each branch around a line, outermost first: that of the whole text.
+    let mut open: Vec<Vec<char>> = vec![Vec::new()];
+    let mut count = 0;
+    for line in text.lines() {
+        count += 1;
+        match line.split_whitespace().next() {
+            Some("#ifdef" | "#ifndef" | "#for") => open.push(Vec::new()),
+            Some("#else") if !open.last()?.is_empty() => return Some(count),
+            Some("#endif" | "#endfor") if !open.pop()?.is_empty() => return Some(count),
+            Some(word) if word.starts_with('#') => {}
+            _ => {
+                for c in line.split("//").next().unwrap_or("").chars() {
+                    match c {
+                        '(' | '[' | '{' => open.last_mut()?.push(c),
+                        ')' if open.last_mut()?.pop() != Some('(') => return Some(count),
+                        ']' if open.last_mut()?.pop() != Some('[') => return Some(count),
+                        '}' if open.last_mut()?.pop() != Some('{') => return Some(count),
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+    (open.len() != 1 || !open[0].is_empty()).then_some(count)
 }

@@ -96,8 +96,9 @@ pub mod broken {
     pub(super) fn edit(name: &str, wgsl: String) -> String {
         match EDIT.get() {
             Some((shader, from, to)) if shader == name => {
-                let written = super::shader::source(shader).is_some_and(|text| text.contains(from));
-                assert!(written, "`{from}` is not in {shader}");
+                let mut sources =
+                    super::shader::SHARED.iter().map(|(_, text)| *text).chain(super::shader::source(shader));
+                assert!(sources.any(|text| text.contains(from)), "`{from}` is not in {shader}, nor in what is shared");
                 wgsl.replacen(from, to, 1)
             }
             _ => wgsl,

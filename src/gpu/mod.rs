@@ -9,6 +9,7 @@ mod error;
 mod executor;
 mod family;
 mod finite;
+mod grid;
 mod kernel;
 pub mod lanes;
 pub mod shader;

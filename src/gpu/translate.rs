@@ -35,7 +35,8 @@ impl Tier {
     pub fn of(kernel: &Kernel) -> Self {
         let has = |name| kernel.defines.iter().any(|(define, _)| *define == name);
         let matrices = has("MATRIX");
-        Self { subgroups: has("SHUFFLE") || has("SUBGROUP") || matrices, int64: has("WIDE"), matrices }
+        let subgroups = has("SHUFFLE") || kernel.shader.ends_with("_subgroup") || matrices;
+        Self { subgroups, int64: has("WIDE"), matrices }
     }
 
     /// `webgpu`, `subgroups`, `int64`, `subgroups+int64` or `subgroups+matrices`.

@@ -64,11 +64,6 @@ pub fn pass(layout: &Layout, io: &AugmentSlices, run: Slice, augment: Option<Pad
     let kernel = vectors.outputs(vectors.declare(kernel));
     let mut bindings = vec![io.order, io.image_labels, io.labels, io.output, run, io.normal];
     bindings.extend(&io.chunks);
-    let groups = vectors.plane_lanes().div_ceil(64);
-    Command::dispatch(
-        Label::new(Kind::Other, "input", ""),
-        kernel,
-        &bindings,
-        [groups as u32, 1, layout.blocks() as u32],
-    )
+    let groups = kernel.groups(vectors.plane_lanes(), 1);
+    Command::dispatch(Label::new(Kind::Other, "input", ""), kernel, &bindings, [groups, 1, layout.blocks() as u32])
 }

@@ -21,6 +21,6 @@ fn pass(label: Label, kernel: Kernel, map: &Layout, flat: &Layout, bindings: [Sl
         .set("COUNT", flat.channels)
         .set("HEIGHT", map.height)
         .set("WIDTH", map.width);
-    let groups = (flat.channels * from.lanes()).div_ceil(64);
-    Command::dispatch(label, kernel, &bindings, [groups as u32, 1, map.blocks() as u32])
+    let groups = kernel.groups(flat.channels * from.lanes(), 1);
+    Command::dispatch(label, kernel, &bindings, [groups, 1, map.blocks() as u32])
 }

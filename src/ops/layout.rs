@@ -130,19 +130,19 @@ impl Layout {
         self.images.div_ceil(self.blocks()).next_multiple_of(4 * self.quads(false))
     }
 
-    /// Groups of 4 images in a vector of four 32-bit or (wide) 64-bit words.
-    pub(super) fn quads(&self, wide: bool) -> usize {
-        (4 / self.storage.bytes()) << usize::from(wide)
+    /// Groups of 4 images in a vector of four 32-bit or (load64) 64-bit words.
+    pub(super) fn quads(&self, load64: bool) -> usize {
+        (4 / self.storage.bytes()) << usize::from(load64)
     }
 
-    /// Whether the images of a pixel fill whole wide vectors.
-    pub(super) fn fits_wide(&self) -> bool {
+    /// Whether the images of a pixel fill whole vectors of 64-bit words.
+    pub(super) fn fits_load64(&self) -> bool {
         self.lanes().is_multiple_of(self.quads(true))
     }
 
     /// This layout counted in vectors.
-    pub(super) fn vectors(&self, wide: bool) -> Vectors<'_> {
-        Vectors { layout: self, wide }
+    pub(super) fn vectors(&self, load64: bool) -> Vectors<'_> {
+        Vectors { layout: self, load64 }
     }
 
     /// Groups of 4 images a pixel.
@@ -230,12 +230,12 @@ impl Layout {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Vectors<'a> {
     layout: &'a Layout,
-    wide: bool,
+    load64: bool,
 }
 
 impl Vectors<'_> {
     fn quads(&self) -> usize {
-        self.layout.quads(self.wide)
+        self.layout.quads(self.load64)
     }
 
     /// Vectors a pixel.
@@ -259,7 +259,7 @@ impl Vectors<'_> {
         kernel
             .define("QUADS", self.quads() as u32)
             .define("LANES", self.lanes() as u32)
-            .define_if(self.wide, "WIDE")
+            .define_if(self.load64, "WIDE")
             .define_if(storage != Storage::F32, "HALF")
             .define_if(storage == Storage::Bf16, "BF16")
     }

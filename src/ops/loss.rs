@@ -29,11 +29,11 @@ pub fn commands(layout: &Layout, io: &LossSlices, run: Slice) -> Vec<Command> {
     let kernel = vectors.inputs(vectors.declare(kernel), 0);
     let mut bindings = vec![io.logits, io.labels, io.result, run];
     bindings.extend(io.logits_grad);
+    let groups = kernel.groups(layout.blocks() * vectors.lanes(), 1);
     let images = layout.blocks() * layout.block_images();
-    let groups = layout.blocks() * vectors.lanes();
     let reduce = Kernel::new("loss_reduce").define("WG", 64).set("IMAGES", images);
     vec![
-        Command::dispatch(Label::new(Kind::Other, "loss", ""), kernel, &bindings, [groups.div_ceil(64) as u32, 1, 1]),
+        Command::dispatch(Label::new(Kind::Other, "loss", ""), kernel, &bindings, [groups, 1, 1]),
         Command::dispatch(
             Label::new(Kind::Other, "loss", "loss sum"),
             reduce,

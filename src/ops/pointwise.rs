@@ -55,7 +55,7 @@ pub fn forward_train(
             .set("BLOCKS", layout.blocks())
             .set("PIXELS", layout.pixels())
             .set("WIDTH", layout.width);
-        let vectors = layout.vectors(wide(layout, tuning));
+        let vectors = layout.vectors(load64(layout, tuning));
         let stats = vectors.inputs(vectors.declare(stats), 0);
         let grid = [layout.channels as u32, 1, layout.blocks() as u32];
         commands.push(Command::dispatch(
@@ -71,7 +71,8 @@ pub fn forward_train(
             .set("PIXELS", layout.pixels());
         let bindings = [norm.partials, norm.weight, norm.bias, norm.running, norm.factors, run];
         let label = Label::new(Kind::Pointwise, label, "statistics of the batch");
-        commands.push(Command::dispatch(label, finish, &bindings, per_channel(layout)));
+        let grid = per_channel(&finish, layout);
+        commands.push(Command::dispatch(label, finish, &bindings, grid));
     }
     commands.push(apply(label, node, tuning, x, residual, y));
     commands
@@ -91,7 +92,8 @@ pub fn forward_eval(
         let kernel = Kernel::new("pointwise_stats_eval").set("CHANNELS", node.input.channels);
         let bindings = [norm.weight, norm.bias, norm.running, norm.factors];
         let label = Label::new(Kind::Pointwise, label, "running statistics");
-        commands.push(Command::dispatch(label, kernel, &bindings, per_channel(&node.input)));
+        let grid = per_channel(&kernel, &node.input);
+        commands.push(Command::dispatch(label, kernel, &bindings, grid));
     }
     commands.push(apply(label, node, tuning, x, residual, y));
     commands
@@ -149,12 +151,8 @@ pub fn backward(label: &str, node: &Pointwise, tuning: &Tuning, io: &BackwardSli
             .set("BLOCKS", x.blocks())
             .set("PIXELS", x.pixels());
         let bindings = [norm.partials, norm.factors, norm.weight_grad, norm.bias_grad, norm.grad_factors, run];
-        commands.push(Command::dispatch(
-            Label::new(Kind::Pointwise, label, "grad_weight"),
-            finish,
-            &bindings,
-            per_channel(x),
-        ));
+        let grid = per_channel(&finish, x);
+        commands.push(Command::dispatch(Label::new(Kind::Pointwise, label, "grad_weight"), finish, &bindings, grid));
     }
     let mut kernel = Kernel::new("pointwise_backward").define_if(io.accumulate, "ACCUMULATE");
     let mut bindings = vec![io.dy, io.dx, run];
@@ -180,29 +178,29 @@ pub fn backward(label: &str, node: &Pointwise, tuning: &Tuning, io: &BackwardSli
 }
 
 fn reduce_size(layout: &Layout, tuning: &Tuning) -> u32 {
-    let vectors = layout.vectors(wide(layout, tuning));
-    tuning.reduce.min(vectors.plane_lanes().next_power_of_two() as u32).max(tuning.least_group)
+    let vectors = layout.vectors(load64(layout, tuning));
+    tuning.launch.reduce.min(vectors.plane_lanes().next_power_of_two() as u32).max(tuning.device.least_group)
 }
 
-fn per_channel(layout: &Layout) -> [u32; 3] {
-    [layout.channels.div_ceil(64) as u32, 1, 1]
+fn per_channel(kernel: &Kernel, layout: &Layout) -> [u32; 3] {
+    [kernel.groups(layout.channels, 1), 1, 1]
 }
 
 fn shape(kernel: Kernel, node: &Pointwise, tuning: &Tuning) -> (Kernel, [u32; 3]) {
     let (output, residual) = (&node.output, node.residual.unwrap_or(node.output));
-    let wide = wide(output, tuning);
-    let groups = output.vectors(wide).plane_lanes().div_ceil(64 * tuning.pointwise as usize);
-    let kernel = planes(kernel.define("EACH", tuning.pointwise), &node.input, output, tuning);
-    let kernel = residual.vectors(wide).residual(kernel).set("PIXELS", output.pixels()).set("WIDTH", output.width);
-    (kernel, [output.channels as u32, groups as u32, output.blocks() as u32])
+    let load64 = load64(output, tuning);
+    let kernel = planes(kernel.define("EACH", tuning.launch.pointwise), &node.input, output, tuning);
+    let kernel = residual.vectors(load64).residual(kernel).set("PIXELS", output.pixels()).set("WIDTH", output.width);
+    let groups = kernel.groups(output.vectors(load64).plane_lanes(), tuning.launch.pointwise as usize);
+    (kernel, [output.channels as u32, groups, output.blocks() as u32])
 }
 
 fn planes(kernel: Kernel, input: &Layout, output: &Layout, tuning: &Tuning) -> Kernel {
-    let [input, output] = [input, output].map(|layout| layout.vectors(wide(layout, tuning)));
+    let [input, output] = [input, output].map(|layout| layout.vectors(load64(layout, tuning)));
     output.outputs(input.inputs(input.declare(kernel), 0))
 }
 
 /// Whether these commands load 64-bit words.
-fn wide(layout: &Layout, tuning: &Tuning) -> bool {
-    tuning.wide && tuning.prefer_load64 && layout.fits_wide()
+fn load64(layout: &Layout, tuning: &Tuning) -> bool {
+    tuning.device.load64 && tuning.costs.prefer_load64 && layout.fits_load64()
 }

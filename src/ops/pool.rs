@@ -14,7 +14,8 @@ pub enum PoolKind {
 pub fn forward(label: &str, kind: PoolKind, size: usize, from: &Layout, to: &Layout, x: Slice, y: Slice) -> Command {
     let kernel =
         shape(Kernel::new("pool_forward"), kind, size, from, to).set("OUT_PIXELS", to.pixels()).set("OUT_W", to.width);
-    Command::dispatch(Label::new(Kind::Other, label, "pooling"), kernel, &[x, y], grid(to))
+    let grid = grid(&kernel, to);
+    Command::dispatch(Label::new(Kind::Other, label, "pooling"), kernel, &[x, y], grid)
 }
 
 /// dx (+)= pool'(dy); the maximum needs x to find where it was.
@@ -34,7 +35,8 @@ pub fn backward(
         .set("OUT_W", to.width);
     let bindings = [dy, dx, x];
     let used = if kind == PoolKind::Max { &bindings[..] } else { &bindings[..2] };
-    Command::dispatch(Label::new(Kind::Other, label, "pooling backward"), kernel, used, grid(from))
+    let grid = grid(&kernel, from);
+    Command::dispatch(Label::new(Kind::Other, label, "pooling backward"), kernel, used, grid)
 }
 
 fn shape(kernel: Kernel, kind: PoolKind, size: usize, from: &Layout, to: &Layout) -> Kernel {
@@ -42,7 +44,7 @@ fn shape(kernel: Kernel, kind: PoolKind, size: usize, from: &Layout, to: &Layout
     y.outputs(x.inputs(x.declare(kernel), 0)).define_if(kind == PoolKind::Max, "MAX").set("SIZE", size)
 }
 
-fn grid(layout: &Layout) -> [u32; 3] {
-    let groups = layout.vectors(false).plane_lanes().div_ceil(64);
-    [layout.channels as u32, groups as u32, layout.blocks() as u32]
+fn grid(kernel: &Kernel, layout: &Layout) -> [u32; 3] {
+    let groups = kernel.groups(layout.vectors(false).plane_lanes(), 1);
+    [layout.channels as u32, groups, layout.blocks() as u32]
 }

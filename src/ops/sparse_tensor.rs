@@ -1,7 +1,7 @@
 //! A sparse weight on the GPU: which positions are active, what is stored of them, and where each of them is found.
 
 use super::{Choice, Conv, Tuning};
-use crate::gpu::{ALIGNMENT, BufferPlan, Command, Kernel, Label, Slice, fold};
+use crate::gpu::{ALIGNMENT, BufferPlan, Command, Kernel, Label, Slice};
 
 /// A weight `[out, in, kernel, kernel]` of which only the active positions have a value.
 ///
@@ -68,7 +68,7 @@ pub fn age_bytes(capacity: usize) -> u64 {
 
 /// Most groups there can be: every row may end with a short one.
 pub(super) fn groups_most(conv: &Conv, capacity: usize, tuning: &Tuning) -> usize {
-    (capacity / tuning.weight_group as usize + conv.output.channels).min(capacity)
+    (capacity / tuning.launch.weight_group as usize + conv.output.channels).min(capacity)
 }
 
 impl SparseTensor {
@@ -154,7 +154,7 @@ impl SparseTensor {
             .define_if(gather, "GATHER")
             .set("COUNT", self.conv.numel())
             .set("LENGTH", self.conv.row_length());
-        let words = self.conv.numel().div_ceil(32);
-        Command::dispatch(label, kernel, &[self.active, self.rows.start, list, dense], fold(words.div_ceil(64)))
+        let grid = kernel.cover(self.conv.numel().div_ceil(32), 1);
+        Command::dispatch(label, kernel, &[self.active, self.rows.start, list, dense], grid)
     }
 }

@@ -29,7 +29,9 @@ pub fn permutations(tier: Tier) -> Vec<Kernel> {
             (true, _, true) => Matrices { f16: 8, f32: 8, most_lanes: 32, least_lanes: 32 },
             (true, _, false) => Matrices { f16: 16, f32: 0, most_lanes: 64, least_lanes: 32 },
         };
-        of_networks(&Tuning { matrices, ..Tuning::of(family, lanes, tier.int64) }, &mut found);
+        let mut tuning = Tuning::of(family, lanes, tier.int64);
+        tuning.device.matrices = matrices;
+        of_networks(&tuning, &mut found);
     }
     found.into_values().collect()
 }
@@ -141,7 +143,8 @@ mod tests {
             (Family::Amd, 32, Matrices::default()),
             (Family::Unknown, 8, Matrices::default()),
         ] {
-            let tuning = Tuning { matrices, ..Tuning::of(family, lanes, false).in_groups_of(64) };
+            let mut tuning = Tuning::of(family, lanes, false).in_groups_of(64);
+            tuning.device.matrices = matrices;
             let mut found = Found::new();
             for graph in MODELS.iter().filter_map(|name| model::build(name, 10, Shape::new(3, 32, 32)).ok()) {
                 of_network(&graph, Storage::F16, &tuning, &mut found);

@@ -14,8 +14,9 @@ pub struct Device {
 impl Device {
     /// With the kernels of `gpu`. Weight gradients are split as where it takes a GPU's invocations to be busy.
     pub fn new(gpu: Gpu) -> Self {
-        let usual = Tuning::for_gpu(&gpu);
-        Self { tuning: Tuning { occupancy_target: usual.occupancy_target.max(1 << 14), ..usual }, gpu }
+        let mut tuning = Tuning::for_gpu(&gpu);
+        tuning.device.occupancy_target = tuning.device.occupancy_target.max(1 << 14);
+        Self { tuning, gpu }
     }
 }
 

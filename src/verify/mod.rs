@@ -234,7 +234,8 @@ mod tests {
         let usual = open().unwrap();
         let small = ConvCase { images: 8, c: 6, k: 10, h: 4, w: 4, ..ConvCase::SMALL };
         let conv = |density, pick| Case::Conv(ConvCase { density, pick, ..small.clone() });
-        let sparse = || conv(0.05, Pick::One(0));
+        let naive = || conv(0.05, Pick::One(0));
+        let sparse = || conv(0.05, Pick::Default);
         // So many weights that all of them are gathered and summed.
         let dense = || conv(0.9, Pick::Default);
         let of = |wanted: fn(&Case) -> bool| cases(&usual).into_iter().find(wanted).unwrap();
@@ -249,10 +250,12 @@ mod tests {
             ("augment", "labels[position] = ", "labels[position] = 1u + ", of(|case| matches!(case, Case::Augment(_)))),
             ("conv_sparse_gather", "all_of(bias[channel])", "all_of(bias[0])", sparse()),
             ("conv_sparse_pack", "weight[", "0.5 * weight[", sparse()),
-            ("conv_sparse_grad_weight", "product(dy", "0.0 * product(dy", sparse()),
+            ("conv_sparse_naive", "let end = row_start[row + 1u];", "let end = row_start[row];", naive()),
+            ("conv_dense_naive", "var term = 0u; term <", "var term = 1u; term <", naive()),
+            ("conv_sparse_grad_weight_invocation", "product(dy", "0.0 * product(dy", naive()),
             ("conv_sparse_scatter", "dense[position] = value", "dense[position] = 0.5 * value", dense()),
             ("conv_dense_gather", "var term = 0u; term <", "var term = 1u; term <", dense()),
-            ("conv_dense_grad_weight", "var at = 0u; at <", "var at = 1u; at <", dense()),
+            ("conv_dense_grad_weight_invocation", "var at = 0u; at <", "var at = 1u; at <", naive()),
             ("conv_grad_weight_finish", "total += parts", "total -= parts", conv(0.05, Pick::Last)),
             ("conv_bias_grad", "product(sum, all_of(1.0))", "product(sum, all_of(0.5))", sparse()),
             ("index_entries", "shift[entry] = ", "shift[entry] = 1u + ", sparse()),

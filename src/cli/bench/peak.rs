@@ -9,7 +9,7 @@ use web_time::Instant;
 use super::write_json;
 use crate::cli::text::table;
 use crate::cli::{Failure, GpuArgs};
-use crate::gpu::{BufferPlan, Command, Executor, Gpu, GpuError, Kernel, Label, Program, fold};
+use crate::gpu::{BufferPlan, Command, Executor, Gpu, GpuError, Kernel, Label, Program};
 
 #[derive(Args)]
 pub struct PeakArgs {
@@ -31,9 +31,9 @@ pub fn run(args: &PeakArgs) -> Result<(), Failure> {
     let gpu = args.gpu.open()?;
     let mut rows =
         vec![Row { what: "f32 multiply-add", rate: 1e-9 * peak_flops(&gpu).map_err(Failure::run)?, unit: "GFLOP/s" }];
-    for (what, wide) in [("copy, four floats", false), ("copy, eight floats as 64-bit words", true)] {
-        if !wide || gpu.int64 {
-            let rate = 1e-9 * copy_bytes(&gpu, wide).map_err(Failure::run)?;
+    for (what, load64) in [("copy, four floats", false), ("copy, eight floats as 64-bit words", true)] {
+        if !load64 || gpu.int64 {
+            let rate = 1e-9 * copy_bytes(&gpu, load64).map_err(Failure::run)?;
             rows.push(Row { what, rate, unit: "GB/s, read and written" });
         }
     }
@@ -52,21 +52,22 @@ pub fn peak_flops(gpu: &Gpu) -> Result<f64, GpuError> {
     Ok((groups * 64 * rounds * 16 * 8 * 4 * 2) as f64 / fastest(gpu, &buffers, &pass)?)
 }
 
-/// Bytes a second (`wide`: by 64-bit words), those read and those written.
-pub fn copy_bytes(gpu: &Gpu, wide: bool) -> Result<f64, GpuError> {
+/// Bytes a second (`load64`: by 64-bit words), those read and those written.
+pub fn copy_bytes(gpu: &Gpu, load64: bool) -> Result<f64, GpuError> {
     let bytes = (64u64 << 20).min(gpu.max_binding());
-    let count = bytes as usize / if wide { 32 } else { 16 };
+    let count = bytes as usize / if load64 { 32 } else { 16 };
     let mut buffers = BufferPlan::default();
     let (source, result) = (buffers.storage("peak", "source", bytes), buffers.storage("peak", "result", bytes));
-    let kernel = copy_kernel(wide).set("COUNT", count);
-    let pass = Command::dispatch(Label::other("copy"), kernel, &[source, result], fold(count.div_ceil(64)));
+    let kernel = copy_kernel(load64).set("COUNT", count);
+    let grid = kernel.cover(count, 1);
+    let pass = Command::dispatch(Label::other("copy"), kernel, &[source, result], grid);
     Ok(2.0 * bytes as f64 / fastest(gpu, &buffers, &pass)?)
 }
 
 /// Copies vectors as activations have them.
-fn copy_kernel(wide: bool) -> Kernel {
-    let kernel = Kernel::new("peak_copy").define("QUADS", if wide { 2 } else { 1 }).define("LANES", 1);
-    kernel.define_if(wide, "WIDE")
+fn copy_kernel(load64: bool) -> Kernel {
+    let kernel = Kernel::new("peak_copy").define("QUADS", if load64 { 2 } else { 1 }).define("LANES", 1);
+    kernel.define_if(load64, "WIDE")
 }
 
 /// Seconds of the fastest of several runs: a peak is what nothing disturbed.

@@ -19,20 +19,20 @@ impl SparseTensor {
         self.conv.numel().div_ceil(32)
     }
 
-    /// Workgroups of 256 words.
-    pub(super) fn word_groups(&self) -> [u32; 3] {
-        [self.words().div_ceil(256) as u32, 1, 1]
+    /// The grid of a kernel that has an invocation for each word of a bitset.
+    pub(super) fn word_grid(&self, kernel: &Kernel) -> [u32; 3] {
+        [kernel.groups(self.words(), 1), 1, 1]
     }
 
     /// `rank[w]` = set bits of `bits` before word w.
     pub(super) fn rank(&self, label: &str, scratch: &Scratch, bits: Slice, rank: Slice) -> Vec<Command> {
         let named = || Label::new(Kind::Topology, label, "rank");
-        let words = |name| Kernel::new(name).set("WORDS", self.words());
-        let grid = self.word_groups();
+        let [count, write] = ["rank_count", "rank_write"].map(|name| Kernel::new(name).set("WORDS", self.words()));
+        let [count_grid, write_grid] = [&count, &write].map(|kernel| self.word_grid(kernel));
         vec![
-            Command::dispatch(named(), words("rank_count"), &[bits, scratch.sums], grid),
-            self.scan(label, scratch.sums, grid[0] as usize),
-            Command::dispatch(named(), words("rank_write"), &[bits, scratch.sums, rank], grid),
+            Command::dispatch(named(), count, &[bits, scratch.sums], count_grid),
+            self.scan(label, scratch.sums, count_grid[0] as usize),
+            Command::dispatch(named(), write, &[bits, scratch.sums, rank], write_grid),
         ]
     }
 
@@ -46,7 +46,7 @@ impl SparseTensor {
     pub(super) fn reindex(&self, label: &str, tuning: &Tuning, scratch: &Scratch) -> Vec<Command> {
         let (conv, rank) = (&self.conv, scratch.after_rank);
         let rows = Kernel::new("index_rows")
-            .define("GROUP", tuning.weight_group)
+            .define("GROUP", tuning.launch.weight_group)
             .set("ROWS", conv.output.channels)
             .set("LENGTH", conv.row_length())
             .set("WORDS", self.words())
@@ -78,20 +78,23 @@ impl SparseTensor {
         let dispatch = |kernel, bindings: &[Slice], grid| {
             Command::dispatch(Label::new(Kind::Topology, label, "index"), kernel, bindings, grid)
         };
-        let column_grid = [conv.columns().div_ceil(64) as u32, pieces as u32, 1];
+        let (columns_count, columns_write) = (columns(true), columns(false));
+        let column_grid = |kernel: &Kernel| [kernel.groups(conv.columns(), 1), pieces as u32, 1];
+        let [count_grid, write_grid] = [&columns_count, &columns_write].map(column_grid);
         let dead_inputs = Kernel::new("topology_inputs")
             .set("CHANNELS", conv.input.channels)
             .set("CLASSES", conv.stride * conv.stride);
-        let input_grid = [conv.input.channels.div_ceil(64) as u32, 1, 1];
+        let input_grid = dead_inputs.cover(conv.input.channels, 1);
+        let entry_grid = self.word_grid(&entries);
         let stats = self.own(scratch.update_stats);
         let column_lists = [self.columns.start, self.columns.entry, self.columns.shift];
         let piece_starts = [self.active, rank, scratch.sums];
         vec![
             dispatch(rows, &[self.active, rank, self.rows.start, self.rows.groups, stats], [1, 1, 1]),
-            dispatch(entries, &[self.active, rank, self.rows.shift], self.word_groups()),
-            dispatch(columns(true), &piece_starts, column_grid),
+            dispatch(entries, &[self.active, rank, self.rows.shift], entry_grid),
+            dispatch(columns_count, &piece_starts, count_grid),
             self.scan(label, scratch.sums, conv.columns() * pieces),
-            dispatch(columns(false), &[piece_starts, column_lists].concat(), column_grid),
+            dispatch(columns_write, &[piece_starts, column_lists].concat(), write_grid),
             dispatch(dead_inputs, &[self.columns.start, stats], input_grid),
         ]
     }

@@ -78,7 +78,7 @@ impl Grid {
             .set("ACROSS", self.across())
             .set("COLUMNS", self.columns())
             .set("CELLS", self.cells());
-        let groups = self.cells().div_ceil(64) as u32;
+        let groups = kernel.groups(self.cells(), 1);
         Command::dispatch(Label::new(Kind::Topology, label, "map"), kernel, &[active, explored, map], [groups, 1, 1])
     }
 }

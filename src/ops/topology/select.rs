@@ -1,7 +1,7 @@
 //! The prune and the growth: an exact radix select of the largest keys, four rounds of eight bits.
 
 use super::Scratch;
-use crate::gpu::{Command, Kernel, Kind, Label, Slice, fold};
+use crate::gpu::{Command, Kernel, Kind, Label, Slice};
 use crate::ops::SparseTensor;
 
 impl SparseTensor {
@@ -28,7 +28,9 @@ impl SparseTensor {
                 false => kernel.set("ROWS", self.conv.output.channels),
             };
             let bindings = [keys, scratch.selection, scratch.histogram, candidates];
-            commands.push(Command::dispatch(named(), kernel, &bindings, fold(most.div_ceil(4096))));
+            // An invocation looks at four times four keys.
+            let grid = kernel.cover(most, 16);
+            commands.push(Command::dispatch(named(), kernel, &bindings, grid));
             let kernel =
                 Kernel::new("select_pick").set("FIRST", usize::from(round == 0)).set("INDEX", usize::from(grow));
             let bindings = [scratch.selection, scratch.histogram, self.own(scratch.update_counts)];
@@ -43,7 +45,7 @@ impl SparseTensor {
         };
         let mut bindings = vec![keys, scratch.selection, scratch.sums];
         bindings.extend(if grow { vec![scratch.kept] } else { vec![self.active, scratch.before_rank] });
-        let grid = self.word_groups();
+        let grid = self.word_grid(&kernel(false));
         commands.push(Command::dispatch(named(), kernel(true), &bindings, grid));
         commands.push(self.scan(label, scratch.sums, grid[0] as usize));
         let result: &[Slice] = if grow { &[scratch.after] } else { &[scratch.kept, self.own(scratch.update_stats)] };

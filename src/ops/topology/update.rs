@@ -72,6 +72,7 @@ impl SparseTensor {
     /// `shader` with an invocation a word of a bitset.
     fn over_words(&self, label: &str, part: &'static str, shader: &'static str, bindings: &[Slice]) -> Command {
         let kernel = Kernel::new(shader).set("WORDS", self.words());
-        Command::dispatch(Label::new(Kind::Topology, label, part), kernel, bindings, self.word_groups())
+        let grid = self.word_grid(&kernel);
+        Command::dispatch(Label::new(Kind::Topology, label, part), kernel, bindings, grid)
     }
 }

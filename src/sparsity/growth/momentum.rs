@@ -1,7 +1,7 @@
 //! Momentum growth (sparse momentum, Dettmers and Zettlemoyer 2019), without their redistribution between layers.
 
 use super::{DenseGradient, Growth, Observed, Site, magnitudes};
-use crate::gpu::{Command, Kernel, Kind, Label, fold};
+use crate::gpu::{Command, Kernel, Kind, Label};
 
 /// The magnitude of a momentum over the gradients of all steps, of inactive weights too: `m = momentum · m + g`.
 pub static MOMENTUM: Growth = Growth {
@@ -15,19 +15,12 @@ pub static MOMENTUM: Growth = Growth {
 };
 
 fn observe(site: &Site) -> Vec<Command> {
+    let Some(state) = site.state else { return Vec::new() };
     let numel = site.tensor.conv.numel();
     let kernel = Kernel::new("grow_momentum").set("COUNT", numel);
     let label = Label::new(Kind::Topology, site.label, "gradient momentum");
-    let state = site.state.into_iter();
-    let observe = |state| {
-        Command::dispatch(
-            label.clone(),
-            kernel.clone(),
-            &[site.scratch.dense, state, site.run],
-            fold(numel.div_ceil(64)),
-        )
-    };
-    state.map(observe).collect()
+    let grid = kernel.cover(numel, 1);
+    vec![Command::dispatch(label, kernel, &[site.scratch.dense, state, site.run], grid)]
 }
 
 fn score(site: &Site) -> Vec<Command> {

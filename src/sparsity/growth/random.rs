@@ -1,7 +1,7 @@
 //! Random growth (SET, Mocanu et al. 2018).
 
 use super::{DenseGradient, Growth, Observed, Site, nothing};
-use crate::gpu::{Command, Kernel, Kind, Label, fold};
+use crate::gpu::{Command, Kernel, Kind, Label};
 use crate::ops::philox::{Purpose, word};
 
 /// 31 random bits a position, of the stream of this layer and update.
@@ -20,7 +20,9 @@ fn score(site: &Site) -> Vec<Command> {
     let kernel = Kernel::new("grow_random").set("COUNT", numel);
     let bindings = [site.scratch.dense, site.run, site.tensor.own(site.scratch.update_counts)];
     let label = Label::new(Kind::Topology, site.label, "random scores");
-    vec![Command::dispatch(label, kernel, &bindings, fold(numel.div_ceil(256)))]
+    // An invocation draws a block of four.
+    let grid = kernel.cover(numel, 4);
+    vec![Command::dispatch(label, kernel, &bindings, grid)]
 }
 
 fn reference(seen: &Observed) -> Vec<u32> {

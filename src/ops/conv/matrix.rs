@@ -1,12 +1,13 @@
 //! Dense convolution by cooperative matrices, which multiply several times as fast as the rest of a GPU does. Of 16-bit floats,
 //! or on Apple's GPUs of `f32`; sums are `f32`. The weight is rounded as activations are stored, and sums are taken in another
-//! order than by all other candidates. Shaders: `conv_matrix_*.wgsl`; reference: [`super::reference::conv`].
+//! order than by all other candidates. Shaders: `conv_matrix_*.wgsl`; reference: [`crate::ops::reference::conv`].
 
 use std::ops::Range;
 
-use super::conv_layer::aligned;
-use super::{Conv, ConvLayer, Tuning, WeightGradKernel};
+use super::layer::aligned;
+use super::{Conv, ConvLayer, WeightGradKernel};
 use crate::gpu::{Command, Kernel, Kind, Slice, fold};
+use crate::ops::{Layout, Tuning};
 
 impl Conv {
     /// Bytes of the weight as matrices.
@@ -16,7 +17,7 @@ impl Conv {
 
     /// A kernel with what all that multiply matrices are told.
     fn matrix_kernel(&self, tuning: &Tuning, shader: &'static str, channels: u32) -> Kernel {
-        let (size, matrices) = (tuning.matrix(self), tuning.matrices);
+        let (size, matrices) = (tuning.device.matrix(self), tuning.device.matrices);
         Kernel::new(shader)
             .define("MATRIX", size)
             .define("TILE", channels / size)
@@ -40,14 +41,14 @@ impl ConvLayer<'_> {
         let (pack, matrices) = self.matrix_pack(Kind::Forward, weight);
         let mut bindings = vec![x, matrices, y];
         bindings.extend(bias);
-        let grid = [conv.output.channels / channels as usize, conv.output.pixels() / row as usize, conv.input.blocks()];
+        let work = self.matrix_work(&conv.output, channels, row);
         let layouts = [&conv.input, &conv.output];
         let commands = self.gather_blocks(
             self.label(Kind::Forward, "forward"),
             (kernel, conv.numel()),
             (&bindings, 2),
             layouts,
-            grid.map(|n| n as u32),
+            work,
         );
         [vec![pack], commands].concat()
     }
@@ -69,14 +70,14 @@ impl ConvLayer<'_> {
             .set("FIRST", first * (y.row() + y.lanes()));
         let kernel = conv.backward_constants(kernel, false);
         let (pack, matrices) = self.matrix_pack(Kind::GradInput, weight);
-        let grid = [conv.input.channels / channels as usize, conv.input.pixels() / row as usize, conv.input.blocks()];
+        let work = self.matrix_work(&conv.input, channels, row);
         let (bindings, layouts) = ([dy, matrices, dx], [&conv.output, &conv.input]);
         let commands = self.gather_blocks(
             self.label(Kind::GradInput, "grad_input"),
             (kernel, conv.numel()),
             (&bindings, 2),
             layouts,
-            grid.map(|n| n as u32),
+            work,
         );
         [vec![pack], commands].concat()
     }
@@ -84,7 +85,7 @@ impl ConvLayer<'_> {
     /// Gradient of every position of the weight.
     pub(super) fn matrix_grad_weight(&self, how: WeightGradKernel, [x, dy, weight_grad]: [Slice; 3]) -> Vec<Command> {
         let conv = self.conv;
-        let (size, tile) = (self.tuning.matrix(conv) as usize, how.tile.unwrap_or(0) as usize);
+        let (size, tile) = (self.tuning.device.matrix(conv) as usize, how.tile.unwrap_or(0) as usize);
         // Of each output channel: its plane in the first block, its row of the weight.
         let (plane, row) = (conv.output.plane_bytes(), 4 * conv.row_length() as u64);
         let part = |channels: Range<usize>| {
@@ -112,7 +113,7 @@ impl ConvLayer<'_> {
 
     /// A gather's kernel without what depends on its direction, for sums over `terms` channels.
     fn matrix_gather(&self, channels: u32, row: u32, terms: usize, backward: bool) -> Kernel {
-        let (conv, size) = (self.conv, self.tuning.matrix(self.conv) as usize);
+        let (conv, size) = (self.conv, self.tuning.device.matrix(self.conv) as usize);
         let taps = conv.kernel * conv.kernel;
         let (rows, columns) = (taps * conv.input.channels / size, taps);
         conv.matrix_kernel(self.tuning, "conv_matrix_gather", channels)
@@ -123,6 +124,12 @@ impl ConvLayer<'_> {
             .set("TERM_STEP", if backward { rows } else { columns })
     }
 
+    /// The work of a gather to `result`, a workgroup for each `channels` channels of `row` pixels: as of [`Conv::gather_kernel`].
+    fn matrix_work(&self, result: &Layout, channels: u32, row: u32) -> [usize; 3] {
+        let lanes = self.tuning.device.matrices.most_lanes as usize;
+        [result.channels / channels as usize, result.pixels() / row as usize * lanes, result.blocks()]
+    }
+
     /// The weight as matrices for a pass of `kind`, and where they will lie.
     fn matrix_pack(&self, kind: Kind, weight: Slice) -> (Command, Slice) {
         let conv = self.conv;
@@ -131,11 +138,11 @@ impl ConvLayer<'_> {
         let kernel = conv.input.vectors(false).declare(Kernel::new("conv_matrix_pack"));
         let kernel = kernel
             .set("COUNT", vectors)
-            .set("SIZE", self.tuning.matrix(conv) as usize)
+            .set("SIZE", self.tuning.device.matrix(conv) as usize)
             .set("IN_CHANNELS", conv.input.channels)
             .set("TAPS", conv.kernel * conv.kernel);
-        let pass = Command::dispatch(self.label(kind, "pack"), kernel, &[weight, matrices], fold(vectors.div_ceil(64)));
-        (pass, matrices)
+        let grid = kernel.cover(vectors, 1);
+        (Command::dispatch(self.label(kind, "pack"), kernel, &[weight, matrices], grid), matrices)
     }
 }
 
@@ -163,7 +170,8 @@ mod tests {
         let conv = Conv { input, output, kernel: 3, stride: 1, padding: 1 };
         let check = |direction: usize| {
             let gpu = gpu();
-            let tuning = Tuning { matrices: matrices(8), ..Tuning::for_gpu(&gpu) };
+            let mut tuning = Tuning::for_gpu(&gpu);
+            tuning.device.matrices = matrices(8);
             let all = &Candidate::all(&conv, &tuning, None)[direction];
             let by_matrices = *all.iter().find(|candidate| candidate.by_matrices()).unwrap();
             let mut trial = pollster::block_on(Trial::new(&gpu, &tuning, conv, 1.0)).unwrap();
@@ -195,8 +203,8 @@ mod tests {
             (16, 64, [16, 32, 3, 4], [3, 1, 0], false, 1),
             (16, 32, [16, 32, 3, 4], [1, 1, 0], true, 1 << 40),
         ] {
-            place.tuning.matrices = matrices(size);
-            place.tuning.dispatch_flops = dispatch_flops;
+            place.tuning.device.matrices = matrices(size);
+            place.tuning.device.dispatch_flops = dispatch_flops;
             let pick = Pick::Matrices;
             let case = ConvCase { images, c, k, h, w, kernel, stride, padding, accumulate, pick, ..ConvCase::SMALL };
             let compared = pollster::block_on(case.compare(&place)).unwrap();

@@ -1,16 +1,17 @@
 //! Sparse convolution: only active weights exist.
 //!
 //! A weight's active values lie sorted by (out channel, in channel, tap); the index of a [`SparseTensor`] says where they
-//! point, in that order and transposed. Shaders: `conv_sparse_*.wgsl`; reference: [`super::reference::conv`] with a masked weight.
+//! point, in that order and transposed. Shaders: `conv_sparse_*.wgsl`; reference: [`crate::ops::reference::conv`] with a
+//! masked weight.
 
 use std::ops::Range;
 
-use super::choice::Strip;
-use super::conv_layer::aligned;
-use super::sparse_tensor::groups_most;
-use super::topology::Scratch;
-use super::{ConvLayer, SparseTensor, WeightGradKernel};
-use crate::gpu::{Command, Kernel, Kind, Slice, fold};
+use super::layer::aligned;
+use super::{ConvLayer, Scope, Strip, WeightGradKernel};
+use crate::gpu::{Command, Kernel, Kind, Slice};
+use crate::ops::SparseTensor;
+use crate::ops::sparse_tensor::groups_most;
+use crate::ops::topology::Scratch;
 
 /// Of the table of groups: `(row, first entry)`.
 const GROUP_BYTES: u64 = 8;
@@ -41,6 +42,40 @@ impl SparseWeight {
 }
 
 impl ConvLayer<'_> {
+    /// y = conv(x) (+ bias), by the simplest kernel.
+    pub(super) fn naive_forward(
+        &self,
+        sparse: &SparseWeight,
+        [x, weight, y]: [Slice; 3],
+        bias: Option<Slice>,
+    ) -> Vec<Command> {
+        let (conv, SparseTensor { capacity, rows, .. }) = (self.conv, sparse.tensor);
+        let (kernel, work) =
+            conv.gather_kernel(self.tuning, "conv_sparse_naive", (conv.output.channels, false), (1, false, 1));
+        let kernel = conv.forward_constants(kernel.define_if(bias.is_some(), "BIAS"), false);
+        let mut bindings = vec![x, rows.start, rows.shift, weight, y];
+        bindings.extend(bias);
+        let label = self.label(Kind::Forward, "forward");
+        self.gather_blocks(label, (kernel, capacity), (&bindings, 4), [&conv.input, &conv.output], work)
+    }
+
+    /// dx (+)= conv'(dy), by the simplest kernel.
+    pub(super) fn naive_grad_input(
+        &self,
+        sparse: &SparseWeight,
+        [dy, weight, dx]: [Slice; 3],
+        accumulate: bool,
+    ) -> Vec<Command> {
+        let (conv, SparseTensor { capacity, columns, .. }) = (self.conv, sparse.tensor);
+        let (kernel, work) =
+            conv.gather_kernel(self.tuning, "conv_sparse_naive", (conv.columns(), true), (1, false, 1));
+        let kernel = kernel.define("TRANSPOSED", 1).define_if(accumulate, "ACCUMULATE");
+        let kernel = conv.backward_constants(kernel, false);
+        let bindings = [dy, columns.start, columns.shift, weight, dx, columns.entry];
+        let label = self.label(Kind::GradInput, "grad_input");
+        self.gather_blocks(label, (kernel, capacity), (&bindings, 4), [&conv.output, &conv.input], work)
+    }
+
     pub(super) fn sparse_forward(
         &self,
         sparse: &SparseWeight,
@@ -48,14 +83,14 @@ impl ConvLayer<'_> {
         [x, weight, y]: [Slice; 3],
         bias: Option<Slice>,
     ) -> Vec<Command> {
-        let (kernel, grid) = self.gather(self.conv.output.channels, strip, false);
+        let (kernel, work) = self.gather(self.conv.output.channels, strip, false);
         let kernel = kernel.define_if(bias.is_some(), "BIAS");
         let (pack, packed) = self.pack(Kind::Forward, sparse, weight, strip);
         let mut bindings = vec![x, sparse.tensor.rows.start, packed, y];
         bindings.extend(bias);
-        let kernel = (self.conv.forward_constants(kernel, strip.wide), sparse.tensor.capacity);
+        let kernel = (self.conv.forward_constants(kernel, strip.load64), sparse.tensor.capacity);
         let layouts = [&self.conv.input, &self.conv.output];
-        [vec![pack], self.gather_blocks(self.label(Kind::Forward, "forward"), kernel, (&bindings, 3), layouts, grid)]
+        [vec![pack], self.gather_blocks(self.label(Kind::Forward, "forward"), kernel, (&bindings, 3), layouts, work)]
             .concat()
     }
 
@@ -66,15 +101,15 @@ impl ConvLayer<'_> {
         [dy, weight, dx]: [Slice; 3],
         accumulate: bool,
     ) -> Vec<Command> {
-        let (kernel, grid) = self.gather(self.conv.columns(), strip, true);
+        let (kernel, work) = self.gather(self.conv.columns(), strip, true);
         let kernel = kernel.define_if(accumulate, "ACCUMULATE");
         let (pack, packed) = self.pack(Kind::GradInput, sparse, weight, strip);
         let bindings = [dy, sparse.tensor.columns.start, packed, dx];
-        let kernel = (self.conv.backward_constants(kernel, strip.wide), sparse.tensor.capacity);
+        let kernel = (self.conv.backward_constants(kernel, strip.load64), sparse.tensor.capacity);
         let layouts = [&self.conv.output, &self.conv.input];
         [
             vec![pack],
-            self.gather_blocks(self.label(Kind::GradInput, "grad_input"), kernel, (&bindings, 3), layouts, grid),
+            self.gather_blocks(self.label(Kind::GradInput, "grad_input"), kernel, (&bindings, 3), layouts, work),
         ]
         .concat()
     }
@@ -88,10 +123,10 @@ impl ConvLayer<'_> {
         let kernel = Kernel::new("conv_sparse_pack")
             .define_if(backward, "TRANSPOSED")
             .set("COUNT", capacity)
-            .set("QUADS", self.conv.input.quads(strip.wide));
+            .set("QUADS", self.conv.input.quads(strip.load64));
         let mut bindings = vec![if backward { columns.shift } else { rows.shift }, weight, packed];
         bindings.extend(backward.then_some(columns.entry));
-        let grid = fold(capacity.div_ceil(64));
+        let grid = kernel.cover(capacity, 1);
         (Command::dispatch(self.label(kind, "pack"), kernel, &bindings, grid), packed)
     }
 
@@ -104,26 +139,29 @@ impl ConvLayer<'_> {
         let (SparseTensor { capacity, rows, .. }, tuning) = (sparse.tensor, self.tuning);
         let part = |groups: Range<usize>| {
             let together = self.conv.weight_rows(tuning, how);
-            let sums = (groups.len(), tuning.weight_group, together as usize * self.conv.row_vectors(how.wide));
-            let (kernel, grid) = self.conv.weight_kernel(tuning, how, "conv_sparse_grad_weight", sums);
-            let kernel = kernel
-                .define("GROUP", tuning.weight_group)
-                .define("ROW", self.conv.weight_row(tuning, how.wide))
-                .define("TOGETHER", together)
-                .set("GROUP_MOST", groups.len())
-                .set("WEIGHTS", capacity);
+            let sums = (tuning.launch.weight_group, together as usize * self.conv.row_vectors(how.load64));
+            let mut kernel = self.conv.weight_kernel(tuning, how, how.shader(), sums);
+            kernel = kernel.define("GROUP", tuning.launch.weight_group);
+            if how.scope == Scope::Subgroup {
+                kernel = kernel.define("ROW", self.conv.weight_row(tuning, how.load64));
+            }
+            if how.scope != Scope::Invocation {
+                kernel = kernel.define("TOGETHER", together);
+            }
+            let kernel = kernel.set("GROUP_MOST", groups.len()).set("WEIGHTS", capacity);
             let table = rows.groups.part(GROUP_BYTES * groups.start as u64, GROUP_BYTES * groups.len() as u64);
             let bindings = [x, dy, rows.start, rows.shift, table, weight_grad];
+            let grid = how.grid(&kernel, groups.len());
             Command::dispatch(self.label(Kind::GradWeight, "grad_weight"), kernel, &bindings, grid)
         };
         let groups = groups_most(self.conv, capacity, tuning);
         self.parts(capacity, groups, aligned(GROUP_BYTES)).map(part).collect()
     }
 
-    fn gather(&self, rows: usize, Strip { row, chunk, wide }: Strip, backward: bool) -> (Kernel, [u32; 3]) {
-        let share = (row, wide, chunk.max(1));
-        let (kernel, grid) = self.conv.gather_kernel(self.tuning, "conv_sparse_gather", (rows, backward), share);
+    fn gather(&self, rows: usize, Strip { row, chunk, load64 }: Strip, backward: bool) -> (Kernel, [usize; 3]) {
+        let share = (row, load64, chunk.max(1));
+        let (kernel, work) = self.conv.gather_kernel(self.tuning, "conv_sparse_gather", (rows, backward), share);
         let kernel = if chunk > 0 { kernel.define("SHUFFLE", 1).define("CHUNK", chunk) } else { kernel };
-        (kernel, grid)
+        (kernel, work)
     }
 }

@@ -2,12 +2,11 @@
 
 use web_time::Instant;
 
-use super::philox::{Purpose, unit, word};
-use super::topology::Scratch;
-use super::{
-    Choice, Conv, ConvLayer, ForwardKernel, Scope, SparseTensor, SparseWeight, Storage, Tuning, WeightGradKernel,
-};
+use super::{Choice, Conv, ConvLayer, ForwardKernel, Scope, SparseWeight, WeightGradKernel};
 use crate::gpu::{BufferPlan, Command, Executor, Gpu, GpuError, Label, Slice};
+use crate::ops::philox::{Purpose, unit, word};
+use crate::ops::topology::Scratch;
+use crate::ops::{SparseTensor, Storage, Tuning};
 
 /// One of the three passes of a convolution, with the candidate that carries it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +41,7 @@ impl Candidate {
     pub fn by_matrices(&self) -> bool {
         match self {
             Candidate::Forward(how) | Candidate::GradInput(how) => matches!(how, ForwardKernel::Matrices { .. }),
-            Candidate::GradWeight(how) => how.team == Scope::Matrices,
+            Candidate::GradWeight(how) => how.scope == Scope::Matrices,
         }
     }
 

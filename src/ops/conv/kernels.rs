@@ -9,6 +9,8 @@ use super::Conv;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ForwardKernel {
+    /// One weight, one pixel at a time: the simplest, which all others must equal to the bit.
+    Naive,
     /// Active weights one by one.
     Sparse(Strip),
     /// Every weight; those of a sparse layer are scattered into a scratch first.
@@ -25,7 +27,8 @@ pub struct Strip {
     /// Weights that the lanes of a subgroup load at once and hand round; 0: every invocation loads each.
     pub chunk: u32,
     /// Vectors of four 64-bit words instead of 32-bit ones: twice the images.
-    pub wide: bool,
+    #[serde(rename = "wide")]
+    pub load64: bool,
 }
 
 /// What an invocation of a dense gather computes.
@@ -37,7 +40,9 @@ pub struct Tile {
     pub row: u32,
     /// Lanes load one channel's weights each and hand them round.
     pub shuffle: bool,
-    pub wide: bool,
+    /// As of [`Strip`].
+    #[serde(rename = "wide")]
+    pub load64: bool,
 }
 
 impl ForwardKernel {
@@ -50,8 +55,10 @@ impl ForwardKernel {
     pub(super) fn tile(&self) -> Tile {
         match *self {
             ForwardKernel::Dense(tile) => tile,
-            ForwardKernel::Sparse(strip) => Tile { channels: 1, row: 1, shuffle: false, wide: strip.wide },
-            ForwardKernel::Matrices { .. } => Tile { channels: 1, row: 1, shuffle: false, wide: false },
+            ForwardKernel::Sparse(strip) => Tile { channels: 1, row: 1, shuffle: false, load64: strip.load64 },
+            ForwardKernel::Naive | ForwardKernel::Matrices { .. } => {
+                Tile { channels: 1, row: 1, shuffle: false, load64: false }
+            }
         }
     }
 }
@@ -78,26 +85,29 @@ pub struct WeightGradKernel {
     /// Output channels that are summed at once, for every weight (those of a sparse layer go to a scratch, and the active ones
     /// are collected from it); `None`: active weights only.
     pub tile: Option<u32>,
-    pub team: Scope,
-    pub wide: bool,
+    #[serde(rename = "team")]
+    pub scope: Scope,
+    #[serde(rename = "wide")]
+    pub load64: bool,
     /// Parts of the images and pixels that are summed apart and added up at last (split-K): where there are few weights,
-    /// one team for each does not fill a GPU.
+    /// one subgroup or workgroup for each does not fill a GPU.
     pub split: u32,
 }
 
 impl std::fmt::Display for ForwardKernel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match *self {
-            ForwardKernel::Sparse(Strip { row, chunk, wide }) => {
+            ForwardKernel::Naive => f.write_str("naive"),
+            ForwardKernel::Sparse(Strip { row, chunk, load64 }) => {
                 f.write_str("sparse")?;
                 if row > 1 {
                     write!(f, " 1x{row}")?;
                 }
-                write!(f, "{}{}", if chunk > 0 { " shuffle" } else { "" }, if wide { " wide" } else { "" })
+                write!(f, "{}{}", if chunk > 0 { " shuffle" } else { "" }, if load64 { " wide" } else { "" })
             }
-            ForwardKernel::Dense(Tile { channels, row, shuffle, wide }) => {
-                let (shuffle, wide) = (if shuffle { " shuffle" } else { "" }, if wide { " wide" } else { "" });
-                write!(f, "dense {channels}x{row}{shuffle}{wide}")
+            ForwardKernel::Dense(Tile { channels, row, shuffle, load64 }) => {
+                let (shuffle, load64) = (if shuffle { " shuffle" } else { "" }, if load64 { " wide" } else { "" });
+                write!(f, "dense {channels}x{row}{shuffle}{load64}")
             }
             ForwardKernel::Matrices { channels, row } => write!(f, "matrices {channels}x{row}"),
         }
@@ -110,19 +120,32 @@ impl std::fmt::Display for WeightGradKernel {
             None => f.write_str("sparse")?,
             Some(tile) => write!(f, "dense {tile}")?,
         }
-        let team = match self.team {
+        let scope = match self.scope {
             Scope::Invocation => " invocation",
             Scope::Shuffle => " shuffle",
             Scope::Subgroup => " subgroup",
             Scope::Workgroup => " workgroup",
             Scope::Matrices => " matrices",
         };
-        write!(f, "{team}{}", if self.wide { " wide" } else { "" })?;
+        write!(f, "{scope}{}", if self.load64 { " wide" } else { "" })?;
         if self.split > 1 { write!(f, " split {}", self.split) } else { Ok(()) }
     }
 }
 
 impl WeightGradKernel {
+    /// The shader of a candidate that multiplies no matrices: of all weights, or of the active ones.
+    pub(super) fn shader(&self) -> &'static str {
+        match (self.tile, self.scope) {
+            (Some(_), Scope::Invocation) => "conv_dense_grad_weight_invocation",
+            (Some(_), Scope::Shuffle) => "conv_dense_grad_weight_shuffle",
+            (Some(_), Scope::Subgroup | Scope::Matrices) => "conv_dense_grad_weight_subgroup",
+            (Some(_), Scope::Workgroup) => "conv_dense_grad_weight_workgroup",
+            (None, Scope::Invocation | Scope::Shuffle) => "conv_sparse_grad_weight_invocation",
+            (None, Scope::Subgroup | Scope::Matrices) => "conv_sparse_grad_weight_subgroup",
+            (None, Scope::Workgroup) => "conv_sparse_grad_weight_workgroup",
+        }
+    }
+
     /// Bytes of the sums of all parts for a layer with `active` weights; 0 where nothing is split.
     pub fn workspace_bytes(&self, conv: &Conv, active: usize) -> u64 {
         let weights = if self.tile.is_some() { conv.numel() } else { active };
@@ -141,7 +164,7 @@ pub struct Choice {
 impl Choice {
     /// Whether a sparse layer would need the scratch.
     pub fn is_dense(&self) -> bool {
-        let all_weights = |gather: ForwardKernel| !matches!(gather, ForwardKernel::Sparse(_));
+        let all_weights = |gather| matches!(gather, ForwardKernel::Dense(_) | ForwardKernel::Matrices { .. });
         all_weights(self.forward) || all_weights(self.grad_input) || self.grad_weight.tile.is_some()
     }
 

@@ -1,51 +1,17 @@
-//! Which candidate is fastest for each layer, by measurement on the adapter at hand; the results are kept on disk.
+//! Measuring the candidates of a plan's layers: each is checked against the simplest, and the fastest wins.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use serde::{Deserialize, Serialize};
-
-use super::run_folder::{MOST_TUNING, SCHEMA, read_up_to, write_whole};
-use super::tuning_journal::{Attempt, Journal};
-use crate::gpu::{Gpu, GpuError, shader};
+use super::{COMPILING, TuningCache, adapter};
+use crate::gpu::{Gpu, GpuError};
 use crate::ops::trial::{Candidate, Trial};
-use crate::ops::{Choice, Conv, Layout, Tuning};
+use crate::ops::{Choice, Conv, ForwardKernel, Layout, SHUFFLE_LEAST, Scope, Tuning, WeightGradKernel};
 use crate::plan::Plan;
+use crate::train::tuning_journal::{Attempt, Journal};
 
 /// How long a driver may take to compile a candidate.
 const COMPILE_LIMIT: std::time::Duration = std::time::Duration::from_secs(60);
 
-/// What the journal has for the candidates of a direction while they are compiled, some side by side.
-const COMPILING: &str = "compiling";
-
 /// How often a candidate must give the right result before it is timed: some go wrong now and then.
 const CHECKS: usize = 3;
-
-/// Measured choices of all adapters of this computer.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TuningCache {
-    schema: u32,
-    /// The kernels' version: other kernels, other winners.
-    version: String,
-    /// By adapter with its driver.
-    adapters: BTreeMap<String, BTreeMap<String, Choice>>,
-    /// By adapter: candidates that are left out there, and why.
-    #[serde(default)]
-    refused: BTreeMap<String, BTreeMap<String, String>>,
-    /// Adapters whose driver ended the program while it compiled several candidates: they are compiled one by one.
-    #[serde(default)]
-    careful: BTreeSet<String>,
-}
-
-/// Why a tuning cache is not used.
-#[derive(Debug, thiserror::Error)]
-#[error("the tuning cache `{}` is {what}; it is measured anew", .path.display())]
-pub struct CacheError {
-    path: PathBuf,
-    what: String,
-}
 
 /// What [`TuningCache::measure`] did.
 #[derive(Debug)]
@@ -57,83 +23,6 @@ pub struct Measured {
 }
 
 impl TuningCache {
-    fn empty() -> Self {
-        Self {
-            schema: SCHEMA,
-            version: version(),
-            adapters: BTreeMap::new(),
-            refused: BTreeMap::new(),
-            careful: BTreeSet::new(),
-        }
-    }
-
-    /// The cache at `path`; an empty one, and why, if it is of another version or damaged.
-    pub fn read(path: &Path) -> (Self, Option<CacheError>) {
-        let unusable = |what: String| {
-            let error = CacheError { path: path.into(), what };
-            (Self::empty(), Some(error))
-        };
-        let text = match read_up_to(path, MOST_TUNING) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return (Self::empty(), None),
-            Err(error) => return unusable(format!("unreadable ({error})")),
-        };
-        match Self::parse(&text) {
-            Ok(cache) => (cache, None),
-            Err(what) => unusable(what),
-        }
-    }
-
-    /// The cache in a file's bytes, or why they are of no use.
-    pub fn parse(text: &[u8]) -> Result<Self, String> {
-        match serde_json::from_slice::<Self>(text) {
-            Ok(cache) if cache.schema == SCHEMA && cache.version == version() => Ok(cache),
-            Ok(cache) => Err(format!("of version {}", cache.version)),
-            Err(error) => Err(format!("damaged ({error})")),
-        }
-    }
-
-    /// Writes the whole cache.
-    pub fn write(&self, path: &Path) -> Result<(), super::run_folder::FolderError> {
-        if let Some(folder) = path.parent() {
-            let create = |source| super::run_folder::FolderError::Io { action: "create", path: folder.into(), source };
-            std::fs::create_dir_all(folder).map_err(create)?;
-        }
-        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
-        text.push('\n');
-        write_whole(path, text.as_bytes())
-    }
-
-    /// `tuning` with what is known of `gpu`.
-    pub fn apply(&self, gpu: &Gpu, tuning: &Tuning) -> Tuning {
-        let mut measured = self.adapters.get(&adapter(gpu)).cloned().unwrap_or_default();
-        measured.retain(|_, choice| self.refuses(gpu, choice).is_none());
-        Tuning { measured: Arc::new(measured), ..tuning.clone() }
-    }
-
-    /// Leaves `candidate` out on `adapter`, for `why`.
-    fn refuse(&mut self, adapter: &str, candidate: &str, why: &str) {
-        self.refused.entry(adapter.into()).or_default().insert(candidate.into(), why.into());
-    }
-
-    /// Learns what a program was at when it ended, and says what follows.
-    pub fn learn(&mut self, left: &Attempt) -> String {
-        let Attempt { adapter, candidate } = left;
-        if candidate == COMPILING {
-            self.careful.insert(adapter.clone());
-            return format!("the program ended while it compiled kernels for {adapter}: they are compiled one by one");
-        }
-        let why = "the program ended while it ran";
-        self.refuse(adapter, candidate, why);
-        format!("the kernel `{candidate}` is left out on {adapter}: {why}")
-    }
-
-    /// The candidate of `choice` that is left out on `gpu`, and why.
-    fn refuses(&self, gpu: &Gpu, choice: &Choice) -> Option<(&String, &String)> {
-        let refused = self.refused.get(&adapter(gpu))?;
-        Candidate::of(choice).iter().find_map(|candidate| refused.get_key_value(&candidate.name()))
-    }
-
     /// Measures what `plan` needs and the cache lacks, and notes in `journal` what runs. `progress` hears the layer, its number
     /// and how many there are.
     ///
@@ -184,7 +73,7 @@ impl TuningCache {
         failed: &mut Vec<String>,
     ) -> Result<Choice, GpuError> {
         let fewer = |layout: Layout| Layout { images: layout.block_images(), ..layout };
-        let fills = conv.output.pixels() * conv.output.lanes() >= tuning.gather as usize;
+        let fills = conv.output.pixels() * conv.output.lanes() >= tuning.launch.gather as usize;
         let conv = match gpu.summary.is_software() && fills {
             true => Conv { input: fewer(conv.input), output: fewer(conv.output), ..conv },
             false => conv,
@@ -250,14 +139,6 @@ impl TuningCache {
     }
 }
 
-fn version() -> String {
-    format!("{} {:016x}", env!("CARGO_PKG_VERSION"), shader::fingerprint())
-}
-
-fn adapter(gpu: &Gpu) -> String {
-    format!("{}, tier {}", gpu.summary, gpu.tier())
-}
-
 /// Seconds that `candidate` takes, once it has given several times what the simplest does.
 async fn try_one(
     trial: &mut Trial,
@@ -285,20 +166,20 @@ async fn try_one(
 /// Whether a candidate is worth its compilation on a software adapter, where that takes longer than a step: those that lost by
 /// a factor in every layer and on every driver tried are left out (`docs/speed.md`).
 fn worth_timing(tuning: &Tuning, conv: &Conv, candidate: &Candidate, density: f64) -> bool {
-    use crate::ops::{ForwardKernel, Scope, WeightGradKernel};
-    let shuffles = tuning.lanes >= 8;
-    let widest = |wide: bool| wide || !tuning.load64_fits(conv);
+    let shuffles = tuning.device.subgroup_size >= SHUFFLE_LEAST;
+    let widest = |load64: bool| load64 || !tuning.device.load64_fits(conv);
     match *candidate {
         Candidate::Forward(how) | Candidate::GradInput(how) => match how {
-            ForwardKernel::Sparse(strip) => widest(strip.wide) && density < 0.6,
+            ForwardKernel::Naive => false,
+            ForwardKernel::Sparse(strip) => widest(strip.load64) && density < 0.6,
             ForwardKernel::Dense(tile) => tile.shuffle == shuffles && tile.channels * tile.row > 8 && density > 0.08,
             ForwardKernel::Matrices { .. } => density > 0.08,
         },
         Candidate::GradWeight(how) => match how {
-            WeightGradKernel { tile: None, wide, .. } => widest(wide) && density < 0.8,
-            WeightGradKernel { team: Scope::Matrices, .. } => density > 0.08,
-            WeightGradKernel { tile: Some(tile), team, .. } => {
-                team == (if shuffles { Scope::Shuffle } else { Scope::Invocation }) && tile > 1 && density > 0.15
+            WeightGradKernel { tile: None, load64, .. } => widest(load64) && density < 0.8,
+            WeightGradKernel { scope: Scope::Matrices, .. } => density > 0.08,
+            WeightGradKernel { tile: Some(tile), scope, .. } => {
+                scope == (if shuffles { Scope::Shuffle } else { Scope::Invocation }) && tile > 1 && density > 0.15
             }
         },
     }
@@ -308,21 +189,6 @@ fn worth_timing(tuning: &Tuning, conv: &Conv, candidate: &Candidate, density: f6
 mod tests {
     use super::*;
     use crate::gpu::{GpuOptions, broken, emulated};
-    use crate::ops::{ForwardKernel, Scope};
-
-    #[test]
-    fn a_cache_that_cannot_be_used_is_an_empty_one() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("deep").join("tuning.json");
-        assert!(TuningCache::read(&path).1.is_none());
-        TuningCache::empty().write(&path).unwrap();
-        assert!(TuningCache::read(&path).1.is_none());
-        for text in ["", "{", "[]", r#"{"schema":1,"version":"0.0.0","adapters":{}}"#, r#"{"schema":1}"#] {
-            std::fs::write(&path, text).unwrap();
-            let (cache, why) = TuningCache::read(&path);
-            assert!(why.is_some() && cache.adapters.is_empty(), "{text}");
-        }
-    }
 
     fn gpu() -> Gpu {
         let adapter = std::env::var("ITOP_TEST_ADAPTER").unwrap_or("auto".into());
@@ -332,7 +198,8 @@ mod tests {
     /// A small sparse layer on a new device, and its candidates; of those by matrices, emulated ones.
     fn trial(gpu: &Gpu) -> (Trial, [Vec<Candidate>; 3]) {
         let matrices = crate::gpu::Matrices { f16: 0, f32: 8, most_lanes: 8, least_lanes: 8 };
-        let tuning = Tuning { matrices, occupancy_target: 1 << 14, ..Tuning::for_gpu(gpu) };
+        let mut tuning = Tuning::for_gpu(gpu);
+        (tuning.device.matrices, tuning.device.occupancy_target) = (matrices, 1 << 14);
         let [input, output] = [8, 16].map(|channels| Layout::new(channels, 4, 8, 1, 32));
         let conv = Conv { input, output, kernel: 3, stride: 1, padding: 1 };
         let trial = pollster::block_on(Trial::new(gpu, &tuning, conv, 0.3)).unwrap();
@@ -374,17 +241,17 @@ mod tests {
             }),
             (
                 2,
-                "conv_sparse_grad_weight",
+                "conv_sparse_grad_weight_subgroup",
                 "total += sum;",
                 "total -= sum;",
-                |c| matches!(c, Candidate::GradWeight(sum) if sum.tile.is_none() && sum.team == Scope::Subgroup && sum.split == 1),
+                |c| matches!(c, Candidate::GradWeight(sum) if sum.tile.is_none() && sum.scope == Scope::Subgroup && sum.split == 1),
             ),
             (
                 2,
-                "conv_dense_grad_weight",
+                "conv_dense_grad_weight_workgroup",
                 "total += cells[",
                 "total += 1.0 + cells[",
-                |c| matches!(c, Candidate::GradWeight(sum) if sum.tile.is_some() && sum.team == Scope::Workgroup && sum.split == 1),
+                |c| matches!(c, Candidate::GradWeight(sum) if sum.tile.is_some() && sum.scope == Scope::Workgroup && sum.split == 1),
             ),
             (
                 2,

@@ -1,55 +1,62 @@
 //! Dense convolution: for `--method dense`, for layers that have no zeros, and for the scores of gradient growth.
-//! The weight is `[out, in, kernel, kernel]`. Shaders: `conv_dense_*.wgsl`; reference: [`super::reference::conv`].
+//! The weight is `[out, in, kernel, kernel]`. Shaders: `conv_dense_*.wgsl`; reference: [`crate::ops::reference::conv`].
 
 use std::ops::Range;
 
-use super::choice::{Scope, Tile};
-use super::conv_layer::aligned;
-use super::{ConvLayer, WeightGradKernel};
+use super::layer::aligned;
+use super::{ConvLayer, ForwardKernel, Scope, WeightGradKernel};
 use crate::gpu::{Command, Kernel, Kind, Slice};
 
 impl ConvLayer<'_> {
-    pub(super) fn dense_forward(&self, tile: Tile, [x, weight, y]: [Slice; 3], bias: Option<Slice>) -> Vec<Command> {
+    pub(super) fn dense_forward(
+        &self,
+        how: ForwardKernel,
+        [x, weight, y]: [Slice; 3],
+        bias: Option<Slice>,
+    ) -> Vec<Command> {
         let conv = self.conv;
         let channels = conv.output.channels;
-        let (kernel, grid) = self.tiled(tile, channels, false);
+        let (kernel, work) = self.tiled(how, channels, false);
         let kernel = kernel
             .define_if(bias.is_some(), "BIAS")
-            .set("CHANNELS", channels)
             .set("TERMS", conv.input.channels)
             .set("CHANNEL_STEP", conv.row_length())
             .set("TERM_STEP", conv.kernel * conv.kernel);
         let mut bindings = vec![x, weight, y];
         bindings.extend(bias);
-        let kernel = conv.forward_constants(kernel, tile.wide);
+        let kernel = conv.forward_constants(kernel, how.tile().load64);
         self.gather_blocks(
             self.label(Kind::Forward, "forward"),
             (kernel, conv.numel()),
             (&bindings, 2),
             [&conv.input, &conv.output],
-            grid,
+            work,
         )
     }
 
-    pub(super) fn dense_grad_input(&self, tile: Tile, [dy, weight, dx]: [Slice; 3], accumulate: bool) -> Vec<Command> {
+    pub(super) fn dense_grad_input(
+        &self,
+        how: ForwardKernel,
+        [dy, weight, dx]: [Slice; 3],
+        accumulate: bool,
+    ) -> Vec<Command> {
         let conv = self.conv;
         let channels = conv.input.channels;
-        let (kernel, grid) = self.tiled(tile, channels, true);
+        let (kernel, work) = self.tiled(how, channels, true);
         let kernel = kernel
             .define("TRANSPOSED", 1)
             .define_if(accumulate, "ACCUMULATE")
-            .set("CHANNELS", channels)
             .set("TERMS", conv.output.channels)
             .set("CHANNEL_STEP", conv.kernel * conv.kernel)
             .set("TERM_STEP", conv.row_length());
-        let kernel = conv.backward_constants(kernel, tile.wide);
+        let kernel = conv.backward_constants(kernel, how.tile().load64);
         let bindings = [dy, weight, dx];
         self.gather_blocks(
             self.label(Kind::GradInput, "grad_input"),
             (kernel, conv.numel()),
             (&bindings, 2),
             [&conv.output, &conv.input],
-            grid,
+            work,
         )
     }
 
@@ -61,11 +68,11 @@ impl ConvLayer<'_> {
         // Of each output channel: its plane in the first block, its row of the weight.
         let (plane, row) = (conv.output.plane_bytes(), 4 * conv.row_length() as u64);
         let part = |channels: Range<usize>| {
-            let lanes = if how.team == Scope::Shuffle { self.tuning.lanes as usize } else { 1 };
+            let lanes = if how.scope == Scope::Shuffle { self.tuning.device.subgroup_size as usize } else { 1 };
             let tiles = conv.input.channels.div_ceil(lanes) * channels.len().div_ceil(tile as usize);
-            let strips = conv.output.blocks() * conv.output.height * conv.output.vectors(how.wide).lanes();
-            let sums = (tiles, tile * taps, strips.div_ceil(how.split as usize));
-            let (kernel, grid) = conv.weight_kernel(self.tuning, how, "conv_dense_grad_weight", sums);
+            let strips = conv.output.blocks() * conv.output.height * conv.output.vectors(how.load64).lanes();
+            let sums = (tile * taps, strips.div_ceil(how.split as usize));
+            let kernel = conv.weight_kernel(self.tuning, how, how.shader(), sums);
             let kernel = kernel
                 .define("TILE", tile)
                 .define("TAPS", taps)
@@ -81,6 +88,7 @@ impl ConvLayer<'_> {
             // To the same channels of the last part of a split sum.
             let others = u64::from(how.split - 1) * 4 * conv.numel() as u64;
             let weight_grad = weight_grad.part(row * channels.start as u64, row * channels.len() as u64 + others);
+            let grid = how.grid(&kernel, tiles);
             Command::dispatch(self.label(Kind::GradWeight, "grad_weight"), kernel, &[x, dy, weight_grad], grid)
         };
         let unit = aligned(plane).max(aligned(row)).next_multiple_of(tile as usize);
@@ -105,24 +113,29 @@ impl ConvLayer<'_> {
         )
     }
 
-    /// A gather's kernel without what depends on its direction, and its grid.
-    fn tiled(&self, tile: Tile, channels: usize, backward: bool) -> (Kernel, [u32; 3]) {
-        let (conv, tuning) = (self.conv, self.tuning);
+    /// A gather's kernel without what depends on its direction, and its work.
+    fn tiled(&self, how: ForwardKernel, channels: usize, backward: bool) -> (Kernel, [usize; 3]) {
+        let (conv, tuning, tile) = (self.conv, self.tuning, how.tile());
         let classes = if backward { conv.stride * conv.stride } else { 1 };
-        let lanes = if tile.shuffle { tuning.lanes } else { 1 };
+        let lanes = if tile.shuffle { tuning.device.subgroup_size } else { 1 };
         let rows = channels.div_ceil(tile.channels as usize) * classes;
-        let share = (tile.row, tile.wide, lanes);
-        let (kernel, grid) = conv.gather_kernel(tuning, "conv_dense_gather", (rows, backward), share);
-        let step = if backward { 1 } else { conv.stride as u32 };
-        let mut kernel = kernel.define("TILE", tile.channels).define_if(tile.shuffle, "SHUFFLE");
-        if classes == 1 {
-            kernel = kernel
-                .define("SHARED", 1)
-                .define("KERNEL", conv.kernel as u32)
-                .define("STEP", step)
-                .define("LOADS", (tile.row - 1) * step + conv.kernel as u32);
+        let share = (tile.row, tile.load64, lanes);
+        let naive = how == ForwardKernel::Naive;
+        let shader = if naive { "conv_dense_naive" } else { "conv_dense_gather" };
+        let (mut kernel, work) = conv.gather_kernel(tuning, shader, (rows, backward), share);
+        if !naive {
+            let step = if backward { 1 } else { conv.stride as u32 };
+            kernel = kernel.define("TILE", tile.channels).define_if(tile.shuffle, "SHUFFLE");
+            if classes == 1 {
+                kernel = kernel
+                    .define("SHARED", 1)
+                    .define("KERNEL", conv.kernel as u32)
+                    .define("STEP", step)
+                    .define("LOADS", (tile.row - 1) * step + conv.kernel as u32);
+            }
+            kernel = kernel.set("CHANNELS", channels);
         }
         let kernel = kernel.set("KERNEL", conv.kernel).set("PADDING", conv.padding);
-        (kernel.set("STRIDE", conv.stride).set("LEAD", conv.lead()), grid)
+        (kernel.set("STRIDE", conv.stride).set("LEAD", conv.lead()), work)
     }
 }

@@ -3,8 +3,9 @@
 //! The limits are what the makers' compilers in Mesa 26 keep without spilling, of all permutations of the kernels
 //! (`cargo xtask isa`, docs/backends.md).
 
-use super::{Conv, Tile};
 use crate::gpu::Family;
+use crate::ops::Conv;
+use crate::ops::conv::Tile;
 
 /// The most that an invocation of a dense kernel may keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ impl Registers {
         let step = if backward { 1 } else { conv.stride as u32 };
         // Taps of a kernel row share what they load, but not those of a strided input gradient.
         let loads = if backward && conv.stride > 1 { tile.row } else { (tile.row - 1) * step + conv.kernel as u32 };
-        let quads = conv.input.quads(tile.wide) as u32;
+        let quads = conv.input.quads(tile.load64) as u32;
         let sums = tile.channels * tile.row * quads;
         let most = if tile.shuffle { self.shuffled } else { self.gather };
         sums <= self.sums && sums + loads * quads <= most
@@ -58,9 +59,9 @@ impl Registers {
 
     /// The most output channels of a dense weight gradient: a power of two up to 8, or all channels if they are fewer.
     /// None: not even one fits.
-    pub fn weight_tile(&self, conv: &Conv, wide: bool) -> Option<u32> {
-        let (taps, quads) = ((conv.kernel * conv.kernel) as u32, conv.input.quads(wide) as u32);
-        let fits = |tile: &u32| taps * (2 * tile + 3 * quads + u32::from(wide)) <= self.weight;
+    pub fn weight_tile(&self, conv: &Conv, load64: bool) -> Option<u32> {
+        let (taps, quads) = ((conv.kernel * conv.kernel) as u32, conv.input.quads(load64) as u32);
+        let fits = |tile: &u32| taps * (2 * tile + 3 * quads + u32::from(load64)) <= self.weight;
         let tile = [8, 4, 2, 1].into_iter().find(fits)?;
         Some(tile.min(conv.output.channels as u32))
     }
@@ -78,7 +79,7 @@ mod tests {
 
     #[test]
     fn tiles_shrink_until_they_fit() {
-        let tile = |channels, row, shuffle| Tile { channels, row, shuffle, wide: false };
+        let tile = |channels, row, shuffle| Tile { channels, row, shuffle, load64: false };
         let gather = |family, conv: &Conv, whole| {
             let tile = Registers::of(family).gather(conv, false, whole);
             [tile.channels, tile.row]
@@ -90,11 +91,11 @@ mod tests {
         assert_eq!(gather(Family::Apple, &half, tile(8, 4, false)), [8, 1]);
         assert_eq!(gather(Family::Adreno, &single, tile(8, 2, true)), [8, 2]);
         assert_eq!(gather(Family::Adreno, &half, tile(8, 1, true)), [4, 1]);
-        let weight = |family, conv: &Conv, wide| Registers::of(family).weight_tile(conv, wide);
+        let weight = |family, conv: &Conv, load64| Registers::of(family).weight_tile(conv, load64);
         assert_eq!(weight(Family::Software, &half, true), Some(8));
-        assert_eq!([false, true].map(|wide| weight(Family::Nvidia, &half, wide)), [Some(4), Some(2)]);
-        assert_eq!([false, true].map(|wide| weight(Family::Apple, &single, wide)), [Some(2), Some(1)]);
-        assert_eq!([false, true].map(|wide| weight(Family::Apple, &half, wide)), [Some(2), None]);
+        assert_eq!([false, true].map(|load64| weight(Family::Nvidia, &half, load64)), [Some(4), Some(2)]);
+        assert_eq!([false, true].map(|load64| weight(Family::Apple, &single, load64)), [Some(2), Some(1)]);
+        assert_eq!([false, true].map(|load64| weight(Family::Apple, &half, load64)), [Some(2), None]);
     }
 
     /// A GPU that nobody tried is given what fits everywhere.
@@ -105,12 +106,13 @@ mod tests {
             .flat_map(|storage| (0..8).map(move |bits| (storage, 1 + bits % 2, bits / 2 % 2 == 1, bits / 4 == 1)))
         {
             let conv = conv(storage, stride);
-            for (channels, row, wide) in [(8, 4, false), (8, 2, true), (4, 4, false), (8, 1, true)] {
-                let fit = Registers::of(Family::Unknown).gather(&conv, backward, Tile { channels, row, shuffle, wide });
-                let tile = Registers::of(Family::Unknown).weight_tile(&conv, wide);
+            for (channels, row, load64) in [(8, 4, false), (8, 2, true), (4, 4, false), (8, 1, true)] {
+                let fit =
+                    Registers::of(Family::Unknown).gather(&conv, backward, Tile { channels, row, shuffle, load64 });
+                let tile = Registers::of(Family::Unknown).weight_tile(&conv, load64);
                 for family in Family::ALL {
                     assert_eq!(Registers::of(family).gather(&conv, backward, fit), fit, "{family:?}");
-                    assert!(tile <= Registers::of(family).weight_tile(&conv, wide), "{family:?}");
+                    assert!(tile <= Registers::of(family).weight_tile(&conv, load64), "{family:?}");
                 }
             }
         }

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::conv_sparse::SparseWeight;
-use super::{Conv, ForwardKernel, Layout, Scope, Tuning, WeightGradKernel};
-use crate::gpu::{ALIGNMENT, Command, Kernel, Kind, Label, Slice, fold};
+use super::{Conv, ForwardKernel, Scope, SparseWeight, WeightGradKernel};
+use crate::gpu::{ALIGNMENT, Command, Kernel, Kind, Label, Slice};
+use crate::ops::{Layout, Tuning};
 
 /// A convolution of a plan.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +29,7 @@ impl ConvLayer<'_> {
     /// y = conv(x) (+ bias).
     pub fn forward(&self, how: ForwardKernel, [x, weight, y]: [Slice; 3], bias: Option<Slice>) -> Vec<Command> {
         match (how, self.sparse) {
+            (ForwardKernel::Naive, Some(sparse)) => self.naive_forward(&sparse, [x, weight, y], bias),
             (ForwardKernel::Sparse(strip), Some(sparse)) => self.sparse_forward(&sparse, strip, [x, weight, y], bias),
             (_, Some(sparse)) => {
                 let all = self.forward_of_all(how, [x, sparse.dense(), y], bias);
@@ -45,13 +46,14 @@ impl ConvLayer<'_> {
     fn forward_of_all(&self, how: ForwardKernel, slices: [Slice; 3], bias: Option<Slice>) -> Vec<Command> {
         match how {
             ForwardKernel::Matrices { channels, row } => self.matrix_forward([channels, row], slices, bias),
-            _ => self.dense_forward(how.tile(), slices, bias),
+            _ => self.dense_forward(how, slices, bias),
         }
     }
 
     /// dx (+)= conv'(dy).
     pub fn grad_input(&self, how: ForwardKernel, [dy, weight, dx]: [Slice; 3], accumulate: bool) -> Vec<Command> {
         match (how, self.sparse) {
+            (ForwardKernel::Naive, Some(sparse)) => self.naive_grad_input(&sparse, [dy, weight, dx], accumulate),
             (ForwardKernel::Sparse(strip), Some(sparse)) => {
                 self.sparse_grad_input(&sparse, strip, [dy, weight, dx], accumulate)
             }
@@ -66,7 +68,7 @@ impl ConvLayer<'_> {
     fn grad_input_of_all(&self, how: ForwardKernel, slices: [Slice; 3], accumulate: bool) -> Vec<Command> {
         match how {
             ForwardKernel::Matrices { channels, row } => self.matrix_grad_input([channels, row], slices, accumulate),
-            _ => self.dense_grad_input(how.tile(), slices, accumulate),
+            _ => self.dense_grad_input(how, slices, accumulate),
         }
     }
 
@@ -88,7 +90,7 @@ impl ConvLayer<'_> {
     }
 
     fn all_weights(&self, how: WeightGradKernel, [x, dy, weight_grad]: [Slice; 3]) -> Vec<Command> {
-        self.split(how, (self.conv.numel(), None), weight_grad, |to| match how.team {
+        self.split(how, (self.conv.numel(), None), weight_grad, |to| match how.scope {
             Scope::Matrices => self.matrix_grad_weight(how, [x, dy, to]),
             _ => self.dense_grad_weight(how, [x, dy, to]),
         })
@@ -114,30 +116,32 @@ impl ConvLayer<'_> {
         };
         let label = self.label(Kind::GradWeight, "grad_weight");
         let bindings: Vec<Slice> = [parts, weight_grad].into_iter().chain(row_start).collect();
-        let finish = Command::dispatch(label, kernel, &bindings, fold(weights.div_ceil(64)));
+        let grid = kernel.cover(weights, 1);
+        let finish = Command::dispatch(label, kernel, &bindings, grid);
         [sums(parts), vec![finish]].concat()
     }
 
     /// `0..count` in equal parts, multiples of `unit`, such that a part of a pass that multiplies by `weights` weights
-    /// stays below [`Tuning::dispatch_flops`].
+    /// stays below `DeviceProfile::dispatch_flops`.
     pub(super) fn parts(&self, weights: usize, count: usize, unit: usize) -> impl Iterator<Item = Range<usize>> {
         let flops = 2 * weights as u64 * (self.conv.output.pixels() * self.conv.output.images) as u64;
-        let parts = flops.div_ceil(self.tuning.dispatch_flops).max(1) as usize;
+        let parts = flops.div_ceil(self.tuning.device.dispatch_flops).max(1) as usize;
         let part = count.div_ceil(parts).next_multiple_of(unit);
         (0..count).step_by(part).map(move |begin| begin..count.min(begin + part))
     }
 
     /// A gather that multiplies by `weights` weights, in dispatches over blocks of images or over groups of them: it reads its
-    /// first binding and writes number `written`.
+    /// first binding and writes number `written`. Its work is as of [`Conv::gather_kernel`].
     pub(super) fn gather_blocks(
         &self,
         label: Label,
         (kernel, weights): (Kernel, usize),
         (bindings, written): (&[Slice], usize),
         [read, write]: [&Layout; 2],
-        [rows, groups, blocks]: [u32; 3],
+        [rows, invocations, blocks]: [usize; 3],
     ) -> Vec<Command> {
-        let together = (read.blocks() / blocks as usize) as u64;
+        let together = (read.blocks() / blocks) as u64;
+        let groups = kernel.groups(invocations, 1);
         let unit = aligned(together * read.block_bytes()).max(aligned(together * write.block_bytes()));
         let part = |range: Range<usize>| {
             let of = |slice: Slice, layout: &Layout| {
@@ -147,10 +151,10 @@ impl ConvLayer<'_> {
             let mut bindings = bindings.to_vec();
             bindings[0] = of(bindings[0], read);
             bindings[written] = of(bindings[written], write);
-            let grid = [rows, groups, range.len() as u32];
+            let grid = [rows as u32, groups, range.len() as u32];
             Command::dispatch(label.clone(), kernel.clone(), &bindings, grid)
         };
-        self.parts(weights, blocks as usize, unit).map(part).collect()
+        self.parts(weights, blocks, unit).map(part).collect()
     }
 }
 
@@ -162,7 +166,7 @@ pub(super) fn aligned(bytes: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::Tile;
+    use crate::ops::conv::Tile;
     use crate::ops::tuning::tests::tuning;
 
     /// The dispatches of each pass of a dense layer, as the bytes that their outputs span.
@@ -174,12 +178,13 @@ mod tests {
         let (x, y) = (slice(0, conv.input.bytes()), slice(1, conv.output.bytes()));
         let weight = slice(2, 4 * conv.numel() as u64);
         let spans = |dispatch_flops: u64| {
-            let tuning = Tuning { dispatch_flops, ..tuning() };
+            let mut tuning = tuning();
+            tuning.device.dispatch_flops = dispatch_flops;
             let layer = ConvLayer { node: "conv", conv: &conv, tuning: &tuning, sparse: None, workspace: weight };
-            let how = ForwardKernel::Dense(Tile { channels: 1, row: 1, shuffle: false, wide: false });
+            let how = ForwardKernel::Dense(Tile { channels: 1, row: 1, shuffle: false, load64: false });
             let forward = layer.forward(how, [x, weight, y], None);
             let grad_input = layer.grad_input(how, [y, weight, x], false);
-            let how = WeightGradKernel { tile: Some(2), team: Scope::Invocation, wide: false, split: 1 };
+            let how = WeightGradKernel { tile: Some(2), scope: Scope::Invocation, load64: false, split: 1 };
             let grad_weight = layer.grad_weight(how, [x, y, weight]);
             [forward, grad_input, grad_weight].map(|commands| {
                 let written = |pass: &Command| match pass {

@@ -1,0 +1,106 @@
+//! Workgroups and grids of the convolution kernels: how much of a layer an invocation does, and who shares a sum.
+
+use super::{Conv, Scope, WeightGradKernel};
+use crate::gpu::{Kernel, fold};
+use crate::ops::tuning::{GROUP_CELLS, Tuning};
+
+impl Conv {
+    /// A gather's kernel with its defines, and its work: `rows` result rows, to y or (backward) to one parity class of x;
+    /// invocations for each, which compute `row` pixels; groups of blocks of images. `lanes` neighbours must be there to hand
+    /// weights round.
+    pub(super) fn gather_kernel(
+        &self,
+        tuning: &Tuning,
+        shader: &'static str,
+        (rows, backward): (usize, bool),
+        (row, load64, lanes): (u32, bool, u32),
+    ) -> (Kernel, [usize; 3]) {
+        let pixels = if backward {
+            self.input.height.div_ceil(self.stride) * self.input.width.div_ceil(self.stride)
+        } else {
+            self.output.pixels()
+        };
+        let strips = pixels.div_ceil(row as usize);
+        let (block, blocks) = (strips * self.input.vectors(load64).lanes(), self.input.blocks());
+        // Blocks of images that share a workgroup, where one does not fill it and a dispatch may do as much.
+        let flops = 2 * self.numel() as u64 * (self.output.pixels() * self.input.block_images()) as u64;
+        let most = (tuning.launch.gather as u64 / block as u64).min(tuning.device.dispatch_flops / flops);
+        let together = 1 << most.max(1).ilog2().min(blocks.trailing_zeros());
+        let size = tuning
+            .launch
+            .gather
+            .min((block * together).next_power_of_two() as u32)
+            .max(lanes)
+            .max(tuning.device.least_group);
+        let mut kernel = Kernel::new(shader).define("WG", size).define("ROW", row);
+        if together > 1 {
+            kernel = kernel.define("TOGETHER", together as u32).define("STRIPS", strips as u32);
+        }
+        (kernel, [rows, block * together, blocks / together])
+    }
+
+    /// Workgroup size of a sum over all pixels.
+    pub(super) fn reduce_size(&self, tuning: &Tuning) -> u32 {
+        let size = tuning.launch.reduce.min(self.output.vectors(false).plane_lanes().next_power_of_two() as u32);
+        size.max(tuning.device.least_group)
+    }
+
+    /// Vectors of a row of y that each lane of a subgroup takes at once in a sparse weight gradient: two, unless that would
+    /// leave more lanes idle than one at a time.
+    pub(super) fn weight_row(&self, tuning: &Tuning, load64: bool) -> u32 {
+        let rounds = self.row_vectors(load64).div_ceil(tuning.device.subgroup_size.max(1) as usize);
+        if rounds.is_multiple_of(2) { 2 } else { 1 }
+    }
+
+    /// Rows of y that the invocations of a scope take at once in a sparse weight gradient: as many as fill its lanes.
+    pub(super) fn weight_rows(&self, tuning: &Tuning, how: WeightGradKernel) -> u32 {
+        let lanes = scope_lanes(tuning, how.scope, tuning.launch.weight_group);
+        let (vectors, rows) = (self.row_vectors(how.load64), self.output.blocks() * self.output.height);
+        (lanes / vectors as u32).clamp(1, rows.div_ceil(how.split as usize) as u32)
+    }
+
+    /// Vectors in a row of y.
+    pub(super) fn row_vectors(&self, load64: bool) -> usize {
+        self.output.width * self.output.vectors(load64).lanes()
+    }
+
+    /// A weight gradient's kernel for sums of `cells` numbers each, each of which at most `most` invocations share.
+    pub(super) fn weight_kernel(
+        &self,
+        tuning: &Tuning,
+        how: WeightGradKernel,
+        shader: &'static str,
+        (cells, most): (u32, usize),
+    ) -> Kernel {
+        let WeightGradKernel { scope, load64, split, .. } = how;
+        let least = tuning.device.least_group;
+        let kernel = self.weight_constants(Kernel::new(shader), load64).set("SPLIT", split as usize);
+        match scope {
+            Scope::Invocation => kernel.define("WG", least.max(8)),
+            Scope::Shuffle => kernel.define("SHUFFLE", 1).define("WG", tuning.device.subgroup_size),
+            // A workgroup as large as the smallest subgroup lies in one.
+            Scope::Subgroup | Scope::Matrices => kernel.define("WG", tuning.device.subgroup_size),
+            Scope::Workgroup => {
+                let size = scope_lanes(tuning, scope, cells).min(most.next_power_of_two() as u32).max(least);
+                kernel.define("WG", size).define("CELLS", size * cells)
+            }
+        }
+    }
+}
+
+impl WeightGradKernel {
+    /// The grid of `kernel`, all of whose defines are set, for `count` sums.
+    pub(super) fn grid(&self, kernel: &Kernel, count: usize) -> [u32; 3] {
+        let [x, y, _] = if self.scope == Scope::Invocation { kernel.cover(count, 1) } else { fold(count) };
+        [x, y, self.split]
+    }
+}
+
+/// The most invocations that share `cells` sums of a weight gradient.
+fn scope_lanes(tuning: &Tuning, scope: Scope, cells: u32) -> u32 {
+    match scope {
+        Scope::Invocation | Scope::Shuffle => 1,
+        Scope::Subgroup | Scope::Matrices => tuning.device.subgroup_size,
+        Scope::Workgroup => tuning.launch.weight_workgroup.min(1 << (GROUP_CELLS / cells).max(1).ilog2()),
+    }
+}

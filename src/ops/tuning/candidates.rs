@@ -1,0 +1,162 @@
+//! Which kernels a layer may run.
+
+use super::Tuning;
+use crate::ops::conv::{Strip, Tile};
+use crate::ops::{Conv, ForwardKernel, Scope, WeightGradKernel};
+
+/// The most numbers of sums that an invocation keeps where matrices are multiplied.
+const SUMS_MOST: u32 = 128;
+
+/// The most parts of a weight gradient: their sums take that many times the weights' memory.
+const SPLIT_MOST: usize = 16;
+
+impl Tuning {
+    /// Every candidate for a gather, the simplest first.
+    pub fn forward_kernels(&self, conv: &Conv, sparse: bool, backward: bool) -> Vec<ForwardKernel> {
+        let mut all = vec![ForwardKernel::Naive];
+        if sparse {
+            for load64 in [false, true].into_iter().filter(|load64| !load64 || self.device.load64_fits(conv)) {
+                let most = row_that_fits(conv, backward, 8 / conv.input.quads(load64) as u32).min(4);
+                for chunk in [0, self.device.subgroup_size] {
+                    let rows = [1, 2, 4].into_iter().filter(|&row| row <= most);
+                    all.extend(rows.map(|row| ForwardKernel::Sparse(Strip { row, chunk, load64 })));
+                }
+            }
+        }
+        let channels = if backward { conv.input.channels } else { conv.output.channels } as u32;
+        let tiles = [(8, 1, false), (4, 4, false), (8, 2, false), (8, 4, false), (8, 1, true), (8, 2, true)];
+        for (tile, row, load64) in tiles {
+            for shuffle in [false, true] {
+                let fits = row == row_that_fits(conv, backward, row) && (!load64 || self.device.load64_fits(conv));
+                let channels = tile.min(channels);
+                if fits && (!shuffle || self.device.subgroup_size >= channels) {
+                    let tile = Tile { channels, row, shuffle, load64 };
+                    all.push(ForwardKernel::Dense(self.device.registers.gather(conv, backward, tile)));
+                }
+            }
+        }
+        all.extend(self.matrix_kernels(conv, backward));
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    /// Every gather by matrices: that of strided input gradients, few, has none.
+    pub(super) fn matrix_kernels(&self, conv: &Conv, backward: bool) -> Vec<ForwardKernel> {
+        let size = self.device.matrix(conv);
+        if size == 0 || (backward && conv.stride > 1) {
+            return Vec::new();
+        }
+        let channels = if backward { conv.input.channels } else { conv.output.channels } as u32;
+        let columns = conv.input.block_images() as u32 / size;
+        let tiles = [1, 2, 4].into_iter().flat_map(|tile| [1, 2].map(|row| (tile, row)));
+        let fits = |&(tile, row): &(u32, u32)| {
+            row == row_that_fits(conv, backward, row)
+                && channels.is_multiple_of(tile * size)
+                // A lane holds so many sums of each matrix.
+                && tile * row * columns * size * size <= SUMS_MOST * self.device.matrices.least_lanes
+                // What leaves them goes by way of the workgroup's memory, of 15 KiB.
+                && self.device.matrices.subgroups() * 4 * size * row * columns * size <= 15 << 10
+        };
+        tiles.filter(fits).map(|(tile, row)| ForwardKernel::Matrices { channels: tile * size, row }).collect()
+    }
+
+    /// Every candidate for the weight gradient of a layer with `active` weights (`None`: a dense layer), the simplest first.
+    pub fn weight_grad_kernels(&self, conv: &Conv, active: Option<usize>) -> Vec<WeightGradKernel> {
+        let mut all = Vec::new();
+        for load64 in [false, true] {
+            for scope in [Scope::Invocation, Scope::Shuffle, Scope::Subgroup, Scope::Workgroup] {
+                let by_lanes = matches!(scope, Scope::Shuffle | Scope::Subgroup);
+                if (load64 && !self.device.load64_fits(conv)) || (by_lanes && !self.subgroup_fits()) {
+                    continue;
+                }
+                if active.is_some() && scope != Scope::Shuffle {
+                    all.push(WeightGradKernel { tile: None, scope, load64, split: 1 });
+                }
+                let Some(most) = self.device.weight_tile(conv, load64) else { continue };
+                // A smaller tile loads more for each sum: one channel is there to be simple, half a tile for want of registers.
+                let mut tiles = match scope {
+                    Scope::Invocation => vec![1, most.div_ceil(2), most],
+                    Scope::Subgroup | Scope::Workgroup => vec![most.div_ceil(2), most],
+                    _ => vec![most],
+                };
+                tiles.dedup();
+                all.extend(tiles.into_iter().map(|tile| WeightGradKernel {
+                    tile: Some(tile),
+                    scope,
+                    load64,
+                    split: 1,
+                }));
+            }
+        }
+        let size = self.device.matrix(conv);
+        let fits = |tile: &u32| {
+            (conv.output.channels as u32).is_multiple_of(tile * size)
+                && tile * conv.kernel as u32 * size * size <= SUMS_MOST * self.device.matrices.least_lanes
+        };
+        let tiles = [1, 2, 4].into_iter().filter(|tile| size > 0 && fits(tile));
+        all.extend(tiles.map(|tile| WeightGradKernel {
+            tile: Some(tile * size),
+            scope: Scope::Matrices,
+            load64: false,
+            split: 1,
+        }));
+        let split = |whole: &WeightGradKernel| WeightGradKernel {
+            split: self.split(conv, active.unwrap_or(0), whole),
+            ..*whole
+        };
+        all.extend(all.iter().map(split).filter(|sum| sum.split > 1).collect::<Vec<_>>());
+        all
+    }
+
+    /// Bytes that whichever candidate leaves to its next dispatch.
+    pub fn workspace_bytes(&self, conv: &Conv, active: Option<usize>) -> u64 {
+        let sums = self
+            .weight_grad_kernels(conv, active)
+            .into_iter()
+            .map(|sum| sum.workspace_bytes(conv, active.unwrap_or(0)));
+        let gathers = [false, true].map(|backward| self.matrix_kernels(conv, backward));
+        sums.chain(gathers.iter().flatten().map(|gather| gather.workspace_bytes(conv))).max().unwrap_or(0)
+    }
+
+    /// Parts that make the weight gradient of a layer with `active` weights fill the adapter.
+    pub(super) fn split(&self, conv: &Conv, active: usize, sum: &WeightGradKernel) -> u32 {
+        let scope = match sum.scope {
+            Scope::Invocation | Scope::Shuffle => return 1,
+            Scope::Subgroup => self.device.subgroup_size,
+            Scope::Workgroup => self.launch.weight_workgroup,
+            Scope::Matrices => self.device.matrices.most_lanes,
+        };
+        let sums = match (sum.tile, sum.scope) {
+            (None, _) => active.div_ceil(self.launch.weight_group as usize),
+            (Some(tile), Scope::Matrices) => {
+                conv.kernel * conv.input.channels * conv.output.channels
+                    / (tile * self.device.matrix(conv).max(1)) as usize
+            }
+            (Some(tile), _) => conv.input.channels * conv.output.channels.div_ceil(tile as usize),
+        };
+        let invocations = sums.max(1) * scope as usize;
+        let rows = conv.output.blocks() * conv.output.height;
+        (self.device.occupancy_target / invocations).min(rows).clamp(1, SPLIT_MOST) as u32
+    }
+
+    /// An invocation keeps the sum of one weight of a group, and a workgroup is one subgroup.
+    fn subgroup_fits(&self) -> bool {
+        let size = self.device.subgroup_size;
+        size >= self.launch.weight_group && size >= self.device.least_group
+    }
+}
+
+/// The largest power of two up to `most` that divides the pixels of a row of the result.
+pub(super) fn row_that_fits(conv: &Conv, backward: bool, most: u32) -> u32 {
+    let width = if backward { conv.input.width } else { conv.output.width };
+    let step = if backward { conv.stride } else { 1 };
+    if width % step != 0 {
+        return 1;
+    }
+    let mut row = most;
+    while (width / step) % row as usize != 0 {
+        row /= 2;
+    }
+    row
+}

@@ -1,0 +1,116 @@
+//! What a layer runs where nothing was measured: a model of what kernels cost.
+
+use super::Tuning;
+use super::candidates::row_that_fits;
+use crate::gpu::Family;
+use crate::ops::conv::{Strip, Tile};
+use crate::ops::{Choice, Conv, ForwardKernel, Scope, Storage, WeightGradKernel};
+
+/// Subgroups of fewer invocations hand too little round to pay.
+pub const SHUFFLE_LEAST: u32 = 8;
+
+/// What decides between kernels on a class of devices.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CostModel {
+    /// Who sums the weight gradient of the active weights, and of all weights.
+    pub scope: Scope,
+    pub dense_scope: Scope,
+    /// Whether 64-bit loads are the default where they fit.
+    pub prefer_load64: bool,
+    /// When all weights cost less than the active ones: of `f32` activations, of 16-bit ones.
+    pub dense_above: [DenseAbove; 2],
+}
+
+/// Densities above which all weights cost less than the active ones.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DenseAbove {
+    /// Forward and input gradient.
+    pub gather: f64,
+    /// Weight gradient.
+    pub sums: f64,
+}
+
+impl CostModel {
+    /// For an adapter of `family` with subgroups of `subgroup_size` (0: none).
+    pub(super) fn of(family: Family, subgroup_size: u32) -> Self {
+        let (software, shuffle) = (family == Family::Software, subgroup_size >= SHUFFLE_LEAST);
+        // On a GPU a subgroup would spend as long on handing sums round as on loading; a processor's loads are slow.
+        let scope = match (software, shuffle) {
+            (true, true) => Scope::Subgroup,
+            (true, false) => Scope::Invocation,
+            (false, _) => Scope::Workgroup,
+        };
+        let dense_scope = match (software, shuffle) {
+            (true, true) => Scope::Shuffle,
+            (false, true) => Scope::Subgroup,
+            _ => scope,
+        };
+        Self { scope, dense_scope, prefer_load64: software, dense_above: dense_above(shuffle) }
+    }
+
+    /// Where a workgroup has at least `least` invocations: a subgroup of fewer is no workgroup.
+    pub(super) fn in_groups_of(self, least: u32, subgroup_size: u32) -> Self {
+        let shared = |scope| if subgroup_size < least && scope != Scope::Invocation { Scope::Workgroup } else { scope };
+        Self { scope: shared(self.scope), dense_scope: shared(self.dense_scope), ..self }
+    }
+}
+
+/// The densities of the one class of devices that was measured, a software driver (`docs/speed.md`), where a load costs as
+/// much as twenty multiplications; a tile of eight channels needs an eighth of the loads. GPUs take them until they are
+/// tuned. With shuffles a sparse load brings twice the images in 16 bits, and a dense tile has no registers for them.
+fn dense_above(shuffle: bool) -> [DenseAbove; 2] {
+    if shuffle {
+        [DenseAbove { gather: 0.19, sums: 0.2 }, DenseAbove { gather: 0.29, sums: 0.34 }]
+    } else {
+        [DenseAbove { gather: 0.46, sums: 0.24 }; 2]
+    }
+}
+
+impl Tuning {
+    /// What runs where nothing was measured.
+    pub(super) fn default_choice(&self, conv: &Conv, density: f64) -> Choice {
+        let costs = &self.costs;
+        let load64 = costs.prefer_load64 && self.device.load64_fits(conv);
+        let above = costs.dense_above[usize::from(conv.input.storage != Storage::F32)];
+        let gather = |backward: bool| match density > above.gather {
+            true => self.default_dense(conv, backward),
+            false => {
+                let row = row_that_fits(conv, backward, 4 / conv.input.quads(load64) as u32);
+                ForwardKernel::Sparse(Strip { row, chunk: self.device.subgroup_size, load64 })
+            }
+        };
+        let sparse = WeightGradKernel { tile: None, scope: costs.scope, load64, split: 1 };
+        let grad_weight = if density > above.sums {
+            self.dense(conv, sparse)
+        } else {
+            let active = (density * conv.numel() as f64) as usize;
+            WeightGradKernel { split: self.split(conv, active, &sparse), ..sparse }
+        };
+        Choice { forward: gather(false), grad_input: gather(true), grad_weight }
+    }
+
+    /// The default for a gather of every weight.
+    fn default_dense(&self, conv: &Conv, backward: bool) -> ForwardKernel {
+        let shuffle = self.device.subgroup_size >= SHUFFLE_LEAST;
+        let channels = if backward { conv.input.channels } else { conv.output.channels } as u32;
+        // A longer row saves loads only where the taps of a kernel row reach overlapping pixels, and pays where weights are
+        // loaded by every invocation.
+        let overlap = conv.kernel > 1 && !(backward && conv.stride > 1);
+        let most = if overlap && !shuffle { 4 } else { 2 };
+        let row = row_that_fits(conv, backward, most / conv.input.quads(false) as u32);
+        let tile = Tile { channels: channels.min(8), row, shuffle, load64: false };
+        ForwardKernel::Dense(self.device.registers.gather(conv, backward, tile))
+    }
+
+    /// `sum` if it sums for every weight, else the default that does.
+    pub fn dense(&self, conv: &Conv, sum: WeightGradKernel) -> WeightGradKernel {
+        if sum.tile.is_some() {
+            return sum;
+        }
+        let scope = self.costs.dense_scope;
+        // Twice the numbers do not fit beside all those sums.
+        let load64 = sum.load64 && scope != Scope::Shuffle && self.device.weight_tile(conv, true).is_some();
+        let whole = WeightGradKernel { tile: self.device.weight_tile(conv, load64), scope, load64, split: 1 };
+        WeightGradKernel { split: self.split(conv, 0, &whole), ..whole }
+    }
+}
