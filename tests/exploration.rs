@@ -13,8 +13,8 @@ use itop::ops::reference::topology::prune;
 use itop::ops::topology::{AGE_BINS, UpdateStats, age_bin};
 use itop::sparsity::prune_count;
 use itop::train::frames::FrameLine;
-use itop::train::run_folder::{ExplorationLine, RunFolder};
-use itop::train::{Config, Method, RunPlan, Trainer};
+use itop::train::run_folder::ExplorationLine;
+use itop::train::{Config, Method, RunData, RunPlan, Session, Trainer};
 use itop::verify::to_mask;
 
 /// What a person would keep of a layer, position by position.
@@ -148,15 +148,16 @@ fn gradient_growth() {
 /// A whole run, and what it wrote: `(updates, frames)`. Every frame's cells add up to the counts of its update, and the
 /// last frame is that of the last sets, position by position.
 fn written(method: Method) -> (Vec<ExplorationLine>, Vec<FrameLine>) {
-    let dataset = toy::in_memory(25);
-    let run_plan = RunPlan::new(Config { batch_size: 5, lr: 0.1, ..config(method) }, &dataset, &gpu()).unwrap();
+    let config = Config { batch_size: 5, lr: 0.1, ..config(method) };
+    let data = RunData::of(toy::in_memory(25), &config).unwrap();
+    let run_plan = RunPlan::new(config, &data.dataset, &gpu()).unwrap();
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("run");
-    let mut folder = RunFolder::create(&path, "", &Default::default(), &run_plan.tuning.measured).unwrap();
-    let mut trainer = pollster::block_on(Trainer::new(gpu(), &run_plan, &dataset, &mut ())).unwrap();
-    trainer.initialise();
-    let first = sets(&trainer);
-    pollster::block_on(trainer.run(&mut folder, &mut ())).unwrap();
+    let opening = common::new_run(&run_plan, &path);
+    let mut session = pollster::block_on(Session::start(opening, gpu(), &run_plan, &data, &mut ())).unwrap();
+    let first = sets(&session.trainer);
+    pollster::block_on(session.run(async || Ok(gpu()), &mut ())).unwrap();
+    let trainer = session.trainer;
     let read = |name: &str| std::fs::read_to_string(path.join(name)).unwrap();
     let updates: Vec<ExplorationLine> =
         read("exploration.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();

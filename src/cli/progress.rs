@@ -1,13 +1,15 @@
 //! How a run looks while it goes: a bar on a terminal, plain lines elsewhere.
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::text::percent;
-use crate::train::run_folder::{ExplorationLine, MetricLine};
+use crate::train::run_folder::MetricLine;
 use crate::train::{Listener, RunPlan};
 
 /// A [`Listener`] that prints.
@@ -47,6 +49,24 @@ impl Progress {
     /// Takes the bar away.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// A [`Listener`] that prints while there is no bar.
+pub struct Plain;
+
+impl Listener for Plain {
+    fn warning(&mut self, text: &str) {
+        eprintln!("warning: {text}");
+    }
+
+    fn note(&mut self, text: &str) {
+        println!("{text}");
+    }
+
+    fn watching(&mut self, owner: &str, run: &Path, long: Duration) {
+        let (run, seconds) = (run.display(), long.as_secs());
+        eprintln!("{owner} was the last to train in `{run}`: looking for {seconds} s whether it still does");
     }
 }
 
@@ -100,10 +120,20 @@ impl Listener for Progress {
         }
     }
 
-    fn exploration(&mut self, _line: &ExplorationLine) {}
-
     fn warning(&mut self, text: &str) {
-        self.bar.suspend(|| eprintln!("warning: {text}"));
+        self.bar.suspend(|| Plain.warning(text));
+    }
+
+    fn note(&mut self, text: &str) {
+        self.bar.suspend(|| Plain.note(text));
+    }
+
+    fn watching(&mut self, owner: &str, run: &Path, long: Duration) {
+        self.bar.suspend(|| Plain.watching(owner, run, long));
+    }
+
+    fn trained(&mut self) {
+        self.finish();
     }
 
     fn interrupted(&mut self) -> bool {

@@ -9,7 +9,7 @@ use crate::train::{Config, ConfigError, Method};
 /// effect.
 pub fn means(baseline: &Assignments, config: &Config) -> Result<bool, ConfigError> {
     let mut layers = ConfigBuilder::default();
-    layers.text("baseline", &config.to_toml())?;
+    layers.text("baseline", &config.to_toml()?)?;
     baseline.iter().for_each(|(key, value)| layers.set(key, value.clone()));
     let laid_over = layers.finish()?;
     Ok(laid_over.identity() == config.identity() && baseline.iter().any(|(key, _)| config.has_effect(key)))

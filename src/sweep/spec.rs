@@ -311,8 +311,15 @@ fn check_apart(
 fn check_different(origin: &str, rows: &[SpecRow]) -> Result<(), SpecError> {
     let mut seen = std::collections::HashMap::new();
     for (number, row) in (1..).zip(rows) {
-        if let Some(first) = seen.insert(row.config.to_toml(), number) {
-            let label = label(pairs(&row.varied));
+        let label = label(pairs(&row.varied));
+        let text = match row.config.to_toml() {
+            Ok(text) => text,
+            Err(source) => {
+                let source = Box::new(source);
+                return Err(SpecError::Row { origin: origin.into(), row: number, label, source });
+            }
+        };
+        if let Some(first) = seen.insert(text, number) {
             return Err(SpecError::Equal { origin: origin.into(), first, second: number, label });
         }
     }

@@ -226,8 +226,12 @@ impl Config {
     }
 
     /// As TOML text; reading it gives the same configuration.
-    pub fn to_toml(&self) -> String {
-        toml::to_string(self).unwrap_or_default()
+    ///
+    /// # Errors
+    /// When a number is beyond TOML's; [`Config::validate`] lets none of these pass.
+    pub fn to_toml(&self) -> Result<String, ConfigError> {
+        toml::to_string(self)
+            .map_err(|error| ConfigError::Toml { origin: "configuration".into(), message: error.to_string() })
     }
 
     /// Target share of active weights.
@@ -322,7 +326,7 @@ mod tests {
     fn toml_gives_the_same_back() {
         let config = Config { seed: 5, method: Method::Set, sparsity: 0.98, ..Config::default() };
         let mut layers = ConfigBuilder::default();
-        layers.text("config.toml", &config.to_toml()).unwrap();
+        layers.text("config.toml", &config.to_toml().unwrap()).unwrap();
         assert_eq!(layers.finish().unwrap(), config);
     }
 }

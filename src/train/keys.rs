@@ -265,7 +265,7 @@ mod tests {
             assert_eq!(find(&key.name.to_uppercase()).map(|found| found.name), Some(key.name));
             assert_eq!(find(key.flag).map(|found| found.name), Some(key.name), "two keys are called {}", key.flag);
         }
-        let table: toml::Table = crate::train::Config::default().to_toml().parse().unwrap();
+        let table: toml::Table = crate::train::Config::default().to_toml().unwrap().parse().unwrap();
         let known = |name: &str| KEYS.iter().any(|key| key.name == name);
         for (name, value) in &table {
             match value {

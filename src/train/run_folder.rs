@@ -164,6 +164,11 @@ impl RunFolder {
         self.store.holds(name)
     }
 
+    /// Whether somebody took the folder away.
+    pub fn is_gone(&self) -> bool {
+        self.store.is_gone()
+    }
+
     /// Appends a line to a log.
     fn append(&mut self, log: &'static str, line: &impl Serialize) -> Result<(), FolderError> {
         let mut text = serde_json::to_vec(line).unwrap_or_default();

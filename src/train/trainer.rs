@@ -1,6 +1,8 @@
 //! One run, from the first step to the summary.
 
 use std::collections::VecDeque;
+use std::path::Path;
+use std::time::Duration;
 
 use thiserror::Error;
 use web_time::Instant;
@@ -58,6 +60,14 @@ pub trait Listener {
     fn frame(&mut self, _line: &FrameLine) {}
     /// Something that the run survives, but somebody should know.
     fn warning(&mut self, _text: &str) {}
+    /// Something to know of how a run goes on, where nothing is wrong.
+    fn note(&mut self, _text: &str) {}
+    /// `owner` was the last to train in `run`, and is watched for so long: it may still do.
+    fn watching(&mut self, _owner: &str, _run: &Path, _long: Duration) {}
+    /// The kernels of `layer` are measured: layer `number` of `total`.
+    fn measuring(&mut self, _layer: &str, _number: usize, _total: usize) {}
+    /// All steps are done; the best epoch is tested.
+    fn trained(&mut self) {}
     /// Asked between steps; true ends the run after a checkpoint.
     fn interrupted(&mut self) -> bool {
         false

@@ -117,7 +117,7 @@ pub fn config(bytes: &[u8]) {
         }
         assert!(!config.run_name().contains("..") || config.data.contains("..") || config.model.contains(".."));
         let mut again = ConfigBuilder::default();
-        again.text("again", &config.to_toml()).unwrap();
+        again.text("again", &config.to_toml().unwrap()).unwrap();
         assert_eq!(again.finish().unwrap(), config);
     }
     let mut layers = ConfigBuilder::default();
