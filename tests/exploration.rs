@@ -34,9 +34,9 @@ fn sets(trainer: &Trainer) -> Vec<Option<(Vec<bool>, Vec<f32>)>> {
     let plan = &trainer.run_plan.plan;
     let layer = |layer: &itop::plan::LayerPlan| {
         let sparse = layer.sparse?;
-        let read = |slice| pollster::block_on(trainer.executor.read(slice)).unwrap();
+        let read = |slice| pollster::block_on(trainer.network.executor.read(slice)).unwrap();
         let active = to_mask(&read(sparse.active), layer.numel);
-        let list: Vec<f32> = pollster::block_on(trainer.executor.read(sparse.value)).unwrap();
+        let list: Vec<f32> = pollster::block_on(trainer.network.executor.read(sparse.value)).unwrap();
         let mut values = list.into_iter();
         let weight = active.iter().map(|&set| if set { values.next().unwrap() } else { 0.0 }).collect();
         Some((active, weight))
@@ -84,7 +84,8 @@ fn check(method: Method) {
             trainer.restore(&path).unwrap();
         }
         trainer.step();
-        let counters: Vec<UpdateStats> = pollster::block_on(trainer.executor.read(run_plan.plan.update_stats)).unwrap();
+        let counters: Vec<UpdateStats> =
+            pollster::block_on(trainer.network.executor.read(run_plan.plan.update_stats)).unwrap();
         let after = sets(&trainer);
         for (number, layer) in run_plan.plan.layers.iter().enumerate() {
             let (Some((old, weight)), Some((now, _)), Some(seen)) =
@@ -92,7 +93,7 @@ fn check(method: Method) {
             else {
                 continue;
             };
-            let pruned = prune_count(run_plan.death_rate(step), layer.active);
+            let pruned = prune_count(run_plan.prune_rate(step), layer.active);
             let kept = prune(weight, old, pruned);
             let all = || 0..now.len();
             let (row, taps) = (layer.conv.row_length(), layer.conv.kernel * layer.conv.kernel);
@@ -171,7 +172,7 @@ fn written(method: Method) -> (Vec<ExplorationLine>, Vec<FrameLine>) {
             continue;
         };
         let cells = |frame: &FrameLine| frame.layers[sparse].unpack().expect("the cells fit to the grid");
-        let ever = to_mask(&pollster::block_on(trainer.executor.read(slices.explored)).unwrap(), layer.numel);
+        let ever = to_mask(&pollster::block_on(trainer.network.executor.read(slices.explored)).unwrap(), layer.numel);
         let (grid, found) = cells(&frames[frames.len() - 1]);
         assert_eq!(frames[0].layers[sparse].name, layer.name);
         assert!(found == reference::topology_map::cells(&grid, now, &ever), "{method:?}: {}", layer.name);

@@ -153,7 +153,7 @@ fn another_length_says_what_it_does() {
     let before = epochs(&folder.join("run"))[2].clone();
     let text = expect(folder, 0, &["train", "--resume", "--out", "run", "--epochs", "6"]);
     for words in
-        ["epochs = 6 (was 3)", "schedules stretch", "the learning rate from", "the death rate from", "goes on from"]
+        ["epochs = 6 (was 3)", "schedules stretch", "the learning rate from", "the prune rate from", "goes on from"]
     {
         assert!(text.contains(words), "{words}: {text}");
     }

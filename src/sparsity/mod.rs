@@ -5,4 +5,4 @@ pub mod expected;
 pub mod schedule;
 
 pub use distribution::{Distribution, DistributionError, exact_nnz};
-pub use schedule::{DeathRate, Decay, ScheduleError, prune_count};
+pub use schedule::{Decay, PruneRate, ScheduleError, prune_count};

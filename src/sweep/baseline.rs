@@ -69,7 +69,7 @@ mod tests {
             // Without effect on static training: it is no setting of it by itself.
             (&["delta_t=25"], false, true),
             (&["method=static", "delta_t=3"], true, false),
-            (&["death_rate.initial=0.5"], false, true),
+            (&["prune_rate.initial=0.5"], false, true),
         ] {
             assert_eq!(means(&names(texts), &fixed).unwrap(), of_fixed, "{texts:?}");
             assert_eq!(means(&names(texts), &moved).unwrap(), of_moved, "{texts:?}");

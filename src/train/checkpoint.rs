@@ -17,7 +17,7 @@ use super::run_folder::{FolderError, SCHEMA, write_whole};
 use crate::gpu::{Executor, GpuError, Slice};
 use crate::model::Graph;
 use crate::plan::{LayerPlan, Plan};
-use crate::sparsity::DeathRate;
+use crate::sparsity::PruneRate;
 use crate::sparsity::expected::Explored;
 
 /// Where a run stands.
@@ -60,7 +60,8 @@ pub struct Progress {
 pub struct UpdateSchedule {
     pub total_steps: usize,
     pub delta_t: usize,
-    pub death_rate: DeathRate,
+    #[serde(rename = "death_rate")]
+    pub prune_rate: PruneRate,
 }
 
 /// A checkpoint that cannot be read or does not fit the run.

@@ -15,7 +15,7 @@ use crate::data::Source;
 use crate::ops::Storage;
 use crate::ops::augment::Padding;
 use crate::plan::Growth;
-use crate::sparsity::{DeathRate, Distribution, ScheduleError};
+use crate::sparsity::{Distribution, PruneRate, ScheduleError};
 
 /// How the active set is chosen and moved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,7 +95,8 @@ pub struct Config {
     pub distribution: Distribution,
     pub epochs: usize,
     /// Extended training: stretches the run and its schedules to this many times `epochs`.
-    pub multiplier: usize,
+    #[serde(alias = "multiplier")]
+    pub epoch_multiplier: usize,
     pub batch_size: usize,
     pub seed: u64,
     /// Base (one-cycle: highest) learning rate.
@@ -119,7 +120,8 @@ pub struct Config {
     /// Minutes of training after which a checkpoint is kept within an epoch too; 0: after epochs only.
     pub checkpoint_minutes: f64,
     pub lr_schedule: LrSchedule,
-    pub death_rate: DeathRate,
+    #[serde(alias = "death_rate")]
+    pub prune_rate: PruneRate,
 }
 
 impl Default for Config {
@@ -131,7 +133,7 @@ impl Default for Config {
             sparsity: 0.9,
             distribution: Distribution::Erk,
             epochs: 250,
-            multiplier: 1,
+            epoch_multiplier: 1,
             batch_size: 128,
             seed: 17,
             lr: 0.1,
@@ -147,7 +149,7 @@ impl Default for Config {
             finite_check: true,
             checkpoint_minutes: 10.0,
             lr_schedule: LrSchedule::default(),
-            death_rate: DeathRate::default(),
+            prune_rate: PruneRate::default(),
         }
     }
 }
@@ -180,7 +182,7 @@ pub enum ConfigError {
     #[error("`{key}` = {value} must be {must}")]
     Value { key: &'static str, value: String, must: &'static str },
     #[error(transparent)]
-    DeathRate(#[from] ScheduleError),
+    PruneRate(#[from] ScheduleError),
 }
 
 impl Config {
@@ -241,7 +243,7 @@ impl Config {
 
     /// Epochs of the whole run.
     pub fn total_epochs(&self) -> usize {
-        self.epochs * self.multiplier
+        self.epochs * self.epoch_multiplier
     }
 
     /// How long a run goes on within an epoch without keeping a checkpoint.
@@ -254,7 +256,7 @@ impl Config {
 
     /// The run's length, for schedules.
     pub fn length(&self, steps_per_epoch: usize) -> RunLength {
-        RunLength { epochs: self.epochs, multiplier: self.multiplier, steps_per_epoch }
+        RunLength { epochs: self.epochs, multiplier: self.epoch_multiplier, steps_per_epoch }
     }
 
     /// What to call the data: of a path the last component.
@@ -291,7 +293,7 @@ impl Config {
             let must = "false where `momentum` is 0: --nesterov false";
             return Err(ConfigError::Value { key: "nesterov", value: "true".into(), must });
         }
-        Ok(self.death_rate.validate()?)
+        Ok(self.prune_rate.validate()?)
     }
 }
 

@@ -4,7 +4,6 @@
 mod alive;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod autotune;
-mod bad_numbers;
 mod changes;
 pub mod checkpoint;
 #[cfg(not(target_arch = "wasm32"))]
@@ -12,8 +11,6 @@ pub mod claim;
 pub mod config;
 pub mod config_builder;
 mod effect;
-mod exploration;
-mod finish;
 pub mod frames;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod kernel_choice;
@@ -24,17 +21,12 @@ pub mod names;
 mod outcome;
 pub mod pass_times;
 pub mod presets;
-mod receive;
-pub mod recover;
 mod run_data;
 pub mod run_folder;
 mod run_plan;
 pub mod session;
-mod speed;
-mod state;
 mod store;
 pub mod tensorboard;
-mod timing;
 pub mod trained;
 mod trainer;
 #[cfg(not(target_arch = "wasm32"))]

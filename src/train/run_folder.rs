@@ -351,7 +351,8 @@ pub enum MetricLine {
 pub struct ExplorationLine {
     pub step: usize,
     pub epoch: usize,
-    pub death_rate: f64,
+    #[serde(rename = "death_rate")]
+    pub prune_rate: f64,
     pub layers: Vec<LayerExploration>,
     pub itop_rate: f64,
     pub reliable_itop_rate: f64,

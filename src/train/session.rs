@@ -101,7 +101,7 @@ impl Opening {
         before.check_resume(&config)?;
         let (done, epochs) = (RunFolder::epochs_done(folder)?, config.total_epochs());
         if done > epochs {
-            let least = done.div_ceil(config.multiplier);
+            let least = done.div_ceil(config.epoch_multiplier);
             return Err(SessionError::TooFar { run: folder.into(), done, epochs, least });
         }
         let before = Some(before).filter(|before| *before != config);
