@@ -24,6 +24,14 @@ pub fn number_are(number: usize, what: &str) -> String {
     format!("{} {}", number_of(number, what), if number == 1 { "is" } else { "are" })
 }
 
+/// A rate, in as many digits as are read.
+pub fn short(number: f64) -> String {
+    match number.abs() {
+        0.0 | 1e-3..1e4 => format!("{}", (1e6 * number).round() / 1e6),
+        _ => format!("{number:.2e}"),
+    }
+}
+
 /// What would fill a screen is cut: the first dozen of `items`, and how many more there are.
 #[cfg(not(target_arch = "wasm32"))]
 pub fn listed(separator: &str, items: &[String]) -> String {
@@ -44,6 +52,11 @@ mod tests {
             [number_of(3, "class"), number_are(1, "row"), number_are(2, "row")],
             ["3 classes", "1 row is", "2 rows are"]
         );
+    }
+
+    #[test]
+    fn rates_are_short() {
+        assert_eq!([0.1, 0.001, 1e-5, 0.0, 12.0].map(short), ["0.1", "0.001", "1.00e-5", "0", "12"]);
     }
 
     #[test]

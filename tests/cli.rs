@@ -240,11 +240,11 @@ fn a_dry_run_prints_the_recipe() {
     let text =
         flat(&["train", "--preset", "Quick", "--dry-run", "--data", "toy", "--Delta_T", "5", "--death-rate", "30%"]);
     for words in [
-        "recipe: preset Quick with delta_t 5, death_rate.initial 0.3, seed 17; lr one-cycle",
+        "recipe: preset Quick with delta_t 5, prune_rate.initial 0.3, seed 17; lr one-cycle",
         "label smoothing 0.1, augment none",
         "images: 284 train, 16 held out",
         "one is 6.25 %",
-        " updates every 5 steps, death rate",
+        " updates every 5 steps, prune rate",
         "warning: 16 images choose the best epoch",
     ] {
         assert!(text.contains(words), "{words}: {text}");
@@ -364,7 +364,7 @@ fn exploration_is_planned_for_the_data_at_hand() {
     ];
     let text = expect(folder, 0, &args).replace("\n  ", " ");
     assert!(text.starts_with("expected ITOP rate"), "nothing is assumed that was not asked for: {text}");
-    for words in ["Rs 0.5 in 12 epochs", "resnet8 at sparsity 0.9", "284 training images", "death rate 0.3 to 0.005"] {
+    for words in ["Rs 0.5 in 12 epochs", "resnet8 at sparsity 0.9", "284 training images", "prune rate 0.3 to 0.005"] {
         assert!(text.contains(words), "{words}: {text}");
     }
 }

@@ -5,10 +5,11 @@ mod common;
 mod toy;
 
 use std::cell::RefCell;
+use std::error::Error;
 
 use itop::gpu::{Gpu, GpuError, GpuOptions};
-use itop::train::run_folder::{MetricLine, RunFolder};
-use itop::train::{Config, End, Listener, Method, RunPlan, TrainError, Trainer};
+use itop::train::run_folder::MetricLine;
+use itop::train::{Config, End, Listener, Method, RunData, RunPlan, Session, TrainError, Trainer};
 
 /// Five steps an epoch.
 fn config(epochs: usize) -> Config {
@@ -33,12 +34,11 @@ impl<F: FnMut(usize)> Listener for After<F> {
 
 /// The end of a run whose device is destroyed after each of `losses` (in steps), and how many devices it took.
 fn run(config: Config, losses: &[usize]) -> (Result<End, String>, Vec<u8>, usize) {
-    let dataset = toy::in_memory(25);
+    let data = RunData::of(toy::in_memory(25), &config).unwrap();
     let first = common::open();
-    let run_plan = RunPlan::new(config, &dataset, &first).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let mut folder =
-        RunFolder::create(&folder.path().join("run"), "", &Default::default(), &run_plan.tuning.measured).unwrap();
+    let run_plan = RunPlan::new(config, &data.dataset, &first).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let opening = common::new_run(&run_plan, &place.path().join("run"));
     let (now, opened) = (RefCell::new(first.clone()), RefCell::new(1));
     let reopen = async || -> Result<Gpu, GpuError> {
         *opened.borrow_mut() += 1;
@@ -53,10 +53,12 @@ fn run(config: Config, losses: &[usize]) -> (Result<End, String>, Vec<u8>, usize
             now.borrow().device.destroy();
         }
     });
-    let mut trainer = pollster::block_on(Trainer::new(first, &run_plan, &dataset, &mut listener)).unwrap();
-    trainer.initialise();
-    let end = pollster::block_on(trainer.run_on(reopen, &mut folder, &mut listener)).map_err(|error| error.to_string());
-    let state = std::fs::read(folder.path().join("last.safetensors")).unwrap_or_default();
+    let session = Session::start(opening, first, &run_plan, &data, &mut listener);
+    let mut session = pollster::block_on(session).unwrap();
+    let end = pollster::block_on(session.run(reopen, &mut listener));
+    // What stopped it stands behind what is left of it.
+    let end = end.map_err(|error| format!("{error}: {}", error.source().unwrap()));
+    let state = std::fs::read(session.path().join("last.safetensors")).unwrap_or_default();
     let header = if state.is_empty() { 0 } else { 8 + toy::header(&state) };
     let devices = *opened.borrow();
     (end, state[header..].to_vec(), devices)

@@ -13,8 +13,8 @@ use itop::ops::reference::topology::prune;
 use itop::ops::topology::{AGE_BINS, UpdateStats, age_bin};
 use itop::sparsity::prune_count;
 use itop::train::frames::FrameLine;
-use itop::train::run_folder::{ExplorationLine, RunFolder};
-use itop::train::{Config, Method, RunPlan, Trainer};
+use itop::train::run_folder::ExplorationLine;
+use itop::train::{Config, Method, RunData, RunPlan, Session, Trainer};
 use itop::verify::to_mask;
 
 /// What a person would keep of a layer, position by position.
@@ -34,9 +34,9 @@ fn sets(trainer: &Trainer) -> Vec<Option<(Vec<bool>, Vec<f32>)>> {
     let plan = &trainer.run_plan.plan;
     let layer = |layer: &itop::plan::LayerPlan| {
         let sparse = layer.sparse?;
-        let read = |slice| pollster::block_on(trainer.executor.read(slice)).unwrap();
+        let read = |slice| pollster::block_on(trainer.network.executor.read(slice)).unwrap();
         let active = to_mask(&read(sparse.active), layer.numel);
-        let list: Vec<f32> = pollster::block_on(trainer.executor.read(sparse.value)).unwrap();
+        let list: Vec<f32> = pollster::block_on(trainer.network.executor.read(sparse.value)).unwrap();
         let mut values = list.into_iter();
         let weight = active.iter().map(|&set| if set { values.next().unwrap() } else { 0.0 }).collect();
         Some((active, weight))
@@ -84,7 +84,8 @@ fn check(method: Method) {
             trainer.restore(&path).unwrap();
         }
         trainer.step();
-        let counters: Vec<UpdateStats> = pollster::block_on(trainer.executor.read(run_plan.plan.update_stats)).unwrap();
+        let counters: Vec<UpdateStats> =
+            pollster::block_on(trainer.network.executor.read(run_plan.plan.update_stats)).unwrap();
         let after = sets(&trainer);
         for (number, layer) in run_plan.plan.layers.iter().enumerate() {
             let (Some((old, weight)), Some((now, _)), Some(seen)) =
@@ -92,7 +93,7 @@ fn check(method: Method) {
             else {
                 continue;
             };
-            let pruned = prune_count(run_plan.death_rate(step), layer.active);
+            let pruned = prune_count(run_plan.prune_rate(step), layer.active);
             let kept = prune(weight, old, pruned);
             let all = || 0..now.len();
             let (row, taps) = (layer.conv.row_length(), layer.conv.kernel * layer.conv.kernel);
@@ -148,15 +149,16 @@ fn gradient_growth() {
 /// A whole run, and what it wrote: `(updates, frames)`. Every frame's cells add up to the counts of its update, and the
 /// last frame is that of the last sets, position by position.
 fn written(method: Method) -> (Vec<ExplorationLine>, Vec<FrameLine>) {
-    let dataset = toy::in_memory(25);
-    let run_plan = RunPlan::new(Config { batch_size: 5, lr: 0.1, ..config(method) }, &dataset, &gpu()).unwrap();
+    let config = Config { batch_size: 5, lr: 0.1, ..config(method) };
+    let data = RunData::of(toy::in_memory(25), &config).unwrap();
+    let run_plan = RunPlan::new(config, &data.dataset, &gpu()).unwrap();
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("run");
-    let mut folder = RunFolder::create(&path, "", &Default::default(), &run_plan.tuning.measured).unwrap();
-    let mut trainer = pollster::block_on(Trainer::new(gpu(), &run_plan, &dataset, &mut ())).unwrap();
-    trainer.initialise();
-    let first = sets(&trainer);
-    pollster::block_on(trainer.run(&mut folder, &mut ())).unwrap();
+    let opening = common::new_run(&run_plan, &path);
+    let mut session = pollster::block_on(Session::start(opening, gpu(), &run_plan, &data, &mut ())).unwrap();
+    let first = sets(&session.trainer);
+    pollster::block_on(session.run(async || Ok(gpu()), &mut ())).unwrap();
+    let trainer = session.trainer;
     let read = |name: &str| std::fs::read_to_string(path.join(name)).unwrap();
     let updates: Vec<ExplorationLine> =
         read("exploration.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -170,7 +172,7 @@ fn written(method: Method) -> (Vec<ExplorationLine>, Vec<FrameLine>) {
             continue;
         };
         let cells = |frame: &FrameLine| frame.layers[sparse].unpack().expect("the cells fit to the grid");
-        let ever = to_mask(&pollster::block_on(trainer.executor.read(slices.explored)).unwrap(), layer.numel);
+        let ever = to_mask(&pollster::block_on(trainer.network.executor.read(slices.explored)).unwrap(), layer.numel);
         let (grid, found) = cells(&frames[frames.len() - 1]);
         assert_eq!(frames[0].layers[sparse].name, layer.name);
         assert!(found == reference::topology_map::cells(&grid, now, &ever), "{method:?}: {}", layer.name);

@@ -5,8 +5,8 @@ mod common;
 #[path = "common/toy.rs"]
 mod toy;
 
-use itop::train::run_folder::{MetricLine, RunFolder};
-use itop::train::{Config, Listener, RunPlan, Trainer};
+use itop::train::run_folder::MetricLine;
+use itop::train::{Config, Listener, RunData, RunPlan, Session};
 
 /// Bytes of this process that are in memory, without files that it has mapped.
 fn resident() -> u64 {
@@ -36,19 +36,17 @@ impl Listener for Samples {
 #[test]
 fn memory_is_flat() {
     let steps = std::env::var("ITOP_MEMORY_STEPS").map_or(120, |text| text.parse().unwrap());
-    let dataset = toy::in_memory(25);
     let gpu = common::gpu();
     // Eleven steps an epoch: validation and checkpoints play their part.
     let config =
         Config { model: "resnet8".into(), batch_size: 2, delta_t: 10, epochs: steps / 11, ..Config::default() };
-    let run_plan = RunPlan::new(config, &dataset, &gpu).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let mut folder =
-        RunFolder::create(&folder.path().join("run"), "", &Default::default(), &run_plan.tuning.measured).unwrap();
+    let data = RunData::of(toy::in_memory(25), &config).unwrap();
+    let run_plan = RunPlan::new(config, &data.dataset, &gpu).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let opening = common::new_run(&run_plan, &place.path().join("run"));
     let mut samples = Samples { device: gpu.device.clone(), every: steps / 20, taken: Vec::new() };
-    let mut trainer = pollster::block_on(Trainer::new(gpu, &run_plan, &dataset, &mut samples)).unwrap();
-    trainer.initialise();
-    pollster::block_on(trainer.run(&mut folder, &mut samples)).unwrap();
+    let mut session = pollster::block_on(Session::start(opening, gpu, &run_plan, &data, &mut samples)).unwrap();
+    pollster::block_on(session.run(async || Ok(common::open()), &mut samples)).unwrap();
     samples
         .taken
         .iter()

@@ -170,7 +170,7 @@ fn another_length_says_what_it_does() {
     let (from, to) = (number("goes on from Rs "), number("reaches Rs "));
     assert!((from - before["itop_rate"].as_f64().unwrap()).abs() < 1e-3 && to > from, "{planned}");
     for words in
-        ["epochs = 6 (was 3)", "schedules stretch", "the learning rate from", "the death rate from", "goes on from"]
+        ["epochs = 6 (was 3)", "schedules stretch", "the learning rate from", "the prune rate from", "goes on from"]
     {
         assert!(text.contains(words), "{words}: {text}");
     }

@@ -40,7 +40,7 @@ fn losses(run_plan: &RunPlan) -> Vec<f64> {
     let mut trainer = pollster::block_on(Trainer::new(gpu(), run_plan, &dataset, &mut ())).unwrap();
     trainer.initialise();
     (0..STEPS).for_each(|_| trainer.step());
-    let slots: Vec<[f32; 4]> = pollster::block_on(trainer.executor.read(run_plan.plan.metrics)).unwrap();
+    let slots: Vec<[f32; 4]> = pollster::block_on(trainer.network.executor.read(run_plan.plan.metrics)).unwrap();
     slots[..STEPS].iter().map(|[sum, _, images, _]| f64::from(sum / images)).collect()
 }
 

@@ -44,7 +44,7 @@ impl flags::Choice for FirstSteps {
             "data",
             "method",
             "epochs",
-            "multiplier",
+            "epoch_multiplier",
             "storage",
             "validation",
             "test",

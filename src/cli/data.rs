@@ -1,16 +1,13 @@
-//! `itop data`: fetch datasets and look at them; and the data of a run, found again.
+//! `itop data`: fetch datasets and look at them.
 
 use std::io::IsTerminal;
-use std::path::Path;
 
-use anyhow::anyhow;
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Failure, flags};
-use crate::data::{self, Dataset, Record, Source, fetch};
-use crate::train::run_folder::RunFolder;
-use crate::train::{Config, kinds};
+use crate::data::{self, Source, fetch};
+use crate::train::kinds;
 
 #[derive(Args)]
 pub struct DataArgs {
@@ -71,57 +68,4 @@ pub fn run(args: &DataArgs) -> Result<(), Failure> {
             Ok(())
         }
     }
-}
-
-/// The data of a new run, and what it is to keep of it.
-pub fn load(config: &Config) -> Result<(Dataset, Record), Failure> {
-    let dataset = config.source().load().map_err(Failure::input)?;
-    let record = Record::of(&dataset, config.validation).map_err(Failure::input)?;
-    Ok((dataset, Record { root: data::root_of(&config.data), ..record }))
-}
-
-/// The data of the run in `folder`, by `config`, found again: the very images and classes that it began with. `elsewhere` is
-/// the command with another `--data`.
-pub fn load_again(folder: &Path, config: &Config, elsewhere: &str) -> Result<(Dataset, Record), Failure> {
-    let kept = RunFolder::read_data(folder).map_err(Failure::input)?;
-    let root = kept.as_ref().and_then(|kept| kept.root.as_deref());
-    let mut dataset = Source { root, ..config.source() }.load().map_err(|error| {
-        Failure::input(anyhow!("{error}; if the run's data was moved, say where it is: {elsewhere}"))
-    })?;
-    let found = Record::of(&dataset, config.validation).map_err(Failure::input)?;
-    let Some(kept) = kept else {
-        message!(
-            "warning: `{}` was begun by an older version, which kept nothing of its data: nobody can tell whether `{}` is still \
-             the same",
-            folder.display(),
-            config.data
-        );
-        return Ok((dataset, found));
-    };
-    let differences = kept.differences(&found);
-    if !differences.is_empty() {
-        return Err(Failure::input(anyhow!(
-            "`{}` is not the data that `{}` was trained on: {}; put it back as it was, or say where that is: {elsewhere}",
-            config.data,
-            folder.display(),
-            differences.join("; ")
-        )));
-    }
-    // The network knows pixels as they were normalised then.
-    (dataset.mean, dataset.std) = (kept.mean, kept.std);
-    Ok((dataset, kept))
-}
-
-/// Fails if the run in `folder` has other images than `record` tells of, though both are to be compared.
-pub fn check_alike(folder: &Path, record: &Record) -> Result<(), Failure> {
-    let Some(other) = RunFolder::read_data(folder).map_err(Failure::input)? else { return Ok(()) };
-    let differences = other.image_differences(record);
-    if differences.is_empty() {
-        return Ok(());
-    }
-    Err(Failure::input(anyhow!(
-        "the data was changed since `{}` was trained on it: {}; put it back as it was, or plan the sweep anew in another folder",
-        folder.display(),
-        differences.join("; ")
-    )))
 }

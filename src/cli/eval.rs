@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::data::load_again;
+use super::progress::Plain;
 use super::text::{number_of, percent};
 use super::{Failure, GpuArgs};
 use crate::shell;
-use crate::train::{Config, RunPlan, Trainer, kinds};
+use crate::train::trained::{Trained, Unseen, Which};
+use crate::train::{RunPlan, kinds};
 
 #[derive(Args)]
 pub struct EvalArgs {
@@ -16,7 +17,7 @@ pub struct EvalArgs {
     run: PathBuf,
     /// Of the best epoch, or of the last
     #[arg(long, value_enum, default_value = "best", ignore_case = true)]
-    checkpoint: Which,
+    checkpoint: WhichName,
     /// The test images, or those that the run held out
     #[arg(long, value_enum, default_value = "test", ignore_case = true)]
     split: SplitName,
@@ -28,7 +29,7 @@ pub struct EvalArgs {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Which {
+enum WhichName {
     Best,
     Last,
 }
@@ -40,41 +41,30 @@ enum SplitName {
 }
 
 pub fn run(args: &EvalArgs) -> Result<(), Failure> {
-    let mut config = Config::of_run(&args.run).map_err(Failure::input)?;
-    if let Some(data) = &args.data {
-        config.data = kinds::data(data);
-    }
     let elsewhere = shell::command(["itop", "eval", &shell::path(&args.run), "--data", "PATH"]);
-    let (dataset, _) = load_again(&args.run, &config, &elsewhere)?;
+    let trained = Trained::open(&args.run, args.data.as_deref().map(kinds::data), elsewhere)?;
+    let data = trained.load(&mut Plain)?;
     let gpu = args.gpu.open()?;
-    let run_plan = RunPlan::new(config, &dataset, &gpu).map_err(Failure::input)?;
-    let images = match args.split {
-        SplitName::Val => run_plan.split.val.clone(),
-        SplitName::Test => run_plan.test_images(&dataset),
+    let run_plan = RunPlan::new(trained.config.clone(), &data.dataset, &gpu).map_err(Failure::input)?;
+    let which = match args.checkpoint {
+        WhichName::Best => Which::Best,
+        WhichName::Last => Which::Last,
     };
-    if images.is_empty() {
-        return Err(Failure::input(anyhow::anyhow!("the split is empty: the run held out nothing (`validation = 0`)")));
-    }
-    let mut trainer = pollster::block_on(Trainer::new(gpu, &run_plan, &dataset, &mut ())).map_err(Failure::start)?;
-    let name = match args.checkpoint {
-        Which::Best => "best.safetensors",
-        Which::Last => "last.safetensors",
+    let (unseen, image) = match args.split {
+        SplitName::Val => (Unseen::Validation, "validation image"),
+        SplitName::Test => (Unseen::Test, "test image"),
     };
-    trainer.restore(&args.run.join(name)).map_err(Failure::start)?;
-    let score = pollster::block_on(trainer.evaluate(&images)).map_err(Failure::run)?;
-    let (step, per_epoch) = (trainer.progress.step, run_plan.steps_per_epoch());
+    let found = pollster::block_on(trained.evaluate(gpu, &run_plan, &data, (which, unseen)))?;
+    let (step, per_epoch) = (found.step, run_plan.steps_per_epoch());
     let after = match step % per_epoch {
         0 => format!("epoch {}", step / per_epoch),
         _ => format!("step {step}"),
     };
     println!(
         "accuracy {}, loss {:.4} over {}, by the weights after {after}",
-        percent(score.accuracy),
-        score.loss,
-        match args.split {
-            SplitName::Val => number_of(images.len(), "validation image"),
-            SplitName::Test => number_of(images.len(), "test image"),
-        }
+        percent(found.score.accuracy),
+        found.score.loss,
+        number_of(found.images, image),
     );
     Ok(())
 }

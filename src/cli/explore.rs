@@ -10,7 +10,7 @@ use super::text::{count, fold, number_of, table};
 use crate::data::{self, Dataset, Split};
 use crate::model::{self, Graph, Shape};
 use crate::shell;
-use crate::sparsity::{DeathRate, expected};
+use crate::sparsity::{PruneRate, expected};
 use crate::train::config_builder::ConfigBuilder;
 use crate::train::keys::{self, Key};
 use crate::train::presets::preset;
@@ -28,7 +28,7 @@ pub struct ExploreArgs {
     #[arg(long, value_name = "N", value_parser = flags::count(1_000_000_000))]
     images: Option<usize>,
     /// Also say which ΔT, and how many epochs, reach this ITOP rate
-    #[arg(long, value_name = "RATE", value_parser = flags::number("death_rate.stop_at"))]
+    #[arg(long, value_name = "RATE", value_parser = flags::number("prune_rate.stop_at"))]
     target_rs: Option<f64>,
     #[command(flatten)]
     keys: KeyFlags<Exploring>,
@@ -48,13 +48,13 @@ impl flags::Choice for Exploring {
             "sparsity",
             "distribution",
             "epochs",
-            "multiplier",
+            "epoch_multiplier",
             "batch_size",
             "delta_t",
             "validation",
             "test",
         ];
-        own.contains(&key.name) || key.name.starts_with("death_rate.")
+        own.contains(&key.name) || key.name.starts_with("prune_rate.")
     }
 }
 
@@ -89,18 +89,18 @@ const UPDATES_MOST: usize = 1_000_000;
 struct Plan {
     graph: Graph,
     densities: Vec<f64>,
-    death_rate: DeathRate,
+    prune_rate: PruneRate,
     steps_per_epoch: usize,
 }
 
 impl Plan {
     fn rate(&self, delta_t: usize, epochs: usize) -> expected::ExpectedItopRate {
         let steps = self.steps_per_epoch * epochs;
-        expected::itop_rate(&self.graph, &self.densities, &self.death_rate, delta_t, steps)
+        expected::itop_rate(&self.graph, &self.densities, &self.prune_rate, delta_t, steps)
     }
 
     fn updates(&self, delta_t: usize, epochs: usize) -> usize {
-        self.death_rate.updates(delta_t, self.steps_per_epoch * epochs).count()
+        self.prune_rate.updates(delta_t, self.steps_per_epoch * epochs).count()
     }
 
     /// The largest ΔT that reaches `target` in `epochs`.
@@ -185,7 +185,7 @@ pub fn run(args: &ExploreArgs) -> Result<(), Failure> {
     }
     let graph = model::build(&config.model, data.classes, data.shape).map_err(Failure::input)?;
     let densities = config.distribution.densities(&graph, 1.0 - config.sparsity).map_err(Failure::input)?;
-    let plan = Plan { graph, densities, death_rate: config.death_rate, steps_per_epoch };
+    let plan = Plan { graph, densities, prune_rate: config.prune_rate, steps_per_epoch };
 
     let rate = plan.rate(delta_t, epochs);
     if args.preset.is_none() {
@@ -225,11 +225,11 @@ pub fn run(args: &ExploreArgs) -> Result<(), Failure> {
         }
     }
     let Shape { height, width, .. } = data.shape;
-    let death = &config.death_rate;
+    let prune = &config.prune_rate;
     print!(
         "{}\n",
         fold(&format!(
-            "in full: preset {}, {} at sparsity {} ({}); {} of {height}×{width} in {} (data {}); {} of {}; death rate {} to {}{}",
+            "in full: preset {}, {} at sparsity {} ({}); {} of {height}×{width} in {} (data {}); {} of {}; prune rate {} to {}{}",
             name,
             config.model,
             config.sparsity,
@@ -239,9 +239,9 @@ pub fn run(args: &ExploreArgs) -> Result<(), Failure> {
             data.name,
             number_of(epochs, "epoch"),
             number_of(steps_per_epoch, "step"),
-            death.initial,
-            death.min,
-            if death.stop_at < 1.0 { format!(", until {} of the run", death.stop_at) } else { String::new() },
+            prune.initial,
+            prune.min,
+            if prune.stop_at < 1.0 { format!(", until {} of the run", prune.stop_at) } else { String::new() },
         ))
     );
     let rows: Vec<Vec<String>> = plan
@@ -283,7 +283,7 @@ mod tests {
             args.keys.lay(&mut layers);
             let understood = layers.finish().unwrap();
             let kept = |config: &Config| {
-                (config.data.clone(), config.sparsity, config.delta_t, config.epochs, config.death_rate)
+                (config.data.clone(), config.sparsity, config.delta_t, config.epochs, config.prune_rate)
             };
             assert_eq!(kept(&understood), kept(&config), "{command}");
         }
@@ -293,7 +293,7 @@ mod tests {
     fn the_inverse_undoes_the_plan() {
         let graph = model::build("resnet8", 10, Shape::new(3, 32, 32)).unwrap();
         let densities = Distribution::Erk.densities(&graph, 0.05).unwrap();
-        let plan = Plan { graph, densities, death_rate: DeathRate::default(), steps_per_epoch: 100 };
+        let plan = Plan { graph, densities, prune_rate: PruneRate::default(), steps_per_epoch: 100 };
         for target in [0.2, 0.5, 0.9] {
             let delta_t = plan.delta_t(target, 40).unwrap();
             assert!(plan.rate(delta_t, 40).total >= target);

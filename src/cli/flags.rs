@@ -64,6 +64,7 @@ impl<C: Choice> Args for KeyFlags<C> {
         let flag = |key: &'static Key| {
             Arg::new(key.name)
                 .long(key.flag)
+                .aliases(keys::former_flag(key))
                 .value_name(key.kind.placeholder())
                 .help(help(key))
                 .long_help(long_help(key))

@@ -18,7 +18,6 @@ mod flags;
 mod progress;
 mod recipe;
 mod report;
-mod resume;
 mod shaders;
 mod sweep;
 mod text;
@@ -34,7 +33,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::{Args, Parser, Subcommand};
 
 use crate::gpu::{Gpu, GpuOptions, HlslCompiler, LimitChoice};
-use failure::Failure;
+use failure::{Exit, Failure};
 
 /// Trains sparse convolutional networks from scratch on any GPU.
 #[derive(Parser)]
@@ -183,7 +182,7 @@ fn interruption() -> Result<Arc<AtomicBool>, Failure> {
     let flag = interrupted.clone();
     let handler = move || {
         if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(i32::from(Failure::INTERRUPTED));
+            Exit::Interrupted.now();
         }
     };
     ctrlc::set_handler(handler).map_err(Failure::run)?;
@@ -226,10 +225,10 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // Who interrupts a command knows it, and the command said what it kept.
-            if failure.code != Failure::INTERRUPTED {
+            if failure.exit != Exit::Interrupted {
                 eprintln!("error: {}", failure.message());
             }
-            ExitCode::from(failure.code)
+            ExitCode::from(failure.exit.code())
         }
     }
 }

@@ -41,7 +41,10 @@ fn handle(written: io::Result<()>) {
     }
     if ONLY_PRINTS.load(Ordering::Relaxed) {
         // As the reader wanted; but what a full disk cut off is a failure.
-        std::process::exit(if closed { 0 } else { 4 });
+        if closed {
+            std::process::exit(0);
+        }
+        super::Exit::Failed.now();
     }
 }
 

@@ -3,11 +3,12 @@
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::text::percent;
-use crate::train::run_folder::{ExplorationLine, MetricLine};
+use super::text::{fold, percent};
+use crate::train::run_folder::MetricLine;
 use crate::train::{Listener, RunPlan};
 
 /// A [`Listener`] that prints.
@@ -47,6 +48,23 @@ impl Progress {
     /// Takes the bar away.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// A [`Listener`] that prints while there is no bar.
+pub struct Plain;
+
+impl Listener for Plain {
+    fn warning(&mut self, text: &str) {
+        message!("warning: {text}");
+    }
+
+    fn note(&mut self, text: &str) {
+        print!("{}", fold(text));
+    }
+
+    fn watching(&mut self, why: &str, long: Duration) {
+        message!("{why}; watching it for {} s, to see whether a process still trains there", long.as_secs());
     }
 }
 
@@ -100,10 +118,20 @@ impl Listener for Progress {
         }
     }
 
-    fn exploration(&mut self, _line: &ExplorationLine) {}
-
     fn warning(&mut self, text: &str) {
-        self.bar.suspend(|| message!("warning: {text}"));
+        self.bar.suspend(|| Plain.warning(text));
+    }
+
+    fn note(&mut self, text: &str) {
+        self.bar.suspend(|| Plain.note(text));
+    }
+
+    fn watching(&mut self, why: &str, long: Duration) {
+        self.bar.suspend(|| Plain.watching(why, long));
+    }
+
+    fn trained(&mut self) {
+        self.finish();
     }
 
     fn interrupted(&mut self) -> bool {

@@ -93,7 +93,7 @@ fn exploration(run_plan: &RunPlan) -> String {
         (Init::Dense, _) => "exploration: none, all weights are active".into(),
         (_, 0) => format!("exploration: none, the active set stays as it is (Rs {:.3})", run_plan.expected_itop_rate()),
         (_, updates) => {
-            let rate = &config.death_rate;
+            let rate = &config.prune_rate;
             let steps = run_plan.total_steps();
             let ends = [1, updates].map(|update| rate.at(update * config.delta_t, steps));
             let stop = rate.end(steps);
@@ -103,7 +103,7 @@ fn exploration(run_plan: &RunPlan) -> String {
                 format!("goes on from Rs {now:.4}, explored by step {}, and ", count(explored.step))
             });
             format!(
-                "exploration: {} every {}{stop}, death rate {:.3} to {:.3}; random growth {goes_on}reaches Rs {:.3}",
+                "exploration: {} every {}{stop}, prune rate {:.3} to {:.3}; random growth {goes_on}reaches Rs {:.3}",
                 number_of(updates, "update"),
                 number_of(config.delta_t, "step"),
                 ends[0],
@@ -121,7 +121,7 @@ fn rate(config: &Config) -> String {
         LrSchedule::Constant => format!("lr {lr} throughout"),
         LrSchedule::Cosine { min } => format!("lr {lr} to {min} along a cosine"),
         LrSchedule::MultiStep { milestones, gamma } => {
-            let epochs: Vec<String> = LrSchedule::milestone_epochs(milestones, config.epochs, config.multiplier)
+            let epochs: Vec<String> = LrSchedule::milestone_epochs(milestones, config.epochs, config.epoch_multiplier)
                 .map(|epoch| epoch.to_string())
                 .collect();
             match epochs.is_empty() {
@@ -164,7 +164,7 @@ mod tests {
             "label smoothing 0.1",
             "augment none",
             "1,900 train, 100 held out",
-            "72 updates every 5 steps, death rate 0.500 to 0.005",
+            "72 updates every 5 steps, prune rate 0.500 to 0.005",
             "Rs 0.",
         ] {
             assert!(text.replace("\n  ", " ").contains(words), "{words}: {text}");

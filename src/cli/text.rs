@@ -1,7 +1,7 @@
 //! Numbers and tables as people read them.
 
 pub use crate::report::flops;
-pub use crate::words::{count, number_are, number_of};
+pub use crate::words::{count, number_are, number_of, short};
 
 /// Bytes with a binary unit.
 pub fn bytes(number: u64) -> String {
@@ -10,14 +10,6 @@ pub fn bytes(number: u64) -> String {
         1024..1_048_576 => format!("{:.1} KiB", number as f64 / 1024.0),
         1_048_576..1_073_741_824 => format!("{:.1} MiB", number as f64 / 1_048_576.0),
         _ => format!("{:.2} GiB", number as f64 / 1_073_741_824.0),
-    }
-}
-
-/// A rate, in as many digits as are read.
-pub fn short(number: f64) -> String {
-    match number.abs() {
-        0.0 | 1e-3..1e4 => format!("{}", (1e6 * number).round() / 1e6),
-        _ => format!("{number:.2e}"),
     }
 }
 
@@ -110,7 +102,6 @@ mod tests {
             [3e6, 3.28e10, 2.5e13, 4e18].map(flops),
             ["3.00 MFLOP", "32.80 GFLOP", "25.00 TFLOP", "4000.00 PFLOP"]
         );
-        assert_eq!([0.1, 0.001, 1e-5, 0.0, 12.0].map(short), ["0.1", "0.001", "1.00e-5", "0", "12"]);
         assert_eq!([12, 2048, 3 << 20, 5 << 30].map(bytes), ["12 B", "2.0 KiB", "3.0 MiB", "5.00 GiB"]);
     }
 

@@ -1,25 +1,21 @@
 //! `itop train`: one run, or what it would be.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use clap::Args;
 
 use super::flags::{All, KeyFlags};
-use super::progress::Progress;
+use super::progress::{Plain, Progress};
 use super::recipe::{self, Origin};
-use super::text::{fold, number_are, percent};
+use super::text::percent;
 use super::tuning::TuningArgs;
-use super::{Failure, GpuArgs};
-use crate::data;
+use super::{Exit, Failure, GpuArgs};
 use crate::gpu::Gpu;
-use crate::sparsity::expected::Explored;
-use crate::train::claim::{self, Claim, Taken};
 use crate::train::config_builder::ConfigBuilder;
 use crate::train::presets::preset;
-use crate::train::run_folder::{self, RunFolder, read_config};
-use crate::train::{Config, End, RunPlan, Trainer, checkpoint};
+use crate::train::run_folder::{self, Summary, read_config};
+use crate::train::{Config, ConfigError, Hold, Opening, Outcome, RunData, RunPlan, Session, Target};
 
 #[derive(Args)]
 pub struct TrainArgs {
@@ -64,14 +60,17 @@ impl TrainArgs {
         self.dry_run
     }
 
-    /// The configuration: defaults, then preset or file (or the run's own), then `--set`, then flags.
-    fn config(&self) -> Result<(Config, Origin), Failure> {
+    /// The run that is asked for, and where its configuration comes from: defaults, then preset or file (or the run's own), then
+    /// `--set`, then flags.
+    fn opening(&self) -> Result<(Opening, Origin), Failure> {
+        let hold = if self.dry_run { Hold::Nobody } else { Hold::Session(lost) };
+        if let (true, Some(out)) = (self.resume, &self.out) {
+            let opening = Opening::resume(out, hold, &mut Plain, |layers| self.lay_on(layers))?;
+            return Ok((opening, Origin::Named("the run's own".into())));
+        }
         let mut layers = ConfigBuilder::default();
         let mut origin = Origin::Defaults;
-        if let (true, Some(out)) = (self.resume, &self.out) {
-            layers.run(out).map_err(Failure::input)?;
-            origin = Origin::Named("the run's own".into());
-        } else if let Some(path) = &self.config {
+        if let Some(path) = &self.config {
             let text = read_config(path).with_context(|| format!("cannot read `{}`", path.display()));
             layers.text(&path.display().to_string(), &text.map_err(Failure::input)?).map_err(Failure::input)?;
             origin = Origin::Named(path.display().to_string());
@@ -79,14 +78,21 @@ impl TrainArgs {
             layers = preset(name).map_err(Failure::input)?;
             origin = Origin::Preset(name.into());
         }
+        let config = self.lay_on(layers).map_err(Failure::input)?;
+        let target = self.out.clone().map_or_else(|| Target::Below("runs".into()), Target::Folder);
+        Ok((Opening::new_run(config, target, hold)?, origin))
+    }
+
+    /// `layers` with `--set` and flags on top.
+    fn lay_on(&self, mut layers: ConfigBuilder) -> Result<Config, ConfigError> {
         for assignment in &self.assignments {
-            layers.assign(assignment).map_err(Failure::input)?;
+            layers.assign(assignment)?;
         }
         if self.no_finite_check {
             layers.set("finite_check", false);
         }
         self.keys.lay(&mut layers);
-        Ok((layers.finish().map_err(Failure::input)?, origin))
+        layers.finish()
     }
 
     /// The preset that was asked for, or `quick` if nothing says what to train.
@@ -97,66 +103,48 @@ impl TrainArgs {
 }
 
 pub fn run(args: &TrainArgs) -> Result<(), Failure> {
-    let (config, origin) = args.config()?;
-    train(Job {
-        config,
+    let (opening, origin) = args.opening()?;
+    let job = Job {
+        opening,
         origin,
-        out: args.out.as_ref(),
-        resume: args.resume,
         beside: None,
-        dry_run: args.dry_run,
         tensorboard: args.tensorboard,
         report: !args.no_report,
         end_by_input: false,
-        claimed: false,
         tuning: &args.tuning,
         gpu: &args.gpu,
-    })
+    };
+    if args.dry_run { dry_run(&job) } else { Failure::of(&train(job)?) }
 }
 
 /// One run: what, where, and on what.
 pub struct Job<'a> {
-    pub config: Config,
+    pub opening: Opening,
     /// Where the configuration comes from.
     pub origin: Origin,
-    /// None: the first free folder under `runs`.
-    pub out: Option<&'a PathBuf>,
-    /// Go on with the run in `out`.
-    pub resume: bool,
     /// The folder of a run that must have the same images, if one is given.
     pub beside: Option<PathBuf>,
-    pub dry_run: bool,
     pub tensorboard: bool,
     pub report: bool,
     /// A line on the standard input is as Ctrl-C.
     pub end_by_input: bool,
-    /// The caller holds the claim on `out`.
-    pub claimed: bool,
     pub tuning: &'a TuningArgs,
     pub gpu: &'a GpuArgs,
 }
 
-/// Where runs go that are given no folder.
-const RUNS: &str = "runs";
-
-/// Says why taking `run` will take `stale`, if it will.
-pub fn tell_of_doubt(run: &Path, stale: Duration) {
-    if let Some(why) = claim::doubt(run) {
-        message!("{why}; watching it for {} s, to see whether a process still trains there", stale.as_secs());
-    }
-}
-
-/// Takes `run` for this process.
-fn take(run: &Path) -> Result<Claim, Failure> {
-    tell_of_doubt(run, claim::STALE);
-    match Claim::take(run, claim::STALE, lost).map_err(Failure::input)? {
-        Taken::Mine(claim) => Ok(claim),
-        Taken::Busy(owner) => {
-            let run = run.display();
-            Err(Failure::busy(anyhow!(
-                "another process trains in `{run}` ({owner}); wait until it ends, or end it first"
-            )))
+impl Job<'_> {
+    /// Everything that the run needs before it starts. `measure`: kernels may be measured.
+    fn prepare(&self, measure: bool) -> Result<(RunData, Gpu, RunPlan), Failure> {
+        let data = self.opening.load(&mut Plain)?;
+        if let Some(other) = &self.beside {
+            data.check_alike(other)?;
         }
+        let gpu = self.gpu.open()?;
+        let config = self.opening.config.clone();
+        let mut run_plan = self.tuning.run_plan(config, &data.dataset, &gpu, self.opening.resumed(), measure)?;
+        run_plan.explored = self.opening.explored(&run_plan)?;
+        run_plan.warnings().iter().for_each(|warning| message!("warning: {warning}"));
+        Ok((data, gpu, run_plan))
     }
 }
 
@@ -166,172 +154,66 @@ pub fn lost() {
         "error: the run folder is no longer this process's: another one took it (this one may have been silent for long), or it \
          was moved or removed"
     );
-    std::process::exit(75);
+    Exit::Busy.now();
 }
 
-/// What the run in `run` has explored, if it goes on by another schedule than it began with.
-fn explored(run: &Path, run_plan: &RunPlan) -> Result<Option<Explored>, Failure> {
-    let last = run.join("last.safetensors");
-    if !last.exists() {
-        return Ok(None);
-    }
-    let found = checkpoint::explored_before(&last, &run_plan.plan, &run_plan.graph, run_plan.update_schedule());
-    found.map_err(Failure::input)
+/// Prints what the run would be.
+fn dry_run(job: &Job) -> Result<(), Failure> {
+    let (data, gpu, run_plan) = job.prepare(false)?;
+    print!("{}", super::dry_run::describe(&run_plan, &data.dataset, &gpu, &job.origin));
+    Ok(())
 }
 
 /// Trains to the end or an interruption.
-pub fn train(job: Job) -> Result<(), Failure> {
-    let Job {
-        mut config,
-        origin,
-        out,
-        resume,
-        beside,
-        dry_run,
-        tensorboard,
-        report,
-        end_by_input,
-        claimed,
-        tuning,
-        gpu: adapter,
-    } = job;
-    // The run's folder may be opened from anywhere.
-    config.data = data::absolute(&config.data);
-    let mut before = None;
-    let mut claim = None;
-    match out {
-        Some(out) if resume => {
-            if !claimed && !dry_run {
-                claim = Some(take(out)?);
-            }
-            let run = Config::of_run(out).map_err(Failure::input)?;
-            run.check_resume(&config).map_err(Failure::input)?;
-            let done = RunFolder::epochs_done(out).map_err(Failure::input)?;
-            if done > config.total_epochs() {
-                let least = done.div_ceil(config.multiplier);
-                return Err(Failure::input(anyhow!(
-                    "`{}`: {} done already, and the run is to have {}: ask for {least} or more by --epochs, or start another run",
-                    out.display(),
-                    number_are(done, "epoch"),
-                    config.total_epochs()
-                )));
-            }
-            before = Some(run).filter(|run| *run != config);
-        }
-        Some(out) if !dry_run => RunFolder::check_free(out).map_err(Failure::input)?,
-        _ => {}
-    }
-    if !resume {
-        let out = out.map_or(Path::new(RUNS), PathBuf::as_path);
-        data::check_outside(&config.source(), out).map_err(Failure::input)?;
-    }
-    let (dataset, record) = match out {
-        Some(out) if resume => {
-            let elsewhere = run_folder::resume(out, &["--data".into(), "PATH".into()]);
-            super::data::load_again(out, &config, &elsewhere)?
-        }
-        _ => super::data::load(&config)?,
-    };
-    if let Some(other) = beside {
-        super::data::check_alike(&other, &record)?;
-    }
-    let gpu = adapter.open()?;
-    let mut run_plan = tuning.run_plan(config, &dataset, &gpu, out.filter(|_| resume), !dry_run)?;
-    if let Some(out) = out.filter(|_| resume) {
-        run_plan.explored = explored(out, &run_plan)?;
-    }
-    for warning in run_plan.warnings() {
-        message!("warning: {warning}");
-    }
-    if dry_run {
-        print!("{}", super::dry_run::describe(&run_plan, &dataset, &gpu, &origin));
-        return Ok(());
-    }
-    let config = &run_plan.config;
-    print!("{}", recipe::lines(&run_plan, &dataset, &origin));
+pub fn train(job: Job) -> Result<Outcome, Failure> {
+    let (data, gpu, run_plan) = job.prepare(true)?;
+    let Job { opening, origin, tensorboard, report, end_by_input, gpu: adapter, .. } = job;
+    print!("{}", recipe::lines(&run_plan, &data.dataset, &origin));
     let interrupted = super::interruption()?;
     if end_by_input {
         super::interrupt_by_input(interrupted.clone());
     }
     let mut progress = Progress::new(&run_plan, interrupted);
-    let trainer = pollster::block_on(Trainer::new(gpu, &run_plan, &dataset, &mut progress));
-    let mut trainer = trainer.map_err(Failure::start)?;
-
-    let mut folder = match (out, resume) {
-        (Some(out), true) => {
-            let mut folder = RunFolder::open(out).map_err(Failure::input)?;
-            match trainer.resume(&mut folder).map_err(Failure::start)? {
-                true => println!("resuming at step {} of {}", trainer.progress.step, run_plan.total_steps()),
-                false => println!("the run ended before its first checkpoint: it starts again at step 0"),
-            }
-            if let Some(other) = trainer.other_adapter() {
-                message!("warning: the run was on {other}; another adapter's results differ in their last digits");
-            }
-            if let Some(before) = &before {
-                super::resume::notes(before, &trainer).iter().for_each(|note| print!("{}", fold(note)));
-                folder.write("config.toml", config.to_toml().as_bytes()).map_err(Failure::input)?;
-            }
-            folder
-        }
-        (out, _) => {
-            trainer.initialise();
-            let path = match out {
-                Some(out) => out.clone(),
-                None => RunFolder::make_free(&Path::new(RUNS).join(config.run_name())).map_err(Failure::input)?,
-            };
-            if !claimed {
-                claim = Some(take(&path)?);
-            }
-            RunFolder::create(&path, &config.to_toml(), &record, &run_plan.tuning.measured).map_err(Failure::input)?
-        }
-    };
+    let mut session = pollster::block_on(Session::start(opening, gpu, &run_plan, &data, &mut progress))?;
     if tensorboard {
-        folder.tensorboard(trainer.progress.step).map_err(Failure::input)?;
+        session.tensorboard()?;
     }
-    println!("run folder: {}", folder.path().display());
+    println!("run folder: {}", session.path().display());
 
     let reopen = async || Gpu::open(&adapter.options()).await;
-    let end = pollster::block_on(trainer.run_on(reopen, &mut folder, &mut progress));
+    let outcome = pollster::block_on(session.run_to_end(reopen, &mut progress));
     progress.finish();
-    let kept = |error: anyhow::Error| {
-        let path = folder.path().join("last.safetensors");
-        if !folder.path().is_dir() {
-            return Failure::run(error.context(format!("the run's folder `{}` is gone", folder.path().display())));
-        }
-        Failure::run(match path.exists() {
-            true => error.context(format!("the run stopped; its last checkpoint is `{}`", path.display())),
-            false => error.context("the run stopped before its first checkpoint"),
-        })
-    };
-    match end.map_err(|error| kept(error.into()))? {
-        End::Interrupted => {
+    let outcome = outcome?;
+    match &outcome {
+        Outcome::Interrupted => {
             let mut flags = adapter.flags();
             flags.extend(tensorboard.then(|| "--tensorboard".into()));
-            println!("interrupted; go on with: {}", run_folder::resume(folder.path(), &flags));
-            claim.into_iter().for_each(|claim| claim.end("interrupted"));
-            Err(Failure::interrupted())
+            println!("interrupted; go on with: {}", run_folder::resume(session.path(), &flags));
         }
-        End::Finished => {
-            let summary = pollster::block_on(trainer.finish(&folder)).map_err(|error| kept(error.into()))?;
-            println!(
-                "test accuracy {}, test loss {:.4} (epoch {}); ITOP rate {:.4}; {:.0} img/s, {:.0} s of training",
-                percent(summary.test_accuracy),
-                summary.test_loss,
-                summary.best_epoch,
-                summary.itop_rate,
-                summary.images_per_second,
-                summary.seconds_training
-            );
-            println!("summary: {}", folder.path().join("summary.json").display());
+        Outcome::Finished(summary) => {
+            finished(summary, session.path());
             if report {
                 // The run is done and kept, whatever becomes of its picture.
-                match super::report::write(crate::report::read(folder.path()), folder.path()) {
+                match super::report::write(crate::report::read(session.path()), session.path()) {
                     Ok(path) => println!("report: {}", path.display()),
                     Err(error) => message!("warning: no report: {error}"),
                 }
             }
-            claim.into_iter().for_each(|claim| claim.end("done"));
-            Ok(())
         }
     }
+    session.close(&outcome);
+    Ok(outcome)
+}
+
+fn finished(summary: &Summary, folder: &Path) {
+    println!(
+        "test accuracy {}, test loss {:.4} (epoch {}); ITOP rate {:.4}; {:.0} img/s, {:.0} s of training",
+        percent(summary.test_accuracy),
+        summary.test_loss,
+        summary.best_epoch,
+        summary.itop_rate,
+        summary.images_per_second,
+        summary.seconds_training
+    );
+    println!("summary: {}", folder.join("summary.json").display());
 }

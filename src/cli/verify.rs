@@ -142,6 +142,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::cli::Exit;
     use crate::gpu::broken;
 
     #[derive(Parser)]
@@ -157,7 +158,7 @@ mod tests {
         broken::set(Some(("conv_sparse_gather", "all_of(bias[channel])", "all_of(bias[0])")));
         let failure = run(&args).expect_err("nobody noticed");
         broken::set(None);
-        assert_eq!(failure.code, 4);
+        assert_eq!(failure.exit, Exit::Failed);
         let message = failure.message();
         assert!(
             message.contains("the first is conv_sparse_pack + conv_sparse_gather (sparse layer forward"),

@@ -23,7 +23,7 @@ impl Trace {
         // Full batches of the first epoch, with the first sets.
         let images = run_plan.split.train.len() / run_plan.config.batch_size;
         let most = options.reference_steps.min(images).min(run_plan.config.delta_t).min(options.steps);
-        let fetch = trainer.executor.prepare(std::slice::from_ref(&plan.fetch_train), |_| ())?;
+        let fetch = trainer.network.executor.prepare(std::slice::from_ref(&plan.fetch_train), |_| ())?;
         let (mut runs, mut inputs) = (Vec::new(), Vec::new());
         for repeat in [false, true] {
             trainer.initialise();
@@ -31,16 +31,16 @@ impl Trace {
             for step in 1..=options.steps {
                 losses.push(trainer.step_loss().await?);
                 if !repeat && step <= most {
-                    trainer.executor.submit(&fetch);
+                    trainer.network.executor.submit(&fetch);
                     let (layout, slice) = plan.input;
-                    let images = layout.unpack(&trainer.executor.read(slice).await?);
-                    let labels: Vec<u32> = trainer.executor.read(plan.labels).await?;
+                    let images = layout.unpack(&trainer.network.executor.read(slice).await?);
+                    let labels: Vec<u32> = trainer.network.executor.read(plan.labels).await?;
                     inputs.push((images, labels[..plan.batch].to_vec()));
                 }
                 if run_plan.updates_after(step) {
                     let active = plan.layers.iter().filter_map(|layer| Some(layer.sparse?.active));
-                    let read = trainer.executor.read_slices(&active.collect::<Vec<_>>());
-                    sets.push((step, trainer.executor.finish(read).await?));
+                    let read = trainer.network.executor.read_slices(&active.collect::<Vec<_>>());
+                    sets.push((step, trainer.network.executor.finish(read).await?));
                 }
             }
             runs.push((losses, sets, tensors(trainer).await?));

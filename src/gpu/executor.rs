@@ -6,10 +6,11 @@ use super::{ALIGNMENT, BufferPlan, BufferSpec, Command, Gpu, GpuError, Kernel, L
 
 /// Commands with everything resolved: recording one is a few calls and allocates nothing on the GPU.
 pub struct Program {
-    steps: Vec<Step>,
+    commands: Vec<Resolved>,
 }
 
-enum Step {
+/// A command with its pipeline and its buffers.
+enum Resolved {
     Dispatch { label: Label, pipeline: wgpu::ComputePipeline, group: wgpu::BindGroup, workgroups: [u32; 3] },
     Copy { label: Label, from: Slice, to: Slice },
     Clear { label: Label, slice: Slice },
@@ -18,19 +19,19 @@ enum Step {
 impl Program {
     /// Number of commands.
     pub fn len(&self) -> usize {
-        self.steps.len()
+        self.commands.len()
     }
 
     /// True without commands.
     pub fn is_empty(&self) -> bool {
-        self.steps.is_empty()
+        self.commands.is_empty()
     }
 }
 
-impl Step {
+impl Resolved {
     fn label(&self) -> &Label {
         match self {
-            Step::Dispatch { label, .. } | Step::Copy { label, .. } | Step::Clear { label, .. } => label,
+            Resolved::Dispatch { label, .. } | Resolved::Copy { label, .. } | Resolved::Clear { label, .. } => label,
         }
     }
 }
@@ -127,11 +128,11 @@ impl Executor {
             progress(compiled.len());
         }
         let shapes = self.allocate_shapes(&shapes);
-        let mut steps = Vec::with_capacity(commands.len());
+        let mut resolved = Vec::with_capacity(commands.len());
         for (command, compiled) in commands.iter().zip(compiled) {
-            steps.push(match (command, compiled) {
-                (Command::Copy { label, from, to }, _) => Step::Copy { label: label.clone(), from: *from, to: *to },
-                (Command::Clear { label, slice }, _) => Step::Clear { label: label.clone(), slice: *slice },
+            resolved.push(match (command, compiled) {
+                (Command::Copy { label, from, to }, _) => Resolved::Copy { label: label.clone(), from: *from, to: *to },
+                (Command::Clear { label, slice }, _) => Resolved::Clear { label: label.clone(), slice: *slice },
                 (Command::Dispatch { .. }, None) => continue,
                 (Command::Dispatch { label, kernel, bindings, workgroups }, Some((compiled, shape))) => {
                     let reject = |message: String| GpuError::Validation {
@@ -171,11 +172,11 @@ impl Executor {
                     });
                     self.gpu.check().map_err(|error| reject(error.to_string()))?;
                     let pipeline = compiled.pipeline.clone();
-                    Step::Dispatch { label: label.clone(), pipeline, group, workgroups: *workgroups }
+                    Resolved::Dispatch { label: label.clone(), pipeline, group, workgroups: *workgroups }
                 }
             });
         }
-        Ok(Program { steps })
+        Ok(Program { commands: resolved })
     }
 
     /// One buffer for what differs between kernels of one pipeline: a few hundred bytes a layer.
@@ -213,7 +214,7 @@ impl Executor {
     /// The same `count` times over, in one submission: a submission of its own takes longer than a short kernel.
     pub fn submit_times(&self, program: &Program, count: usize) -> wgpu::SubmissionIndex {
         let mut encoder = self.encoder();
-        (0..count).for_each(|_| self.record_steps(&mut encoder, &program.steps));
+        (0..count).for_each(|_| self.record_commands(&mut encoder, &program.commands));
         self.gpu.queue.submit([encoder.finish()])
     }
 
@@ -226,28 +227,28 @@ impl Executor {
 
     /// The commands of `program` in at most `parts` parts, to be submitted once and in order.
     pub fn record(&self, program: &Program, parts: usize) -> Vec<wgpu::CommandBuffer> {
-        let most = program.steps.len().div_ceil(parts.max(1)).max(1);
-        let part = |steps: &[Step]| {
+        let most = program.commands.len().div_ceil(parts.max(1)).max(1);
+        let part = |commands: &[Resolved]| {
             let mut encoder = self.encoder();
-            self.record_steps(&mut encoder, steps);
+            self.record_commands(&mut encoder, commands);
             encoder.finish()
         };
-        program.steps.chunks(most).map(part).collect()
+        program.commands.chunks(most).map(part).collect()
     }
 
-    fn record_steps(&self, encoder: &mut wgpu::CommandEncoder, steps: &[Step]) {
+    fn record_commands(&self, encoder: &mut wgpu::CommandEncoder, commands: &[Resolved]) {
         let mut at = 0;
-        while at < steps.len() {
-            if let Step::Dispatch { .. } = steps[at] {
+        while at < commands.len() {
+            if let Resolved::Dispatch { .. } = commands[at] {
                 let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-                while let Some(Step::Dispatch { pipeline, group, workgroups, .. }) = steps.get(at) {
+                while let Some(Resolved::Dispatch { pipeline, group, workgroups, .. }) = commands.get(at) {
                     pass.set_pipeline(pipeline);
                     pass.set_bind_group(0, group, &[]);
                     pass.dispatch_workgroups(workgroups[0], workgroups[1], workgroups[2]);
                     at += 1;
                 }
             } else {
-                self.record_transfer(encoder, &steps[at]);
+                self.record_transfer(encoder, &commands[at]);
                 at += 1;
             }
         }
@@ -257,19 +258,19 @@ impl Executor {
         self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
     }
 
-    fn record_transfer(&self, encoder: &mut wgpu::CommandEncoder, step: &Step) {
-        match step {
-            Step::Copy { from, to, .. } => encoder.copy_buffer_to_buffer(
+    fn record_transfer(&self, encoder: &mut wgpu::CommandEncoder, command: &Resolved) {
+        match command {
+            Resolved::Copy { from, to, .. } => encoder.copy_buffer_to_buffer(
                 &self.buffers[from.buffer],
                 from.offset,
                 &self.buffers[to.buffer],
                 to.offset,
                 from.bytes,
             ),
-            Step::Clear { slice, .. } => {
+            Resolved::Clear { slice, .. } => {
                 encoder.clear_buffer(&self.buffers[slice.buffer], slice.offset, Some(slice.bytes));
             }
-            Step::Dispatch { .. } => {}
+            Resolved::Dispatch { .. } => {}
         }
     }
 
@@ -352,14 +353,14 @@ impl Executor {
         {
             return Ok((times, true));
         }
-        let mut times = Vec::with_capacity(program.steps.len());
-        for step in &program.steps {
+        let mut times = Vec::with_capacity(program.commands.len());
+        for command in &program.commands {
             let mut encoder = self.encoder();
-            self.record_one(&mut encoder, step, None);
+            self.record_one(&mut encoder, command, None);
             let start = web_time::Instant::now();
             let index = self.gpu.queue.submit([encoder.finish()]);
             self.wait(Some(index))?;
-            times.push((step.label().clone(), start.elapsed().as_secs_f64() * 1e3));
+            times.push((command.label().clone(), start.elapsed().as_secs_f64() * 1e3));
         }
         Ok((times, false))
     }
@@ -372,11 +373,11 @@ impl Executor {
         period: f64,
     ) -> Result<Option<Vec<(Label, f64)>>, GpuError> {
         const MOST: usize = 1024; // 2 queries a command, at most 4096 in a set
-        let mut times = Vec::with_capacity(program.steps.len());
-        for steps in program.steps.chunks(program.steps.len().div_ceil(parts.max(1)).clamp(1, MOST)) {
+        let mut times = Vec::with_capacity(program.commands.len());
+        for commands in program.commands.chunks(program.commands.len().div_ceil(parts.max(1)).clamp(1, MOST)) {
             // Copies and clears are not commands and stay untimed: their queries would never be written.
-            let timed = |step: &&Step| matches!(step, Step::Dispatch { .. });
-            let count = (2 * steps.iter().filter(timed).count() as u32).max(2);
+            let timed = |command: &&Resolved| matches!(command, Resolved::Dispatch { .. });
+            let count = (2 * commands.iter().filter(timed).count() as u32).max(2);
             let queries = self.gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
                 label: Some("pass times"),
                 ty: wgpu::QueryType::Timestamp,
@@ -393,9 +394,9 @@ impl Executor {
             let staging = self.gpu.device.create_buffer(&descriptor(Usage::MAP_READ | Usage::COPY_DST));
             let mut encoder = self.encoder();
             let mut next = 0;
-            for step in steps {
-                self.record_one(&mut encoder, step, Some((&queries, next)));
-                next += 2 * u32::from(timed(&step));
+            for command in commands {
+                self.record_one(&mut encoder, command, Some((&queries, next)));
+                next += 2 * u32::from(timed(&command));
             }
             // Resolved only when they are there: some drivers give zeros for what is resolved beside its commands (wgpu#6406), or
             // before they ended (wgpu#9414).
@@ -414,18 +415,23 @@ impl Executor {
                 return Ok(None);
             }
             times.extend(
-                steps
+                commands
                     .iter()
                     .filter(timed)
                     .zip(ticks.chunks_exact(2))
-                    .map(|(step, ticks)| (step.label().clone(), (ticks[1] - ticks[0]) as f64 * period / 1e6)),
+                    .map(|(command, ticks)| (command.label().clone(), (ticks[1] - ticks[0]) as f64 * period / 1e6)),
             );
         }
         Ok(Some(times))
     }
 
-    fn record_one(&self, encoder: &mut wgpu::CommandEncoder, step: &Step, times: Option<(&wgpu::QuerySet, u32)>) {
-        if let Step::Dispatch { pipeline, group, workgroups, .. } = step {
+    fn record_one(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        command: &Resolved,
+        times: Option<(&wgpu::QuerySet, u32)>,
+    ) {
+        if let Resolved::Dispatch { pipeline, group, workgroups, .. } = command {
             let timestamp_writes = times.map(|(query_set, first)| wgpu::ComputePassTimestampWrites {
                 query_set,
                 beginning_of_pass_write_index: Some(first),
@@ -436,7 +442,7 @@ impl Executor {
             pass.set_bind_group(0, group, &[]);
             pass.dispatch_workgroups(workgroups[0], workgroups[1], workgroups[2]);
         } else {
-            self.record_transfer(encoder, step);
+            self.record_transfer(encoder, command);
         }
     }
 }

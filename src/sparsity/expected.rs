@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::DeathRate;
+use super::PruneRate;
 use crate::model::Graph;
 
 /// Expected ITOP rate at the end of training.
@@ -19,12 +19,12 @@ pub struct ExpectedItopRate {
 pub fn itop_rate(
     graph: &Graph,
     densities: &[f64],
-    death_rate: &DeathRate,
+    prune_rate: &PruneRate,
     delta_t: usize,
     total_steps: usize,
 ) -> ExpectedItopRate {
     let from = Explored { step: 0, layers: densities.to_vec() };
-    itop_rate_until(graph, densities, (death_rate, delta_t, total_steps), &from, total_steps)
+    itop_rate_until(graph, densities, (prune_rate, delta_t, total_steps), &from, total_steps)
 }
 
 /// What is explored after some steps, which an expectation counts from.
@@ -36,17 +36,17 @@ pub struct Explored {
     pub layers: Vec<f64>,
 }
 
-/// The same once `step` steps are done, if `from` is explored and all updates since then are those of a schedule: a death rate,
+/// The same once `step` steps are done, if `from` is explored and all updates since then are those of a schedule: a prune rate,
 /// ΔT and the steps of the whole run.
 pub fn itop_rate_until(
     graph: &Graph,
     densities: &[f64],
-    (death_rate, delta_t, total_steps): (&DeathRate, usize, usize),
+    (prune_rate, delta_t, total_steps): (&PruneRate, usize, usize),
     from: &Explored,
     step: usize,
 ) -> ExpectedItopRate {
-    let updates = death_rate.updates(delta_t, total_steps).skip_while(|&at| at <= from.step);
-    let rates: Vec<f64> = updates.take_while(|&at| at <= step).map(|at| death_rate.at(at, total_steps)).collect();
+    let updates = prune_rate.updates(delta_t, total_steps).skip_while(|&at| at <= from.step);
+    let rates: Vec<f64> = updates.take_while(|&at| at <= step).map(|at| prune_rate.at(at, total_steps)).collect();
     let layer = |(&density, &explored): (&f64, &f64)| layer_rate(density, explored, &rates);
     let layers: Vec<f64> = densities.iter().zip(&from.layers).map(layer).collect();
     let numels: Vec<f64> = graph.prunable().map(|(_, param)| param.numel() as f64).collect();
@@ -91,15 +91,15 @@ mod tests {
             ("resnet34", 1, 4000, 24, [0.722, 0.466, 0.270, 0.122]),
             ("resnet34", 5, 1500, 325, [1.000, 0.996, 0.944, 0.718]),
         ];
-        let death_rate = DeathRate::default();
+        let prune_rate = PruneRate::default();
         for (name, times, delta_t, updates, expected) in rows {
             let (classes, steps) = if name == "resnet34" { (100, 391) } else { (10, 352) };
             let total_steps = steps * 250 * times;
             let graph = model::build(name, classes, Shape::new(3, 32, 32)).unwrap();
-            assert_eq!(death_rate.updates(delta_t, total_steps).count(), updates);
+            assert_eq!(prune_rate.updates(delta_t, total_steps).count(), updates);
             for (density, expected) in [0.20, 0.10, 0.05, 0.02].into_iter().zip(expected) {
                 let densities = Distribution::Erk.densities(&graph, density).unwrap();
-                let rate = itop_rate(&graph, &densities, &death_rate, delta_t, total_steps);
+                let rate = itop_rate(&graph, &densities, &prune_rate, delta_t, total_steps);
                 assert!((rate.total - expected).abs() < 0.00051, "{name} ×{times} ΔT {delta_t} at {density}: {rate:?}");
             }
         }
@@ -110,9 +110,9 @@ mod tests {
     fn an_expectation_continues_from_what_is_explored() {
         let graph = model::build("resnet8", 10, Shape::new(3, 32, 32)).unwrap();
         let densities = Distribution::Erk.densities(&graph, 0.1).unwrap();
-        let (death_rate, start) = (DeathRate::default(), Explored { step: 0, layers: densities.clone() });
+        let (prune_rate, start) = (PruneRate::default(), Explored { step: 0, layers: densities.clone() });
         let until =
-            |steps, from: &Explored, step| itop_rate_until(&graph, &densities, (&death_rate, 10, steps), from, step);
+            |steps, from: &Explored, step| itop_rate_until(&graph, &densities, (&prune_rate, 10, steps), from, step);
         let half = Explored { step: 500, layers: until(1000, &start, 500).layers };
         let [whole, parts] = [&start, &half].map(|from| until(1000, from, 1000).total);
         assert!((whole - parts).abs() < 1e-12, "{whole} {parts}");
@@ -120,7 +120,7 @@ mod tests {
         let done = Explored { step: 1000, layers: until(1000, &start, 1000).layers };
         assert!((until(2000, &done, 1000).total - whole).abs() < 1e-12);
         let longer = until(2000, &done, 2000).total;
-        assert!(longer > whole && longer < itop_rate(&graph, &densities, &death_rate, 10, 3000).total);
+        assert!(longer > whole && longer < itop_rate(&graph, &densities, &prune_rate, 10, 3000).total);
     }
 
     #[test]
@@ -128,7 +128,7 @@ mod tests {
         let graph = model::build("resnet8", 10, Shape::new(3, 32, 32)).unwrap();
         for density in [0.1, 1.0] {
             let densities = Distribution::Uniform.densities(&graph, density).unwrap();
-            let rate = itop_rate(&graph, &densities, &DeathRate::RIGL, 0, 1000);
+            let rate = itop_rate(&graph, &densities, &PruneRate::RIGL, 0, 1000);
             assert!((rate.total - density).abs() < 1e-12 && rate.layers.iter().all(|r| (r - density).abs() < 1e-12));
         }
     }

@@ -8,7 +8,7 @@ use super::init::Init;
 use super::prune::{self, Prune};
 
 /// A method: how its active set starts, and how updates move it. How many weights each layer gets is a
-/// [`super::Distribution`], when and how far the set moves a [`super::DeathRate`]: both are settings of their own.
+/// [`super::Distribution`], when and how far the set moves a [`super::PruneRate`]: both are settings of their own.
 #[derive(Clone, Copy, Debug)]
 pub struct Method {
     /// As in configurations.

@@ -14,4 +14,4 @@ pub use distribution::{Distribution, DistributionError, exact_nnz};
 pub use growth::{DenseGradient, Growth};
 pub use init::Init;
 pub use method::Method;
-pub use schedule::{DeathRate, Decay, ScheduleError, prune_count};
+pub use schedule::{Decay, PruneRate, ScheduleError, prune_count};

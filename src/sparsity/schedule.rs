@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The shape of the way from [`DeathRate::initial`] to [`DeathRate::min`].
+/// The shape of the way from [`PruneRate::initial`] to [`PruneRate::min`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Decay {
@@ -14,10 +14,10 @@ pub enum Decay {
 
 /// The share of a layer's active weights that an update prunes, over the course of training.
 ///
-/// The default is ITOP's: 0.5 → 0.005, cosine, to the last step. RigL's is [`DeathRate::RIGL`].
+/// The default is ITOP's: 0.5 → 0.005, cosine, to the last step. RigL's is [`PruneRate::RIGL`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct DeathRate {
+pub struct PruneRate {
     pub initial: f64,
     pub min: f64,
     pub decay: Decay,
@@ -25,22 +25,22 @@ pub struct DeathRate {
     pub stop_at: f64,
 }
 
-/// A death rate that makes no sense.
+/// A prune rate that makes no sense.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ScheduleError {
-    #[error("death rate `{field}` = {value} is outside [0, 1]")]
+    #[error("prune rate `{field}` = {value} is outside [0, 1]")]
     OutOfRange { field: &'static str, value: f64 },
-    #[error("death rate `min` = {min} exceeds `initial` = {initial}: lower `min` or raise `initial`")]
+    #[error("prune rate `min` = {min} exceeds `initial` = {initial}: lower `min` or raise `initial`")]
     Rising { initial: f64, min: f64 },
 }
 
-impl Default for DeathRate {
+impl Default for PruneRate {
     fn default() -> Self {
         Self { initial: 0.5, min: 0.005, decay: Decay::Cosine, stop_at: 1.0 }
     }
 }
 
-impl DeathRate {
+impl PruneRate {
     /// α = 0.3 → 0, cosine, until three quarters of training (Evci et al. 2020).
     pub const RIGL: Self = Self { initial: 0.3, min: 0.0, decay: Decay::Cosine, stop_at: 0.75 };
 
@@ -100,34 +100,34 @@ mod tests {
 
     #[test]
     fn rates_start_and_end_where_they_should() {
-        let itop = DeathRate::default();
+        let itop = PruneRate::default();
         assert_eq!((itop.at(0, 100), itop.at(100, 100)), (0.5, 0.005));
         assert!((itop.at(50, 100) - 0.2525).abs() < 1e-15);
         assert_eq!(
-            (DeathRate::RIGL.at(0, 100), DeathRate::RIGL.at(75, 100), DeathRate::RIGL.at(99, 100)),
+            (PruneRate::RIGL.at(0, 100), PruneRate::RIGL.at(75, 100), PruneRate::RIGL.at(99, 100)),
             (0.3, 0.0, 0.0)
         );
-        let constant = DeathRate { decay: Decay::Constant, ..itop };
+        let constant = PruneRate { decay: Decay::Constant, ..itop };
         assert_eq!((constant.at(0, 100), constant.at(100, 100), itop.at(0, 0)), (0.5, 0.5, 0.5));
     }
 
     #[test]
     fn updates_stop_at_the_end() {
-        assert_eq!(DeathRate::default().updates(30, 90).collect::<Vec<_>>(), [30, 60, 90]);
-        for (schedule, delta_t) in [(DeathRate::default(), 7), (DeathRate::RIGL, 10), (DeathRate::RIGL, 0)] {
+        assert_eq!(PruneRate::default().updates(30, 90).collect::<Vec<_>>(), [30, 60, 90]);
+        for (schedule, delta_t) in [(PruneRate::default(), 7), (PruneRate::RIGL, 10), (PruneRate::RIGL, 0)] {
             let listed: Vec<_> = schedule.updates(delta_t, 100).collect();
             let asked: Vec<_> = (0..=100).filter(|&step| schedule.updates_after(step, delta_t, 100)).collect();
             assert_eq!(listed, asked);
         }
-        assert_eq!(DeathRate::RIGL.updates(10, 100).last(), Some(70));
+        assert_eq!(PruneRate::RIGL.updates(10, 100).last(), Some(70));
     }
 
     #[test]
     fn bad_rates_are_refused() {
-        assert_eq!(DeathRate::RIGL.validate(), Ok(()));
-        let wrong = DeathRate { initial: 1.5, ..DeathRate::default() };
+        assert_eq!(PruneRate::RIGL.validate(), Ok(()));
+        let wrong = PruneRate { initial: 1.5, ..PruneRate::default() };
         assert!(wrong.validate().unwrap_err().to_string().contains("`initial` = 1.5"));
-        assert!(DeathRate { stop_at: f64::NAN, ..DeathRate::default() }.validate().is_err());
-        assert!(DeathRate { initial: 0.1, min: 0.2, ..DeathRate::default() }.validate().is_err());
+        assert!(PruneRate { stop_at: f64::NAN, ..PruneRate::default() }.validate().is_err());
+        assert!(PruneRate { initial: 0.1, min: 0.2, ..PruneRate::default() }.validate().is_err());
     }
 }

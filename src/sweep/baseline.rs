@@ -9,7 +9,7 @@ use crate::train::{Config, ConfigError, Method};
 /// effect.
 pub fn means(baseline: &Assignments, config: &Config) -> Result<bool, ConfigError> {
     let mut layers = ConfigBuilder::default();
-    layers.text("baseline", &config.to_toml())?;
+    layers.text("baseline", &config.to_toml()?)?;
     baseline.iter().for_each(|(key, value)| layers.set(key, value.clone()));
     let laid_over = layers.finish()?;
     Ok(laid_over.identity() == config.identity() && baseline.iter().any(|(key, _)| config.has_effect(key)))
@@ -69,7 +69,7 @@ mod tests {
             // Without effect on static training: it is no setting of it by itself.
             (&["delta_t=25"], false, true),
             (&["method=static", "delta_t=3"], true, false),
-            (&["death_rate.initial=0.5"], false, true),
+            (&["prune_rate.initial=0.5"], false, true),
         ] {
             assert_eq!(means(&names(texts), &fixed).unwrap(), of_fixed, "{texts:?}");
             assert_eq!(means(&names(texts), &moved).unwrap(), of_moved, "{texts:?}");

@@ -230,7 +230,8 @@ pub(super) mod tests {
         let place = tempfile::tempdir().unwrap();
         let sweep = example(&place, 4);
         let planned = &sweep.rows[0].config;
-        let hold = |config: Config| std::fs::write(sweep.run(1).join("config.toml"), config.to_toml()).unwrap();
+        let hold =
+            |config: Config| std::fs::write(sweep.run(1).join("config.toml"), config.to_toml().unwrap()).unwrap();
         hold(Config { data: "/elsewhere/sample".into(), ..planned.clone() });
         assert_eq!((collect(&sweep).done(), sweep.state(1).name()), (4, "done"), "data may move");
         for other in [

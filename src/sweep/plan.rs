@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::SweepError;
 use super::estimate::{Datasets, Estimate};
 use super::spec::{self, SpecRow};
-use crate::train::Config;
 use crate::train::run_folder::SCHEMA;
+use crate::train::{Config, keys};
 use crate::words::number_of;
 
 /// A line of `plan.jsonl`, without its hash.
@@ -117,7 +117,10 @@ pub fn from_text(path: &Path, text: &str) -> Result<Vec<PlannedRow>, SweepError>
         if row.row != number {
             return Err(wrong(number, format!("row {} stands where row {number} belongs", row.row)));
         }
-        rows.push(row);
+        // Older programs had other names for some keys.
+        let name = |key: String| keys::find(&key).map_or(key, |found| found.name.into());
+        let varied = row.varied.into_iter().map(|(key, value)| (name(key), value)).collect();
+        rows.push(PlannedRow { varied, ..row });
     }
     match rows.last() {
         Some(last) if last.rows == rows.len() => Ok(rows),

@@ -1,5 +1,6 @@
 //! A sweep as a Slurm job array: task N runs row N.
 
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 /// What the site wants to know.
@@ -12,16 +13,20 @@ pub struct SlurmOptions {
     pub time: Option<String>,
     /// Most rows at once.
     pub throttle: Option<usize>,
-    pub adapter: String,
-    /// What else `itop sweep run` is told.
-    pub flags: Vec<&'static str>,
+    /// The command that runs a row, whose number is [`TASK`]. Its paths are absolute.
+    pub worker: Vec<OsString>,
+    /// Its exit code when it was interrupted, and kept a checkpoint.
+    pub interrupted: u8,
 }
 
-/// The batch script for `rows` of the sweep in `sweep`, run by the program `itop`. Both paths are absolute.
+/// The number of an array's task, as the script's shell knows it.
+pub const TASK: &str = "$SLURM_ARRAY_TASK_ID";
+
+/// The batch script for `rows` of the sweep in `sweep`, an absolute path.
 ///
 /// Slurm warns two minutes before the time limit (USR1) and on preemption (TERM). Both signals come to the shell, which asks
 /// `itop` for a checkpoint and puts the task back into the queue; it then goes on where it was.
-pub fn script(itop: &Path, sweep: &Path, rows: &[usize], options: &SlurmOptions) -> String {
+pub fn script(sweep: &Path, rows: &[usize], options: &SlurmOptions) -> String {
     let mut head = vec![
         "job-name=itop-sweep".to_string(),
         format!("array={}{}", ranges(rows), options.throttle.map_or(String::new(), |most| format!("%{most}"))),
@@ -35,8 +40,8 @@ pub fn script(itop: &Path, sweep: &Path, rows: &[usize], options: &SlurmOptions)
         head.extend(value.as_ref().map(|value| format!("{key}={value}")));
     }
     let head: String = head.iter().map(|line| format!("#SBATCH --{line}\n")).collect();
-    let (itop, sweep, adapter) = (quote(itop), quote(sweep), quote(Path::new(&options.adapter)));
-    let flags: String = options.flags.iter().map(|flag| format!(" {flag}")).collect();
+    let worker = options.worker.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ");
+    let interrupted = options.interrupted;
     format!(
         r#"#!/bin/bash
 # Written by `itop sweep submit`. Task N runs row N; a task that is stopped early goes back into the queue and on from its
@@ -47,7 +52,7 @@ warn() {{
     warned=yes
     kill -TERM "$worker" 2>/dev/null
 }}
-{itop} sweep run {sweep} --row "$SLURM_ARRAY_TASK_ID" --adapters {adapter}{flags} &
+{worker} &
 worker=$!
 trap warn USR1 TERM
 
@@ -59,8 +64,8 @@ while [ "$code" = 138 ] || [ "$code" = 143 ]; do
     code=$?
 done
 
-# 130: interrupted, the checkpoint is kept. 127: it ended before it could keep one. 75: another worker has the row.
-if [ -n "$warned" ] && {{ [ "$code" = 130 ] || [ "$code" = 127 ]; }}; then
+# {interrupted}: interrupted, the checkpoint is kept. 127: it ended before it could keep one.
+if [ -n "$warned" ] && {{ [ "$code" = {interrupted} ] || [ "$code" = 127 ]; }}; then
     scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}" && exit 0
 fi
 exit "$code"
@@ -68,9 +73,15 @@ exit "$code"
     )
 }
 
-/// For a shell, whatever the path holds.
-fn quote(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+/// A word for a shell, whatever it holds; the task's number is put in by the shell.
+fn quote(word: &OsStr) -> String {
+    let text = word.display().to_string();
+    let plain = ["sweep", "run"].contains(&text.as_str()) || text.starts_with("--");
+    match text.as_str() {
+        TASK => format!("\"{TASK}\""),
+        _ if plain => text,
+        _ => format!("'{}'", text.replace('\'', r"'\''")),
+    }
 }
 
 /// `1-3,7` for 1, 2, 3, 7.
@@ -99,22 +110,24 @@ mod tests {
 
     #[test]
     fn the_script_says_what_was_asked_for() {
+        let words =
+            ["/opt/it's/itop", "sweep", "run", "/data/my sweep", "--row", TASK, "--adapters", "auto", "--autotune"];
         let options = SlurmOptions {
             partition: Some("gpu".into()),
             gres: Some("gpu:1".into()),
             throttle: Some(2),
-            adapter: "auto".into(),
-            flags: vec!["--retry-failed", "--autotune"],
+            worker: words.map(OsString::from).into(),
+            interrupted: 130,
             ..SlurmOptions::default()
         };
-        let text = script(Path::new("/opt/it's/itop"), Path::new("/data/my sweep"), &[1, 2, 5], &options);
+        let text = script(Path::new("/data/my sweep"), &[1, 2, 5], &options);
         for line in [
             "#SBATCH --array=1-2,5%2",
             "#SBATCH --partition=gpu",
             "#SBATCH --gres=gpu:1",
             "#SBATCH --signal=B:USR1@120",
             "#SBATCH --output=\"/data/my sweep/logs/slurm-%A_%a.log\"",
-            r#"'/opt/it'\''s/itop' sweep run '/data/my sweep' --row "$SLURM_ARRAY_TASK_ID" --adapters 'auto' --retry-failed --autotune &"#,
+            r#"'/opt/it'\''s/itop' sweep run '/data/my sweep' --row "$SLURM_ARRAY_TASK_ID" --adapters 'auto' --autotune &"#,
         ] {
             assert!(text.lines().any(|found| found == line), "{line}: {text}");
         }

@@ -312,9 +312,16 @@ fn check_apart(
 fn check_different(origin: &str, rows: &[SpecRow]) -> Result<(), SpecError> {
     let mut seen = std::collections::HashMap::new();
     for (number, row) in (1..).zip(rows) {
-        let data = data::place(&row.config.data);
-        if let Some(first) = seen.insert(Config { data, ..row.config.clone() }.to_toml(), number) {
-            let label = label(pairs(&row.varied));
+        let label = label(pairs(&row.varied));
+        let config = Config { data: data::place(&row.config.data), ..row.config.clone() };
+        let text = match config.to_toml() {
+            Ok(text) => text,
+            Err(source) => {
+                let source = Box::new(source);
+                return Err(SpecError::Row { origin: origin.into(), row: number, label, source });
+            }
+        };
+        if let Some(first) = seen.insert(text, number) {
             return Err(SpecError::Equal { origin: origin.into(), first, second: number, label });
         }
     }
@@ -348,7 +355,7 @@ mod tests {
             preset = 'quick'
             epochs = 2
             [grid]
-            death_rate.initial = [0.3, 0.5]
+            prune_rate.initial = [0.3, 0.5]
             seed = [1, 2, 3]
             [[list]]
             method = 'set'
@@ -363,11 +370,11 @@ mod tests {
             lr_schedule.pct_start = { uniform = [0.1, 0.4] }
         ";
         let rows = rows("spec.toml", text).unwrap().rows;
-        // SET: 2 draws × 2 death rates × 3 seeds; a death rate means nothing to static training.
+        // SET: 2 draws × 2 prune rates × 3 seeds; a prune rate means nothing to static training.
         assert_eq!(rows.len(), 12 + 6);
         let seeds: Vec<u64> = rows.iter().take(4).map(|row| row.config.seed).collect();
         assert_eq!(seeds, [1, 2, 3, 1]);
-        assert_eq!((rows[0].config.death_rate.initial, rows[3].config.death_rate.initial), (0.3, 0.5));
+        assert_eq!((rows[0].config.prune_rate.initial, rows[3].config.prune_rate.initial), (0.3, 0.5));
         assert_eq!((rows[0].config.method.name(), rows[17].config.method.name()), ("set", "static"));
         assert_eq!((rows[0].config.delta_t, rows[17].config.delta_t, rows[0].config.epochs), (10, 25, 2));
         assert_ne!(rows[0].config.lr, rows[6].config.lr, "another draw");
@@ -383,7 +390,7 @@ mod tests {
             ("[grid]\ndelta_t = []", "must be a list"),
             ("[grid]\ndelta_t = [10, 0]", "row 2 (delta_t = 0): `delta_t` = 0 must be"),
             ("[grid]\ncolour = ['red']", "unknown key `colour`"),
-            ("[grid]\ndeath_rate.initial = [0.5, 1.5]", "row 2 (death_rate.initial = 1.5)"),
+            ("[grid]\nprune_rate.initial = [0.5, 1.5]", "row 2 (prune_rate.initial = 1.5)"),
             ("[[list]]\nmethod = 'riggle'", "row 1 (method = \"riggle\")"),
             ("[base]\nepochz = 3", "epochz"),
             ("base = 'slow'", "no preset `slow`"),
@@ -420,21 +427,21 @@ mod tests {
     #[test]
     fn rows_that_only_repeat_another_are_one() {
         let text = "base = 'quick'\n[grid]\nmethod = ['set', 'static', 'dense']\ndelta_t = [5, 20]\nsparsity = [0.9, 0.95]\n\
-            death_rate.initial = [0.3, 0.5]\nseed = [1, 2]";
+            prune_rate.initial = [0.3, 0.5]\nseed = [1, 2]";
         let (labels, merged) = labels(text);
         let of = |method: &str| labels.iter().filter(|label| label.contains(method)).collect::<Vec<_>>();
         assert_eq!((of("set").len(), of("static").len(), of("dense").len()), (16, 4, 2));
         assert_eq!(of("dense"), ["method = \"dense\", seed = 1", "method = \"dense\", seed = 2"]);
         assert!(
-            of("static").iter().all(|label| !label.contains("delta_t") && !label.contains("death_rate")),
+            of("static").iter().all(|label| !label.contains("delta_t") && !label.contains("prune_rate")),
             "{labels:?}"
         );
         assert_eq!(
             merged,
             [
-                "14 of 48 rows repeat another and are left out: `death_rate.initial` and `delta_t` and `sparsity` have no effect \
+                "14 of 48 rows repeat another and are left out: `prune_rate.initial` and `delta_t` and `sparsity` have no effect \
                  with method = dense",
-                "12 of 48 rows repeat another and are left out: `death_rate.initial` and `delta_t` have no effect with method = \
+                "12 of 48 rows repeat another and are left out: `prune_rate.initial` and `delta_t` have no effect with method = \
                  static",
             ]
         );
@@ -443,13 +450,13 @@ mod tests {
     /// However a key or a value is spelled, it is one.
     #[test]
     fn spellings_are_one() {
-        let text = "base = 'quick'\n[grid]\nMethod = ['SET', 'Static']\nsparsity = ['95%']\n\"Delta-T\" = [5, 20]\ndeath_rate = [0.3]\n[baseline]\nMETHOD = 'Static'";
+        let text = "base = 'quick'\n[grid]\nMethod = ['SET', 'Static']\nsparsity = ['95%']\n\"Delta-T\" = [5, 20]\nprune_rate = [0.3]\n[baseline]\nMETHOD = 'Static'";
         let specified = rows("spec.toml", text).unwrap();
         assert_eq!(specified.rows.len(), 3);
         let first = &specified.rows[0];
         assert_eq!(
             label(pairs(&first.varied)),
-            "delta_t = 5, method = \"set\", death_rate.initial = 0.3, sparsity = 0.95"
+            "delta_t = 5, method = \"set\", prune_rate.initial = 0.3, sparsity = 0.95"
         );
         assert_eq!(specified.baseline.unwrap()[0].0, "method");
         assert!(error("base = 'quick'\n[grid]\nsparsity = ['95%', 0.95]").contains("rows 1 and 2 are the same run"));
@@ -469,12 +476,12 @@ mod tests {
 
     #[test]
     fn what_has_an_effect_is_kept_apart() {
-        // The rate that a constant death rate never comes to.
+        // The rate that a constant prune rate never comes to.
         let (rows, merged) = labels(
-            "[base]\npreset = 'quick'\ndeath_rate.decay = 'constant'\n[grid]\ndeath_rate.min = [0.1, 0.2]\nseed = [1]",
+            "[base]\npreset = 'quick'\nprune_rate.decay = 'constant'\n[grid]\nprune_rate.min = [0.1, 0.2]\nseed = [1]",
         );
         assert_eq!((rows.len(), merged.len()), (1, 1));
-        let (rows, merged) = labels("base = 'quick'\n[grid]\ndeath_rate.min = [0.1, 0.2]\nseed = [1]");
+        let (rows, merged) = labels("base = 'quick'\n[grid]\nprune_rate.min = [0.1, 0.2]\nseed = [1]");
         assert_eq!((rows.len(), merged.len()), (2, 0));
         // Of a list: the key that one of them lacks.
         let (rows, merged) =

@@ -166,12 +166,12 @@ pub fn note(collected: &Collected) -> Vec<String> {
 /// The settings that all rows share: `ResNet-8 on flowers, sparsity 95 %, 10 epochs, batch size 64.`
 fn common(collected: &Collected) -> String {
     const KEYS: [&str; 9] =
-        ["model", "data", "method", "sparsity", "delta_t", "epochs", "multiplier", "batch_size", "lr"];
+        ["model", "data", "method", "sparsity", "delta_t", "epochs", "epoch_multiplier", "batch_size", "lr"];
     let configs: Vec<&Config> = collected.rows.iter().map(|row| &row.config).collect();
     // A length of 1 is none to speak of.
-    let plain = configs.iter().all(|config| config.multiplier == 1);
+    let plain = configs.iter().all(|config| config.epoch_multiplier == 1);
     let columns = Layout::of(collected).keys;
-    let said = |key: &&str| (plain && *key == "multiplier") || columns.iter().any(|column| column == key);
+    let said = |key: &&str| (plain && *key == "epoch_multiplier") || columns.iter().any(|column| column == key);
     let keys: Vec<&str> = KEYS.into_iter().filter(|key| !said(key)).collect();
     names::common(&configs, &keys) + "."
 }

@@ -18,7 +18,7 @@ use super::run_folder::{FolderError, SCHEMA, read_up_to, write_whole};
 use crate::gpu::{Executor, GpuError, Slice};
 use crate::model::Graph;
 use crate::plan::{LayerPlan, Plan};
-use crate::sparsity::DeathRate;
+use crate::sparsity::PruneRate;
 use crate::sparsity::expected::Explored;
 use crate::words::number_of;
 
@@ -62,7 +62,8 @@ pub struct Progress {
 pub struct UpdateSchedule {
     pub total_steps: usize,
     pub delta_t: usize,
-    pub death_rate: DeathRate,
+    #[serde(rename = "death_rate")]
+    pub prune_rate: PruneRate,
 }
 
 impl Progress {

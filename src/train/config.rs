@@ -14,7 +14,7 @@ use super::lr::{LrSchedule, RunLength};
 use crate::data::{self, Source};
 use crate::ops::Storage;
 use crate::ops::augment::Padding;
-use crate::sparsity::{DeathRate, Distribution, Method, ScheduleError};
+use crate::sparsity::{Distribution, Method, PruneRate, ScheduleError};
 
 /// What training images go through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +59,8 @@ pub struct Config {
     pub distribution: Distribution,
     pub epochs: usize,
     /// Extended training: stretches the run and its schedules to this many times `epochs`.
-    pub multiplier: usize,
+    #[serde(alias = "multiplier")]
+    pub epoch_multiplier: usize,
     pub batch_size: usize,
     pub seed: u64,
     /// Base (one-cycle: highest) learning rate.
@@ -83,7 +84,8 @@ pub struct Config {
     /// Minutes of training after which a checkpoint is kept within an epoch too; 0: after epochs only.
     pub checkpoint_minutes: f64,
     pub lr_schedule: LrSchedule,
-    pub death_rate: DeathRate,
+    #[serde(alias = "death_rate")]
+    pub prune_rate: PruneRate,
 }
 
 impl Default for Config {
@@ -95,7 +97,7 @@ impl Default for Config {
             sparsity: 0.9,
             distribution: Distribution::Erk,
             epochs: 250,
-            multiplier: 1,
+            epoch_multiplier: 1,
             batch_size: 128,
             seed: 17,
             lr: 0.1,
@@ -111,7 +113,7 @@ impl Default for Config {
             finite_check: true,
             checkpoint_minutes: 10.0,
             lr_schedule: LrSchedule::default(),
-            death_rate: DeathRate::default(),
+            prune_rate: PruneRate::default(),
         }
     }
 }
@@ -144,7 +146,7 @@ pub enum ConfigError {
     #[error("`{key}` = {value} must be {must}")]
     Value { key: &'static str, value: String, must: &'static str },
     #[error(transparent)]
-    DeathRate(#[from] ScheduleError),
+    PruneRate(#[from] ScheduleError),
 }
 
 impl Config {
@@ -195,8 +197,12 @@ impl Config {
     }
 
     /// As TOML text; reading it gives the same configuration.
-    pub fn to_toml(&self) -> String {
-        toml::to_string(self).unwrap_or_default()
+    ///
+    /// # Errors
+    /// When a number is beyond TOML's; [`Config::validate`] lets none of these pass.
+    pub fn to_toml(&self) -> Result<String, ConfigError> {
+        toml::to_string(self)
+            .map_err(|error| ConfigError::Toml { origin: "configuration".into(), message: error.to_string() })
     }
 
     /// Target share of active weights.
@@ -206,7 +212,7 @@ impl Config {
 
     /// Epochs of the whole run.
     pub fn total_epochs(&self) -> usize {
-        self.epochs * self.multiplier
+        self.epochs * self.epoch_multiplier
     }
 
     /// How long a run goes on within an epoch without keeping a checkpoint.
@@ -219,7 +225,7 @@ impl Config {
 
     /// The run's length, for schedules.
     pub fn length(&self, steps_per_epoch: usize) -> RunLength {
-        RunLength { epochs: self.epochs, multiplier: self.multiplier, steps_per_epoch }
+        RunLength { epochs: self.epochs, multiplier: self.epoch_multiplier, steps_per_epoch }
     }
 
     /// What to call the data: of a path the last component.
@@ -256,7 +262,7 @@ impl Config {
             let must = "false where `momentum` is 0: --nesterov false";
             return Err(ConfigError::Value { key: "nesterov", value: "true".into(), must });
         }
-        Ok(self.death_rate.validate()?)
+        Ok(self.prune_rate.validate()?)
     }
 }
 
@@ -291,7 +297,7 @@ mod tests {
     fn toml_gives_the_same_back() {
         let config = Config { seed: 5, method: Method::SET, sparsity: 0.98, ..Config::default() };
         let mut layers = ConfigBuilder::default();
-        layers.text("config.toml", &config.to_toml()).unwrap();
+        layers.text("config.toml", &config.to_toml().unwrap()).unwrap();
         assert_eq!(layers.finish().unwrap(), config);
     }
 }

@@ -179,7 +179,7 @@ mod tests {
             ("epochs=-1", "`epochs` = -1 must be a whole number"),
             ("epochs=3.5", "`epochs` = 3.5 must be a whole number"),
             ("epochs=99999999999999999999", "`epochs`"),
-            ("multiplier=0", "multiplier"),
+            ("multiplier=0", "`epoch_multiplier`"),
             ("seed=-1", "`seed` = -1 must be a whole number of at least 0"),
             ("lr=0", "`lr` = 0 must be a number above 0"),
             ("lr=1e999", "`lr`"),
@@ -199,9 +199,9 @@ mod tests {
             ("learn_rate=3", "did you mean `learning_rate`?"),
             ("lr.x=3", "unknown key `lr.x`"),
             ("lr=abc", "`lr` = abc must be a number above 0"),
-            ("death_rate=1.5", "`death_rate.initial` = 1.5 is no share: did you mean 0.015 or 1.5%?"),
-            ("death_rate.initial=true", "`death_rate.initial` = true must be a share from 0 to 1"),
-            ("death_rate.min=0.7", "lower `min`"),
+            ("prune_rate=1.5", "`prune_rate.initial` = 1.5 is no share: did you mean 0.015 or 1.5%?"),
+            ("prune_rate.initial=true", "`prune_rate.initial` = true must be a share from 0 to 1"),
+            ("prune_rate.min=0.7", "lower `min`"),
             ("lr_schedule.kind=steps", "`lr_schedule.kind` = steps must be one of multi-step, cosine"),
             ("lr_schedule.pct_start=0.2", "is for the schedule `one-cycle`, and this one is `multi-step`"),
             (
@@ -255,8 +255,8 @@ mod tests {
         };
         assert_eq!(asked, plain);
         // A group's name means its first key, and a key of the default schedule needs no kind.
-        let asked = config(&["death_rate=30%", "lr_schedule.milestones=[0.3, 60%]"]);
-        assert_eq!(asked.death_rate.initial, 0.3);
+        let asked = config(&["prune_rate=30%", "lr_schedule.milestones=[0.3, 60%]"]);
+        assert_eq!(asked.prune_rate.initial, 0.3);
         assert_eq!(asked.lr_schedule, LrSchedule::MultiStep { milestones: vec![0.3, 0.6], gamma: 0.1 });
         // The order of kind and key does not matter.
         for order in [
@@ -269,18 +269,18 @@ mod tests {
         let mut layers = ConfigBuilder::default();
         layers.text("my.toml", "sparsity = '90%'\nLR = 1\n[Death-Rate]\nINITIAL = 0.25").unwrap();
         let config = layers.finish().unwrap();
-        assert_eq!((config.sparsity, config.lr, config.death_rate.initial), (0.9, 1.0, 0.25));
+        assert_eq!((config.sparsity, config.lr, config.prune_rate.initial), (0.9, 1.0, 0.25));
     }
 
     #[test]
     fn layers_lie_over_each_other() {
         let mut layers = ConfigBuilder::default();
         layers.text("preset", "epochs = 3\n[lr_schedule]\nkind = 'one-cycle'\npct_start = 0.1\n").unwrap();
-        layers.assign("death_rate.initial=0.25").unwrap();
+        layers.assign("prune_rate.initial=0.25").unwrap();
         layers.assign("data=some/where").unwrap();
         layers.set("epochs", 4);
         let config = layers.clone().finish().unwrap();
-        assert_eq!((config.epochs, config.death_rate.initial, config.data.as_str()), (4, 0.25, "some/where"));
+        assert_eq!((config.epochs, config.prune_rate.initial, config.data.as_str()), (4, 0.25, "some/where"));
         assert!(matches!(config.lr_schedule, LrSchedule::OneCycle { pct_start, .. } if pct_start == 0.1));
         layers.assign("lr_schedule.kind=cosine").unwrap();
         assert_eq!(layers.finish().unwrap().lr_schedule, LrSchedule::Cosine { min: 0.0 });
@@ -297,7 +297,7 @@ mod tests {
             ("epochs = '3'", "my.toml: `epochs` = \"3\" must be a whole number"),
             ("lr = 1\nLR = 2", "my.toml: `lr` is there twice"),
             ("epochs = { a = 1 }", "my.toml: unknown key `epochs.a`"),
-            ("death_rate = [1]", "my.toml: `death_rate.initial` = [1] must be a share"),
+            ("prune_rate = [1]", "my.toml: `prune_rate.initial` = [1] must be a share"),
             ("epochs = 3\nlr = 0..1", "my.toml, line 2: "),
         ] {
             let mistake = ConfigBuilder::default().text("my.toml", text).unwrap_err().to_string();

@@ -15,9 +15,9 @@ impl Config {
         }
         if self.method.update.is_none() {
             let still = if self.method.init == Init::Dense { "with method = dense" } else { "with method = static" };
-            keys.extend(["delta_t", "death_rate"].map(|key| (key, still)));
-        } else if self.death_rate.decay == Decay::Constant {
-            keys.push(("death_rate.min", "with death_rate.decay = constant"));
+            keys.extend(["delta_t", "prune_rate"].map(|key| (key, still)));
+        } else if self.prune_rate.decay == Decay::Constant {
+            keys.push(("prune_rate.min", "with prune_rate.decay = constant"));
         }
         if matches!(&self.lr_schedule, LrSchedule::MultiStep { milestones, .. } if milestones.is_empty()) {
             keys.push(("lr_schedule.gamma", "without milestones"));
@@ -54,17 +54,17 @@ impl Config {
 mod tests {
     use super::*;
     use crate::sparsity::Method;
-    use crate::sparsity::{DeathRate, Distribution};
+    use crate::sparsity::{Distribution, PruneRate};
 
     #[test]
     fn a_key_without_effect_makes_no_other_run() {
         let base = Config::default();
-        let constant = DeathRate { decay: Decay::Constant, ..DeathRate::default() };
+        let constant = PruneRate { decay: Decay::Constant, ..PruneRate::default() };
         type Change = fn(&mut Config);
         let changes: [(&str, Change, &[Method]); 7] = [
             ("delta_t", |config| config.delta_t = 7, &[Method::SET, Method::RIGL]),
-            ("death_rate.initial", |config| config.death_rate.initial = 0.3, &[Method::SET, Method::RIGL]),
-            ("death_rate.stop_at", |config| config.death_rate.stop_at = 0.3, &[Method::SET, Method::RIGL]),
+            ("prune_rate.initial", |config| config.prune_rate.initial = 0.3, &[Method::SET, Method::RIGL]),
+            ("prune_rate.stop_at", |config| config.prune_rate.stop_at = 0.3, &[Method::SET, Method::RIGL]),
             ("sparsity", |config| config.sparsity = 0.5, &[Method::STATIC, Method::SET, Method::RIGL]),
             (
                 "distribution",
@@ -85,9 +85,9 @@ mod tests {
                 assert_eq!(before.identity() != after.identity(), heard, "{key} of {}", method.name());
             }
         }
-        let of = |min| Config { death_rate: DeathRate { min, ..constant }, ..base.clone() };
+        let of = |min| Config { prune_rate: PruneRate { min, ..constant }, ..base.clone() };
         assert_eq!(of(0.1).identity(), of(0.2).identity());
-        assert!(of(0.1).has_effect("death_rate.initial") && !of(0.1).has_effect("death_rate.min"));
+        assert!(of(0.1).has_effect("prune_rate.initial") && !of(0.1).has_effect("prune_rate.min"));
         let of =
             |gamma| Config { lr_schedule: LrSchedule::MultiStep { milestones: Vec::new(), gamma }, ..base.clone() };
         assert_eq!(of(0.1).identity(), of(0.2).identity());
@@ -97,6 +97,6 @@ mod tests {
     #[test]
     fn only_whole_names_count() {
         let config = Config { method: Method::STATIC, ..Config::default() };
-        assert!(config.has_effect("death_rates") && config.has_effect("delta") && !config.has_effect("death_rate"));
+        assert!(config.has_effect("prune_rates") && config.has_effect("delta") && !config.has_effect("prune_rate"));
     }
 }

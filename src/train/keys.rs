@@ -47,7 +47,7 @@ impl Key {
     }
 }
 
-/// The keys, in the order in which people read them. The first of a group (`death_rate.…`) is what the group's name alone means.
+/// The keys, in the order in which people read them. The first of a group (`prune_rate.…`) is what the group's name alone means.
 pub const KEYS: &[Key] = &[
     key("model", "model", Kind::OneOf(model::NAMES), "the network"),
     key("data", "data", Kind::Data, "`sample`, `cifar10`, `cifar100`, a folder, or a `.tar.gz`").or("dataset"),
@@ -66,8 +66,8 @@ pub const KEYS: &[Key] = &[
     ),
     key("epochs", "epochs", Kind::Whole(1, 1_000_000), "passes over the training images"),
     key(
-        "multiplier",
-        "multiplier",
+        "epoch_multiplier",
+        "epoch-multiplier",
         Kind::Whole(1, 1000),
         "extended training: the run and its schedules, this many times as long",
     ),
@@ -150,22 +150,21 @@ pub const KEYS: &[Key] = &[
     )
     .of("one-cycle"),
     key(
-        "death_rate.initial",
-        "death-rate",
+        "prune_rate.initial",
+        "prune-rate",
         Kind::Share(UNIT),
         "share of a layer's active weights that updates prune at the start",
-    )
-    .or("prune_rate"),
-    key("death_rate.min", "death-rate-min", Kind::Share(UNIT), "the same at the end"),
+    ),
+    key("prune_rate.min", "prune-rate-min", Kind::Share(UNIT), "the same at the end"),
     key(
-        "death_rate.decay",
-        "death-rate-decay",
+        "prune_rate.decay",
+        "prune-rate-decay",
         Kind::OneOf(&["cosine", "constant"]),
         "the way there: `cosine`, or `constant` (the first rate throughout)",
     ),
     key(
-        "death_rate.stop_at",
-        "death-rate-stop-at",
+        "prune_rate.stop_at",
+        "prune-rate-stop-at",
         Kind::Share(UNIT),
         "share of the training after which the set no longer moves",
     ),
@@ -181,14 +180,38 @@ pub fn same(a: &str, b: &str) -> bool {
     plain(a) == plain(b)
 }
 
-/// Whether `name` is that of a group of keys, as `death_rate`.
+/// Names that keys had before, and that files, flags and folders may still have.
+const FORMER: [(&str, &str); 2] = [("death_rate", "prune_rate"), ("multiplier", "epoch_multiplier")];
+
+/// What `name` is compared by: without what spellings differ in, and by its name of today.
+fn current(name: &str) -> String {
+    let name = plain(name);
+    let former = FORMER.iter().find_map(|(old, new)| Some(plain(new) + name.strip_prefix(&plain(old))?));
+    former.unwrap_or(name)
+}
+
+/// The flag that the key had before, if it was called otherwise.
+pub fn former_flag(key: &Key) -> Option<&'static str> {
+    match key.flag {
+        "epoch-multiplier" => Some("multiplier"),
+        "prune-rate" => Some("death-rate"),
+        "prune-rate-min" => Some("death-rate-min"),
+        "prune-rate-decay" => Some("death-rate-decay"),
+        "prune-rate-stop-at" => Some("death-rate-stop-at"),
+        _ => None,
+    }
+}
+
+/// Whether `name` is that of a group of keys, as `prune_rate`.
 pub fn is_group(name: &str) -> bool {
+    let name = &current(name);
     KEYS.iter().any(|key| key.name.split_once('.').is_some_and(|(group, _)| same(group, name)))
 }
 
-/// The key that `name` means: its dotted name, its flag, or another name of it, in any case, with `-` or `_`.
+/// The key that `name` means: its dotted name, its flag, or another name of it, in any case, with `-` or `_`. Names that it had
+/// before count too.
 pub fn find(name: &str) -> Option<&'static Key> {
-    let name = plain(name);
+    let name = current(name);
     let means =
         |key: &&Key| [Some(key.name), Some(key.flag), key.also].into_iter().flatten().any(|own| plain(own) == name);
     KEYS.iter().find(means)
@@ -266,7 +289,7 @@ mod tests {
             assert_eq!(find(&key.name.to_uppercase()).map(|found| found.name), Some(key.name));
             assert_eq!(find(key.flag).map(|found| found.name), Some(key.name), "two keys are called {}", key.flag);
         }
-        let table: toml::Table = crate::train::Config::default().to_toml().parse().unwrap();
+        let table: toml::Table = crate::train::Config::default().to_toml().unwrap().parse().unwrap();
         let known = |name: &str| KEYS.iter().any(|key| key.name == name);
         for (name, value) in &table {
             match value {
@@ -276,7 +299,7 @@ mod tests {
                 _ => assert!(known(name), "{name}"),
             }
         }
-        for name in ["method", "distribution", "augment", "storage", "lr_schedule.kind", "death_rate.decay"] {
+        for name in ["method", "distribution", "augment", "storage", "lr_schedule.kind", "prune_rate.decay"] {
             let Kind::OneOf(names) = find(name).unwrap().kind else { panic!("{name}") };
             for value in names {
                 let mut layers = crate::train::config_builder::ConfigBuilder::default();
@@ -284,6 +307,38 @@ mod tests {
                 layers.finish().unwrap_or_else(|error| panic!("{name} = {value}: {error}"));
             }
         }
+    }
+
+    /// Names of before mean what they meant, wherever a name may stand.
+    #[test]
+    fn former_names_keep_working() {
+        for (old, new) in [
+            ("death_rate", "prune_rate.initial"),
+            ("death_rate.initial", "prune_rate.initial"),
+            ("Death-Rate-Min", "prune_rate.min"),
+            ("death_rate.decay", "prune_rate.decay"),
+            ("death_rate.stop_at", "prune_rate.stop_at"),
+            ("multiplier", "epoch_multiplier"),
+        ] {
+            assert_eq!(find(old).map(|key| key.name), Some(new), "{old}");
+        }
+        assert!(is_group("death_rate") && find("multipliers").is_none());
+        let flags = KEYS.iter().filter_map(former_flag).collect::<Vec<_>>();
+        let wanted = ["multiplier", "death-rate", "death-rate-min", "death-rate-decay", "death-rate-stop-at"];
+        assert_eq!(flags, wanted);
+        let text = "multiplier = 3\n[death_rate]\ninitial = 0.3\nstop_at = 0.75\n";
+        let of = |text: &str| {
+            let mut layers = crate::train::config_builder::ConfigBuilder::default();
+            layers.text("config.toml", text).unwrap();
+            layers.finish().unwrap()
+        };
+        let config = of(text);
+        assert_eq!((config.epoch_multiplier, config.prune_rate.initial, config.prune_rate.stop_at), (3, 0.3, 0.75));
+        assert_eq!(config, of("epoch_multiplier = 3\n[prune_rate]\ninitial = 0.3\nstop_at = 0.75\n"));
+        // As a sweep's plan has it, which is read without the table of keys.
+        let json = serde_json::to_string(&config).unwrap();
+        let old = json.replace("prune_rate", "death_rate").replace("epoch_multiplier", "multiplier");
+        assert_eq!(serde_json::from_str::<Config>(&old).unwrap(), config);
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub const RECIPE: [&str; 16] = [
     "sparsity",
     "distribution",
     "delta_t",
-    "death_rate.initial",
+    "prune_rate.initial",
     "epochs",
     "batch_size",
     "lr",
@@ -38,20 +38,20 @@ pub fn key(key: &str) -> String {
     match key {
         "delta_t" => "ΔT".into(),
         "lr" => "learning rate".into(),
-        "death_rate.initial" => "death rate".into(),
-        "death_rate.min" => "last death rate".into(),
-        "death_rate.stop_at" => "updates until".into(),
+        "prune_rate.initial" => "prune rate".into(),
+        "prune_rate.min" => "last prune rate".into(),
+        "prune_rate.stop_at" => "updates until".into(),
         "lr_schedule.kind" => "schedule".into(),
         "validation" => "held out".into(),
         "test" => "test share".into(),
-        "multiplier" => "length".into(),
+        "epoch_multiplier" => "length".into(),
         key => key.replace(['_', '.'], " ").replace("lr schedule", "schedule"),
     }
 }
 
 /// Whether values of `key` are shares that are shown in per cent.
 pub fn in_percent(key: &str) -> bool {
-    ["sparsity", "validation", "test", "death_rate.stop_at"].contains(&key)
+    ["sparsity", "validation", "test", "prune_rate.stop_at"].contains(&key)
 }
 
 /// A value of `key`, without a unit: `SET` for the method `set`, `95` for a sparsity of 0.95.

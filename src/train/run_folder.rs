@@ -164,6 +164,11 @@ impl RunFolder {
         self.store.holds(name)
     }
 
+    /// Whether somebody took the folder away.
+    pub fn is_gone(&self) -> bool {
+        self.store.is_gone()
+    }
+
     /// Appends a line to a log.
     fn append(&mut self, log: &'static str, line: &impl Serialize) -> Result<(), FolderError> {
         let mut text = serde_json::to_vec(line).unwrap_or_default();
@@ -346,7 +351,8 @@ pub enum MetricLine {
 pub struct ExplorationLine {
     pub step: usize,
     pub epoch: usize,
-    pub death_rate: f64,
+    #[serde(rename = "death_rate")]
+    pub prune_rate: f64,
     pub layers: Vec<LayerExploration>,
     pub itop_rate: f64,
     pub reliable_itop_rate: f64,

@@ -159,23 +159,29 @@ impl RunPlan {
         self.steps_per_epoch() * self.config.total_epochs()
     }
 
+    /// The learning rate of step `step` (from 1).
+    pub fn lr_of_step(&self, step: usize) -> f64 {
+        let config = &self.config;
+        config.lr_schedule.at(config.lr, step - 1, config.length(self.steps_per_epoch()))
+    }
+
     /// Whether step `step` (from 1) ends with a topology update.
     pub fn updates_after(&self, step: usize) -> bool {
         let config = &self.config;
-        config.method.update.is_some() && config.death_rate.updates_after(step, config.delta_t, self.total_steps())
+        config.method.update.is_some() && config.prune_rate.updates_after(step, config.delta_t, self.total_steps())
     }
 
     /// How many topology updates the run has.
     pub fn updates(&self) -> usize {
         match self.config.method.update {
-            Some(_) => self.config.death_rate.updates(self.config.delta_t, self.total_steps()).count(),
+            Some(_) => self.config.prune_rate.updates(self.config.delta_t, self.total_steps()).count(),
             None => 0,
         }
     }
 
-    /// The death rate of the update that ends step `step`.
-    pub fn death_rate(&self, step: usize) -> f64 {
-        self.config.death_rate.at(step, self.total_steps())
+    /// The prune rate of the update that ends step `step`.
+    pub fn prune_rate(&self, step: usize) -> f64 {
+        self.config.prune_rate.at(step, self.total_steps())
     }
 
     pub fn active(&self) -> usize {
@@ -231,7 +237,7 @@ impl RunPlan {
             None => self.active() as f64 / self.prunable() as f64,
             Some(_) => {
                 let start = Explored { step: 0, layers: self.densities.clone() };
-                let schedule = (&config.death_rate, config.delta_t, self.total_steps());
+                let schedule = (&config.prune_rate, config.delta_t, self.total_steps());
                 let from = explored.unwrap_or(&start);
                 expected::itop_rate_until(&self.graph, &self.densities, schedule, from, step).total
             }
@@ -240,8 +246,8 @@ impl RunPlan {
 
     /// When the set moves, and how far.
     pub fn update_schedule(&self) -> UpdateSchedule {
-        let (delta_t, death_rate) = (self.config.delta_t, self.config.death_rate);
-        UpdateSchedule { total_steps: self.total_steps(), delta_t, death_rate }
+        let (delta_t, prune_rate) = (self.config.delta_t, self.config.prune_rate);
+        UpdateSchedule { total_steps: self.total_steps(), delta_t, prune_rate }
     }
 
     /// Numbers of the test images: they follow all others.

@@ -110,6 +110,11 @@ impl Store {
         }
     }
 
+    /// Whether the folder is not there any more.
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Disk { folder, .. } if !folder.is_dir())
+    }
+
     pub fn holds(&self, name: &str) -> bool {
         match self {
             Self::Disk { folder, .. } => folder.join(name).exists(),

@@ -57,7 +57,7 @@ impl EventFile {
         let mut values = vec![
             scalar("exploration/itop_rate", line.itop_rate),
             scalar("exploration/reliable_itop_rate", line.reliable_itop_rate),
-            scalar("exploration/death_rate", line.death_rate),
+            scalar("exploration/death_rate", line.prune_rate),
         ];
         for layer in &line.layers {
             let share = layer.explored as f64 / layer.prunable as f64;

@@ -209,7 +209,7 @@ impl RunPlan {
 
     fn of_the_updates(&self) -> Vec<String> {
         let (config, steps) = (&self.config, self.total_steps());
-        let rate = &config.death_rate;
+        let rate = &config.prune_rate;
         if config.method.growth().is_none() || self.plan.layers.iter().all(|layer| layer.sparse.is_none()) {
             return Vec::new();
         }
@@ -226,16 +226,16 @@ impl RunPlan {
             } else {
                 let or = if end == 0 { String::new() } else { format!(", or {lower}") };
                 format!(
-                    "no topology update will happen: they end with step {end} of {steps} (death_rate.stop_at is {}), before \
-                     the first one at step {delta_t}; raise `death_rate.stop_at`{or}",
+                    "no topology update will happen: they end with step {end} of {steps} (prune_rate.stop_at is {}), before \
+                     the first one at step {delta_t}; raise `prune_rate.stop_at`{or}",
                     rate.stop_at
                 )
             }];
         }
-        let strongest = rate.updates(delta_t, steps).next().map_or(0.0, |step| self.death_rate(step));
+        let strongest = rate.updates(delta_t, steps).next().map_or(0.0, |step| self.prune_rate(step));
         if strongest == 0.0 {
             return vec![format!(
-                "updates prune nothing: the death rate is 0 at the first of them, so `{method}` is static; raise `death_rate` \
+                "updates prune nothing: the prune rate is 0 at the first of them, so `{method}` is static; raise `prune_rate` \
                  (now {})",
                 rate.initial
             )];
@@ -296,8 +296,8 @@ mod tests {
             (&["weight_decay=1e9"], "takes away all of a weight"),
             (&["delta_t=1000"], "delta_t is 1000 and the run has 30 steps"),
             (&["delta_t=1000"], "`delta_t = 3` gives 10 updates"),
-            (&["delta_t=20", "death_rate.stop_at=0.5"], "end with step 15 of 30 (death_rate.stop_at is 0.5)"),
-            (&["delta_t=5", "death_rate.initial=0", "death_rate.min=0"], "updates prune nothing"),
+            (&["delta_t=20", "prune_rate.stop_at=0.5"], "end with step 15 of 30 (prune_rate.stop_at is 0.5)"),
+            (&["delta_t=5", "prune_rate.initial=0", "prune_rate.min=0"], "updates prune nothing"),
             (&["model=vgg_c", "batch_size=1"], "normalises over one value"),
         ] {
             let found = warnings(&dataset, assignments);

@@ -2,10 +2,12 @@
 //! `ITOP_TEST_LIMITS=webgpu` forces WebGPU's limits, `ITOP_TEST_SHADERS=checked` keeps the shader checks.
 #![allow(dead_code)]
 
+use std::path::Path;
 use std::sync::OnceLock;
 
 use itop::gpu::{Command, Gpu, GpuError, GpuOptions, LimitChoice, Slice};
 use itop::ops::Tuning;
+use itop::train::{Hold, Opening, RunPlan, Target};
 use itop::verify::{AfterUpdate, BeforeUpdate, Comparison, Device};
 
 /// A device of its own.
@@ -20,6 +22,11 @@ pub fn open_with(options: GpuOptions) -> Gpu {
     let limits = if var("ITOP_TEST_LIMITS") == "webgpu" { LimitChoice::WebGpu } else { LimitChoice::Adapter };
     let options = GpuOptions { adapter, limits, checked_shaders: var("ITOP_TEST_SHADERS") == "checked", ..options };
     pollster::block_on(Gpu::open(&options)).expect("the tests need an adapter: see `make setup`")
+}
+
+/// The run of `run_plan`, to be kept in `folder`.
+pub fn new_run(run_plan: &RunPlan, folder: &Path) -> Opening {
+    Opening::new_run(run_plan.config.clone(), Target::Folder(folder.into()), Hold::Nobody).unwrap()
 }
 
 /// The device that all tests share.

@@ -112,12 +112,12 @@ pub fn config(bytes: &[u8]) {
         let length = config.length(1_000_000_000);
         for step in [0, 1, 1000, length.total_steps()] {
             config.lr_schedule.at(config.lr, step, length);
-            config.death_rate.at(step, length.total_steps());
-            config.death_rate.updates_after(step, config.delta_t, length.total_steps());
+            config.prune_rate.at(step, length.total_steps());
+            config.prune_rate.updates_after(step, config.delta_t, length.total_steps());
         }
         assert!(!config.run_name().contains("..") || config.data.contains("..") || config.model.contains(".."));
         let mut again = ConfigBuilder::default();
-        again.text("again", &config.to_toml()).unwrap();
+        again.text("again", &config.to_toml().unwrap()).unwrap();
         assert_eq!(again.finish().unwrap(), config);
     }
     let mut layers = ConfigBuilder::default();

@@ -13,15 +13,15 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use itop::data::{self, Dataset, Record};
+use itop::data::{self, Dataset};
 use itop::gpu::{Gpu, GpuError, GpuOptions};
 use itop::ops::Storage;
 use itop::report::Film;
 use itop::sparsity::Method;
 use itop::train::frames::FrameLine;
 use itop::train::presets::preset;
-use itop::train::run_folder::{Memory, RunFolder};
-use itop::train::{Config, ConfigError, End, RunPlan, RunPlanError, TrainError, Trainer};
+use itop::train::run_folder::Memory;
+use itop::train::{self, Config, ConfigError, Hold, Opening, Outcome, RunData, RunPlan, SessionError, Target};
 use itop::verify::{self, Device};
 use serde_json::json;
 use wasm_bindgen::prelude::*;
@@ -104,44 +104,45 @@ impl Session {
         let open = async || open(&adapter).await;
         let gpu = open().await.map_err(error)?;
         check(&gpu, config.storage, &emit).await?;
-        let run_plan = RunPlan::new(config, &dataset, &gpu).map_err(error)?;
+        let opening =
+            Opening::new_run(config.clone(), Target::Memory(self.memory.clone()), Hold::Nobody).map_err(error)?;
+        let data = RunData::of(dataset, &config).map_err(error)?;
+        let run_plan = RunPlan::new(config, &data.dataset, &gpu).map_err(error)?;
         self.run.replace(Some(run_plan.config.run_name()));
-        let done = self.train_problem(&run_plan, &dataset, open, &emit).await;
+        let done = self.train_run(opening, &run_plan, &data, open, &emit).await;
         done.map_err(error)
     }
 
-    async fn train_problem(
+    async fn train_run(
         &self,
+        opening: Opening,
         run_plan: &RunPlan,
-        dataset: &Dataset,
+        data: &RunData,
         open: impl AsyncFn() -> Result<Gpu, GpuError> + Copy,
         emit: &Emit,
-    ) -> Result<(), TrainError> {
-        let gpu = open().await?;
+    ) -> Result<(), SessionError> {
+        let gpu = open().await.map_err(|error| SessionError::Start(error.into()))?;
         let mut live = Live::new(run_plan, emit, &self.control, &self.frame);
-        live.start(dataset, &gpu);
-        let mut trainer = Trainer::new(gpu, run_plan, dataset, &mut live).await?;
-        trainer.initialise();
-        let (name, config) = (run_plan.config.run_name(), run_plan.config.to_toml());
-        let record = Record::of(dataset, run_plan.config.validation).map_err(RunPlanError::from)?;
-        let mut folder = RunFolder::in_memory(&name, self.memory.clone(), &config, &record, &run_plan.tuning.measured)?;
-        // Taken as it is now, the folder can be gone on with.
-        folder.write("last.safetensors", &trainer.capture().await?)?;
-        while trainer.run_on(open, &mut folder, &mut live).await? == End::Interrupted {
+        live.start(&data.dataset, &gpu);
+        let mut session = train::Session::start(opening, gpu, run_plan, data, &mut live).await?;
+        let summary = loop {
+            if let Outcome::Finished(summary) = session.run_to_end(open, &mut live).await? {
+                break summary;
+            }
+            let step = session.trainer.progress.step;
             match self.control.wish() {
                 Wish::Go => {}
                 Wish::Pause => {
-                    emit.json(&json!({ "kind": "paused", "step": trainer.progress.step }));
+                    emit.json(&json!({ "kind": "paused", "step": step }));
                     self.control.unpaused().await;
                     emit.json(&json!({ "kind": "resumed" }));
                 }
                 Wish::Stop => {
-                    emit.json(&json!({ "kind": "stopped", "step": trainer.progress.step }));
+                    emit.json(&json!({ "kind": "stopped", "step": step }));
                     return Ok(());
                 }
             }
-        }
-        let summary = trainer.finish(&folder).await?;
+        };
         emit.json(&json!({ "kind": "finished", "summary": summary }));
         Ok(())
     }

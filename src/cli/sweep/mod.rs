@@ -7,6 +7,7 @@ mod row;
 mod run;
 mod status;
 mod submit;
+mod worker;
 
 use std::path::Path;
 
@@ -14,7 +15,7 @@ use clap::{Args, Subcommand};
 
 pub use collect::write as collect;
 
-use super::{Failure, text};
+use super::{Exit, Failure, text};
 use crate::sweep::Sweep;
 
 #[derive(Args)]

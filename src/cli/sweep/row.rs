@@ -8,14 +8,15 @@ use anyhow::anyhow;
 
 use super::Failure;
 use crate::cli::GpuArgs;
+use crate::cli::progress::Plain;
 use crate::cli::recipe::Origin;
-use crate::cli::train::{Job, lost, tell_of_doubt, train};
+use crate::cli::train::{Job, lost, train};
 use crate::cli::tuning::TuningArgs;
 use crate::gpu::GpuError;
 use crate::sweep::{State, Sweep, another_run, is_run_of};
-use crate::train::Config;
-use crate::train::claim::{Claim, Taken};
+use crate::train::claim::{self, Claim, Taken};
 use crate::train::run_folder::RunFolder;
+use crate::train::{Config, Hold, Listener, Opening, Target};
 
 /// How a row is to be run.
 pub struct RowJob<'a> {
@@ -35,7 +36,9 @@ pub fn run(sweep: &Sweep, job: &RowJob) -> Result<(), Failure> {
         return Ok(());
     }
     let out = sweep.run(job.row);
-    tell_of_doubt(&out, job.stale);
+    if let Some(why) = claim::doubt(&out) {
+        Plain.watching(&why, job.stale);
+    }
     let claim = match Claim::take(&out, job.stale, lost).map_err(Failure::run)? {
         Taken::Mine(claim) => claim,
         Taken::Busy(owner) => return Err(Failure::busy(anyhow!("row {} is run by {owner}", job.row))),
@@ -45,33 +48,26 @@ pub fn run(sweep: &Sweep, job: &RowJob) -> Result<(), Failure> {
         return Ok(());
     }
     let result = sweep.forget_failure(job.row).map_err(Failure::run).and_then(|()| {
-        let resume = prepare(&out, &planned.config)?;
-        let config = planned.config.clone();
         train(Job {
-            config,
+            opening: opening(&out, &planned.config)?,
             origin: Origin::Named("the sweep's row".into()),
-            out: Some(&out),
-            resume,
             beside: sweep.with_same_data(planned),
-            dry_run: false,
             tensorboard: false,
             report: true,
             end_by_input: job.end_by_input,
-            claimed: true,
             tuning: job.tuning,
             gpu: job.gpu,
         })
     });
     match &result {
-        Ok(()) => claim.end("done"),
-        Err(failure) if failure.code == Failure::INTERRUPTED => claim.end("interrupted"),
+        Ok(outcome) => claim.end(outcome.word()),
         Err(failure) if is_of_the_machine(failure) => claim.end(&failure.message()),
         Err(failure) => {
             sweep.record_failure(job.row, &failure.message()).map_err(Failure::run)?;
             claim.end("failed");
         }
     }
-    result
+    Failure::of(&result?)
 }
 
 /// Whether there is nothing to do. A row that failed is an error, unless it is to be tried again.
@@ -89,12 +85,16 @@ fn settled(sweep: &Sweep, job: &RowJob) -> Result<bool, Failure> {
     }
 }
 
-/// Whether the run folder holds the row's run, to go on with; an error if it holds another.
-fn prepare(out: &Path, config: &Config) -> Result<bool, Failure> {
+/// The row's run, to begin or to go on with; an error if the folder holds another.
+fn opening(out: &Path, config: &Config) -> Result<Opening, Failure> {
+    let config = config.clone();
     if !RunFolder::occupied(out) {
-        return Ok(false);
+        return Ok(Opening::new_run(config, Target::Folder(out.into()), Hold::Caller)?);
     }
-    if is_run_of(out, config) { Ok(true) } else { Err(Failure::input(anyhow!(another_run(out)))) }
+    if !is_run_of(out, &config) {
+        return Err(Failure::input(anyhow!(another_run(out))));
+    }
+    Ok(Opening::resume(out, Hold::Caller, &mut Plain, |_| Ok(config))?)
 }
 
 /// Whether another machine, or this one later, may well run the same row: no adapter, no space.
@@ -133,10 +133,10 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let out = place.path().join("0001");
         let config = Config::default();
-        assert!(matches!(prepare(&out, &config), Ok(false)));
-        RunFolder::create(&out, &config.to_toml(), &Default::default(), &Default::default()).unwrap();
-        assert!(matches!(prepare(&out, &config), Ok(true)));
+        assert!(opening(&out, &config).unwrap().resumed().is_none());
+        RunFolder::create(&out, &config.to_toml().unwrap(), &Default::default(), &Default::default()).unwrap();
+        assert!(opening(&out, &config).unwrap().resumed().is_some());
         let other = Config { seed: 1, ..config.clone() };
-        assert!(prepare(&out, &other).is_err_and(|failure| failure.message().contains("another run")));
+        assert!(opening(&out, &other).is_err_and(|failure| failure.message().contains("another run")));
     }
 }

@@ -16,7 +16,8 @@ use anyhow::{Context, anyhow};
 use clap::Args;
 
 use super::row::{self, RowJob};
-use super::{Failure, duration, open, rows_done, status, text};
+use super::worker::WorkerArgs;
+use super::{Exit, Failure, duration, open, rows_done, status, text};
 use crate::cli::tuning::TuningArgs;
 use crate::cli::{GpuArgs, Limits, interruption};
 use crate::gpu;
@@ -266,13 +267,14 @@ impl<'a> Driver<'a> {
     /// What came of a worker's row.
     fn take_note(&mut self, number: usize, row: usize, exit: ExitStatus) -> Result<(), Failure> {
         // Somebody else has it: it is looked at again later.
-        if exit.code() == Some(75) {
+        let code = exit.code().and_then(Exit::of);
+        if code == Some(Exit::Busy) {
             return Ok(());
         }
         let label = self.sweep.row(row).map_err(Failure::input)?.label();
         let log = self.sweep.log(row);
         self.settled.insert(row);
-        match (self.sweep.result(row), exit.code()) {
+        match (self.sweep.result(row), code) {
             (State::Done(summary), _) => {
                 // Of the test set nobody hears before the results are collected: it is not to choose by.
                 let accuracy =
@@ -286,14 +288,14 @@ impl<'a> Driver<'a> {
                 println!("  {}", status::summary(&self.sweep));
             }
             (State::Failed(failed), _) => println!("row {row} failed ({label}): {}", failed.error),
-            (_, Some(code)) if code == i32::from(Failure::INTERRUPTED) => {
+            (_, Some(Exit::Interrupted)) => {
                 println!("row {row} was interrupted ({label}); its checkpoint is kept")
             }
             // No fault of the row's: another worker may run it.
-            (_, Some(code @ 2..=4)) => {
+            (_, Some(code @ (Exit::Input | Exit::Adapter | Exit::Failed))) => {
                 self.settled.remove(&row);
                 self.workers[number].closed = true;
-                let why = last_line(&log).unwrap_or_else(|| format!("exit code {code}"));
+                let why = last_line(&log).unwrap_or_else(|| format!("exit code {}", code.code()));
                 message!("warning: no more rows on adapter {}: {why}", self.workers[number].adapter);
             }
             _ => {
@@ -354,11 +356,16 @@ fn start_worker(args: &RunArgs, sweep: &Sweep, row: usize, adapter: &str) -> Res
     };
     let (out, err) = log().with_context(|| format!("cannot write `{}`", path.display())).map_err(Failure::run)?;
     let mut command = Command::new(std::env::current_exe().map_err(Failure::run)?);
-    command.args(["sweep", "run"]).arg(&args.sweep);
-    command.args(["--row", &row.to_string(), "--adapters", adapter, "--stale-after", &args.stale_after.to_string()]);
-    command.args(args.retry_failed.then_some("--retry-failed")).args(args.tuning.flags());
-    command.args(args.gpu_memory.map(|mib| format!("--gpu-memory={mib}")));
-    command.arg("--end-by-input").stdin(Stdio::piped()).stdout(out).stderr(err);
+    let worker = WorkerArgs {
+        sweep: &args.sweep,
+        adapter,
+        stale_after: Some(args.stale_after),
+        retry_failed: args.retry_failed,
+        tuning: &args.tuning,
+        gpu_memory: args.gpu_memory,
+        end_by_input: true,
+    };
+    command.args(worker.words(row)).stdin(Stdio::piped()).stdout(out).stderr(err);
     // A terminal's Ctrl-C goes to this process alone, which passes it on once: twice would cut the checkpoint short.
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);

@@ -6,11 +6,12 @@ use std::process::Command;
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
 
-use super::{Failure, open};
+use super::worker::WorkerArgs;
+use super::{Exit, Failure, open};
 use crate::cli::tuning::TuningArgs;
 use crate::shell;
 use crate::sweep::State;
-use crate::sweep::slurm::{SlurmOptions, script};
+use crate::sweep::slurm::{self, SlurmOptions, script};
 use crate::train::run_folder::write_whole;
 use crate::words::{number_are, number_of};
 
@@ -89,16 +90,25 @@ pub fn run(args: &SubmitArgs) -> Result<(), Failure> {
     let absolute = |path: PathBuf| path.canonicalize().with_context(|| format!("cannot find `{}`", path.display()));
     let itop = std::env::current_exe().map_err(Failure::run)?;
     let folder = absolute(args.sweep.clone()).map_err(Failure::input)?;
+    let worker = WorkerArgs {
+        sweep: &folder,
+        adapter: &args.adapter,
+        stale_after: None,
+        retry_failed: args.retry_failed,
+        tuning: &args.tuning,
+        gpu_memory: None,
+        end_by_input: false,
+    };
     let options = SlurmOptions {
         partition: args.partition.clone(),
         gres: args.gres.clone(),
         time: args.time.clone(),
         throttle: args.throttle.map(|most| most as usize),
-        adapter: args.adapter.clone(),
-        flags: args.retry_failed.then_some("--retry-failed").into_iter().chain(args.tuning.flags()).collect(),
+        worker: std::iter::once(itop.into_os_string()).chain(worker.words(slurm::TASK)).collect(),
+        interrupted: Exit::Interrupted.code(),
     };
     let path = folder.join("slurm.sh");
-    write_whole(&path, script(&itop, &folder, &missing, &options).as_bytes()).map_err(Failure::run)?;
+    write_whole(&path, script(&folder, &missing, &options).as_bytes()).map_err(Failure::run)?;
     println!("{} in {}", number_of(missing.len(), "row"), path.display());
     if !args.go {
         let sbatch = shell::command(["sbatch", &shell::path(&path)]);

@@ -1,10 +1,10 @@
 //! What a run that goes on is told about: what it is given anew, and what that does to its schedules.
 
-use super::text::short;
-use crate::train::{Config, Trainer, keys};
+use super::{Config, Trainer, keys};
+use crate::words::short;
 
 /// Lines about going on from where `trainer` stands, by its own configuration instead of `before`; none if that is the same.
-pub fn notes(before: &Config, trainer: &Trainer) -> Vec<String> {
+pub(super) fn notes(before: &Config, trainer: &Trainer) -> Vec<String> {
     let (run_plan, step) = (trainer.run_plan, trainer.progress.step);
     let after = &run_plan.config;
     let changes = changes(before, after);
@@ -26,9 +26,9 @@ pub fn notes(before: &Config, trainer: &Trainer) -> Vec<String> {
         jumps.push(format!("the learning rate from {} to {}", short(old_rate), short(rate(after))));
     }
     if after.method.growth().is_some() {
-        let death = |config: &Config| config.death_rate.at(last(config), config.total_epochs() * per_epoch);
-        if changed(death(before), death(after)) {
-            jumps.push(format!("the death rate from {} to {}", short(death(before)), short(death(after))));
+        let prune = |config: &Config| config.prune_rate.at(last(config), config.total_epochs() * per_epoch);
+        if changed(prune(before), prune(after)) {
+            jumps.push(format!("the prune rate from {} to {}", short(prune(before)), short(prune(after))));
         }
     }
     if !jumps.is_empty() {
@@ -59,8 +59,8 @@ mod tests {
     fn what_is_new_is_named_by_its_key() {
         let before = Config::default();
         let mut after = Config { epochs: 5, ..before.clone() };
-        after.death_rate.initial = 0.3;
-        assert_eq!(changes(&before, &after), ["epochs = 5 (was 250)", "death_rate.initial = 0.3 (was 0.5)"]);
+        after.prune_rate.initial = 0.3;
+        assert_eq!(changes(&before, &after), ["epochs = 5 (was 250)", "prune_rate.initial = 0.3 (was 0.5)"]);
         assert!(changes(&before, &before).is_empty());
     }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use super::run_folder::RunFolder;
-use super::trainer::{TrainError, Trainer};
+use super::{TrainError, Trainer};
 use crate::gpu::{Command, Findings, Program};
+use crate::train::run_folder::RunFolder;
 
 impl Trainer<'_> {
     /// Says in `error`, of a run that diverged, which pass of which step first wrote a number that is not finite: a replay
@@ -29,16 +29,16 @@ impl Trainer<'_> {
             return Ok(Some(format!("; `{name}` was bad already when the run went on at step {step}")));
         }
         let plan = &self.run_plan.plan;
-        let mut look_at = |commands: &[Command]| self.executor.prepare_checked(&plan.step(commands));
+        let mut look_at = |commands: &[Command]| self.network.executor.prepare_checked(&plan.step(commands));
         let (train, train_findings): (Program, Findings) = look_at(&plan.train)?;
         let (update, update_findings) = look_at(&plan.update)?;
-        (self.train, self.update) = (train, update);
+        (self.network.programs.train, self.network.programs.update) = (train, update);
         while self.progress.step < until {
             let updates = self.run_plan.updates_after(self.progress.step + 1);
             self.step();
-            self.forget_losses();
+            self.observer.drop_questions();
             let findings = if updates { &update_findings } else { &train_findings };
-            if let Some(pass) = self.executor.first_bad(findings).await? {
+            if let Some(pass) = self.network.executor.first_bad(findings).await? {
                 let step = self.progress.step;
                 return Ok(Some(format!("; the first number to go bad is in `{pass}` of step {step}")));
             }
@@ -48,7 +48,7 @@ impl Trainer<'_> {
 }
 
 /// Steps that the running median of the loss is over, and how many there must be.
-const WINDOW: usize = 101;
+const KEPT: usize = 101;
 const LEAST: usize = 20;
 /// A loss so many times the median is a spike.
 const SPIKE: f64 = 4.0;
@@ -64,7 +64,7 @@ impl Losses {
         sorted.sort_by(f64::total_cmp);
         let median = sorted.get(sorted.len() / 2).copied().filter(|_| sorted.len() >= LEAST);
         self.0.push_back(loss);
-        if self.0.len() > WINDOW {
+        if self.0.len() > KEPT {
             self.0.pop_front();
         }
         median.filter(|median| loss > SPIKE * median)

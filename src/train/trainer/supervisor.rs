@@ -1,12 +1,27 @@
 //! Runs that outlive their device: drivers are reset, laptops sleep.
 
-use super::checkpoint::CheckpointError;
-use super::run_folder::RunFolder;
-use super::trainer::{End, Listener, TrainError, Trainer};
+use super::{End, Listener, TrainError, Trainer};
 use crate::gpu::{Gpu, GpuError};
+use crate::train::checkpoint::CheckpointError;
+use crate::train::run_folder::RunFolder;
 
 /// How often a run goes on from one and the same checkpoint on a new device.
 pub const RETRIES: usize = 3;
+
+/// How often the run went on from its last checkpoint.
+struct Supervisor {
+    from_step: usize,
+    retries: usize,
+}
+
+impl Supervisor {
+    /// Whether the run may go on from `step` once more.
+    fn allows(&mut self, step: usize) -> bool {
+        self.retries = if step == self.from_step { self.retries + 1 } else { 1 };
+        self.from_step = step;
+        self.retries <= RETRIES
+    }
+}
 
 impl Trainer<'_> {
     /// [`Trainer::run`], that goes on from the last checkpoint on a device from `open` when the device is lost: at most
@@ -17,24 +32,23 @@ impl Trainer<'_> {
         folder: &mut RunFolder,
         listener: &mut dyn Listener,
     ) -> Result<End, TrainError> {
-        let (mut from, mut retries) = (self.progress.step, 0);
+        let mut supervisor = Supervisor { from_step: self.progress.step, retries: 0 };
         loop {
             let error = match self.run(folder, listener).await {
                 Err(error) if self.lost_behind(&error) => error,
                 done => return done,
             };
             // What failed because of it says less than that the device was lost.
-            let error = self.executor.gpu.lost().map_or(error, |message| GpuError::Lost { message }.into());
+            let lost = self.network.executor.gpu.lost();
+            let error = lost.map_or(error, |message| GpuError::Lost { message }.into());
             let gpu = open().await?;
-            if !gpu.is_like(&self.executor.gpu) {
+            if !gpu.is_like(&self.network.executor.gpu) {
                 return Err(GpuError::Lost { message: format!("{error}, and it came back as {}", gpu.summary) }.into());
             }
             *self = Self::new(gpu, self.run_plan, self.dataset, listener).await?;
             self.resume(folder)?;
             let step = self.progress.step;
-            retries = if step == from { retries + 1 } else { 1 };
-            from = step;
-            if retries > RETRIES {
+            if !supervisor.allows(step) {
                 return Err(error);
             }
             let error = error.to_string();
@@ -49,7 +63,7 @@ impl Trainer<'_> {
             TrainError::Gpu(GpuError::Lost { .. })
             | TrainError::Checkpoint(CheckpointError::Gpu(GpuError::Lost { .. })) => true,
             TrainError::Gpu(_) | TrainError::Checkpoint(CheckpointError::Gpu(_)) | TrainError::Diverged { .. } => {
-                self.executor.gpu.lost().is_some()
+                self.network.executor.gpu.lost().is_some()
             }
             TrainError::NoRoom { .. } | TrainError::RunPlan(_) | TrainError::Folder(_) | TrainError::Checkpoint(_) => {
                 false

@@ -2,13 +2,13 @@
 
 use web_time::Instant;
 
-use super::pass_times::{self, PassTimes};
-use super::run_folder::SCHEMA;
-use super::trainer::{TrainError, Trainer};
+use super::{TrainError, Trainer};
 use crate::data::epoch_order;
 use crate::gpu::Label;
 use crate::ops::StepParams;
 use crate::plan::METRIC_SLOTS;
+use crate::train::pass_times::{self, PassTimes};
+use crate::train::run_folder::SCHEMA;
 
 /// Steps that a run times of itself, unless they take longer than this.
 const MOST_STEPS: usize = 5;
@@ -23,86 +23,88 @@ impl Trainer<'_> {
         for _ in 0..count {
             self.step();
         }
-        self.executor.wait(None)?;
-        self.forget_losses();
+        self.network.executor.wait(None)?;
+        self.observer.drop_questions();
         let seconds = start.elapsed().as_secs_f64();
         // The next ones are submitted as a run's are once its speed is known.
-        self.speed.pace = Some(seconds / count as f64);
+        self.observer.speed.seconds_per_step = Some(seconds / count as f64);
         Ok((seconds / count as f64, (self.progress.seconds_host - host) / count as f64))
     }
 
     /// The next step (with the topology update that ends it, if one does), and its mean loss.
     pub async fn step_loss(&mut self) -> Result<f64, TrainError> {
-        self.forget_losses();
+        self.observer.drop_questions();
         let slot = self.run_plan.plan.metrics.part(0, 16);
-        self.executor.write(slot, &[0.0f32; 4]);
+        self.network.executor.write(slot, &[0.0f32; 4]);
         self.step();
-        self.forget_losses();
-        let sums: Vec<f32> = self.executor.read(slot).await?;
-        self.executor.write(slot, &[0.0f32; 4]);
+        self.observer.drop_questions();
+        let sums: Vec<f32> = self.network.executor.read(slot).await?;
+        self.network.executor.write(slot, &[0.0f32; 4]);
         Ok(f64::from(sums[0]) / f64::from(sums[2]))
     }
 
     /// Runs a step that ends with a topology update; seconds until its counters are here.
     pub async fn time_update(&mut self) -> Result<f64, TrainError> {
         let start = Instant::now();
-        self.write_wanted(self.progress.step.max(1));
-        self.executor.submit(&self.update);
-        self.executor.read::<u8>(self.run_plan.plan.update_stats).await?;
+        self.network.write_update_counts(self.progress.step.max(1));
+        self.network.executor.submit(&self.network.programs.update);
+        self.network.executor.read::<u8>(self.run_plan.plan.update_stats).await?;
         Ok(start.elapsed().as_secs_f64())
     }
 
     /// Counts the cells of all maps; seconds until they are here, as in a frame.
     pub async fn time_map(&mut self) -> Result<f64, TrainError> {
         let start = Instant::now();
-        if let Some(read) = self.read_map() {
-            self.executor.finish(read).await?;
+        if let Some(read) = self.network.read_map() {
+            self.network.executor.finish(read).await?;
         }
         Ok(start.elapsed().as_secs_f64())
     }
 
     /// The training step with every pass timed, in milliseconds; true: by GPU timestamps.
     pub async fn profile(&mut self) -> Result<(Vec<(Label, f64)>, bool), TrainError> {
-        Ok(self.executor.profile(&self.train, self.submissions()).await?)
+        Ok(self.network.executor.profile(&self.network.programs.train, self.submissions()).await?)
     }
 
     /// A step that ends with a topology update, every pass timed; empty without growth.
     pub async fn profile_update(&mut self) -> Result<(Vec<(Label, f64)>, bool), TrainError> {
-        self.write_wanted(self.progress.step.max(1));
-        Ok(self.executor.profile(&self.update, self.submissions()).await?)
+        self.network.write_update_counts(self.progress.step.max(1));
+        Ok(self.network.executor.profile(&self.network.programs.update, self.submissions()).await?)
     }
 
     /// Where the time of a step goes. The steps are not the run's: afterwards the state on the GPU is of no use, and a
     /// checkpoint must be put back. None where passes cannot be timed (browsers without timestamps).
     pub(super) async fn pass_times(&mut self) -> Result<Option<PassTimes>, TrainError> {
-        if cfg!(target_arch = "wasm32") && self.executor.gpu.timestamp_period.is_none() {
+        if cfg!(target_arch = "wasm32") && self.network.executor.gpu.timestamp_period.is_none() {
             return Ok(None);
         }
         let run_plan = self.run_plan;
         let valid = run_plan.plan.batch.min(run_plan.split.train.len());
         let order = epoch_order(run_plan.config.seed, 0, &run_plan.split.train);
-        self.executor.write(run_plan.plan.order, &order);
-        self.forget();
+        self.network.executor.write(run_plan.plan.order, &order);
+        self.drop_what_is_under_way();
         let slot = METRIC_SLOTS as u32;
-        self.executor.write(run_plan.plan.run, &[StepParams { valid: valid as u32, slot, ..self.params() }]);
+        self.network
+            .executor
+            .write(run_plan.plan.run, &[StepParams { valid: valid as u32, slot, ..self.network.constant_params() }]);
         // Untimed: some drivers compile a kernel when it first runs, and not every run had steps of both kinds.
         let parts = self.submissions();
-        self.executor.submit_parts(self.executor.record(&self.train, parts));
-        self.executor.finish(self.executor.read_slices(&[run_plan.plan.metrics])).await?;
+        self.network.executor.submit_parts(self.network.executor.record(&self.network.programs.train, parts));
+        self.network.executor.finish(self.network.executor.read_slices(&[run_plan.plan.metrics])).await?;
         let start = Instant::now();
         let (mut steps, mut by_timestamps) = (Vec::new(), true);
         while steps.is_empty() || steps.len() < MOST_STEPS && start.elapsed().as_secs_f64() < MOST_SECONDS {
-            let (times, timestamps) = self.executor.profile(&self.train, parts).await?;
+            let (times, timestamps) = self.network.executor.profile(&self.network.programs.train, parts).await?;
             steps.push(times);
             by_timestamps &= timestamps;
         }
         let mut updates = Vec::new();
-        if !self.update.is_empty() {
-            self.write_wanted(1);
-            self.executor.submit_parts(self.executor.record(&self.update, parts));
-            self.executor.finish(self.executor.read_slices(&[run_plan.plan.update_stats])).await?;
-            self.write_wanted(1);
-            updates.push(self.executor.profile(&self.update, parts).await?.0);
+        if !self.network.programs.update.is_empty() {
+            self.network.write_update_counts(1);
+            self.network.executor.submit_parts(self.network.executor.record(&self.network.programs.update, parts));
+            self.network.executor.finish(self.network.executor.read_slices(&[run_plan.plan.update_stats])).await?;
+            self.network.write_update_counts(1);
+            updates.push(self.network.executor.profile(&self.network.programs.update, parts).await?.0);
         }
         Ok(Some(PassTimes {
             schema: SCHEMA,
@@ -116,6 +118,6 @@ impl Trainer<'_> {
 
     /// Passes a training step has.
     pub fn passes(&self) -> usize {
-        self.train.len()
+        self.network.programs.train.len()
     }
 }

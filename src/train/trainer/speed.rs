@@ -14,7 +14,7 @@ pub(super) struct Speed {
     arrivals: VecDeque<Arrival>,
     last: Instant,
     /// Seconds a step took lately, if that is known.
-    pub pace: Option<f64>,
+    pub seconds_per_step: Option<f64>,
 }
 
 /// Losses that came at once.
@@ -27,7 +27,7 @@ struct Arrival {
 
 impl Speed {
     pub fn new(now: Instant) -> Self {
-        Self { arrivals: VecDeque::new(), last: now, pace: None }
+        Self { arrivals: VecDeque::new(), last: now, seconds_per_step: None }
     }
 
     /// Steps begin `now`, after something else that took time.
@@ -47,7 +47,7 @@ impl Speed {
         let all = self.arrivals.iter();
         let (steps, images) = all.fold((0, 0.0), |(steps, images), one| (steps + one.steps, images + one.images));
         let span = self.arrivals.front().map_or(0.0, |first| (now - first.since).as_secs_f64()).max(1e-9);
-        self.pace = Some(span / steps.max(1) as f64);
+        self.seconds_per_step = Some(span / steps.max(1) as f64);
         (seconds, images / span)
     }
 }
@@ -63,12 +63,12 @@ mod tests {
         let at = |ms: u64| start + Duration::from_millis(ms);
         let mut speed = Speed::new(start);
         assert_eq!(speed.arrive(at(500), 5, 50.0), (0.5, 100.0));
-        // Two windows, of which the first was taken late, and the second right behind it.
+        // Two read-backs, of which the first was taken late, and the second right behind it.
         let (_, late) = speed.arrive(at(1490), 5, 50.0);
         let (seconds, behind) = speed.arrive(at(1500), 5, 50.0);
         assert!(late < 100.0 && (behind - 100.0).abs() < 1.0, "{late} {behind}");
         assert!((seconds - 0.01).abs() < 1e-9, "an epoch's seconds are added up of all of them");
-        assert!((speed.pace.unwrap() - 0.1).abs() < 0.001);
+        assert!((speed.seconds_per_step.unwrap() - 0.1).abs() < 0.001);
         // One that is long enough stands for itself.
         assert_eq!(speed.arrive(at(2000), 10, 100.0).1, 200.0);
         // What was done in between is no time of steps.

@@ -1,15 +1,15 @@
 //! From a topology update's counters to its line in the run folder.
 
-use super::run_folder::{ExplorationLine, LayerExploration};
-use super::run_plan::RunPlan;
 use crate::ops::topology::{UpdateStats, age_bin};
 use crate::sparsity::prune_count;
+use crate::train::RunPlan;
+use crate::train::run_folder::{ExplorationLine, LayerExploration};
 
 /// The line of `exploration.jsonl` about update number `update` (from 1), from what the GPU counted in each layer.
 pub(super) fn line(
     run_plan: &RunPlan,
     (update, step, epoch): (usize, usize, usize),
-    death_rate: f64,
+    prune_rate: f64,
     counters: &[UpdateStats],
 ) -> ExplorationLine {
     let layers: Vec<LayerExploration> = run_plan
@@ -46,7 +46,7 @@ pub(super) fn line(
             };
             if layer.sparse.is_none() {
                 // Without zeros, what is pruned is all that can grow: the rule regrows it, and nothing moves.
-                let pruned = prune_count(death_rate, layer.active);
+                let pruned = prune_count(prune_rate, layer.active);
                 (line.pruned, line.grown, line.regrown) = (pruned, pruned, pruned);
                 (line.explored, line.reliably_explored, line.threshold) = (layer.numel, layer.numel, None);
                 (line.churn, line.drift) = (0.0, 0.0);
@@ -59,5 +59,5 @@ pub(super) fn line(
     let rate = |of: fn(&LayerExploration) -> usize| layers.iter().map(of).sum::<usize>() as f64 / prunable;
     let itop_rate = rate(|layer| layer.explored);
     let reliable_itop_rate = rate(|layer| layer.reliably_explored);
-    ExplorationLine { step, epoch, death_rate, layers, itop_rate, reliable_itop_rate }
+    ExplorationLine { step, epoch, prune_rate, layers, itop_rate, reliable_itop_rate }
 }

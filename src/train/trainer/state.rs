@@ -3,14 +3,13 @@
 use std::io;
 use std::path::Path;
 
-use super::checkpoint::{self, CheckpointError, Progress};
-use super::run_folder::{RunFolder, SCHEMA, read_up_to};
-use super::trainer::{BEST, LAST, TrainError, Trainer};
+use super::{BEST, LAST, Network, TrainError, Trainer};
+use crate::train::checkpoint::{self, CheckpointError, Progress};
+use crate::train::run_folder::{RunFolder, SCHEMA, read_up_to};
 
-impl Trainer<'_> {
-    /// Puts the initial weights and sets on the GPU.
-    pub fn initialise(&mut self) {
-        self.forget();
+impl Network<'_> {
+    /// The first state of every tensor that a checkpoint has, and the index of the first sets.
+    fn write_first_state(&self) {
         let plan = &self.run_plan.plan;
         for entry in checkpoint::entries(plan, &self.run_plan.graph) {
             self.executor.write(entry.slice, &vec![0u8; entry.slice.bytes as usize]);
@@ -30,7 +29,15 @@ impl Trainer<'_> {
             let channels = running.bytes as usize / 8;
             self.executor.write(*running, &[vec![0.0f32; channels], vec![1.0; channels]].concat());
         }
-        self.executor.submit(&self.index);
+        self.executor.submit(&self.programs.index);
+    }
+}
+
+impl Trainer<'_> {
+    /// Puts the initial weights and sets on the GPU.
+    pub fn initialise(&mut self) {
+        self.drop_what_is_under_way();
+        self.network.write_first_state();
         let start = self.run_plan.active() as f64 / self.run_plan.prunable() as f64;
         self.progress = Progress {
             schema: SCHEMA,
@@ -40,6 +47,12 @@ impl Trainer<'_> {
             updates_by: Some(self.run_plan.update_schedule()),
             ..Progress::default()
         };
+    }
+
+    /// Drops what the run is at: another state will be on the GPU.
+    pub(super) fn drop_what_is_under_way(&mut self) {
+        self.observer.drop_questions();
+        self.network.forget_order();
     }
 
     /// Goes on with the run in `folder`: at its last checkpoint (true), or at the start if it was stopped before its first.
@@ -78,13 +91,13 @@ impl Trainer<'_> {
     }
 
     fn restore_with(&mut self, path: &Path, read: impl FnOnce(u64) -> io::Result<Vec<u8>>) -> Result<(), TrainError> {
-        self.forget();
+        self.drop_what_is_under_way();
         let (plan, graph) = (&self.run_plan.plan, &self.run_plan.graph);
         let check = |progress: &Progress| self.check_continues(path, progress);
-        let (progress, explored) = checkpoint::restore(&self.executor, plan, graph, path, read, check)?;
+        let (progress, explored) = checkpoint::restore(&self.network.executor, plan, graph, path, read, check)?;
         self.progress = progress;
         self.progress.go_by(self.run_plan.update_schedule(), explored);
-        self.executor.submit(&self.index);
+        self.network.executor.submit(&self.network.programs.index);
         Ok(())
     }
 
@@ -92,7 +105,7 @@ impl Trainer<'_> {
     fn check_continues(&self, path: &Path, progress: &Progress) -> Result<(), CheckpointError> {
         let kept = self.run_plan.config.kept();
         if let Some((key, was)) = progress.run.iter().find(|(key, was)| kept.get(*key) != Some(*was)) {
-            let now = kept.get(key).cloned().unwrap_or_default();
+            let now = kept.get(key).cloned().unwrap_or_else(|| "not known to this version".into());
             return Err(CheckpointError::AnotherRun { path: path.into(), key: key.clone(), was: was.clone(), now });
         }
         let (done, per_epoch) = (progress.step, self.run_plan.steps_per_epoch());
@@ -111,14 +124,14 @@ impl Trainer<'_> {
     /// The whole state as a checkpoint's bytes.
     pub async fn capture(&self) -> Result<Vec<u8>, TrainError> {
         let (plan, graph) = (&self.run_plan.plan, &self.run_plan.graph);
-        let progress = Progress { adapter: self.executor.gpu.summary.to_string(), ..self.progress.clone() };
-        Ok(checkpoint::capture(&self.executor, plan, graph, &progress).await?)
+        let progress = Progress { adapter: self.network.executor.gpu.summary.to_string(), ..self.progress.clone() };
+        Ok(checkpoint::capture(&self.network.executor, plan, graph, &progress).await?)
     }
 
     /// The adapter of the checkpoint that was gone on from, if it is not this one.
     pub fn other_adapter(&self) -> Option<&str> {
         let before = self.progress.adapter.as_str();
-        (!before.is_empty() && before != self.executor.gpu.summary.to_string()).then_some(before)
+        (!before.is_empty() && before != self.network.executor.gpu.summary.to_string()).then_some(before)
     }
 
     /// The same, unless a number in it is not finite (a ReLU can hide that from the loss).

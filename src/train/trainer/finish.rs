@@ -1,46 +1,9 @@
-//! Evaluation, and the summary at a run's end.
+//! The summary at a run's end.
 
-use super::run_folder::{RunFolder, SCHEMA, Summary, SummaryAdapter};
-use super::trainer::{BEST, Score, TrainError, Trainer};
-use crate::gpu::Slice;
-use crate::ops::StepParams;
-use crate::plan::METRIC_SLOTS;
+use super::{BEST, TrainError, Trainer};
+use crate::train::run_folder::{RunFolder, SCHEMA, Summary, SummaryAdapter};
 
 impl Trainer<'_> {
-    /// Loss and accuracy over `images` (numbers in training, then test images) with running statistics.
-    pub async fn evaluate(&mut self, images: &[u32]) -> Result<Score, TrainError> {
-        let plan = &self.run_plan.plan;
-        let slot: Slice = plan.metrics.part(16 * METRIC_SLOTS as u64, 16);
-        self.executor.write(slot, &[0.0f32; 4]);
-        self.executor.write(plan.order, images);
-        self.order_of = None;
-        let mut last = None;
-        for cursor in (0..images.len()).step_by(plan.batch) {
-            let params = StepParams {
-                valid: plan.batch.min(images.len() - cursor) as u32,
-                cursor: cursor as u32,
-                slot: METRIC_SLOTS as u32,
-                ..self.params()
-            };
-            self.executor.write(plan.run, &[params]);
-            self.executor.submit_parts(self.executor.record(&self.eval, self.submissions()));
-            // Two batches at a time: the host does not run ahead of a slow adapter.
-            let so_far = self.executor.read_slices(&[slot]);
-            if let Some(before) = last.replace(so_far) {
-                self.executor.finish(before).await?;
-            }
-        }
-        let sums = match last {
-            Some(read) => bytemuck::pod_collect_to_vec(&self.executor.finish(read).await?),
-            None => Vec::<f32>::new(),
-        };
-        let [loss, correct, count, _] = sums[..] else {
-            return Ok(Score { loss: f64::NAN, accuracy: 0.0 });
-        };
-        let count = f64::from(count).max(1.0);
-        Ok(Score { loss: f64::from(loss) / count, accuracy: f64::from(correct) / count })
-    }
-
     /// Times the passes of a step, tests the best epoch and writes the summary.
     pub async fn finish(&mut self, folder: &RunFolder) -> Result<Summary, TrainError> {
         let done = self.progress.clone();
@@ -52,7 +15,7 @@ impl Trainer<'_> {
         self.restore_from(folder, BEST)?;
         let test = self.evaluate(&self.run_plan.test_images(self.dataset)).await?;
         let (run_plan, config) = (self.run_plan, &self.run_plan.config);
-        let adapter = &self.executor.gpu.summary;
+        let adapter = &self.network.executor.gpu.summary;
         let images = (self.run_plan.split.train.len() * config.total_epochs()) as f64;
         let summary = Summary {
             schema: SCHEMA,
@@ -86,7 +49,7 @@ impl Trainer<'_> {
                 name: adapter.name.clone(),
                 backend: adapter.backend.into(),
                 driver: adapter.driver.clone(),
-                tier: self.executor.gpu.tier().into(),
+                tier: self.network.executor.gpu.tier().into(),
                 kind: adapter.kind.into(),
             },
             version: crate::version(),
