@@ -1,9 +1,10 @@
 // Gradient of every position of a weight, active or not: for dense layers, and the scratch that gradient growth reads.
 //
-// One in channel and $TILE out channels, all $TAPS taps, so that x is loaded once for the tile and dy once for the taps: by
-// a workgroup, (SUBGROUP) by a subgroup, or (SERIAL) by each invocation alone (see conv_sparse_grad_weight.wgsl); then also
-// (SHUFFLE) lanes are neighbouring in channels, and lane t loads dy of out channel t for all of them. Teams share strips, a
-// row of pixels of one vector of images; along a strip the columns of x that the next pixel needs again are kept.
+// A team computes one in channel and $TILE out channels with all $TAPS taps, so that x is loaded once for the tile and dy once
+// for the taps. The team is a workgroup, (SUBGROUP) a subgroup, or (SERIAL) a single invocation (see
+// conv_sparse_grad_weight.wgsl). With SERIAL and SHUFFLE, the lanes of a subgroup are neighbouring in channels, and lane t loads
+// dy of out channel t for all of them. A team walks over strips: a row of pixels of one vector of images. Along a strip it keeps
+// the columns of x that the next pixel needs again.
 
 #uniform
 

@@ -2,9 +2,9 @@
 // and pixels of dy[k] · x[c] shifted by the tap.
 //
 // $GROUP consecutive active weights of one output channel are summed together, so that dy is loaded once for all of them.
-// A workgroup shares the images and pixels and adds up in order; or (SUBGROUP) the lanes of a subgroup do, which need no
-// barrier, $ROW vectors each before they add up; or (SERIAL) each invocation alone. Where a row of dy has not enough vectors
-// for all of them, they take $TOGETHER rows at once.
+// The images and pixels are shared by a workgroup, which adds up in order; or (SUBGROUP) by the lanes of a subgroup, which need
+// no barrier and take $ROW vectors each before they add up; or (SERIAL) each invocation takes all of them. If a row of dy has too
+// few vectors for all invocations, they take $TOGETHER rows at once.
 
 #import conv_sum
 #import team
@@ -59,7 +59,7 @@ fn main(
     let last = min(first + $GROUPu, row_start[row + 1u]) - 1u;
     let width = row_width();
     let rows = rows_of(wid.z, BLOCKS * OUT_H);
-    // Which of $TOGETHER rows is this lane's, and where it begins in it (of a team; one alone has all).
+    // Which of $TOGETHER rows this invocation takes, and where it begins in it (a single invocation takes all).
     let my_row = select(0u, lane / width, $TOGETHERu > 1u);
     let my_start = lane - my_row * width;
     let to = wid.z * WEIGHTS + first;

@@ -1,5 +1,5 @@
-// Who shares a sum: the lanes of a subgroup that is the whole workgroup of $WG (SUBGROUP), a workgroup through its cells, or
-// (SERIAL) nobody.
+// Who shares a sum: (SUBGROUP) the lanes of a subgroup, which is the whole workgroup of $WG; (SERIAL) a single invocation; else a
+// workgroup, through its shared memory.
 #ifdef SUBGROUP
 // Sum over the lanes in a fixed tree; every lane gets it.
 fn lanes_sum(value: f32) -> f32 {

@@ -20,21 +20,21 @@ pub struct DataArgs {
 
 #[derive(Subcommand)]
 enum DataCommand {
-    /// Download a dataset into `$ITOP_DATA` or ./data; an interrupted download is gone on with
+    /// Download a data set into `$ITOP_DATA` or ./data; resumes an interrupted download
     Fetch {
         /// `cifar10` or `cifar100`
         #[arg(value_parser = ["cifar10", "cifar100"])]
         data: String,
-        /// A mirror: what stands before the file's name
+        /// A mirror: the address without the file name
         #[arg(long, value_name = "URL", default_value = fetch::HOME)]
         from: String,
     },
-    /// Read a dataset and say what is in it
+    /// Read a data set, describe it, and warn of what is missing
     Info {
         /// `sample`, `cifar10`, `cifar100`, a folder, or a `.tar.gz`
         #[arg(default_value = "sample")]
         data: String,
-        /// Share of each class that becomes the test set, where the data has none
+        /// Share of each class that becomes the test set, if the data has none
         #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = flags::number("test"))]
         test: f64,
     },
@@ -85,13 +85,13 @@ pub fn load(config: &Config) -> Result<(Dataset, Record), Failure> {
 pub fn load_again(folder: &Path, config: &Config, elsewhere: &str) -> Result<(Dataset, Record), Failure> {
     let kept = RunFolder::read_data(folder).map_err(Failure::input)?;
     let root = kept.as_ref().and_then(|kept| kept.root.as_deref());
-    let mut dataset = Source { root, ..config.source() }.load().map_err(|error| {
-        Failure::input(anyhow!("{error}; if the run's data was moved, say where it is: {elsewhere}"))
-    })?;
+    let mut dataset = Source { root, ..config.source() }
+        .load()
+        .map_err(|error| Failure::input(anyhow!("{error}; if the run's data was moved, give its path: {elsewhere}")))?;
     let found = Record::of(&dataset, config.validation).map_err(Failure::input)?;
     let Some(kept) = kept else {
         eprintln!(
-            "warning: `{}` was begun by an older version, which kept nothing of its data: nobody can tell whether `{}` is still \
+            "warning: `{}` was begun by an older version, which recorded nothing about its data: it cannot be checked whether `{}` is still \
              the same",
             folder.display(),
             config.data
@@ -101,7 +101,7 @@ pub fn load_again(folder: &Path, config: &Config, elsewhere: &str) -> Result<(Da
     let differences = kept.differences(&found);
     if !differences.is_empty() {
         return Err(Failure::input(anyhow!(
-            "`{}` is not the data that `{}` was trained on: {}; put it back as it was, or say where that is: {elsewhere}",
+            "`{}` is not the data that `{}` was trained on: {}; restore it, or give the path of the original data: {elsewhere}",
             config.data,
             folder.display(),
             differences.join("; ")
@@ -120,7 +120,7 @@ pub fn check_alike(folder: &Path, record: &Record) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::input(anyhow!(
-        "the data was changed since `{}` was trained on it: {}; put it back as it was, or plan the sweep anew in another folder",
+        "the data was changed since `{}` was trained on it: {}; restore it, or plan the sweep again in another folder",
         folder.display(),
         differences.join("; ")
     )))

@@ -17,14 +17,14 @@ use crate::train::{Config, RunPlan};
 
 #[derive(Args, Clone)]
 pub struct TuningArgs {
-    /// Measure which kernels are fastest on this adapter, once for each layer shape (as is done on GPUs without asking; on a
-    /// software adapter it takes minutes)
+    /// Measure which kernels are fastest on this adapter, once per layer shape (default on GPUs; takes minutes on software
+    /// adapters)
     #[arg(long, conflicts_with = "no_autotune")]
     autotune: bool,
-    /// Take the default kernels
+    /// Use the default kernels
     #[arg(long)]
     no_autotune: bool,
-    /// Use an adapter that was never verified without checking it first
+    /// Skip the check before the first run on an adapter
     #[arg(long)]
     no_verify: bool,
 }
@@ -58,7 +58,7 @@ impl TuningArgs {
             let refused = layers.iter().filter(|layer| run_plan.tuning.refuses(&layer.conv, layer.density())).count();
             if refused > 0 {
                 eprintln!(
-                    "warning: {refused} layers of `{}` were tuned for another adapter or version; they take the default kernels",
+                    "warning: {refused} layers of `{}` were tuned for another adapter or version; they use the default kernels",
                     folder.display()
                 );
             }
@@ -100,9 +100,9 @@ impl TuningArgs {
             let what = match error {
                 GpuError::Lost { .. } => {
                     "measuring kernels lost the GPU; the kernel that ran is left out from now on: start again, \
-                     or take the default kernels with --no-autotune"
+                     or use the default kernels with --no-autotune"
                 }
-                _ => "measuring kernels failed (--no-autotune takes the default ones)",
+                _ => "measuring kernels failed (--no-autotune uses the default ones)",
             };
             Failure::run(anyhow::Error::new(error).context(what))
         })?;

@@ -44,8 +44,8 @@ pub struct Tuning {
     /// Whether there are 64-bit integers, and whether loads by them are the default.
     pub wide: bool,
     pub prefer_load64: bool,
-    /// The most FLOPs of a convolution that one dispatch does. Drivers take a device that is at one for seconds for hung,
-    /// and the desktop stands still meanwhile.
+    /// The most FLOPs of a convolution in one dispatch. Drivers reset a GPU whose dispatch runs for seconds, and the desktop
+    /// freezes while it does.
     pub dispatch_flops: u64,
     /// Invocations that fill the adapter: weight gradients of fewer are split.
     pub occupancy_target: usize,

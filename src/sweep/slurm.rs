@@ -20,7 +20,7 @@ pub struct SlurmOptions {
 /// The batch script for `rows` of the sweep in `sweep`, run by the program `itop`. Both paths are absolute.
 ///
 /// Slurm warns two minutes before the time limit (USR1) and on preemption (TERM). Both signals come to the shell, which asks
-/// `itop` for a checkpoint and puts the task back into the queue; it then goes on where it was.
+/// `itop` for a checkpoint and puts the task back into the queue; it then continues from there.
 pub fn script(itop: &Path, sweep: &Path, rows: &[usize], options: &SlurmOptions) -> String {
     let mut head = vec![
         "job-name=itop-sweep".to_string(),

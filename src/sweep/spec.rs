@@ -31,7 +31,7 @@ pub enum SpecError {
     Toml { origin: String, message: String },
     #[error("{origin}: [{section}]: `{key}` {must}")]
     Key { origin: String, section: &'static str, key: String, must: String },
-    #[error("{origin}: `{key}` is set in [{first}] and in [{second}]; leave it in one of them")]
+    #[error("{origin}: `{key}` is set in [{first}] and in [{second}]; keep it in one of them")]
     Twice { origin: String, key: String, first: &'static str, second: &'static str },
     #[error("{origin}: [base]: {source}")]
     Base { origin: String, source: Box<ConfigError> },
@@ -39,7 +39,7 @@ pub enum SpecError {
     Row { origin: String, row: usize, label: String, source: Box<ConfigError> },
     #[error("{origin}: [baseline]: {message}")]
     Baseline { origin: String, message: String },
-    #[error("{origin}: the rows {first} and {second} are the same run ({label}); change `seed` or take one out")]
+    #[error("{origin}: the rows {first} and {second} are the same run ({label}); change `seed` or remove one")]
     Equal { origin: String, first: usize, second: usize, label: String },
     #[error("{origin} gives more than {most} rows; make the grid smaller")]
     TooMany { origin: String, most: usize },

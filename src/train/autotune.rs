@@ -41,7 +41,7 @@ pub struct TuningCache {
 
 /// Why a tuning cache is not used.
 #[derive(Debug, thiserror::Error)]
-#[error("the tuning cache `{}` is {what}; it is measured anew", .path.display())]
+#[error("the tuning cache `{}` is {what}; kernels are measured again", .path.display())]
 pub struct CacheError {
     path: PathBuf,
     what: String,

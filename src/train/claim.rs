@@ -41,7 +41,7 @@ pub struct Claim {
     file: File,
     record: Record,
     beat: Option<(Sender<()>, JoinHandle<()>)>,
-    /// The last to go: whoever sees it gone finds the end written.
+    /// Dropped last: a process that sees it gone finds the end written.
     _sign: Sign,
 }
 

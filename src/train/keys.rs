@@ -56,7 +56,7 @@ pub const KEYS: &[Key] = &[
         Kind::OneOf(&["rigl", "set", "static", "dense"]),
         "how active weights move: `rigl` grows by gradient, `set` at random, `static` never; `dense`: all are active",
     ),
-    key("sparsity", "sparsity", Kind::Share(BELOW_ONE), "share of the weights that is not there (not for `dense`)"),
+    key("sparsity", "sparsity", Kind::Share(BELOW_ONE), "fraction of weights that are zero (no effect for `dense`)"),
     key(
         "distribution",
         "distribution",
@@ -76,7 +76,7 @@ pub const KEYS: &[Key] = &[
         "seed",
         "seed",
         Kind::Whole(0, i64::MAX as u64),
-        "of weights, first active set, random growth, order and augmentation; not of the held-out split",
+        "seed of weights, first active set, random growth, order and augmentation; not of the held-out split",
     ),
     key("lr", "lr", Kind::Number(POSITIVE), "base learning rate (of `one-cycle` the highest)").or("learning_rate"),
     key("momentum", "momentum", Kind::Number(BELOW_ONE), "momentum of SGD; 0 needs `nesterov = false`"),
@@ -88,7 +88,12 @@ pub const KEYS: &[Key] = &[
         "L2 penalty, on every parameter as in the ITOP code",
     )
     .or("wd"),
-    key("label_smoothing", "label-smoothing", Kind::Share(UNIT), "share of the target that all classes have in common"),
+    key(
+        "label_smoothing",
+        "label-smoothing",
+        Kind::Share(UNIT),
+        "share of the target that is spread evenly over all classes",
+    ),
     key("delta_t", "delta-t", Kind::Whole(1, LARGEST), "steps between topology updates (ΔT)"),
     key(
         "augment",
@@ -112,9 +117,14 @@ pub const KEYS: &[Key] = &[
         "test",
         "test",
         Kind::Share((Included(0.0), Included(MOST_TEST))),
-        "share of each class of the training images that becomes the test set, where the data have none",
+        "share of each class of the training images that becomes the test set, if the data have none",
     ),
-    key("finite_check", "finite-check", Kind::Switch, "when the loss goes bad, look for the layer where that began"),
+    key(
+        "finite_check",
+        "finite-check",
+        Kind::Switch,
+        "if the loss becomes infinite or NaN, find the layer where it began",
+    ),
     key(
         "checkpoint_minutes",
         "checkpoint-minutes",
@@ -125,7 +135,7 @@ pub const KEYS: &[Key] = &[
         "lr_schedule.kind",
         "lr-schedule",
         Kind::OneOf(&["multi-step", "cosine", "one-cycle", "constant"]),
-        "learning rate over the run; each kind has the keys of its own that follow",
+        "learning rate over the run; each kind has its own keys, which follow",
     ),
     key(
         "lr_schedule.milestones",

@@ -5,11 +5,11 @@ use super::run_folder::RunFolder;
 use super::trainer::{End, Listener, TrainError, Trainer};
 use crate::gpu::{Gpu, GpuError};
 
-/// How often a run goes on from one and the same checkpoint on a new device.
+/// How often a run continues from the same checkpoint on a new device.
 pub const RETRIES: usize = 3;
 
 impl Trainer<'_> {
-    /// [`Trainer::run`], that goes on from the last checkpoint on a device from `open` when the device is lost: at most
+    /// [`Trainer::run`]; if the device is lost, it continues from the last checkpoint on a device from `open`: at most
     /// [`RETRIES`] times without a new checkpoint.
     pub async fn run_on(
         &mut self,
@@ -39,7 +39,7 @@ impl Trainer<'_> {
             }
             let error = error.to_string();
             let error = error.trim_end_matches('.');
-            listener.warning(&format!("{error}; the run goes on from step {step} on a new device"));
+            listener.warning(&format!("{error}; the run continues from step {step} on a new device"));
         }
     }
 

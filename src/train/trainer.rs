@@ -46,7 +46,7 @@ pub enum TrainError {
     },
 }
 
-/// Whoever wants to hear how a run goes.
+/// Receives the events of a run.
 pub trait Listener {
     /// Passes prepared, of how many.
     fn preparing(&mut self, _done: usize, _total: usize) {}
@@ -56,7 +56,7 @@ pub trait Listener {
     fn exploration(&mut self, _line: &ExplorationLine) {}
     /// A line went to `maps.jsonl`.
     fn frame(&mut self, _line: &FrameLine) {}
-    /// Something that the run survives, but somebody should know.
+    /// Something that does not end the run, but that people should know.
     fn warning(&mut self, _text: &str) {}
     /// Asked between steps; true ends the run after a checkpoint.
     fn interrupted(&mut self) -> bool {
@@ -64,7 +64,7 @@ pub trait Listener {
     }
 }
 
-/// Nobody listens.
+/// Ignores all events.
 impl Listener for () {}
 
 /// Loss and accuracy over some images.

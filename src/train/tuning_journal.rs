@@ -22,7 +22,7 @@ pub struct Journal {
 
 impl Journal {
     /// A journal in `folder`, and what ended processes were at when they ended. Without a folder that can be written nothing
-    /// is kept, and all else goes on.
+    /// is kept, and everything else continues.
     pub fn open(folder: &Path) -> (Self, Vec<Attempt>) {
         fs::create_dir_all(folder).ok();
         let mut left = Vec::new();

@@ -39,7 +39,7 @@ pub struct KernelArgs {
     /// Only candidates whose name contains this
     #[arg(long, default_value = "")]
     candidate: String,
-    /// Samples of each; the median counts
+    /// Samples of each; the result is the median
     #[arg(long, default_value_t = 5, value_parser = flags::count(10_000))]
     samples: usize,
     /// Write the rows as JSON

@@ -24,7 +24,7 @@ pub struct StartArgs {
     /// How active weights move
     #[arg(long, default_value = "rigl", ignore_case = true, value_parser = ["static", "set", "rigl"])]
     method: String,
-    /// 0 is the dense network
+    /// Sparsity; 0: the dense network
     #[arg(long, default_value_t = 0.98, value_parser = flags::number("sparsity"))]
     sparsity: f64,
     /// Images a step

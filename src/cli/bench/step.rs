@@ -33,10 +33,10 @@ pub struct StepArgs {
     /// How activations are kept, comma-separated: f32, f16, bf16
     #[arg(long, value_delimiter = ',', default_value = "f32", value_parser = flags::storage())]
     storage: Vec<Storage>,
-    /// Rounds; each row is timed once a round, the median counts
+    /// Rounds; each row is timed once per round, the result is the median
     #[arg(long, default_value_t = 5, value_parser = flags::count(10_000))]
     rounds: usize,
-    /// Print each row's slowest passes
+    /// Also print the slowest passes of each row
     #[arg(long)]
     passes: bool,
     /// Write the rows as JSON

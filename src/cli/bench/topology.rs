@@ -35,7 +35,7 @@ pub struct TopologyArgs {
     /// Steps between two updates, for the share of time
     #[arg(long, default_value_t = 100, value_parser = flags::whole("delta_t"))]
     delta_t: usize,
-    /// Rounds; the median counts
+    /// Rounds; the result is the median
     #[arg(long, default_value_t = 3, value_parser = flags::count(10_000))]
     rounds: usize,
     /// Write the rows as JSON

@@ -20,7 +20,7 @@ use crate::train::run_folder::write_whole;
 pub struct CollectArgs {
     /// Folder of the sweep
     sweep: PathBuf,
-    /// What the other settings are compared with, as `method=static`; may be repeated, for a setting of several keys
+    /// The setting to compare the others with, such as `method=static`; repeat it for several keys
     /// [default: [baseline] of the specification, else static, else dense, else set]
     #[arg(long, value_name = "KEY=VALUE")]
     baseline: Vec<String>,

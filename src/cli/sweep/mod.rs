@@ -38,7 +38,7 @@ enum SweepCommand {
 }
 
 impl SweepArgs {
-    /// Whether all that it does is to print.
+    /// Whether it only prints.
     pub fn only_prints(&self) -> bool {
         matches!(self.command, SweepCommand::Status(_))
     }

@@ -21,7 +21,7 @@ pub struct PlanArgs {
     /// Folder of the sweep
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Do not time a few training steps on the adapter to estimate how long the rows take
+    /// Skip timing a few training steps for the estimate of how long the rows take
     #[arg(long)]
     no_measure: bool,
     #[command(flatten)]

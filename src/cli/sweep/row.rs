@@ -1,4 +1,4 @@
-//! One row of a sweep, in this process: claim it, train it or go on with it, record what came of it.
+//! One row of a sweep, in this process: claim it, train or resume it, record the result.
 
 use std::io;
 use std::path::Path;
@@ -88,7 +88,7 @@ fn settled(sweep: &Sweep, job: &RowJob) -> Result<bool, Failure> {
     }
 }
 
-/// Whether the run folder holds the row's run, to go on with; an error if it holds another.
+/// Whether the run folder holds the row's run, which is then resumed; an error if it holds another.
 fn prepare(out: &Path, config: &Config) -> Result<bool, Failure> {
     if !RunFolder::occupied(out) {
         return Ok(false);
