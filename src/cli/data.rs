@@ -1,4 +1,4 @@
-//! `itop data`: fetch datasets and look at them; and the data of a run, found again.
+//! `itop data`: download and describe data sets. Also finds the data of a run again.
 
 use std::io::IsTerminal;
 use std::path::Path;

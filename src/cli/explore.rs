@@ -1,4 +1,4 @@
-//! `itop explore`: how much of the parameter space random growth can be expected to explore, and what it takes to explore more.
+//! `itop explore`: how much random growth is expected to explore, and which settings explore more.
 
 use anyhow::anyhow;
 use clap::Args;

@@ -1,4 +1,4 @@
-//! `itop report`: the page, or the terminal's summary, of one or more runs.
+//! `itop report`: a page, or a summary in the terminal, of one or more runs.
 
 use std::path::{Path, PathBuf};
 

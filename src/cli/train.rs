@@ -1,4 +1,4 @@
-//! `itop train`: one run, or what it would be.
+//! `itop train`: one run, or with `--dry-run` its plan.
 
 use std::path::{Path, PathBuf};
 

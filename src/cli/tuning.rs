@@ -1,4 +1,4 @@
-//! Whether kernels are chosen by measurement, and where the measurements are kept.
+//! Whether kernels are autotuned, and where the measurements are kept.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

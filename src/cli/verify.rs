@@ -1,4 +1,4 @@
-//! `itop verify`: whether an adapter computes what it should.
+//! `itop verify`: checks that an adapter computes correctly.
 
 use std::io::IsTerminal;
 

@@ -1,4 +1,4 @@
-//! `itop web`: hands the page to a browser on this machine.
+//! `itop web`: serves the page to a browser on this machine.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The report as one page that needs nothing else.
+//! The report as one self-contained page.
 
 use super::{METHODS, Report, Side};
 use crate::report::chart::{Interval, Look, Series, Y, escape, intervals, lines};

@@ -1,4 +1,4 @@
-//! Colours: one for each setting of a page, and scales for what has an order.
+//! Colours: one for each setting of a page, and colour scales for ordered values.
 
 use plotters::style::RGBColor;
 

@@ -1,4 +1,4 @@
-//! The maps on a page, with a slider over the updates. Without a script they show the last frame.
+//! The maps on a page, with a slider over the updates. Without JavaScript they show the last frame.
 
 use base64::Engine as _;
 

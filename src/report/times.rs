@@ -1,4 +1,4 @@
-//! Where the time of a step goes, beside the arithmetic that the active weights ask for.
+//! Where the time of a step goes, compared with the arithmetic of the active weights.
 
 use super::chart::escape;
 use super::read::Run;

@@ -1,8 +1,8 @@
 //! A sweep's specification: which values of which keys, and the rows that follow from them.
 //!
-//! Every row is the base with a row of the list, a random draw and a point of the grid laid over it: the rows are the product
-//! of the three, the list outermost, the grid's keys in alphabetical order with the last one fastest. Rows that differ only in
-//! keys without effect on them ([`Config::without_effect`]) are one.
+//! Each row is the base, overlaid with an entry of the list, a random draw and a point of the grid. The rows are the product of
+//! these three: the list is outermost, and the keys of the grid are in alphabetical order, the last one fastest. Rows that differ
+//! only in keys without effect on them ([`Config::without_effect`]) are one.
 
 use std::collections::HashSet;
 use std::fmt::Display;

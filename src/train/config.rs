@@ -1,4 +1,5 @@
-//! What a run is: every choice that changes its result, in one flat file. Bad values die here, before anything is written.
+//! The configuration of a run: every choice that changes its result, in one flat file. Bad values are refused here, before
+//! anything is written.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;

@@ -1,5 +1,5 @@
-//! Every key of a configuration in one table: its name, its flag, what it takes and what it is. Files, `--set`, flags, their
-//! messages and `docs/configuration.md` all come from here.
+//! Every key of a configuration in one table: its name, its flag, the values it accepts, and its description. Files, `--set`,
+//! flags, their messages and `docs/configuration.md` all come from here.
 
 use std::fmt::Write as _;
 use std::ops::Bound::Included;

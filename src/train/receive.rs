@@ -1,4 +1,4 @@
-//! What comes back from the GPU while it trains (losses, counters, maps), and what the end of an epoch makes of it.
+//! Read-backs from the GPU during training (losses, statistics, maps), and the end of an epoch.
 
 use web_time::Instant;
 

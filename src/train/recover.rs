@@ -1,4 +1,4 @@
-//! Runs that outlive their device: drivers are reset, laptops sleep.
+//! Continues a run after its device was lost: drivers are reset, laptops sleep.
 
 use super::checkpoint::CheckpointError;
 use super::run_folder::RunFolder;

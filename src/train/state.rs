@@ -1,4 +1,4 @@
-//! A run's state on the GPU: its start, its checkpoints, going on.
+//! The state of a run on the GPU: initialisation, checkpoints, resuming.
 
 use std::io;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! Which candidate the autotuner is about to run, on disk: a kernel may end the process, the device or the whole machine, and
-//! the next start must know which one it was.
+//! Records on disk which candidate the autotuner is about to run. A kernel may end the process, the device or the whole machine,
+//! and the next start must know which one it was.
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, Write};

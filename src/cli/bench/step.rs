@@ -27,7 +27,7 @@ pub struct StepArgs {
     /// Sparsities, comma-separated; 0 is the dense network
     #[arg(long, value_delimiter = ',', default_value = "0,0.9,0.98", value_parser = flags::number("sparsity"))]
     sparsity: Vec<f64>,
-    /// Images a step
+    /// Images per step
     #[arg(long, default_value_t = 32, value_parser = flags::whole("batch_size"))]
     batch_size: usize,
     /// How activations are kept, comma-separated: f32, f16, bf16

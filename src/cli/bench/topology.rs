@@ -1,4 +1,4 @@
-//! `itop bench topology`: what a topology update costs beside a step.
+//! `itop bench topology`: the cost of a topology update compared with a step.
 
 use std::path::PathBuf;
 
@@ -26,7 +26,7 @@ pub struct TopologyArgs {
     /// Sparsities, comma-separated
     #[arg(long, value_delimiter = ',', default_value = "0.9,0.99", value_parser = flags::number("sparsity"))]
     sparsity: Vec<f64>,
-    /// Images a step
+    /// Images per step
     #[arg(long, default_value_t = 32, value_parser = flags::whole("batch_size"))]
     batch_size: usize,
     /// How activations are kept: f32, f16 or bf16

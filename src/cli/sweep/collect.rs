@@ -1,4 +1,4 @@
-//! `itop sweep collect`: tables and plots of what is done.
+//! `itop sweep collect`: tables, figures and the answer from the rows that are done.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! `itop sweep plan`: the rows of a specification, what they need, what to know before, and about how long they take.
+//! `itop sweep plan`: the rows of a specification with their memory, warnings and estimated time.
 
 use std::path::PathBuf;
 

@@ -1,7 +1,7 @@
-//! `itop sweep run`: one worker process an adapter (or more), each running one row after the other.
+//! `itop sweep run`: one or more worker processes per adapter, each running one row after the other.
 //!
-//! Workers are processes: a driver that crashes takes one row with it, and a GL context belongs to one thread of its own. The
-//! process that trains a row is the one that claims it, so that no claim outlives its training, whoever is killed.
+//! Workers are processes, because a driver that crashes then ends only one row, and because a GL context belongs to one thread. The
+//! process that trains a row also claims it, so that no claim outlives its training, whichever process is killed.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};

@@ -1,4 +1,4 @@
-//! `itop sweep submit`: the rows that are missing as a job array of a site's scheduler.
+//! `itop sweep submit`: the missing rows as a job array of a cluster's scheduler.
 
 use std::path::PathBuf;
 use std::process::Command;
