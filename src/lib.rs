@@ -1,4 +1,4 @@
-//! `itop` trains sparse convolutional networks from scratch on any GPU.
+//! `itop` trains sparse convolutional networks from scratch, on GPUs of any vendor.
 //!
 //! Weights are sparse from the first step: forward, input gradient, weight gradient and optimiser touch only the active
 //! weights, and every ΔT steps prune/regrow passes on the GPU move the active set (In-Time Over-Parameterization).

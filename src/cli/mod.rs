@@ -36,7 +36,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::gpu::{Gpu, GpuOptions, HlslCompiler, LimitChoice};
 use failure::Failure;
 
-/// Trains sparse convolutional networks from scratch on any GPU.
+/// Trains sparse convolutional networks from scratch, on GPUs of any vendor.
 #[derive(Parser)]
 #[command(version, arg_required_else_help = true)]
 struct Cli {

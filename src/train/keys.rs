@@ -70,8 +70,13 @@ pub const KEYS: &[Key] = &[
         Kind::Whole(1, 1000),
         "extended training: the run and its schedules, this many times as long",
     ),
-    key("batch_size", "batch-size", Kind::Whole(1, 65_536), "images a step; the last step of an epoch may have fewer")
-        .or("batch"),
+    key(
+        "batch_size",
+        "batch-size",
+        Kind::Whole(1, 65_536),
+        "images per step; the last step of an epoch may have fewer",
+    )
+    .or("batch"),
     key(
         "seed",
         "seed",
