@@ -1,7 +1,7 @@
 //! `itop` trains sparse convolutional networks from scratch, on GPUs of any vendor.
 //!
-//! Weights are sparse from the first step: forward, input gradient, weight gradient and optimiser touch only the active
-//! weights, and every ΔT steps prune/regrow passes on the GPU move the active set (In-Time Over-Parameterization).
+//! Weights are sparse from the first step: inactive weights are neither stored nor multiplied (layers that are dense enough
+//! run dense kernels). Every ΔT steps, the GPU prunes some weights and grows as many others (In-Time Over-Parameterization).
 //!
 //! The modules, from the top. A module uses only modules further down this list:
 //!
