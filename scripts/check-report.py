@@ -84,7 +84,7 @@ def page(dom, picture, frame):
         assert re.search(r'class="legend">\s*<li>', chart), f"`{name}` has no legend"
         assert "polyline" in chart or "polygon" in chart or "<line" in chart, f"`{name}` has no lines"
     assert text.count('class="map"') >= 4, "there are no maps"
-    assert "The 10 dearest of" in text or "the dearest first" in text, "there are no times"
+    assert "The 10 most expensive of" in text or "the most expensive first" in text, "there are no times"
     # The script takes the sliders out of hiding and says where they stand.
     film = re.search(r'class="film" data-moments="(.*?)"([^>]*)>', text)
     moments = json.loads(film.group(1))

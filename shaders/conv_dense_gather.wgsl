@@ -3,7 +3,7 @@
 // One invocation: $ROW neighbouring pixels of $TILE result channels, one vector of images; one workgroup: one tile of channels
 // and one parity class (see conv_sparse_gather.wgsl). A loaded input element serves the whole tile and (SHARED:
 // the taps of a kernel row reach overlapping pixels) every tap of the row. Weights are loaded by every invocation, or
-// (SHUFFLE) lane t loads those of channel t and hands them round.
+// (SHUFFLE) lane t of a subgroup loads those of channel t and passes them to the other lanes.
 
 #import conv_gather
 

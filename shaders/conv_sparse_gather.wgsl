@@ -4,9 +4,9 @@
 // Input gradient: a row is an input channel and one of the OUT_STEP² parity classes of its pixels, the input is dy; with
 // stride 2 a tap reaches exactly one class, so no work is wasted and nothing is scattered.
 //
-// One workgroup: one row (fastest, so that a tile of the input stays in cache while every row uses it). The weight and its
-// shift are uniform over the workgroup: every invocation loads them, or (SHUFFLE) each lane loads one of $CHUNK and hands it
-// round.
+// One workgroup: one row. Rows are the fastest dimension of the grid, so that a tile of the input stays in cache while every row
+// uses it. The weight and its shift are the same for all invocations of the workgroup: each invocation loads them, or (SHUFFLE)
+// each lane of a subgroup loads one of $CHUNK and passes it to the other lanes.
 
 #import conv_gather
 

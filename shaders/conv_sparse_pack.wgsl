@@ -1,5 +1,5 @@
-// The active weights of a gather, each with its shift, so that one load brings both; and (TRANSPOSED) in the order in which
-// the input gradient takes them, so that it need not look them up. One invocation a weight.
+// Writes each active weight next to its shift, so that a gather loads both at once; (TRANSPOSED) in the order in which the
+// input gradient reads them, so that it need not look them up. One invocation per weight.
 
 #uniform
 

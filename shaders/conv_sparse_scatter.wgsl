@@ -1,5 +1,5 @@
-// Between the list of a layer's active values and their places in a dense weight: scattered with zeros elsewhere, or
-// (GATHER) read off their places. One invocation a word of the bitset.
+// Scatters the list of a layer's active values to their places in a dense weight, with zeros elsewhere; or (GATHER) gathers the
+// list from these places. One invocation per word of the bitset.
 
 #uniform
 

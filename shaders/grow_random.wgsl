@@ -1,4 +1,4 @@
-// Random growth's scores: 31 random bits a position, from (seed, layer, update, position).
+// Scores of random growth: 31 random bits per position, from (seed, layer, update, position).
 
 #uniform
 

@@ -1,6 +1,6 @@
-// What the driver's subgroups are, read from inside: a device's first kernel (`gpu::lanes`).
-// Of each invocation: that it ran, and (SHUFFLE) the size of its subgroup, its lane, and which invocation each of the first
-// $LANES lanes says that it is.
+// The first kernel of every device (`gpu::lanes`): checks what the driver says of its subgroups.
+// Each invocation writes that it ran, and (SHUFFLE) the size of its subgroup, its lane, and the invocation index that it receives
+// from each of the first $LANES lanes.
 
 @group(0) @binding(0) var<storage, read_write> seen: array<u32>;
 

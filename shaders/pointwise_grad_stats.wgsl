@@ -1,6 +1,6 @@
 // Sums that batch normalisation's gradient needs, of one channel in one block of images:
-// Σ dz and Σ dz · (x − mean), where dz is the output gradient behind the ReLU. Where that let numbers pass is read off the output,
-// or (BY_INPUT: no residual was added) found again from the input.
+// Σ dz and Σ dz · (x − mean), where dz is the output gradient behind the ReLU. Whether the ReLU let a number pass is seen from the
+// output, or (BY_INPUT: no residual was added) computed again from the input.
 
 #uniform
 

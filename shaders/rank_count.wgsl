@@ -1,4 +1,4 @@
-// Set bits of each 256 words of a bitset; first step of its rank (then `scan`, then `rank_write`).
+// Counts the set bits of each 256 words of a bitset: the first step of its rank (then `scan`, then `rank_write`).
 
 #uniform
 

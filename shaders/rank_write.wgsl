@@ -1,4 +1,4 @@
-// Number of set bits before each word of a bitset; last step of its rank.
+// Writes the number of set bits before each word of a bitset: the last step of its rank.
 
 #uniform
 

@@ -1,8 +1,8 @@
-// Turns a finished selection into a bitset, 32 positions an invocation: keys above the threshold, and of those equal to
-// it as many as are wanted, lowest position first. COUNT_TIES only counts the equal ones of each 256 words, for the
-// prefix sum in between.
+// Turns a finished selection into a bitset, 32 positions per invocation: all keys above the threshold, and as many keys equal to
+// it as are needed, lowest position first. COUNT_TIES only counts the equal keys of each 256 words, for the prefix sum in
+// between.
 //
-// Prune: out of the active positions, those to keep. GROW: out of the others, those to add to the kept ones.
+// Prune: selects the active positions to keep. GROW: selects the other positions to add to the kept ones.
 
 #uniform
 

@@ -1,4 +1,4 @@
-// One round of a radix select: how many keys that begin with the prefix found so far have each next digit.
+// One round of a radix select: counts the next digit of all keys that begin with the prefix found so far.
 //
 // Keys are the values of the active list, or (GROW) the scores of all positions that the prune left inactive.
 

@@ -1,5 +1,5 @@
-// The age of every active weight, in updates that it survived: one more for what the prune kept, 0 for what was grown
-// (regrown included). Counts ages by bins of powers of two, and of the last growth (age 0 before) what the prune kept.
+// Updates the age of every active weight (the updates that it survived): one more if the prune kept it, 0 if it was grown or
+// regrown. Counts ages in bins of powers of two, and how many weights of the last growth (age 0 before) the prune kept.
 // Ages are bytes, four a word.
 
 #uniform

@@ -1,4 +1,4 @@
-// Sum of |w| over the last growth (age 0), before the prune. One workgroup, fixed order.
+// Statistic: the sum of |w| over the weights that the previous update grew (age 0), before the prune. One workgroup, fixed order.
 
 #uniform
 

@@ -1,4 +1,4 @@
-// Counts the input channels without an active weight, from the index.
+// Statistic: how many input channels have no active weight, from the index.
 
 #uniform
 

@@ -1,5 +1,5 @@
-// Moves values and momentum from the old active list to the new one: kept and regrown positions take theirs along,
-// new ones start at 0/0.
+// Moves values and momentum from the old active list to the new one. Kept and regrown positions keep theirs; new ones start at
+// 0/0.
 
 #uniform
 

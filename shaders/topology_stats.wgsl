@@ -1,5 +1,5 @@
-// What an update did to a layer, and the sets that only grow: every position ever active (explored), and every one that
-// was active for a whole interval and survived the prune that ended it (reliable).
+// Counts what an update did to a layer, and extends the two sets that only grow: the explored positions (ever active), and the
+// reliably explored ones (active for a whole interval, and kept by the prune at its end).
 
 #uniform
 

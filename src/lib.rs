@@ -1,14 +1,14 @@
-//! `itop` trains sparse convolutional networks from scratch on any GPU.
+//! `itop` trains sparse convolutional networks from scratch, on GPUs of any vendor.
 //!
-//! Weights are sparse from the first step: forward, input gradient, weight gradient and optimiser touch only the active
-//! weights, and every ΔT steps prune/regrow passes on the GPU move the active set (In-Time Over-Parameterization).
+//! Weights are sparse from the first step: inactive weights are neither stored nor multiplied (layers that are dense enough
+//! run dense kernels). Every ΔT steps, the GPU prunes some weights and grows as many others (In-Time Over-Parameterization).
 //!
-//! The rooms of the house, from the top; arrows point only down this list:
+//! The modules, from the top. A module uses only modules further down this list:
 //!
 //! - `cli` (native only): one file per subcommand; turns arguments into calls and prints
-//! - `sweep` (native only): many runs: plan, rows, who runs them, what came of them
+//! - `sweep` (native only): many runs: plan, rows, who runs them, tables of the results
 //! - [`compare`]: the same steps on many adapters
-//! - [`report`]: what people look at after a run
+//! - [`report`]: pages and figures of runs
 //! - [`verify`]: whether an adapter computes what the CPU references compute
 //! - [`train`]: one run: configuration, trainer, schedules, checkpoints, run folder
 //! - [`plan`]: graph × batch × densities to every buffer and every dispatch of a step
@@ -21,7 +21,7 @@
 //! - `shell`: commands that messages suggest, quoted
 //! - `words`: numbers with commas and plurals, lists
 
-// The one exception is in `gpu::kernel`, where `wgpu` demands it to leave out shader checks.
+// There are two exceptions: `gpu::kernel` leaves out shader checks, `gpu::device` asks for cooperative matrices.
 #![deny(unsafe_code)]
 
 #[cfg(not(target_arch = "wasm32"))]

@@ -156,8 +156,8 @@ fn times_stand_beside_flops() {
     assert!(itop(&["report", path(&folder)]).status.success());
     let page = fs::read_to_string(folder.join("report.html")).unwrap();
     assert!(page.contains("78.5 ms for a step of 32 images, by GPU timestamps (the median of 5 steps"), "no sum");
-    assert!(page.contains("The 10 dearest of 12 layers") && page.contains("<th>conv11</th>"));
-    assert!(!page.contains("<th>conv1</th>"), "a cheap layer is among the dearest");
+    assert!(page.contains("The 10 most expensive of 12 layers") && page.contains("<th>conv11</th>"));
+    assert!(!page.contains("<th>conv1</th>"), "a cheap layer is among the most expensive");
     // 5 MFLOP in 12 ms.
     assert!(page.contains("<td class=\"n\">0.417</td>"), "no rate");
 }

@@ -124,7 +124,7 @@ fn the_command_that_goes_on_can_be_pasted() {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(!errors.contains("error"), "an interruption is no error: {errors}");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let suggested = text.split_once("go on with: ").unwrap_or_else(|| panic!("{text}")).1.trim();
+    let suggested = text.split_once("resume with: ").unwrap_or_else(|| panic!("{text}")).1.trim();
     // As pasted, but shorter.
     let script = format!("itop() {{ \"$ITOP\" \"$@\" --dry-run; }}; {suggested}");
     let pasted = Command::new("sh")

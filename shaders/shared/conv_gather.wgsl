@@ -18,14 +18,16 @@ struct Place {
     // the first of $ROW neighbouring pixels of the result
     y: u32,
     x: u32,
-    // False beyond the last pixel: there it works on the first one, and hands its share of the weights round all the same.
+    // False for invocations past the last pixel. They process pixel 0, so that they can still take part in the shuffles; their
+    // result is discarded.
     inside: bool,
     // what the result's first tap reads
     base: u32,
 }
 
-// Of the pixels of parity class `parity`: the $WG invocations of a workgroup lie along images, then groups of $ROW pixels, then
-// (TOGETHER: where those of one do not fill it) blocks of images. $ROW divides GRID_W, and is 1 unless OUT_STEP divides OUT_W.
+// The place of invocation `lane` of a workgroup, among the pixels of parity class `parity`. Consecutive invocations take the
+// vectors of a pixel (LANES of them), then groups of $ROW pixels, then (TOGETHER: if one block does not fill the workgroup) blocks
+// of images. $ROW divides GRID_W, and is 1 unless OUT_STEP divides OUT_W.
 fn place_of(wid: vec3<u32>, lane: u32, parity: u32) -> Place {
     let id = wid.y * $WGu + lane;
     let n = id % LANES;

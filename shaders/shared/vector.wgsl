@@ -2,7 +2,7 @@
 // drivers load faster; a word holds one or two `f32`, or two or four numbers of 16 bits (F16, BF16), the first image lowest.
 // Host: `Vectors::declare`.
 
-// vectors a pixel: known when a kernel is compiled, and the same in all layers of a run
+// vectors per pixel: known when a kernel is compiled, and the same in all layers of a run
 const LANES = $LANESu;
 
 // Image $QUADS·i + j of a vector is component i of v$j.

@@ -1,4 +1,4 @@
-//! `itop adapters`: which GPUs there are.
+//! `itop adapters`: lists the GPUs.
 
 use clap::Args;
 

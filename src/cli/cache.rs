@@ -1,4 +1,4 @@
-//! Where what was learnt of adapters is kept between runs.
+//! The cache folder: what is known of adapters, kept between runs.
 
 use std::path::PathBuf;
 

@@ -22,7 +22,7 @@ pub struct CompareArgs {
     /// Steps whose losses and active sets are compared
     #[arg(long, default_value_t = 20, value_parser = flags::count(10_000))]
     steps: usize,
-    /// Steps that the CPU references compute too, at most: of those up to the first topology update
+    /// The most steps that the CPU references also compute (they end at the first topology update)
     #[arg(long, default_value_t = 3)]
     reference_steps: usize,
     /// Timed steps of each adapter

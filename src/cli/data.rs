@@ -1,4 +1,4 @@
-//! `itop data`: fetch datasets and look at them.
+//! `itop data`: download and describe data sets.
 
 use std::io::IsTerminal;
 
@@ -17,21 +17,21 @@ pub struct DataArgs {
 
 #[derive(Subcommand)]
 enum DataCommand {
-    /// Download a dataset into `$ITOP_DATA` or ./data; an interrupted download is gone on with
+    /// Download a data set into `$ITOP_DATA` or ./data; resumes an interrupted download
     Fetch {
         /// `cifar10` or `cifar100`
         #[arg(ignore_case = true, value_parser = ["cifar10", "cifar100"])]
         data: String,
-        /// A mirror: what stands before the file's name
+        /// A mirror: the address without the file name
         #[arg(long, value_name = "URL", default_value = fetch::HOME)]
         from: String,
     },
-    /// Read a dataset and say what is in it
+    /// Read a data set, describe it, and warn of what is missing
     Info {
         /// `sample`, `cifar10`, `cifar100`, a folder, or a `.tar.gz`
         #[arg(default_value = "sample")]
         data: String,
-        /// Share of each class that becomes the test set, where the data has none
+        /// Share of each class that becomes the test set, if the data has none
         #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = flags::number("test"))]
         test: f64,
     },

@@ -1,4 +1,4 @@
-//! `itop train --dry-run`: what a run would be, before anything is allocated. The summary first, then layers and kernels.
+//! `itop train --dry-run`: describes a run before anything is allocated: first a summary, then layers and kernels.
 
 use super::explore;
 use super::recipe::{self, Origin};

@@ -15,13 +15,13 @@ use crate::train::{RunPlan, kinds};
 pub struct EvalArgs {
     /// Run folder
     run: PathBuf,
-    /// Of the best epoch, or of the last
+    /// Checkpoint of the best epoch, or of the last one
     #[arg(long, value_enum, default_value = "best", ignore_case = true)]
     checkpoint: WhichName,
-    /// The test images, or those that the run held out
+    /// The test images, or the validation images of the run
     #[arg(long, value_enum, default_value = "test", ignore_case = true)]
     split: SplitName,
-    /// Where the run's data is now, if it was moved
+    /// Path of the run's data, if it was moved
     #[arg(long, value_name = "PATH")]
     data: Option<String>,
     #[command(flatten)]

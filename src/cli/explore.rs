@@ -1,4 +1,4 @@
-//! `itop explore`: how much of the parameter space random growth can be expected to explore, and what it takes to explore more.
+//! `itop explore`: how much random growth is expected to explore, and which settings explore more.
 
 use anyhow::anyhow;
 use clap::Args;
@@ -18,16 +18,16 @@ use crate::train::{Config, LOW_ITOP_RATE};
 
 #[derive(Args)]
 pub struct ExploreArgs {
-    /// A named recipe to start from, as `itop train` has them [default: the paper's SET, itop-set-cifar100-98]
+    /// A named recipe to start from, as in `itop train` [default: the paper's SET, itop-set-cifar100-98]
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
-    /// Classes [default: those of the data]
+    /// Number of classes [default: as in the data]
     #[arg(long, value_name = "N", value_parser = flags::count(1_000_000))]
     classes: Option<usize>,
-    /// Training images without those held out [default: those of the data]
+    /// Number of training images, without held-out ones [default: as in the data]
     #[arg(long, value_name = "N", value_parser = flags::count(1_000_000_000))]
     images: Option<usize>,
-    /// Also say which ΔT, and how many epochs, reach this ITOP rate
+    /// Also print which ΔT, and how many epochs, reach this ITOP rate
     #[arg(long, value_name = "RATE", value_parser = flags::number("prune_rate.stop_at"))]
     target_rs: Option<f64>,
     #[command(flatten)]
@@ -174,7 +174,7 @@ pub fn run(args: &ExploreArgs) -> Result<(), Failure> {
     let (delta_t, epochs) = (config.delta_t, config.total_epochs());
     let steps_per_epoch = data.images.div_ceil(config.batch_size);
     if epochs > EPOCHS_MOST {
-        return refuse(format!("{} epochs are more than the {} that are looked at", count(epochs), count(EPOCHS_MOST)));
+        return refuse(format!("{} epochs are more than the supported {}", count(epochs), count(EPOCHS_MOST)));
     }
     if data.images == 0 {
         return refuse(format!("validation {} leaves no image to train on; lower it", config.validation));

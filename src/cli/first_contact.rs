@@ -1,5 +1,5 @@
-//! An adapter's first run: whether it computes right is looked at before, once for each adapter, driver and version of the
-//! kernels.
+//! The check before the first run on an adapter, once for each adapter, driver and version of the kernels: does it compute
+//! correctly?
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

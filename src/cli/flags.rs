@@ -1,4 +1,4 @@
-//! Flags of the configuration's keys, from the table that the keys have ([`crate::train::keys`]).
+//! Flags for the keys of the configuration, made from their table ([`crate::train::keys`]).
 
 use std::ffi::OsString;
 use std::marker::PhantomData;

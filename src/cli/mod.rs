@@ -1,6 +1,6 @@
-//! The command line: one file per subcommand; turns arguments into calls of the rooms below, and prints.
+//! The command line: one file per subcommand; turns arguments into calls of the modules below, and prints.
 
-// First, for its `print!` and kin are those of all that follow.
+// First, because all modules below use its `print!` and similar macros.
 #[macro_use]
 mod out;
 
@@ -35,7 +35,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::gpu::{Gpu, GpuOptions, HlslCompiler, LimitChoice};
 use failure::{Exit, Failure};
 
-/// Trains sparse convolutional networks from scratch on any GPU.
+/// Trains sparse convolutional networks from scratch, on GPUs of any vendor.
 #[derive(Parser)]
 #[command(version, arg_required_else_help = true)]
 struct Cli {
@@ -45,35 +45,35 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Train a network; without further words, a small one on the embedded sample
+    /// Train a network (with no options: the `quick` preset on the bundled sample)
     #[command(args_override_self = true)]
     Train(Box<train::TrainArgs>),
     /// Measure a trained network's loss and accuracy
     Eval(eval::EvalArgs),
     /// List the GPUs that can be used
     Adapters(adapters::AdaptersArgs),
-    /// Fetch datasets, and look at them
+    /// Download and describe data sets
     Data(data::DataArgs),
-    /// Plan how much a run will explore
+    /// Predict how much a run will explore
     Explore(explore::ExploreArgs),
-    /// Run the same steps on several adapters: which is faster, and do they compute the same
+    /// Run the same steps on several adapters: which is fastest, and do they agree?
     Compare(compare::CompareArgs),
-    /// Check that a GPU computes what it should
+    /// Check that a GPU computes correctly, kernel by kernel
     Verify(verify::VerifyArgs),
-    /// Many runs from one specification: plan, run, look, collect
+    /// Run many configurations from one specification: plan, run, status, collect, submit
     Sweep(sweep::SweepArgs),
-    /// Draw what runs did
+    /// Make a page with curves, layers and maps of one or more runs
     Report(report::ReportArgs),
     /// Write every kernel as WGSL or in a driver's language
     Shaders(shaders::ShadersArgs),
     /// Measure speed
     Bench(bench::BenchArgs),
-    /// Serve the page that trains in a browser, to this machine only
+    /// Serve the page that trains in the browser (to this machine only)
     Web(web::WebArgs),
 }
 
 impl Command {
-    /// Whether all that it does is to print.
+    /// Whether it only prints.
     fn only_prints(&self) -> bool {
         match self {
             Self::Adapters(_) | Self::Explore(_) => true,
@@ -95,13 +95,13 @@ struct GpuArgs {
     /// `auto`, a backend (`vulkan`, `metal`, `dx12`, `gl`), an index from `itop adapters`, or part of a name
     #[arg(long, default_value = "auto")]
     adapter: String,
-    /// Buffer limits: the adapter's own, or what every WebGPU implementation offers
+    /// Buffer limits: the adapter's own, or the minimum that every WebGPU implementation offers
     #[arg(long, value_enum, default_value = "adapter", ignore_case = true)]
     limits: Limits,
-    /// The most GPU memory to take, in MiB; what does not fit is refused, with the largest batch that does
+    /// Use at most this much GPU memory, in MiB; if a run needs more, the error names the largest batch that fits
     #[arg(long, value_name = "MIB")]
     gpu_memory: Option<u32>,
-    /// Keep the bounds checks in shaders that are else left out
+    /// Keep the bounds checks in shaders (normally removed)
     #[arg(long, hide = true)]
     checked_shaders: bool,
 }
@@ -128,7 +128,7 @@ impl GpuArgs {
         }
     }
 
-    /// The same as words of another command, but for defaults.
+    /// The same as arguments of another command, without defaults.
     fn flags(&self) -> Vec<String> {
         let adapter = (!self.adapter.eq_ignore_ascii_case("auto")).then(|| ["--adapter".into(), self.adapter.clone()]);
         let limits = matches!(self.limits, Limits::Webgpu).then(|| ["--limits".into(), "webgpu".into()]);
@@ -151,7 +151,9 @@ impl GpuArgs {
         let options = GpuOptions { to_compile: true, ..self.options() };
         let gpu = introduce(pollster::block_on(Gpu::open(&options)).map_err(Failure::adapter)?);
         if !gpu.executes {
-            message!("warning: this device executes nothing: kernels are compiled, times and results mean nothing");
+            message!(
+                "warning: this device executes nothing: kernels are only compiled, and times and results mean nothing"
+            );
         }
         Ok(gpu)
     }
@@ -165,9 +167,9 @@ fn introduce(gpu: Gpu) -> Gpu {
     }
     if gpu.summary.compiler == Some(HlslCompiler::Fxc) {
         message!(
-            "note: Windows' old compiler of shaders, FXC, serves this adapter: it compiles slowly, and the fastest kernels need \
-             subgroups, which it lacks; with `dxcompiler.dll` of github.com/microsoft/DirectXShaderCompiler beside itop.exe, \
-             DXC serves it (or try --adapter vulkan)"
+            "note: this adapter uses Windows' old shader compiler, FXC: it compiles slowly, and it lacks subgroups, which the fastest \
+             kernels need; put `dxcompiler.dll` of github.com/microsoft/DirectXShaderCompiler next to itop.exe to use DXC \
+             (or try --adapter vulkan)"
         );
     }
     if gpu.summary.is_software() {
@@ -189,7 +191,7 @@ fn interruption() -> Result<Arc<AtomicBool>, Failure> {
     Ok(interrupted)
 }
 
-/// Sets `interrupted` at the first line of the standard input. Its end means nothing: who holds it may be killed.
+/// Sets `interrupted` at the first line of the standard input. Its end means nothing: the process behind it may be killed.
 fn interrupt_by_input(interrupted: Arc<AtomicBool>) {
     std::thread::spawn(move || {
         if std::io::stdin().read_line(&mut String::new()).is_ok_and(|bytes| bytes > 0) {
@@ -224,7 +226,7 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // Who interrupts a command knows it, and the command said what it kept.
+            // A user who interrupts a command knows it, and the command has said what it kept.
             if failure.exit != Exit::Interrupted {
                 eprintln!("error: {}", failure.message());
             }

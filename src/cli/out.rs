@@ -1,6 +1,6 @@
-//! What the command line prints. `println!` and its kin panic once nobody reads any more (`itop … | head`), or when the disk
-//! behind a redirection is full. The macros of the same names here do not: a command with work to do goes on and says nothing
-//! more; one that does nothing but print ends.
+//! Output of the command line. The standard `println!` and similar macros panic if the reader is gone (`itop … | head`) or the disk
+//! behind a redirection is full. The macros of the same names here do not: a command with work to do continues silently, and a
+//! command that only prints ends.
 
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};

@@ -1,4 +1,4 @@
-//! How a run looks while it goes: a bar on a terminal, plain lines elsewhere.
+//! The display of a run in progress: a bar on a terminal, plain lines elsewhere.
 
 use std::io::IsTerminal;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A run in a few lines, before it starts: what trains on what, by which recipe, and how far it explores.
+//! The first lines of a run: network, data, recipe, expected exploration.
 
 use super::text::{count, fold, number_of, percent, short};
 use crate::data::Dataset;

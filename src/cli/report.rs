@@ -1,4 +1,4 @@
-//! `itop report`: the page, or the terminal's summary, of one or more runs.
+//! `itop report`: a page, or a summary in the terminal, of one or more runs.
 
 use std::path::{Path, PathBuf};
 
@@ -11,22 +11,22 @@ use crate::train::run_folder::{RunFolder, write_whole};
 
 #[derive(Args)]
 pub struct ReportArgs {
-    /// Run folders; or one of a sweep, which is then collected
+    /// Run folders, or the folder of a sweep, which is then collected
     #[arg(required = true)]
     runs: Vec<PathBuf>,
-    /// Where the page goes [default: the folder of the run; of several runs report-of-N-runs, numbered if taken]
+    /// Folder for the page [default: the run folder; for several runs report-of-N-runs, numbered if taken]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Write the pictures too: charts and maps as PNG, the maps over the updates as RUN-film.gif
+    /// Also write pictures: charts and maps as PNG, the maps over time as RUN-film.gif
     #[arg(long)]
     png: bool,
-    /// Print a summary here, and write nothing
+    /// Print a summary in the terminal, and write nothing
     #[arg(long, conflicts_with = "png")]
     text: bool,
 }
 
 impl ReportArgs {
-    /// Whether all that it does is to print.
+    /// Whether it only prints.
     pub fn only_prints(&self) -> bool {
         self.text
     }
@@ -43,7 +43,7 @@ pub fn run(args: &ReportArgs) -> Result<(), Failure> {
         }
         let page = folder.join("compare.html");
         if page.is_file() {
-            println!("report: {} (of a comparison, as itop compare wrote it)", page.display());
+            println!("report: {} (of a comparison, written by itop compare)", page.display());
             return Ok(());
         }
     } else if let Some(sweep) = folders.iter().find(|folder| folder.join("plan.jsonl").is_file()) {
@@ -57,7 +57,7 @@ pub fn run(args: &ReportArgs) -> Result<(), Failure> {
     if runs.iter().all(Run::is_empty) {
         let notes = runs.iter().flat_map(|run| &run.notes).cloned().collect::<Vec<_>>().join("; ");
         return Err(Failure::input(anyhow!(
-            "there is nothing to report: {notes}; give the folders of runs, or that of a sweep"
+            "there is nothing to report: {notes}; give run folders, or the folder of a sweep"
         )));
     }
     if args.text {
@@ -73,7 +73,7 @@ pub fn run(args: &ReportArgs) -> Result<(), Failure> {
         pictures.into_iter().map(|(name, picture)| (place.picture(&name), picture)).collect();
     if let Some((taken, _)) = pictures.iter().find(|(path, _)| !place.ours && path.exists()) {
         return Err(Failure::input(anyhow!(
-            "`{}` is there already, and not as a picture of these runs; choose another --out",
+            "`{}` exists already, and is not a picture of these runs; choose another --out",
             taken.display()
         )));
     }
@@ -90,7 +90,7 @@ fn distinct(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut folders: Vec<PathBuf> = Vec::new();
     for folder in given {
         if !folder.is_dir() {
-            return Err(Failure::input(anyhow!("`{}` is no folder; give the folders of runs", folder.display())));
+            return Err(Failure::input(anyhow!("`{}` is not a folder; give run folders", folder.display())));
         }
         match folders.iter().any(|known| same(known, folder)) {
             true => message!("warning: `{}` is given more than once and counts once", folder.display()),

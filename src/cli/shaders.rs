@@ -14,8 +14,8 @@ pub struct ShadersArgs {
     /// `wgsl`, `spirv`, `hlsl` (for DXC), `hlsl-fxc`, `msl` or `glsl`
     #[arg(long, default_value = "wgsl")]
     target: Target,
-    /// Write one file a permutation (beside WGSL, whose `override` constants have no values yet, those of a real use in
-    /// `constants.json`); without this, count them
+    /// Write one file per permutation (and for WGSL the values of its `override` constants in a real use, as
+    /// `constants.json`); without this option, only count them
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! Numbers and tables as people read them.
+//! Formats numbers and tables for people.
 
 pub use crate::report::flops;
 pub use crate::words::{count, number_are, number_of, short};

@@ -1,4 +1,4 @@
-//! `itop train`: one run, or what it would be.
+//! `itop train`: one run, or with `--dry-run` its plan.
 
 use std::path::{Path, PathBuf};
 
@@ -19,22 +19,22 @@ use crate::train::{Config, ConfigError, Hold, Opening, Outcome, RunData, RunPlan
 
 #[derive(Args)]
 pub struct TrainArgs {
-    /// A named recipe; `quick` if nothing says what to train; --dry-run prints what it sets
+    /// A named recipe (default: `quick`, unless --model or --data is given); --dry-run prints it
     #[arg(long, conflicts_with = "config", value_name = "NAME")]
     preset: Option<String>,
     /// A TOML file with a configuration
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// A value of the configuration by its key, as `lr_schedule.gamma=0.2`; may be repeated; flags are stronger
+    /// Set one key of the configuration, such as `lr_schedule.gamma=0.2`; may be repeated; flags override it
     #[arg(long = "set", value_name = "KEY=VALUE")]
     assignments: Vec<String>,
     /// Folder of the run [default: runs/NAME, numbered if taken]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Go on with the run in --out
+    /// Resume the run in --out
     #[arg(long, requires = "out", conflicts_with_all = ["preset", "config"])]
     resume: bool,
-    /// Write TensorBoard event files too, into the run folder
+    /// Also write TensorBoard event files into the run folder
     #[arg(long)]
     tensorboard: bool,
     /// The same as --finite-check false
@@ -43,7 +43,7 @@ pub struct TrainArgs {
     /// Do not write report.html at the end
     #[arg(long)]
     no_report: bool,
-    /// Print what the run would be, and stop
+    /// Print the recipe, the plan and the cost of the run, without training
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -55,7 +55,7 @@ pub struct TrainArgs {
 }
 
 impl TrainArgs {
-    /// Whether all that it does is to print.
+    /// Whether it only prints.
     pub fn only_prints(&self) -> bool {
         self.dry_run
     }
@@ -188,7 +188,7 @@ pub fn train(job: Job) -> Result<Outcome, Failure> {
         Outcome::Interrupted => {
             let mut flags = adapter.flags();
             flags.extend(tensorboard.then(|| "--tensorboard".into()));
-            println!("interrupted; go on with: {}", run_folder::resume(session.path(), &flags));
+            println!("interrupted; resume with: {}", run_folder::resume(session.path(), &flags));
         }
         Outcome::Finished(summary) => {
             finished(summary, session.path());

@@ -1,4 +1,4 @@
-//! Whether kernels are chosen by measurement, and where the measurements are kept.
+//! Whether kernels are autotuned, and where the measurements are kept.
 
 use std::path::Path;
 
@@ -13,14 +13,14 @@ use crate::train::{Config, Listener, RunPlan};
 
 #[derive(Args, Clone)]
 pub struct TuningArgs {
-    /// Measure which kernels are fastest on this adapter, once for each layer shape (as is done on GPUs without asking; on a
-    /// software adapter it takes minutes)
+    /// Measure which kernels are fastest on this adapter, once per layer shape (default on GPUs; takes minutes on software
+    /// adapters)
     #[arg(long, conflicts_with = "no_autotune")]
     autotune: bool,
-    /// Take the default kernels
+    /// Use the default kernels
     #[arg(long)]
     no_autotune: bool,
-    /// Use an adapter that was never verified without checking it first
+    /// Skip the check before the first run on an adapter
     #[arg(long)]
     no_verify: bool,
 }

@@ -1,4 +1,4 @@
-//! `itop verify`: whether an adapter computes what it should.
+//! `itop verify`: checks that an adapter computes correctly.
 
 use std::io::IsTerminal;
 
@@ -15,16 +15,16 @@ use crate::words::number_of;
 
 #[derive(Args)]
 pub struct VerifyArgs {
-    /// Print every comparison, not one line a kernel
+    /// Print every comparison instead of one line per kernel
     #[arg(long)]
     all: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Only what a first run on an adapter looks at, with activations in this storage (`f32`, `f16`, `bf16`)
+    /// Only the checks of the first run on an adapter, with activations in this storage (`f32`, `f16`, `bf16`)
     #[arg(long, value_name = "STORAGE", num_args = 0..=1, default_missing_value = "f32")]
     short: Option<Storage>,
-    /// Do everything so many times: some kernels go wrong now and then, and under load
+    /// Repeat everything this many times: some kernels fail only now and then, or under load
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     repeat: u32,
     #[command(flatten)]

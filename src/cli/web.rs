@@ -1,4 +1,4 @@
-//! `itop web`: hands the page to a browser on this machine.
+//! `itop web`: serves the page to a browser on this machine.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use super::Failure;
 
 #[derive(Args)]
 pub struct WebArgs {
-    /// Port on 127.0.0.1; 0: any that is free
+    /// Port on 127.0.0.1; 0: any free port
     #[arg(long, default_value_t = 8017)]
     port: u16,
     /// Folder that `cargo xtask web` built [default: target/web, or web beside this program]
@@ -57,7 +57,7 @@ fn folder(args: &WebArgs) -> Result<PathBuf, Failure> {
     };
     looked.iter().find(|folder| folder.join(MODULE).is_file()).cloned().ok_or_else(|| {
         let looked = looked.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ");
-        Failure::input(anyhow!("there is no page in {looked}; in the source tree `cargo xtask web` builds it"))
+        Failure::input(anyhow!("there is no page in {looked}; build it with `cargo xtask web` in the source tree"))
     })
 }
 

@@ -1,8 +1,8 @@
 //! The same seeded training steps on several adapters: which is faster, and whether they compute the same.
 //!
-//! Every adapter runs the same steps twice with each growth rule (for losses, active sets, and whether an adapter repeats
-//! itself), then all are timed in turn, round by round, so that what disturbs the machine disturbs all of them. Up to the first
-//! topology update the losses also stand beside those of the CPU references.
+//! Every adapter runs the same steps twice with each growth rule: for losses, active sets, and whether an adapter repeats itself.
+//! Then all adapters are timed in turns, round by round, so that a disturbance of the machine affects all of them. Up to the first
+//! topology update, the losses are also compared with those of the CPU references.
 
 mod page;
 mod report;

@@ -1,4 +1,4 @@
-//! The report as one page that needs nothing else.
+//! The report as one self-contained page.
 
 use super::{METHODS, Report, Side};
 use crate::report::chart::{Interval, Look, Series, Y, escape, intervals, lines};
@@ -11,7 +11,7 @@ pub fn page(report: &Report) -> String {
     let title = format!("{} on {}", report.model, number_of(report.adapters.len(), "adapter"));
     let mut body = format!("<h1>{}</h1>\n", escape(&title));
     body += &format!(
-        "<p>Batch {}, {:.0} % sparse, {} rounds in turn; the first {} steps compared, a topology update every {}.</p>\n",
+        "<p>Batch {}, {:.0} % sparse, {} rounds; the first {} steps compared, a topology update every {}.</p>\n",
         report.batch_size,
         100.0 * report.sparsity,
         report.rounds,
@@ -93,8 +93,8 @@ fn curves(report: &Report) -> String {
     };
     let samples = each(&|side| numbered(1, &side.step_ms.samples));
     let mut all = vec![
-        intervals("intervals", "Milliseconds a step: median and interval", "ms", bars),
-        lines("milliseconds", "Milliseconds a step", "round", samples, Y::Value),
+        intervals("intervals", "Milliseconds per step: median and interval", "ms", bars),
+        lines("milliseconds", "Milliseconds per step", "round", samples, Y::Value),
     ];
     for (m, method) in METHODS.iter().enumerate() {
         let mut losses = each(&|side| numbered(1, &side.methods[m].losses));

@@ -1,4 +1,4 @@
-//! What repeated timings say: a median with its interval, outliers, a trend.
+//! Statistics of repeated timings: a median with its interval, outliers, a trend.
 
 use serde::Serialize;
 

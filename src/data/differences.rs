@@ -1,4 +1,4 @@
-//! What sets two data sets apart, in words.
+//! The differences of two data sets, in words.
 
 use std::collections::BTreeMap;
 

@@ -14,7 +14,7 @@ pub enum DataError {
     NotFound { spec: String, source: io::Error },
 
     #[error(
-        "no {name} here: looked for {}. `itop data fetch {spec}` brings it. Or download {archive} (the binary version) \
+        "no {name} here: looked for {}. `itop data fetch {spec}` downloads it. Or download {archive} (the binary version) \
          from https://www.cs.toronto.edu/~kriz/cifar.html and put it, packed or unpacked, into ./data, or into a folder \
          that the environment variable ITOP_DATA names",
         .looked.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
@@ -36,7 +36,9 @@ pub enum DataError {
     )]
     NoLayout { path: PathBuf },
 
-    #[error("{path} holds both CIFAR-10 files (data_batch_N.bin) and CIFAR-100 files (train.bin); part them")]
+    #[error(
+        "{path} holds both CIFAR-10 files (data_batch_N.bin) and CIFAR-100 files (train.bin); keep only one of them there"
+    )]
     TwoLayouts { path: PathBuf },
 
     #[error("{path} lacks {name}")]
@@ -51,7 +53,7 @@ pub enum DataError {
     )]
     MissingBatch { path: PathBuf, name: String },
 
-    #[error("{path} holds the same images twice: {first} and {second} are equal; fetch them anew, or take one out")]
+    #[error("{path} holds the same images twice: {first} and {second} are equal; download them again, or remove one")]
     EqualFiles { path: PathBuf, first: String, second: String },
 
     #[error("{path} holds no data set, but {}", there(.found))]
@@ -81,10 +83,10 @@ pub enum DataError {
     )]
     TestEmpty { path: PathBuf, share: f64, images: usize },
 
-    #[error("{path} holds both `{first}` and `{second}`; leave one of them")]
+    #[error("{path} holds both `{first}` and `{second}`; keep one of them")]
     TwoParts { path: PathBuf, first: String, second: String },
 
-    #[error("{path} lies in no class folder, which would tell its class; images belong into {}", .part.join("CLASS").display())]
+    #[error("{path} is not in a class folder, so its class is unknown; move it into {}", .part.join("CLASS").display())]
     NoClass { path: PathBuf, part: PathBuf },
 
     #[error("{path} is a folder in a class folder; the images belong into {} itself", .class.display())]
@@ -126,10 +128,10 @@ pub enum DataError {
     )]
     TooLarge { path: PathBuf, width: u32, height: u32, most: u32 },
 
-    #[error("{path} holds no images (.png or .jpg); put some there, or take the folder away")]
+    #[error("{path} holds no images (.png or .jpg); add some, or remove the folder")]
     NoImages { path: PathBuf },
 
-    #[error("{path} is a class that the train folder lacks; put images of it there too, or take this folder out")]
+    #[error("{path} is a class that the train folder lacks; add images of it there, or remove this folder")]
     UnknownClass { path: PathBuf },
 
     #[error(
@@ -148,7 +150,7 @@ fn are(classes: usize) -> String {
 }
 
 /// How a data set without a test set gets one.
-const SPLIT: &str = "or let a share of each class, always the same images, be the test set: --test 0.2 (in a configuration: \
+const SPLIT: &str = "or use a share of each class, always the same images, as the test set: --test 0.2 (in a configuration: \
                      test = 0.2)";
 
 /// What to know of a validation set where the test set is missing.

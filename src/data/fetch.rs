@@ -29,7 +29,7 @@ pub enum FetchError {
     #[error("no data set `{0}` can be fetched: use `cifar10` or `cifar100`")]
     Unknown(String),
     #[error(
-        "cannot fetch {url}: {message}. What came so far is kept, and the same command goes on with it. By hand: download \
+        "cannot fetch {url}: {message}. What has arrived is kept, and the same command continues from there. By hand: download \
          the file elsewhere, check that its SHA-256 is {sha256} (MD5, as published: {md5}), and put it, packed or unpacked, \
          into `{}`", .root.display()
     )]

@@ -1,4 +1,4 @@
-//! Which files of a folder are data: none that a system or program left there, and none without an end.
+//! Which files of a folder are data: not those that a system or program left there, and not pipes or devices.
 
 use std::path::Path;
 use std::{fs, io};

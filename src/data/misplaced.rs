@@ -1,4 +1,4 @@
-//! What to say of a folder that is no data set: where there is one near, or what is missing.
+//! The message for a folder that is no data set: where a data set is nearby, or what is missing.
 
 use std::path::{Path, PathBuf};
 

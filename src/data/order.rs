@@ -1,7 +1,7 @@
 use crate::ops::philox::{self, Purpose};
 
 /// The indices `train` in the order in which epoch `epoch` of a run with `seed` sees them. A pure function, so that a
-/// resumed run goes on as if it had not stopped.
+/// resumed run continues as if it had not stopped.
 pub fn epoch_order(seed: u64, epoch: u32, train: &[u32]) -> Vec<u32> {
     let order = philox::permutation(seed, Purpose::Shuffle, epoch, 0, train.len());
     order.into_iter().map(|i| train[i as usize]).collect()

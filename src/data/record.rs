@@ -1,4 +1,4 @@
-//! `data.json` of a run folder: which images a run has seen, so that nobody goes on with it, or scores it, on others.
+//! `data.json` of a run folder: which images a run has seen, so that it is not resumed or evaluated with others.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! The vocabulary of a plan: buffers, slices of them, and commands. Pure data; [`super::Executor`] carries it out.
+//! The vocabulary of a plan: buffers, slices of them, and commands. Pure data; [`super::Executor`] runs it.
 
 use std::fmt::{Display, Formatter};
 

@@ -1,5 +1,5 @@
-//! Cooperative matrices as arrays that every invocation holds whole, for tests of their kernels' indices where no adapter has
-//! any: the text of a kernel is changed, and nothing else.
+//! Emulates cooperative matrices with arrays that every invocation holds whole, to test the indices of their kernels on adapters
+//! without matrices. Only the text of a kernel is changed.
 
 use std::cell::Cell;
 

@@ -1,4 +1,4 @@
-//! Carries a plan out: its buffers, its pipelines, its programs.
+//! Runs a plan: its buffers, its pipelines, its programs.
 
 use std::sync::atomic::Ordering::Relaxed;
 

@@ -1,4 +1,4 @@
-//! Whose GPU an adapter is: how many registers the compiler of its driver has for a kernel differs by maker.
+//! The vendor of an adapter's GPU, because the number of registers that a kernel may use differs by vendor.
 
 /// The maker of a GPU, as far as kernels differ by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Programs that look at every number they write: for finding where numbers went bad. Shader: `finite.wgsl`.
+//! Programs that check every number they write, to find the first one that is infinite or NaN. Shader: `finite.wgsl`.
 
 use super::{ALIGNMENT, BufferSpec, Command, Executor, GpuError, Kernel, Program, Slice};
 

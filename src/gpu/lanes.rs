@@ -1,6 +1,6 @@
-//! The first thing that runs on a device: whether it runs anything, and whether its subgroups are what the driver says. One
-//! was seen to say 16 lanes and to run 8 (gpuweb/cts#4035), another to say 32 and to run 8 (uVkCompute#43): shuffles among
-//! lanes that are not there give numbers that look right.
+//! The first kernel of every device: does it run at all, and are its subgroups as the driver says? One driver said 16 lanes and ran
+//! 8 (gpuweb/cts#4035), another said 32 and ran 8 (uVkCompute#43). Shuffles with lanes that do not exist give plausible wrong
+//! numbers.
 
 use super::{BufferPlan, Command, Executor, Gpu, GpuError, Kernel, Label};
 

@@ -1,13 +1,13 @@
 //! WGSL sources and the preprocessor that specialises them.
 //!
-//! Beside WGSL itself (`override` constants carry the shapes), a source may use, each on a line of its own:
+//! Besides WGSL itself (with `override` constants for shapes), a source may use these directives, each on its own line:
 //!
 //! - `#import name`: the text of `shaders/shared/name.wgsl`, once
 //! - `#ifdef NAME` / `#ifndef NAME` … `#else` … `#endif`: NAME is among the defines
 //! - `#for i in M..N` … `#endfor`: the lines between, for each i, with `$i` replaced; M and N are numbers or `$NAME`
-//! - `#uniform`: the `override` constants are members of a uniform, so that one pipeline serves all shapes. For kernels that
-//!   have little to gain from knowing them: every pipeline is compiled on the user's machine, on some drivers for seconds.
-//!   The define UNIFORM asks for the same.
+//! - `#uniform`: the `override` constants become members of a uniform, so that one pipeline serves all shapes. For kernels that
+//!   gain little from compile-time constants: every pipeline is compiled on the user's machine, which takes seconds on some
+//!   drivers. The define UNIFORM has the same effect.
 //!
 //! and `$NAME` anywhere, replaced by the define's value.
 

@@ -1,5 +1,5 @@
-//! A kernel in the languages that drivers read, by the same translator and with the same settings as a release build's
-//! pipelines: what is wrong on an adapter that we have never seen can be looked up, and tested before anyone has it.
+//! Kernels in the languages that drivers read, translated with the settings of a release build. So the input of a driver that we
+//! have never seen can be inspected and tested.
 
 use std::str::FromStr;
 

@@ -1,4 +1,4 @@
-//! What of a network a signal can reach, given which weights are there.
+//! Which parts of a network a signal can reach, given the active weights.
 
 use super::{Graph, Op, ParamId};
 

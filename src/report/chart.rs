@@ -1,4 +1,4 @@
-//! Charts: what is on them. [`super::draw`] draws them.
+//! Charts as data: axes, lines, bands, points. [`super::draw`] draws them.
 
 use std::ops::Range;
 

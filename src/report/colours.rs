@@ -1,4 +1,4 @@
-//! Colours: one for each setting of a page, and scales for what has an order.
+//! Colours: one for each setting of a page, and colour scales for ordered values.
 
 use plotters::style::RGBColor;
 
@@ -16,7 +16,7 @@ const PALETTE: [RGBColor; 6] = [
     RGBColor(230, 159, 0),
     RGBColor(86, 180, 233),
 ];
-/// Families of colours, one a method, for its settings and curves: all of them readable on light and on dark.
+/// Families of colours, one per method, for its settings and curves; all are readable on light and on dark backgrounds.
 const DENSE: [RGBColor; 6] = [
     RGBColor(128, 128, 128),
     RGBColor(98, 110, 134),

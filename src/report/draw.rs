@@ -1,5 +1,5 @@
-//! Draws charts by `plotters`: on a page as SVG with legends in HTML, where black is the page's ink, so that a chart is readable on
-//! light and on dark; [`super::figure`] makes pictures and figures of their own of it.
+//! Draws charts with `plotters`. On a page they are SVG with legends in HTML; black becomes the text colour of the page, so that
+//! charts are readable on light and dark backgrounds. [`super::figure`] makes separate pictures and figures of them.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! Charts outside of a page: pictures with a title, and figures for papers without one, which their captions say.
+//! Charts outside of a page: pictures with a title, and figures for papers without a title (their caption has it).
 
 use plotters::coord::Shift;
 use plotters::prelude::*;

@@ -1,4 +1,4 @@
-//! The maps of a run as a moving picture (GIF), for READMEs and talks.
+//! The maps of a run as an animated GIF, for READMEs and talks.
 
 use image::codecs::gif::{GifEncoder, Repeat};
 use image::{Delay, Frame, RgbaImage};

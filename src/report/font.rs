@@ -1,5 +1,5 @@
-//! The one font of charts and films, in the binary: pictures look the same everywhere, also where no font is installed. A part
-//! of DejaVu Sans (Latin, some signs). On a page charts have the reader's font.
+//! The font of charts and films, embedded in the binary: pictures look the same everywhere, even if no font is installed. It is
+//! a part of DejaVu Sans (Latin, some signs). On a page, charts use the reader's font.
 
 /// What the font is asked for by.
 pub const FAMILY: &str = "sans-serif";

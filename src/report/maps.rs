@@ -1,5 +1,5 @@
-//! The exploration of a run as pictures over its updates: per layer a map, out channels down and in channels across, of how
-//! many positions of each cell are active and how many ever were.
+//! The exploration of a run as pictures over its updates. Each layer has a map with an output channel per row and an input channel
+//! per column. It shows how many positions of each cell are active, and how many have ever been.
 
 use crate::ops::topology::map::{Cell, Grid};
 use crate::train::frames::FrameLine;

@@ -1,8 +1,7 @@
-//! What people look at after a run: one page for one or more runs, pictures, or a summary in the terminal.
+//! Reports: one page for one or more runs, pictures, or a summary in the terminal.
 //!
-//! [`read`] takes what a run folder has, [`setting`] and [`sets`] say which runs belong together under which name and colour,
-//! [`curves`] says which charts there are, [`chart`] what is on them, [`draw`], [`maps`], [`film`] and [`times`] draw, [`page`] and
-//! [`pictures`] put it together.
+//! [`read`] reads a run folder. [`setting`] and [`sets`] group runs and give them names and colours. [`curves`] decides which charts
+//! there are, [`chart`] describes one. [`draw`], [`maps`], [`film`] and [`times`] draw. [`page`] and [`pictures`] put it together.
 
 pub(crate) mod chart;
 pub(crate) mod colours;

@@ -1,4 +1,4 @@
-//! What a page says first: of one run its result and recipe, of several what they have in common and a table.
+//! The top of a page: for one run its result and recipe, for several runs what they have in common and a table.
 
 use super::read::Run;
 use super::sets::{Set, Sets, mean_and_deviation};

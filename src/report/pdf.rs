@@ -1,4 +1,4 @@
-//! A page of PDF that `plotters` draws on. LaTeX takes no SVG. Text is drawn as outlines, so that there is no font to embed.
+//! A PDF page that `plotters` draws on, because LaTeX does not read SVG. Text is drawn as outlines, so no font is embedded.
 
 use std::convert::Infallible;
 

@@ -1,4 +1,4 @@
-//! Everything that a page shows as files of their own: charts, maps, and the film of them.
+//! The pictures of a page as separate files: charts, maps, and the film of the maps.
 
 use super::chart::Chart;
 use super::curves::{layer_charts, run_charts};

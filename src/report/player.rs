@@ -1,4 +1,4 @@
-//! The maps on a page, with a slider over the updates. Without a script they show the last frame.
+//! The maps on a page, with a slider over the updates. Without JavaScript they show the last frame.
 
 use base64::Engine as _;
 
@@ -36,7 +36,7 @@ pub fn html(film: &Film) -> String {
     };
     format!(
         "<div class=\"{class}\"{data}><h3>Which connections were explored</h3>\n\
-         <p>Out channels down, in channels across. Dark: never active; <span class=\"once\">blue</span>: active once; \
+         <p>Rows: output channels; columns: input channels. Dark: never active; <span class=\"once\">blue</span>: active earlier; \
          <span class=\"now\">yellow</span>: active now.</p>\n{player}<div class=\"maps\">{figures}</div></div>\n"
     )
 }

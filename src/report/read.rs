@@ -99,7 +99,7 @@ pub fn read(folder: &Path) -> Run {
     let film = Film::new(&frames, &mut notes);
     let summary: Option<Summary> = whole(folder, "summary.json", &mut notes);
     if summary.is_none() && notes.iter().all(|note| !note.starts_with("summary.json")) {
-        notes.push("summary.json is not there: the run has not ended".into());
+        notes.push("summary.json is missing: the run has not ended".into());
     }
     let times = whole(folder, "passes.json", &mut notes);
     let images = whole(folder, "data.json", &mut notes).map(|Record { split, test, .. }| ImageCounts {

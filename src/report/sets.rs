@@ -1,4 +1,4 @@
-//! The runs of a page by their settings: those that differ in nothing but the seed are one line of a chart, their mean.
+//! The runs of a page, grouped by setting: runs that differ only in the seed are one line of a chart, their mean.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! Settings: what runs of a page have in common and what sets them apart, under names and colours that hold on all of its
-//! charts. Runs that differ in their seeds alone, or in keys that change nothing for their method, are of one setting.
+//! Settings: what the runs of a page have in common and how they differ, with names and colours that are the same in all charts.
+//! Runs that differ only in their seeds, or in keys without effect for their method, have the same setting.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Where the time of a step goes, beside the arithmetic that the active weights ask for.
+//! Where the time of a step goes, compared with the arithmetic of the active weights.
 
 use super::chart::escape;
 use super::read::Run;
@@ -109,8 +109,11 @@ fn layers(times: &PassTimes) -> String {
     if rows.is_empty() {
         return rows;
     }
-    let shown =
-        if all > LAYERS { format!("The {LAYERS} dearest of {all} layers") } else { "Layers, the dearest first".into() };
+    let shown = if all > LAYERS {
+        format!("The {LAYERS} most expensive of {all} layers")
+    } else {
+        "Layers, the most expensive first".into()
+    };
     let gradients = ["forward ms", "GFLOP/s", "input gradient ms", "GFLOP/s", "weight gradient ms", "GFLOP/s"];
     format!("<h3>{shown}</h3>\n{}", table("layer", &[&["ms", "theory"], &gradients[..]].concat(), &rows))
 }

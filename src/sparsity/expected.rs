@@ -105,7 +105,7 @@ mod tests {
         }
     }
 
-    /// A run that goes on by the same schedule expects the same, and by another one what it has explored is its start.
+    /// A run that continues with the same schedule expects the same; with another schedule, it starts from what it has explored.
     #[test]
     fn an_expectation_continues_from_what_is_explored() {
         let graph = model::build("resnet8", 10, Shape::new(3, 32, 32)).unwrap();

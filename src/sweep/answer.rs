@@ -1,4 +1,4 @@
-//! What a sweep allows to say: which settings are compared with which, and what to know before anything is concluded.
+//! The answer of a sweep: which settings are compared with which, the verdicts, and cautions.
 
 use serde::Serialize;
 use serde_json::{Map, Value};

@@ -1,9 +1,8 @@
 //! A setting against a baseline, seed by seed.
 //!
-//! Two runs of one seed have their order of images, augmentation and first weights in common, so their difference scatters less
-//! than they do. The interval of a mean difference is Student's, over the seeds. It does not hold what a small test set leaves
-//! open, for all seeds are tested on the same images: that margin ([`difference_margin`]) stands beside it, and a verdict needs
-//! both.
+//! Two runs with the same seed share the order of images, the augmentation and the initial weights. So their difference scatters
+//! less than their results. The interval of a mean difference is Student's, over the seeds. It does not include the error of a
+//! small test set, because all seeds are tested on the same images. [`difference_margin`] is that error; a verdict needs both.
 
 use std::collections::BTreeMap;
 

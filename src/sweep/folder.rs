@@ -20,13 +20,13 @@ pub enum SweepError {
     Spec(#[from] SpecError),
     #[error("row {row} ({label}): {source}")]
     Row { row: usize, label: String, source: RunPlanError },
-    #[error("`{}`, line {line}: {what}; plan the sweep anew in another folder", .path.display())]
+    #[error("`{}`, line {line}: {what}; plan the sweep again in another folder", .path.display())]
     Plan { path: PathBuf, line: usize, what: String },
     #[error("`{}` holds another plan, and its rows have started; choose another --out", .0.display())]
     AnotherPlan(PathBuf),
     #[error("`{}` holds a run; choose another --out", .0.display())]
     HoldsRun(PathBuf),
-    #[error("`{}` holds no sweep: plan.jsonl is missing; make one by: {}", .0.display(),
+    #[error("`{}` holds no sweep: plan.jsonl is missing; create one with: {}", .0.display(),
         shell::command(["itop", "sweep", "plan", "SPEC.toml", "--out", &shell::path(.0)]))]
     NoSweep(PathBuf),
     #[error("there is no row {row}: the sweep has rows 1 to {rows}")]
@@ -203,7 +203,7 @@ impl Sweep {
         }
     }
 
-    /// What came of a row, whoever runs it now: done, failed, or nothing yet.
+    /// The result of a row, also while a process runs it: done, failed, or nothing yet.
     pub fn result(&self, row: usize) -> State {
         if let Some(summary) = read_json(&self.run(row).join("summary.json")) {
             let planned = row.checked_sub(1).and_then(|index| self.rows.get(index));

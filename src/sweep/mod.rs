@@ -2,8 +2,8 @@
 //!
 //! A sweep is a folder, and the files in it are the only thing that its processes share (`docs/sweeps.md`):
 //!
-//! - `spec.toml`, `plan.jsonl`: what was asked for; a line a row, with its whole configuration and a hash
-//! - `rows/NNNN/`: the run folder of a row, with the claims of who runs it (see [`claim`](crate::train::claim))
+//! - `spec.toml`, `plan.jsonl`: the specification; one line per row with its whole configuration and a hash
+//! - `rows/NNNN/`: the run folder of a row, with the claims of the processes that run it (see [`claim`](crate::train::claim))
 //! - `failed/NNNN.json`: why a row failed
 //! - `logs/NNNN.log`: what a row's worker printed
 //! - `collected/`: tables and plots

@@ -1,4 +1,4 @@
-//! The page of a sweep: the answer first, then what was run, the table over settings, plots, and the rows.
+//! The page of a sweep: first the answer, then the recipe, the table of settings, figures, and the rows.
 
 use super::answer::Answer;
 use super::collect::{Collected, CollectedRow, Group};

@@ -1,5 +1,4 @@
-//! `plan.jsonl`: a line a row, each with its whole configuration and a hash of the line, so that an edited plan is told
-//! from the one that was run.
+//! `plan.jsonl`: one line per row, with its whole configuration and a hash of the line, so that an edited plan is noticed.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Random values of a specification's keys: which distributions there are, and what is drawn.
+//! Random values of a specification's keys: the distributions, and drawing from them.
 
 use serde::Deserialize;
 use toml::{Table, Value};

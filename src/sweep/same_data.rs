@@ -1,4 +1,4 @@
-//! Rows of a table are compared, so that those on one data set must have seen the same images.
+//! Rows on one data set must have seen the same images, because their results are compared.
 
 use std::path::PathBuf;
 

@@ -1,8 +1,8 @@
 //! A sweep's specification: which values of which keys, and the rows that follow from them.
 //!
-//! Every row is the base with a row of the list, a random draw and a point of the grid laid over it: the rows are the product
-//! of the three, the list outermost, the grid's keys in alphabetical order with the last one fastest. Rows that differ only in
-//! keys without effect on them ([`Config::without_effect`]) are one.
+//! Each row is the base, overlaid with an entry of the list, a random draw and a point of the grid. The rows are the product of
+//! these three: the list is outermost, and the keys of the grid are in alphabetical order, the last one fastest. Rows that differ
+//! only in keys without effect on them ([`Config::without_effect`]) are one.
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -32,7 +32,7 @@ pub enum SpecError {
     Toml { origin: String, message: String },
     #[error("{origin}: [{section}]: `{key}` {must}")]
     Key { origin: String, section: &'static str, key: String, must: String },
-    #[error("{origin}: `{key}` is set in [{first}] and in [{second}]; leave it in one of them")]
+    #[error("{origin}: `{key}` is set in [{first}] and in [{second}]; keep it in one of them")]
     Twice { origin: String, key: String, first: &'static str, second: &'static str },
     #[error("{origin}: [base]: {source}")]
     Base { origin: String, source: Box<ConfigError> },
@@ -40,7 +40,7 @@ pub enum SpecError {
     Row { origin: String, row: usize, label: String, source: Box<ConfigError> },
     #[error("{origin}: [baseline]: {message}")]
     Baseline { origin: String, message: String },
-    #[error("{origin}: the rows {first} and {second} are the same run ({label}); change `seed` or take one out")]
+    #[error("{origin}: the rows {first} and {second} are the same run ({label}); change `seed` or remove one")]
     Equal { origin: String, first: usize, second: usize, label: String },
     #[error("{origin} gives more than {most} rows; make the grid smaller")]
     TooMany { origin: String, most: usize },

@@ -1,4 +1,4 @@
-//! What a few runs say: means, and intervals that hold the true value with 95 %.
+//! Statistics of a few runs: means, and 95 % intervals.
 
 use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};

@@ -1,7 +1,7 @@
 //! Whether the process that made a claim is still there.
 //!
-//! On Linux its number and its start say so. On Windows a process holds a lock on a file beside its claim, which the system
-//! takes back from whoever is gone, however it went. Elsewhere it cannot be known, and the claim's heartbeat is watched.
+//! On Linux, its number and start time tell. On Windows, a process holds a lock on a file next to its claim, and the system
+//! releases the lock when the process ends in any way. Elsewhere it cannot be known, and the heartbeat of the claim is watched.
 
 use std::fmt::{Display, Formatter};
 use std::fs;

@@ -1,4 +1,4 @@
-//! What a run that goes on is told about: what it is given anew, and what that does to its schedules.
+//! The notes of a resumed run: which values changed, and what this does to its schedules.
 
 use super::{Config, Trainer, keys};
 use crate::words::short;

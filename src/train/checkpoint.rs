@@ -46,10 +46,10 @@ pub struct Progress {
     /// The adapter that did the last step.
     #[serde(default)]
     pub adapter: String,
-    /// What the run stands on, by key ([`Config::kept`](super::Config::kept)); empty in checkpoints of older programs.
+    /// What the run depends on, by key ([`Config::kept`](super::Config::kept)); empty in checkpoints of older programs.
     #[serde(default)]
     pub run: BTreeMap<String, String>,
-    /// The schedule of topology updates that the run has gone by; none in checkpoints of older programs.
+    /// The schedule of topology updates that the run has followed; none in checkpoints of older programs.
     #[serde(default)]
     pub updates_by: Option<UpdateSchedule>,
     /// What was explored when the run was last given another schedule of updates; none: it never was.
@@ -83,7 +83,7 @@ pub enum CheckpointError {
     Read { path: PathBuf, message: String },
     #[error("checkpoint `{}` does not fit the run: {message}; was its config.toml edited?", .path.display())]
     Mismatch { path: PathBuf, message: String },
-    #[error("checkpoint `{}` is of another run: `{key}` was {was}, and config.toml says {now}; put back what was changed, or start another run", .path.display())]
+    #[error("checkpoint `{}` belongs to another run: `{key}` was {was}, and config.toml says {now}; undo the change, or start another run", .path.display())]
     AnotherRun { path: PathBuf, key: String, was: String, now: String },
     #[error(
         "`{}` is of {}, more than the {} of {} that the run is to have: ask for {least} or more, or start another run",

@@ -1,12 +1,12 @@
-//! Which process trains in a run folder: claims that work between processes and machines on nothing but a shared folder.
+//! Which process trains in a run folder: claims that need nothing but a shared folder, also between machines.
 //!
 //! The attempts at the run in `RUN` are the files `RUN/claims/1.json`, `2.json`, … A process takes the run by creating the next
 //! one, and creating a file that must not exist is atomic on every file system, NFS included: of several processes exactly one
 //! gets it. It may be tried only when the last attempt has ended, which is written into the file, or its process is gone. Files
 //! are never removed or reused, so nobody can mistake a new claim for the old one that they saw.
 //!
-//! Gone is a process that no longer exists, where that can be known (the same machine, see `alive`); elsewhere, one whose file
-//! was not touched for [`STALE`] while somebody watched. Only changes are looked at: clocks may differ.
+//! A process is gone if it no longer exists, where that can be known (on the same machine, see `alive`). Elsewhere it is gone if
+//! its file was not touched for [`STALE`] while another process watched. Only changes count, because clocks may differ.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, Write};
@@ -74,7 +74,7 @@ pub struct Claim {
     file: File,
     record: Record,
     beat: Option<(Sender<()>, JoinHandle<()>)>,
-    /// The last to go: whoever sees it gone finds the end written.
+    /// Dropped last: a process that sees it gone finds the end written.
     _sign: Sign,
 }
 

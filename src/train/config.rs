@@ -1,4 +1,5 @@
-//! What a run is: every choice that changes its result, in one flat file. Bad values die here, before anything is written.
+//! The configuration of a run: every choice that changes its result, in one flat file. Bad values are refused here, before
+//! anything is written.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -133,10 +134,10 @@ pub enum ConfigError {
     Preset { name: String, tip: String, known: String },
     #[error("unknown key `{key}`{tip}; docs/configuration.md lists the keys, and so does itop train --help")]
     Key { key: String, tip: String },
-    #[error("`{0}` is there twice; leave one")]
+    #[error("`{0}` is given twice; keep one")]
     Twice(String),
     #[error(
-        "`{key}` is for the schedule `{of}`, and this one is `{kind}`: say --lr-schedule {of} too (in a file lr_schedule.kind), or leave it out"
+        "`{key}` is for the schedule `{of}`, and this one is `{kind}`: set --lr-schedule {of} too (in a file lr_schedule.kind), or remove the key"
     )]
     OtherSchedule { key: &'static str, of: &'static str, kind: String },
     /// Not what the key takes.
@@ -171,7 +172,7 @@ impl Config {
         }
     }
 
-    /// What a run's tensors and its past steps stand on, by key: it stays as long as the run goes on.
+    /// What a run's tensors and its past steps depend on, by key: it cannot change when the run is resumed.
     pub fn kept(&self) -> BTreeMap<String, String> {
         let values: [(&str, &dyn Display); 8] = [
             ("model", &self.model),
@@ -215,7 +216,7 @@ impl Config {
         self.epochs * self.epoch_multiplier
     }
 
-    /// How long a run goes on within an epoch without keeping a checkpoint.
+    /// How long a run trains within an epoch without keeping a checkpoint.
     pub fn checkpoint_interval(&self) -> Duration {
         match self.checkpoint_minutes {
             0.0 => Duration::MAX,

@@ -1,4 +1,4 @@
-//! How a configuration comes about: files, presets, `--set` and flags, laid over each other.
+//! Builds a configuration from defaults, files, presets, `--set` and flags; later ones override earlier ones.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Which keys of a configuration do not change a run, so that equal runs are known to be equal.
+//! Which keys of a configuration have no effect on a run, so that equal runs are recognised.
 
 use super::Config;
 use super::lr::LrSchedule;

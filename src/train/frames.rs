@@ -1,4 +1,4 @@
-//! The film of a run: at chosen updates, where the active weights of each layer lie and lay.
+//! The frames of a run: where the active weights of each layer are and were, at some of the updates.
 
 use std::io::{Read, Write};
 

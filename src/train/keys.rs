@@ -1,5 +1,5 @@
-//! Every key of a configuration in one table: its name, its flag, what it takes and what it is. Files, `--set`, flags, their
-//! messages and `docs/configuration.md` all come from here.
+//! Every key of a configuration in one table: its name, its flag, the values it accepts, and its description. Files, `--set`,
+//! flags, their messages and `docs/configuration.md` all come from here.
 
 use std::fmt::Write as _;
 use std::ops::Bound::Included;
@@ -57,7 +57,7 @@ pub const KEYS: &[Key] = &[
         Kind::OneOf(&Method::NAMES),
         "how the set of active weights starts and moves; `itop train --help` has a line on each",
     ),
-    key("sparsity", "sparsity", Kind::Share(BELOW_ONE), "share of the weights that is not there (not for `dense`)"),
+    key("sparsity", "sparsity", Kind::Share(BELOW_ONE), "fraction of weights that are zero (no effect for `dense`)"),
     key(
         "distribution",
         "distribution",
@@ -71,13 +71,18 @@ pub const KEYS: &[Key] = &[
         Kind::Whole(1, 1000),
         "extended training: the run and its schedules, this many times as long",
     ),
-    key("batch_size", "batch-size", Kind::Whole(1, 65_536), "images a step; the last step of an epoch may have fewer")
-        .or("batch"),
+    key(
+        "batch_size",
+        "batch-size",
+        Kind::Whole(1, 65_536),
+        "images per step; the last step of an epoch may have fewer",
+    )
+    .or("batch"),
     key(
         "seed",
         "seed",
         Kind::Whole(0, i64::MAX as u64),
-        "of weights, first active set, random growth, order and augmentation; not of the held-out split",
+        "seed of weights, first active set, random growth, order and augmentation; not of the held-out split",
     ),
     key("lr", "lr", Kind::Number(POSITIVE), "base learning rate (of `one-cycle` the highest)").or("learning_rate"),
     key("momentum", "momentum", Kind::Number(BELOW_ONE), "momentum of SGD; 0 needs `nesterov = false`"),
@@ -89,7 +94,12 @@ pub const KEYS: &[Key] = &[
         "L2 penalty, on every parameter as in the ITOP code",
     )
     .or("wd"),
-    key("label_smoothing", "label-smoothing", Kind::Share(UNIT), "share of the target that all classes have in common"),
+    key(
+        "label_smoothing",
+        "label-smoothing",
+        Kind::Share(UNIT),
+        "share of the target that is spread evenly over all classes",
+    ),
     key("delta_t", "delta-t", Kind::Whole(1, LARGEST), "steps between topology updates (ΔT)"),
     key(
         "augment",
@@ -113,9 +123,14 @@ pub const KEYS: &[Key] = &[
         "test",
         "test",
         Kind::Share((Included(0.0), Included(MOST_TEST))),
-        "share of each class of the training images that becomes the test set, where the data have none",
+        "share of each class of the training images that becomes the test set, if the data have none",
     ),
-    key("finite_check", "finite-check", Kind::Switch, "when the loss goes bad, look for the layer where that began"),
+    key(
+        "finite_check",
+        "finite-check",
+        Kind::Switch,
+        "if the loss becomes infinite or NaN, find the layer where it began",
+    ),
     key(
         "checkpoint_minutes",
         "checkpoint-minutes",
@@ -126,7 +141,7 @@ pub const KEYS: &[Key] = &[
         "lr_schedule.kind",
         "lr-schedule",
         Kind::OneOf(&["multi-step", "cosine", "one-cycle", "constant"]),
-        "learning rate over the run; each kind has the keys of its own that follow",
+        "learning rate over the run; each kind has its own keys, which follow",
     ),
     key(
         "lr_schedule.milestones",

@@ -1,4 +1,4 @@
-//! What the keys of a configuration take: how a value is read, and what is said of one that is not taken.
+//! The kinds of values of a configuration: how a value is read, and the message for a bad one.
 
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
 use std::ops::RangeBounds;

@@ -1,4 +1,4 @@
-//! How keys and values of a configuration are called where people read them: in tables, charts and sentences.
+//! Names of keys and values for people: in tables, charts and sentences.
 
 use serde_json::{Map, Value};
 

@@ -1,4 +1,4 @@
-//! Where the time of a step goes, pass by pass, beside the arithmetic that the active weights ask for.
+//! Where the time of a step goes, pass by pass, compared with the arithmetic of the active weights.
 
 use std::collections::BTreeMap;
 

@@ -36,7 +36,7 @@ const MOST_DATA: u64 = 8 << 20;
 /// Trouble with a run folder.
 #[derive(Debug, Error)]
 pub enum FolderError {
-    #[error("`{}` already holds a run; choose another --out, or go on with it by: {}", .0.display(), resume(.0, &[]))]
+    #[error("`{}` already holds a run; choose another --out, or resume it with: {}", .0.display(), resume(.0, &[]))]
     Occupied(PathBuf),
     #[error("`{}` holds no run: {missing} is missing", .folder.display())]
     NoRun { folder: PathBuf, missing: &'static str },
@@ -44,7 +44,7 @@ pub enum FolderError {
     Io { action: &'static str, path: PathBuf, source: io::Error },
 }
 
-/// The command that goes on with the run in `folder`, with `flags` of the command that began it.
+/// The command that resumes the run in `folder`, with `flags` of the command that started it.
 pub fn resume(folder: &Path, flags: &[String]) -> String {
     let words = ["itop", "train", "--resume", "--out"].map(String::from).into_iter().chain([shell::path(folder)]);
     shell::command(words.chain(flags.iter().cloned()))
@@ -461,7 +461,7 @@ mod tests {
         assert_eq!(text.lines().count(), 3, "{text}");
     }
 
-    /// What is kept in memory is what a disk would hold, and unpacked it goes on as one.
+    /// A run folder in memory holds what a disk would hold, and can be resumed when unpacked.
     #[test]
     fn a_run_in_memory_unpacks_to_a_run_folder() {
         let (memory, data, tuning) = (Memory::default(), Record::default(), BTreeMap::new());

@@ -1,4 +1,4 @@
-//! A run before it touches a GPU: configuration, network, split, how many weights each layer gets, plan.
+//! All that is known of a run before it uses a GPU: configuration, network, split, active weights of each layer, plan.
 
 use thiserror::Error;
 

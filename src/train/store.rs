@@ -1,4 +1,4 @@
-//! Where a run's files are: in a folder on the disk, or in memory where there is no disk (a browser).
+//! Where the files of a run are: in a folder on disk, or in memory (in a browser).
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};

@@ -17,7 +17,7 @@ pub struct EventFile {
 }
 
 impl EventFile {
-    /// A new file in `folder`, for a run that goes on after `step` steps: TensorBoard drops what older files say of later ones.
+    /// A new file in `folder`, for a run that continues after `step` steps: TensorBoard drops the later steps of older files.
     pub fn create(folder: &Path, step: usize) -> io::Result<Self> {
         let path = folder.join(format!("events.out.tfevents.{:.0}.{step}.itop", seconds()));
         let mut file = Self { file: File::create_new(path)? };

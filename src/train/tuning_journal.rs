@@ -1,5 +1,5 @@
-//! Which candidate the autotuner is about to run, on disk: a kernel may end the process, the device or the whole machine, and
-//! the next start must know which one it was.
+//! Records on disk which candidate the autotuner is about to run. A kernel may end the process, the device or the whole machine,
+//! and the next start must know which one it was.
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, Write};
@@ -22,7 +22,7 @@ pub struct Journal {
 
 impl Journal {
     /// A journal in `folder`, and what ended processes were at when they ended. Without a folder that can be written nothing
-    /// is kept, and all else goes on.
+    /// is kept, and everything else continues.
     pub fn open(folder: &Path) -> (Self, Vec<Attempt>) {
         fs::create_dir_all(folder).ok();
         let mut left = Vec::new();

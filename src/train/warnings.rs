@@ -1,4 +1,4 @@
-//! What is allowed but will not do what it was meant for: a sentence each, with what will happen and the mend.
+//! Warnings of runs that are allowed but cannot do what they were meant for: what will happen, and what to change.
 
 use super::{Augment, Method, RunPlan};
 use crate::model::{Op, reach};

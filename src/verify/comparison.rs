@@ -1,4 +1,4 @@
-//! What a device gave beside what its reference gave.
+//! The comparison of a device's result with its reference.
 
 use std::fmt::Debug;
 

@@ -1,4 +1,4 @@
-//! Dispatches of about as many workgroups as one dimension may have: two projects computed wrong beyond it without a word
+//! Dispatches with about the largest number of workgroups in one dimension. Two projects silently computed wrong results beyond it
 //! (tinygrad#11782, llama.cpp#19965).
 
 use super::comparison::Comparison;

@@ -1,5 +1,5 @@
-//! Ten training steps of a tiny sparse network, beside the losses that the CPU references give: on noise, and on real images, whose
-//! large even areas and sharp edges noise does not have (onnxruntime#29807 was wrong for a third of real inputs).
+//! Ten training steps of a tiny sparse network, compared with the losses of the CPU references: on noise, and on real images, which
+//! have large even areas and sharp edges (onnxruntime#29807 was wrong for a third of real inputs).
 
 use super::comparison::{Comparison, shaders};
 use super::harness::Device;

@@ -1,4 +1,4 @@
-//! One topology update of one layer, which equals its reference's bit for bit: sets, values, momentum, counters, both index orders.
+//! One topology update of one layer, compared with its reference bit for bit: sets, values, momentum, counters, both index orders.
 
 use super::comparison::Comparison;
 use super::harness::{Device, Harness};

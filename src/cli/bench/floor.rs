@@ -1,4 +1,4 @@
-//! `itop bench floor`: the work and the traffic that a training step cannot do without, and the time that they take at least.
+//! `itop bench floor`: lower bounds of the arithmetic and memory traffic of a step, and of its time.
 
 use clap::Args;
 
@@ -16,7 +16,7 @@ pub struct FloorArgs {
     /// Sparsities of the model (ERK), comma-separated; 0: dense
     #[arg(long, value_delimiter = ',', default_value = "0,0.8,0.9,0.95,0.98,0.99", value_parser = flags::number("sparsity"))]
     sparsity: Vec<f64>,
-    /// Images a step
+    /// Images per step
     #[arg(long, default_value_t = 128, value_parser = flags::whole("batch_size"))]
     batch_size: usize,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `itop bench kernels`: every candidate for every convolution of a model, in all three directions.
+//! `itop bench kernels`: times every kernel candidate of every convolution of a model, in all three passes.
 
 use std::path::PathBuf;
 
@@ -24,7 +24,7 @@ pub struct KernelArgs {
     /// Sparsities of the model (ERK), comma-separated; 0: the dense kernels
     #[arg(long, value_delimiter = ',', default_value = "0,0.9,0.98", value_parser = flags::number("sparsity"))]
     sparsity: Vec<f64>,
-    /// Images a step
+    /// Images per step
     #[arg(long, default_value_t = 32, value_parser = flags::whole("batch_size"))]
     batch_size: usize,
     /// How activations are kept: f32, f16 or bf16
@@ -39,7 +39,7 @@ pub struct KernelArgs {
     /// Only candidates whose name contains this
     #[arg(long, default_value = "")]
     candidate: String,
-    /// Samples of each; the median counts
+    /// Samples of each; the result is the median
     #[arg(long, default_value_t = 5, value_parser = flags::count(10_000))]
     samples: usize,
     /// Write the rows as JSON

@@ -1,4 +1,4 @@
-//! `itop bench`: how fast the kernels and a step are.
+//! `itop bench`: measures kernels, steps, updates and startup.
 
 mod floor;
 mod kernels;
@@ -25,17 +25,17 @@ pub struct BenchArgs {
 
 #[derive(Subcommand)]
 enum BenchCommand {
-    /// The work and the traffic that a step cannot do without
+    /// Print lower bounds of the work, the traffic and the time of a step
     Floor(floor::FloorArgs),
-    /// Arithmetic and copies as fast as the adapter does them
+    /// Measure the highest rates of arithmetic and copies
     Peak(peak::PeakArgs),
-    /// Every kernel candidate of every convolution, at each sparsity
+    /// Time every kernel candidate of every convolution, at each sparsity
     Kernels(kernels::KernelArgs),
-    /// Whole training steps, dense and sparse, interleaved
+    /// Time whole training steps, dense and sparse, interleaved
     Step(step::StepArgs),
-    /// How long it takes until the first step is done
+    /// Time everything until the first step is done
     Start(start::StartArgs),
-    /// What a topology update costs beside a step
+    /// Time topology updates, compared with steps
     Topology(topology::TopologyArgs),
 }
 

@@ -1,4 +1,4 @@
-//! `itop bench peak`: arithmetic and copies as fast as the adapter does them, the floor under every kernel.
+//! `itop bench peak`: the highest rates of arithmetic and copies on this adapter.
 
 use std::path::PathBuf;
 

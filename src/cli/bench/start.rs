@@ -1,4 +1,4 @@
-//! `itop bench start`: how long a run takes until its first step is done, and which kernels that goes to.
+//! `itop bench start`: the time until the first step is done, and which kernels it is spent on.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -24,10 +24,10 @@ pub struct StartArgs {
     /// How active weights move
     #[arg(long, default_value = "rigl", ignore_case = true, value_parser = ["static", "set", "rigl"])]
     method: String,
-    /// 0 is the dense network
+    /// Sparsity; 0: the dense network
     #[arg(long, default_value_t = 0.98, value_parser = flags::number("sparsity"))]
     sparsity: f64,
-    /// Images a step
+    /// Images per step
     #[arg(long, default_value_t = 32, value_parser = flags::whole("batch_size"))]
     batch_size: usize,
     /// How activations are kept

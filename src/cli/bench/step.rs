@@ -28,16 +28,16 @@ pub struct StepArgs {
     /// Sparsities, comma-separated; 0 is the dense network
     #[arg(long, value_delimiter = ',', default_value = "0,0.9,0.98", value_parser = flags::number("sparsity"))]
     sparsity: Vec<f64>,
-    /// Images a step
+    /// Images per step
     #[arg(long, default_value_t = 32, value_parser = flags::whole("batch_size"))]
     batch_size: usize,
     /// How activations are kept, comma-separated: f32, f16, bf16
     #[arg(long, value_delimiter = ',', default_value = "f32", value_parser = flags::storage())]
     storage: Vec<Storage>,
-    /// Rounds; each row is timed once a round, the median counts
+    /// Rounds; each row is timed once per round, the result is the median
     #[arg(long, default_value_t = 5, value_parser = flags::count(10_000))]
     rounds: usize,
-    /// Print each row's slowest passes
+    /// Also print the slowest passes of each row
     #[arg(long)]
     passes: bool,
     /// Write the rows as JSON

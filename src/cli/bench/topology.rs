@@ -1,4 +1,4 @@
-//! `itop bench topology`: what a topology update costs beside a step.
+//! `itop bench topology`: the cost of a topology update compared with a step.
 
 use std::path::PathBuf;
 
@@ -26,7 +26,7 @@ pub struct TopologyArgs {
     /// Sparsities, comma-separated
     #[arg(long, value_delimiter = ',', default_value = "0.9,0.99", value_parser = flags::number("sparsity"))]
     sparsity: Vec<f64>,
-    /// Images a step
+    /// Images per step
     #[arg(long, default_value_t = 32, value_parser = flags::whole("batch_size"))]
     batch_size: usize,
     /// How activations are kept: f32, f16 or bf16
@@ -35,7 +35,7 @@ pub struct TopologyArgs {
     /// Steps between two updates, for the share of time
     #[arg(long, default_value_t = 100, value_parser = flags::whole("delta_t"))]
     delta_t: usize,
-    /// Rounds; the median counts
+    /// Rounds; the result is the median
     #[arg(long, default_value_t = 3, value_parser = flags::count(10_000))]
     rounds: usize,
     /// Write the rows as JSON

@@ -1,4 +1,4 @@
-//! `itop sweep collect`: tables and plots of what is done.
+//! `itop sweep collect`: tables, figures and the answer from the rows that are done.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ use crate::train::run_folder::write_whole;
 pub struct CollectArgs {
     /// Folder of the sweep
     sweep: PathBuf,
-    /// What the other settings are compared with, as `method=static`; may be repeated, for a setting of several keys
+    /// The setting to compare the others with, such as `method=static`; repeat it for several keys
     /// [default: [baseline] of the specification, else static, else dense, else set]
     #[arg(long, value_name = "KEY=VALUE")]
     baseline: Vec<String>,

@@ -26,20 +26,20 @@ pub struct SweepArgs {
 
 #[derive(Subcommand)]
 enum SweepCommand {
-    /// Turn a specification into numbered rows, one a run
+    /// Turn a specification into numbered rows, one per run
     Plan(plan::PlanArgs),
-    /// Run the rows that are missing
+    /// Run the missing rows
     Run(run::RunArgs),
-    /// Show how far the rows are
+    /// Show the state of all rows
     Status(status::StatusArgs),
-    /// The answer, tables and plots of what is done: a page, CSV, JSON, Markdown, LaTeX, SVG, PDF
+    /// Write the answer, tables and figures of the rows that are done: a page, CSV, JSON, Markdown, LaTeX, SVG, PDF
     Collect(collect::CollectArgs),
-    /// Write, and with --go submit, a job array of the rows that are missing
+    /// Write (and with --go submit) a job array of the missing rows
     Submit(submit::SubmitArgs),
 }
 
 impl SweepArgs {
-    /// Whether all that it does is to print.
+    /// Whether it only prints.
     pub fn only_prints(&self) -> bool {
         matches!(self.command, SweepCommand::Status(_))
     }

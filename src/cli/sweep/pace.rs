@@ -1,4 +1,4 @@
-//! How long a sweep will take, from a few steps here.
+//! Estimates how long a sweep takes, from a few steps here.
 
 use std::collections::BTreeMap;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! `itop sweep plan`: the rows of a specification, what they need, what to know before, and about how long they take.
+//! `itop sweep plan`: the rows of a specification with their memory, warnings and estimated time.
 
 use std::path::PathBuf;
 
@@ -22,7 +22,7 @@ pub struct PlanArgs {
     /// Folder of the sweep
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Do not time a few training steps on the adapter to estimate how long the rows take
+    /// Skip timing a few training steps for the estimate of how long the rows take
     #[arg(long)]
     no_measure: bool,
     #[command(flatten)]

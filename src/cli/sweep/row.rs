@@ -1,4 +1,4 @@
-//! One row of a sweep, in this process: claim it, train it or go on with it, record what came of it.
+//! One row of a sweep, in this process: claim it, train or resume it, record the result.
 
 use std::io;
 use std::path::Path;

@@ -1,7 +1,7 @@
-//! `itop sweep run`: one worker process an adapter (or more), each running one row after the other.
+//! `itop sweep run`: one or more worker processes per adapter, each running one row after the other.
 //!
-//! Workers are processes: a driver that crashes takes one row with it, and a GL context belongs to one thread of its own. The
-//! process that trains a row is the one that claims it, so that no claim outlives its training, whoever is killed.
+//! Workers are processes, because a driver that crashes then ends only one row, and because a GL context belongs to one thread. The
+//! process that trains a row also claims it, so that no claim outlives its training, whichever process is killed.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
@@ -34,29 +34,29 @@ const LOOK: Duration = Duration::from_secs(1);
 pub struct RunArgs {
     /// Folder of the sweep
     sweep: PathBuf,
-    /// Run this row only, in this process; the exit code is the row's
+    /// Run only this row, in this process; its result is the exit code
     #[arg(long, value_name = "N")]
     row: Option<usize>,
-    /// `all` (every GPU once, through its first backend; software only where there is no GPU), or adapters as `itop train
-    /// --adapter` takes them, with commas between; a word may name several
+    /// `all` (every GPU once, through its first backend; software only if there is no GPU), or adapters as `itop train
+    /// --adapter` takes them, separated by commas; one name may match several
     #[arg(long, default_value = "auto", value_name = "LIST")]
     adapters: String,
-    /// Rows at once on each adapter, as long as their planned memory fits in --gpu-memory
+    /// Rows to run at once on each adapter, as far as their planned memory fits in --gpu-memory
     #[arg(long, default_value = "1", value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     per_adapter: u8,
-    /// GPU memory for the rows of one adapter, in MiB [default: no bound, for there is no portable way to ask]
+    /// GPU memory for the rows of one adapter, in MiB [default: no limit, because no portable way tells the free memory]
     #[arg(long, value_name = "MIB")]
     gpu_memory: Option<u32>,
-    /// Row N on adapter N (modulo their number) and no other: results differ in their last digits between adapters
+    /// Run row N only on adapter N (modulo their number): results of different adapters differ in the last digits
     #[arg(long)]
     pin: bool,
-    /// Try rows again that failed
+    /// Run failed rows again
     #[arg(long)]
     retry_failed: bool,
-    /// Take over the row of a worker on another machine that gave no sign of life for so many seconds
+    /// Take over the row of a worker on another machine after this many seconds without a sign of life
     #[arg(long, default_value_t = claim::STALE.as_secs(), value_name = "SECONDS")]
     stale_after: u64,
-    /// End with a checkpoint when a line comes in; what asks a worker is the process that hands out rows
+    /// End with a checkpoint when a line arrives on the standard input (this is how the process that starts workers ends them)
     #[arg(long, hide = true, requires = "row")]
     end_by_input: bool,
     #[command(flatten)]
@@ -79,7 +79,7 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     Driver::new(args, sweep)?.drive()
 }
 
-/// The process that hands out rows.
+/// The process that starts workers for the rows.
 struct Driver<'a> {
     args: &'a RunArgs,
     sweep: Sweep,
@@ -167,7 +167,7 @@ impl<'a> Driver<'a> {
             self.look_after_all()?;
         }
         println!("{}", status::summary(&self.sweep));
-        println!("interrupted; the same command goes on");
+        println!("interrupted; the same command continues");
         Err(Failure::interrupted())
     }
 
@@ -299,7 +299,7 @@ impl<'a> Driver<'a> {
                 message!("warning: no more rows on adapter {}: {why}", self.workers[number].adapter);
             }
             _ => {
-                let error = format!("its worker ended without a word ({exit}); see {}", log.display());
+                let error = format!("the worker exited without writing a result ({exit}); see {}", log.display());
                 println!("row {row} failed ({label}): {error}");
                 self.sweep.record_failure(row, &error).map_err(Failure::run)?;
             }

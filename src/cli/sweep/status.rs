@@ -1,4 +1,4 @@
-//! `itop sweep status`: how far the rows are.
+//! `itop sweep status`: the state of all rows.
 
 use std::io::IsTerminal;
 use std::path::PathBuf;

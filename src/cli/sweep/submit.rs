@@ -1,4 +1,4 @@
-//! `itop sweep submit`: the rows that are missing as a job array of a site's scheduler.
+//! `itop sweep submit`: the missing rows as a job array of a cluster's scheduler.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -22,7 +22,7 @@ pub struct SubmitArgs {
     /// What runs the job array
     #[arg(long, value_enum, ignore_case = true)]
     engine: Engine,
-    /// Submit it by sbatch, not only write it
+    /// Submit the script with sbatch (default: only write it)
     #[arg(long)]
     go: bool,
     /// Partition of the cluster
@@ -31,16 +31,16 @@ pub struct SubmitArgs {
     /// Generic resources of a row
     #[arg(long, value_name = "GRES", value_parser = word)]
     gres: Option<String>,
-    /// Time limit of a row; one that does not suffice is gone on with in another turn
+    /// Time limit of a row; a row that needs more continues in another job
     #[arg(long, value_name = "TIME", value_parser = word)]
     time: Option<String>,
-    /// Most rows at once
+    /// The most rows to run at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     throttle: Option<u32>,
     /// The adapter of every row
     #[arg(long, default_value = "auto")]
     adapter: String,
-    /// Rows that failed too
+    /// Include rows that failed
     #[arg(long)]
     retry_failed: bool,
     #[command(flatten)]

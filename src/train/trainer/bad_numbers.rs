@@ -1,4 +1,4 @@
-//! Numbers that go bad: where they did, and losses that only look like it.
+//! Infinite numbers and NaN: where they began, and losses that are suspiciously large.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! From a topology update's counters to its line in the run folder.
+//! From the statistics of a topology update to its line in `exploration.jsonl`.
 
 use crate::ops::topology::{UpdateStats, age_bin};
 use crate::sparsity::prune_count;

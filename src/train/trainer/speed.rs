@@ -1,4 +1,4 @@
-//! How fast steps go, by when their losses arrive.
+//! The speed of steps, measured by the arrival of their losses.
 
 use std::collections::VecDeque;
 use std::time::Duration;

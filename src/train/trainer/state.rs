@@ -1,4 +1,4 @@
-//! A run's state on the GPU: its start, its checkpoints, going on.
+//! The state of a run on the GPU: initialisation, checkpoints, resuming.
 
 use std::io;
 use std::path::Path;
@@ -61,8 +61,9 @@ impl Trainer<'_> {
         let epochs = folder.epochs_logged()?;
         // The first checkpoint follows the first epoch's line: with more of them it was there, and has been taken away.
         if !kept && epochs > 1 {
-            let message =
-                format!("it is missing, and {epochs} epochs were done; copy {BEST} there to go on from the best");
+            let message = format!(
+                "it is missing, and {epochs} epochs were done; copy {BEST} there to continue from the best epoch"
+            );
             return Err(CheckpointError::Read { path: folder.path().join(LAST), message }.into());
         }
         folder.rewind(self.progress.step)?;
@@ -128,7 +129,7 @@ impl Trainer<'_> {
         Ok(checkpoint::capture(&self.network.executor, plan, graph, &progress).await?)
     }
 
-    /// The adapter of the checkpoint that was gone on from, if it is not this one.
+    /// The adapter of the checkpoint that was resumed, if it is not this one.
     pub fn other_adapter(&self) -> Option<&str> {
         let before = self.progress.adapter.as_str();
         (!before.is_empty() && before != self.network.executor.gpu.summary.to_string()).then_some(before)

@@ -1,11 +1,11 @@
-//! Runs that outlive their device: drivers are reset, laptops sleep.
+//! Continues a run after its device was lost: drivers are reset, laptops sleep.
 
 use super::{End, Listener, TrainError, Trainer};
 use crate::gpu::{Gpu, GpuError};
 use crate::train::checkpoint::CheckpointError;
 use crate::train::run_folder::RunFolder;
 
-/// How often a run goes on from one and the same checkpoint on a new device.
+/// How often a run continues from the same checkpoint on a new device.
 pub const RETRIES: usize = 3;
 
 /// How often the run went on from its last checkpoint.
@@ -24,7 +24,7 @@ impl Supervisor {
 }
 
 impl Trainer<'_> {
-    /// [`Trainer::run`], that goes on from the last checkpoint on a device from `open` when the device is lost: at most
+    /// [`Trainer::run`]; if the device is lost, it continues from the last checkpoint on a device from `open`: at most
     /// [`RETRIES`] times without a new checkpoint.
     pub async fn run_on(
         &mut self,
@@ -53,7 +53,7 @@ impl Trainer<'_> {
             }
             let error = error.to_string();
             let error = error.trim_end_matches('.');
-            listener.warning(&format!("{error}; the run goes on from step {step} on a new device"));
+            listener.warning(&format!("{error}; the run continues from step {step} on a new device"));
         }
     }
 

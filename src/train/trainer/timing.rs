@@ -1,4 +1,4 @@
-//! How long steps take: for `itop bench`, and for what a run says of itself.
+//! How long steps take: for `itop bench` and for the summary of a run.
 
 use web_time::Instant;
 
