@@ -9,7 +9,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{Choice, Conv, SparseIndex, SparseWeight, Tuning, conv::groups_most};
-use crate::gpu::{ALIGNMENT, BufferPlan, Command, Kernel, Kind, Label, Slice, fold};
+use crate::gpu::{ALIGNMENT, BufferPlan, Command, Kernel, Kind, Label, Slice};
 
 /// Bins of the age histogram.
 pub const AGE_BINS: usize = 8;
@@ -161,7 +161,8 @@ impl Scratch {
     pub fn new(buffers: &mut BufferPlan, convs: &[Conv], entries: usize, layers: usize, scores: bool) -> Self {
         let numel = convs.iter().map(Conv::numel).max().unwrap_or(0);
         let pieces = convs.iter().map(|conv| conv.columns() * column_pieces(conv)).max().unwrap_or(0);
-        let sums = numel.div_ceil(32 * 256).max(pieces) + 1;
+        let words = Kernel::new("rank_count").groups(numel.div_ceil(32), 1) as usize;
+        let sums = words.max(pieces) + 1;
         let bits = bitset_bytes(numel);
         let mut scratch = |name: &str, bytes| buffers.storage("topology scratch", name, bytes);
         Self {
@@ -196,9 +197,9 @@ impl SparseLayer {
         self.conv.numel().div_ceil(32)
     }
 
-    /// Workgroups of 256 words.
-    fn word_groups(&self) -> [u32; 3] {
-        [self.words().div_ceil(256) as u32, 1, 1]
+    /// Workgroups of a kernel that handles one word of the bitset in each invocation.
+    fn word_groups(&self, kernel: &Kernel) -> [u32; 3] {
+        [kernel.groups(self.words(), 1), 1, 1]
     }
 
     /// This layer's part of the counters or of what is wanted.
@@ -224,7 +225,8 @@ impl SparseLayer {
         if scores == Scores::Random {
             let kernel = Kernel::new("grow_random").set("COUNT", numel);
             let bindings = [scratch.score, run, self.own(scratch.update_counts)];
-            let grid = fold(numel.div_ceil(256));
+            // Four positions each.
+            let grid = kernel.cover(numel, 4);
             commands.push(Command::dispatch(
                 Label::new(Kind::Topology, label, "random scores"),
                 kernel,
@@ -243,12 +245,8 @@ impl SparseLayer {
             self.initial,
             self.own(scratch.update_stats),
         ];
-        commands.push(Command::dispatch(
-            Label::new(Kind::Topology, label, "statistics"),
-            kernel,
-            &bindings,
-            self.word_groups(),
-        ));
+        let grid = self.word_groups(&kernel);
+        commands.push(Command::dispatch(Label::new(Kind::Topology, label, "statistics"), kernel, &bindings, grid));
         commands.extend(self.rank(label, scratch, scratch.after, scratch.after_rank));
         let room = list_bytes(self.index.entries);
         let [moved_value, moved_momentum] = [0, room].map(|at| scratch.moved.part(at, room));
@@ -263,12 +261,8 @@ impl SparseLayer {
             moved_value,
             moved_momentum,
         ];
-        commands.push(Command::dispatch(
-            Label::new(Kind::Topology, label, "move"),
-            kernel,
-            &bindings,
-            self.word_groups(),
-        ));
+        let grid = self.word_groups(&kernel);
+        commands.push(Command::dispatch(Label::new(Kind::Topology, label, "move"), kernel, &bindings, grid));
         let moved_ages = scratch.moved_ages.part(0, age_bytes(self.index.entries));
         commands.push(Command::Clear { label: Label::new(Kind::Topology, label, "ages"), slice: moved_ages });
         let kernel = Kernel::new("topology_ages").set("WORDS", self.words());
@@ -282,12 +276,8 @@ impl SparseLayer {
             moved_ages,
             self.own(scratch.update_stats),
         ];
-        commands.push(Command::dispatch(
-            Label::new(Kind::Topology, label, "statistics"),
-            kernel,
-            &bindings,
-            self.word_groups(),
-        ));
+        let grid = self.word_groups(&kernel);
+        commands.push(Command::dispatch(Label::new(Kind::Topology, label, "statistics"), kernel, &bindings, grid));
         let list = 4 * self.index.entries as u64;
         let bits = bitset_bytes(numel);
         let copy = |from: Slice, to: Slice, bytes| {
@@ -304,7 +294,7 @@ impl SparseLayer {
     /// `rank[w]` = set bits of `bits` before word w.
     fn rank(&self, label: &str, scratch: &Scratch, bits: Slice, rank: Slice) -> Vec<Command> {
         let words = |name| Kernel::new(name).set("WORDS", self.words());
-        let grid = self.word_groups();
+        let grid = self.word_groups(&words("rank_count"));
         vec![
             Command::dispatch(
                 Label::new(Kind::Topology, label, "rank"),
@@ -343,7 +333,9 @@ impl SparseLayer {
                 .set("SHIFT", 24 - 8 * round);
             let bindings = [keys, scratch.selection, scratch.histogram, scratch.kept];
             let used = if grow { &bindings[..] } else { &bindings[..3] };
-            commands.push(Command::dispatch(named(), kernel, used, fold(count.div_ceil(4096))));
+            // Four vectors of four keys each.
+            let grid = kernel.cover(count, 16);
+            commands.push(Command::dispatch(named(), kernel, used, grid));
             let kernel =
                 Kernel::new("select_pick").set("FIRST", usize::from(round == 0)).set("INDEX", usize::from(grow));
             let bindings = [scratch.selection, scratch.histogram, self.own(scratch.update_counts)];
@@ -358,7 +350,7 @@ impl SparseLayer {
         };
         let mut bindings = vec![keys, scratch.selection, scratch.sums];
         bindings.extend(if grow { vec![scratch.kept] } else { vec![self.active, scratch.before_rank] });
-        let grid = self.word_groups();
+        let grid = self.word_groups(&kernel(true));
         commands.push(Command::dispatch(named(), kernel(true), &bindings, grid));
         commands.push(self.scan(label, scratch.sums, grid[0] as usize));
         bindings.extend(if grow { vec![scratch.after] } else { vec![scratch.kept, self.own(scratch.update_stats)] });
@@ -402,18 +394,19 @@ impl SparseLayer {
         let dispatch = |kernel, bindings: &[Slice], grid| {
             Command::dispatch(Label::new(Kind::Topology, label, "index"), kernel, bindings, grid)
         };
-        let column_grid = [conv.columns().div_ceil(64) as u32, pieces as u32, 1];
+        let column_grid = [columns(true).groups(conv.columns(), 1), pieces as u32, 1];
         let inputs = Kernel::new("topology_inputs")
             .set("CHANNELS", conv.input.channels)
             .set("CLASSES", conv.stride * conv.stride);
-        let input_grid = [conv.input.channels.div_ceil(64) as u32, 1, 1];
+        let input_grid = [inputs.groups(conv.input.channels, 1), 1, 1];
+        let entry_grid = self.word_groups(&entries);
         vec![
             dispatch(
                 rows,
                 &[self.active, rank, index.row_start, index.groups, self.own(scratch.update_stats)],
                 [1, 1, 1],
             ),
-            dispatch(entries, &[self.active, rank, index.shift], self.word_groups()),
+            dispatch(entries, &[self.active, rank, index.shift], entry_grid),
             dispatch(columns(true), &[self.active, rank, scratch.sums], column_grid),
             self.scan(label, scratch.sums, conv.columns() * pieces),
             dispatch(
