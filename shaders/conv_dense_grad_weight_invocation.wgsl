@@ -1,4 +1,6 @@
-// Gradient of every position of a weight, active or not: for dense layers, and the scratch that gradient growth reads.
+// Gradient of every position of a weight, active or not: for dense layers, and the scratch that gradient growth reads. Of the
+// weight at (k, c, r, s) it is the sum, over images and pixels, of dy[k] times the x[c] that lies r rows and s columns on from
+// the first that the filter sees there (shared/dense_strips).
 //
 // One invocation sums for one in channel and $TILE out channels, all $TAPS taps, so that x is loaded once for the tile and dy
 // once for the taps. Nobody helps it: the simplest of the kernels `conv_dense_grad_weight_*`, which differ in who sums.

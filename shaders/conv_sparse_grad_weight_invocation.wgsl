@@ -1,8 +1,10 @@
-// Gradient of the active weights only (a sampled dense-dense product): for weight (k, c, tap), the sum over images
-// and pixels of dy[k] · x[c] shifted by the tap.
+// Gradient of the active weights only (a sampled dense-dense product), the simplest way: begin here, after conv_sparse_naive.
 //
-// One invocation sums for a group of $GROUP consecutive active weights of one output channel, so that dy is loaded once for
-// all of them. Nobody helps it: the simplest of the kernels `conv_sparse_grad_weight_*`, which differ in who sums.
+// For the active weight at (k, c, r, s) it is the sum, over images and pixels, of dy[k] times the x[c] that the weight
+// multiplied there: shift[e] lies between the two, as in the forward pass. Gradients of inactive weights are not computed.
+//
+// One invocation sums for a group of $GROUP consecutive active weights of one output channel (one weight would do, but then dy
+// were loaded for each), and nobody helps it. The other kernels `conv_sparse_grad_weight_*` differ in who sums.
 
 #import sparse_sums
 #import fold
@@ -15,6 +17,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     if row == GROUP_END {
         return;
     }
+    // The group's weights are first to last; a row may end with a short one, whose last weight is then summed more than once.
     let last = min(first + $GROUPu, row_start[row + 1u]) - 1u;
     let width = row_width();
     let rows = rows_of(wid.z, BLOCKS * OUT_H);
@@ -30,6 +33,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
 #for i in 0..$GROUP
         var sum$i = 0.0;
 #endfor
+        // Each vector is one pixel of several images: `product` multiplies image by image and adds up.
         for (var at = 0u; at < width; at += 1u) {
             let dy = values(output_grad[out_base + at]);
             let base = in_base + in_row(at);

@@ -175,7 +175,9 @@ fn every_candidate() {
 #[test]
 fn one_active_weight_in_a_thousand() {
     let case = ConvCase { images: 32, c: 40, k: 64, h: 4, w: 4, density: 0.001, accumulate: false, ..ConvCase::SMALL };
-    agree(ConvCase { pick: Pick::One(0), ..case }.compare(&device()));
+    for one in [0, 1] {
+        agree(ConvCase { pick: Pick::One(one), ..case.clone() }.compare(&device()));
+    }
 }
 
 #[test]
@@ -207,18 +209,21 @@ fn input_images() {
 }
 
 /// What `itop verify` runs leaves no kernel out but those that only measure, or look at others' results, and those that
-/// multiply matrices where there are none.
+/// multiply matrices or need subgroups where there are none.
 #[test]
 fn verification_is_complete() {
     let device = device();
     let cases = itop::verify::cases(&device.gpu);
     let matrices = device.gpu.matrices.any();
+    let profile = &device.tuning.device;
+    let subgroups = profile.subgroup_size >= profile.least_group.max(device.tuning.launch.weight_group);
     let comparisons = itop::verify::all(&[device], &cases, |_| ()).unwrap();
     if let Some(first) = comparisons.iter().find(|comparison| !comparison.agrees()) {
         panic!("{first}");
     }
     let seen: BTreeSet<&str> = comparisons.iter().flat_map(|comparison| comparison.kernels.clone()).collect();
-    let expected = |name: &&str| matrices || !name.starts_with("conv_matrix");
+    let by_subgroups = |name: &str| name.ends_with("_shuffle") || name.ends_with("_subgroup");
+    let expected = |name: &&str| (matrices || !name.starts_with("conv_matrix")) && (subgroups || !by_subgroups(name));
     let missing = shader::KERNELS.iter().map(|(name, _)| *name).filter(expected).filter(|name| !seen.contains(name));
     assert_eq!(missing.collect::<Vec<_>>(), ["finite", "peak_copy", "peak_fma"]);
 }

@@ -58,6 +58,10 @@ fn every_permutation_validates() {
             if has("BF16") && !has("HALF") {
                 continue;
             }
+            // Of the kernels that share their strips, one has lanes that load for each other.
+            if has("SHUFFLE") && name.starts_with("conv_dense_grad_weight") && !name.ends_with("_shuffle") {
+                continue;
+            }
             let quads = (1 + u32::from(has("HALF"))) << u32::from(has("WIDE"));
             for value in &values {
                 if !flags.contains(value) {

@@ -23,9 +23,9 @@ impl Executor {
                     let numbers = self.number_outputs(kernel)?;
                     let look = |(binding, words): (usize, bool)| {
                         let of = |name| words && kernel.defines.iter().any(|(define, _)| *define == name);
-                        let look = Kernel::new("finite").set("STRIDE", 64 * GROUPS as usize);
-                        let look = look.define_if(of("HALF"), "HALF").define_if(of("BF16"), "BF16");
-                        Some((*bindings.get(binding)?, look))
+                        let look = Kernel::new("finite").define_if(of("HALF"), "HALF").define_if(of("BF16"), "BF16");
+                        let stride = (look.workgroup_size() * GROUPS) as usize;
+                        Some((*bindings.get(binding)?, look.set("STRIDE", stride)))
                     };
                     numbers.into_iter().filter_map(look).collect()
                 }

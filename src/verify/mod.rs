@@ -100,16 +100,16 @@ pub fn cases(gpu: &Gpu) -> Vec<Case> {
             // A strided layer, and a shortcut of a batch that fills no vector.
             let strided = ConvCase { stride: 2, accumulate: false, pick: Pick::One(1), ..ConvCase::SMALL };
             cases.push(Case::Conv(strided.clone()));
-            cases.push(Case::Conv(ConvCase { images: 5, kernel: 1, padding: 0, pick: Pick::One(0), ..strided }));
+            cases.push(Case::Conv(ConvCase { images: 5, kernel: 1, padding: 0, pick: Pick::One(1), ..strided }));
             // Channels that make no whole vectors of weights, in a few candidates of each kind.
             let odd = ConvCase { c: 35, k: 43, ..ConvCase::SMALL };
             cases.extend([0, 3].map(|one| Case::Conv(ConvCase { pick: Pick::One(one), ..odd.clone() })));
             // A linear layer, of which blocks of images share a workgroup.
             let linear = ConvCase { images: 128, h: 1, w: 1, kernel: 1, padding: 0, ..ConvCase::SMALL };
-            cases.push(Case::Conv(ConvCase { pick: Pick::One(0), ..linear }));
+            cases.push(Case::Conv(ConvCase { pick: Pick::One(1), ..linear }));
         } else {
-            // One candidate of each kind where only loads and stores differ; those of f16 are long code, so its simplest.
-            let pick = Pick::One(if storage == Storage::F16 { 0 } else { number });
+            // One candidate of each kind where only loads and stores differ; those of f16 are long code, so its simplest but one.
+            let pick = Pick::One(if storage == Storage::F16 { 1 } else { number });
             cases.push(Case::Conv(ConvCase { images: 16, pick, storage, ..ConvCase::SMALL }));
         }
         if storage.matrix(gpu.matrices) > 0 {

@@ -72,7 +72,7 @@ impl ConvLayer<'_> {
             let tiles = conv.input.channels.div_ceil(lanes) * channels.len().div_ceil(tile as usize);
             let strips = conv.output.blocks() * conv.output.height * conv.output.vectors(how.load64).lanes();
             let sums = (tile * taps, strips.div_ceil(how.split as usize));
-            let kernel = conv.weight_kernel(self.tuning, how, how.shader(), sums);
+            let kernel = conv.weight_kernel(self.tuning, how, sums);
             let kernel = kernel
                 .define("TILE", tile)
                 .define("TAPS", taps)

@@ -65,16 +65,10 @@ impl Conv {
     }
 
     /// A weight gradient's kernel for sums of `cells` numbers each, each of which at most `most` invocations share.
-    pub(super) fn weight_kernel(
-        &self,
-        tuning: &Tuning,
-        how: WeightGradKernel,
-        shader: &'static str,
-        (cells, most): (u32, usize),
-    ) -> Kernel {
+    pub(super) fn weight_kernel(&self, tuning: &Tuning, how: WeightGradKernel, (cells, most): (u32, usize)) -> Kernel {
         let WeightGradKernel { scope, load64, split, .. } = how;
         let least = tuning.device.least_group;
-        let kernel = self.weight_constants(Kernel::new(shader), load64).set("SPLIT", split as usize);
+        let kernel = self.weight_constants(Kernel::new(how.shader()), load64).set("SPLIT", split as usize);
         match scope {
             Scope::Invocation => kernel.define("WG", least.max(8)),
             Scope::Shuffle => kernel.define("SHUFFLE", 1).define("WG", tuning.device.subgroup_size),

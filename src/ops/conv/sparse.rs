@@ -140,7 +140,7 @@ impl ConvLayer<'_> {
         let part = |groups: Range<usize>| {
             let together = self.conv.weight_rows(tuning, how);
             let sums = (tuning.launch.weight_group, together as usize * self.conv.row_vectors(how.load64));
-            let mut kernel = self.conv.weight_kernel(tuning, how, how.shader(), sums);
+            let mut kernel = self.conv.weight_kernel(tuning, how, sums);
             kernel = kernel.define("GROUP", tuning.launch.weight_group);
             if how.scope == Scope::Subgroup {
                 kernel = kernel.define("ROW", self.conv.weight_row(tuning, how.load64));

@@ -121,7 +121,7 @@ impl Tuning {
 
     /// Parts that make the weight gradient of a layer with `active` weights fill the adapter.
     pub(super) fn split(&self, conv: &Conv, active: usize, sum: &WeightGradKernel) -> u32 {
-        let scope = match sum.scope {
+        let sharing = match sum.scope {
             Scope::Invocation | Scope::Shuffle => return 1,
             Scope::Subgroup => self.device.subgroup_size,
             Scope::Workgroup => self.launch.weight_workgroup,
@@ -135,7 +135,7 @@ impl Tuning {
             }
             (Some(tile), _) => conv.input.channels * conv.output.channels.div_ceil(tile as usize),
         };
-        let invocations = sums.max(1) * scope as usize;
+        let invocations = sums.max(1) * sharing as usize;
         let rows = conv.output.blocks() * conv.output.height;
         (self.device.occupancy_target / invocations).min(rows).clamp(1, SPLIT_MOST) as u32
     }
