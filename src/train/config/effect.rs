@@ -1,8 +1,8 @@
 //! Which keys of a configuration do not change a run, so that equal runs are known to be equal.
 
-use super::lr::LrSchedule;
-use super::{Config, Method};
 use crate::sparsity::Decay;
+use crate::train::lr::LrSchedule;
+use crate::train::{Config, Method};
 
 impl Config {
     /// The keys that have no effect on this run's result, each with the circumstance that takes it away. Dotted where nested;
@@ -41,7 +41,8 @@ impl Config {
 
     /// The configuration without what has no effect: two of them with the same text are the same run.
     pub fn identity(&self) -> String {
-        let mut table = toml::Table::try_from(self).unwrap_or_default();
+        // A number that TOML cannot hold is refused elsewhere; here it must not make all runs equal.
+        let Ok(mut table) = toml::Table::try_from(self) else { return format!("{self:?}") };
         for (key, _) in self.without_effect() {
             match key.split_once('.') {
                 None => table.remove(key),

@@ -13,12 +13,12 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::run_folder::{FolderError, SCHEMA, write_whole};
 use crate::gpu::{Executor, GpuError, Slice};
 use crate::model::Graph;
 use crate::plan::{LayerPlan, Plan};
 use crate::sparsity::PruneRate;
 use crate::sparsity::expected::Explored;
+use crate::train::run_folder::{FolderError, SCHEMA, write_whole};
 
 /// Where a run stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -44,7 +44,7 @@ pub struct Progress {
     /// The adapter that did the last step.
     #[serde(default)]
     pub adapter: String,
-    /// What the run stands on, by key ([`Config::kept`](super::Config::kept)); empty in checkpoints of older programs.
+    /// What the run stands on, by key ([`Config::kept`](crate::train::Config::kept)); empty in checkpoints of older programs.
     #[serde(default)]
     pub run: BTreeMap<String, String>,
     /// The schedule of topology updates that the run has gone by; none in checkpoints of older programs.
@@ -138,6 +138,8 @@ pub async fn capture(
     graph: &Graph,
     progress: &Progress,
 ) -> Result<Vec<u8>, GpuError> {
+    let failed =
+        |error: &dyn std::fmt::Display| GpuError::ReadBack { what: "checkpoint".into(), message: error.to_string() };
     let entries = entries(plan, graph);
     let slices: Vec<Slice> = entries.iter().map(|entry| entry.slice).collect();
     let bytes = executor.finish(executor.read_slices(&slices)).await?;
@@ -146,13 +148,12 @@ pub async fn capture(
     for entry in &entries {
         let (data, tail) = rest.split_at(entry.slice.bytes as usize);
         rest = tail;
-        if let Ok(view) = TensorView::new(entry.dtype, vec![data.len() / 4], data) {
-            tensors.push((entry.name.as_str(), view));
-        }
+        let view = TensorView::new(entry.dtype, vec![data.len() / 4], data).map_err(|error| failed(&error))?;
+        tensors.push((entry.name.as_str(), view));
     }
-    let metadata = HashMap::from([("itop".to_string(), serde_json::to_string(progress).unwrap_or_default())]);
-    safetensors::serialize(tensors, Some(metadata))
-        .map_err(|error| GpuError::ReadBack { what: "checkpoint".into(), message: error.to_string() })
+    let progress = serde_json::to_string(progress).map_err(|error| failed(&error))?;
+    let metadata = HashMap::from([("itop".to_string(), progress)]);
+    safetensors::serialize(tensors, Some(metadata)).map_err(|error| failed(&error))
 }
 
 /// Writes captured bytes.

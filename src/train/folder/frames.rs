@@ -6,8 +6,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 use serde::{Deserialize, Serialize};
 
-use super::run_plan::RunPlan;
 use crate::ops::topology_map::{Cell, Grid};
+use crate::train::run_plan::RunPlan;
 
 /// Most frames of a run, the first state's and the last update's included.
 pub const FRAMES: usize = 60;
@@ -82,7 +82,11 @@ impl LayerCells {
 }
 
 /// The line of a frame, from the words that the GPU counted, of all layers of the plan's maps one after the other.
-pub(super) fn line(run_plan: &RunPlan, (update, step, epoch): (usize, usize, usize), words: &[u32]) -> FrameLine {
+pub(in crate::train) fn line(
+    run_plan: &RunPlan,
+    (update, step, epoch): (usize, usize, usize),
+    words: &[u32],
+) -> FrameLine {
     let plan = &run_plan.plan;
     let mut rest = words;
     let layers = plan.maps.iter().map(|map| {

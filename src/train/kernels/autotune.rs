@@ -1,14 +1,9 @@
 //! Which candidate is fastest for each layer, by measurement on the adapter at hand; the results are kept on disk.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use serde::{Deserialize, Serialize};
-
-use super::run_folder::{MOST_TUNING, SCHEMA, read_up_to, write_whole};
+use super::tuning_cache::{COMPILING, adapter};
+pub use super::tuning_cache::{CacheError, TuningCache};
 use super::tuning_journal::{Attempt, Journal};
-use crate::gpu::{Gpu, GpuError, shader};
+use crate::gpu::{Gpu, GpuError};
 use crate::ops::trial::{Candidate, Trial};
 use crate::ops::{Choice, Conv, Layout, Tuning};
 use crate::plan::Plan;
@@ -16,36 +11,8 @@ use crate::plan::Plan;
 /// How long a driver may take to compile a candidate.
 const COMPILE_LIMIT: std::time::Duration = std::time::Duration::from_secs(60);
 
-/// What the journal has for the candidates of a direction while they are compiled, some side by side.
-const COMPILING: &str = "compiling";
-
 /// How often a candidate must give the right result before it is timed: some go wrong now and then.
 const CHECKS: usize = 3;
-
-/// Measured choices of all adapters of this computer.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TuningCache {
-    schema: u32,
-    /// The kernels' version: other kernels, other winners.
-    version: String,
-    /// By adapter with its driver.
-    adapters: BTreeMap<String, BTreeMap<String, Choice>>,
-    /// By adapter: candidates that are left out there, and why.
-    #[serde(default)]
-    refused: BTreeMap<String, BTreeMap<String, String>>,
-    /// Adapters whose driver ended the program while it compiled several candidates: they are compiled one by one.
-    #[serde(default)]
-    careful: BTreeSet<String>,
-}
-
-/// Why a tuning cache is not used.
-#[derive(Debug, thiserror::Error)]
-#[error("the tuning cache `{}` is {what}; it is measured anew", .path.display())]
-pub struct CacheError {
-    path: PathBuf,
-    what: String,
-}
 
 /// What [`TuningCache::measure`] did.
 #[derive(Debug)]
@@ -57,83 +24,6 @@ pub struct Measured {
 }
 
 impl TuningCache {
-    fn empty() -> Self {
-        Self {
-            schema: SCHEMA,
-            version: version(),
-            adapters: BTreeMap::new(),
-            refused: BTreeMap::new(),
-            careful: BTreeSet::new(),
-        }
-    }
-
-    /// The cache at `path`; an empty one, and why, if it is of another version or damaged.
-    pub fn read(path: &Path) -> (Self, Option<CacheError>) {
-        let unusable = |what: String| {
-            let error = CacheError { path: path.into(), what };
-            (Self::empty(), Some(error))
-        };
-        let text = match read_up_to(path, MOST_TUNING) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return (Self::empty(), None),
-            Err(error) => return unusable(format!("unreadable ({error})")),
-        };
-        match Self::parse(&text) {
-            Ok(cache) => (cache, None),
-            Err(what) => unusable(what),
-        }
-    }
-
-    /// The cache in a file's bytes, or why they are of no use.
-    pub fn parse(text: &[u8]) -> Result<Self, String> {
-        match serde_json::from_slice::<Self>(text) {
-            Ok(cache) if cache.schema == SCHEMA && cache.version == version() => Ok(cache),
-            Ok(cache) => Err(format!("of version {}", cache.version)),
-            Err(error) => Err(format!("damaged ({error})")),
-        }
-    }
-
-    /// Writes the whole cache.
-    pub fn write(&self, path: &Path) -> Result<(), super::run_folder::FolderError> {
-        if let Some(folder) = path.parent() {
-            let create = |source| super::run_folder::FolderError::Io { action: "create", path: folder.into(), source };
-            std::fs::create_dir_all(folder).map_err(create)?;
-        }
-        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
-        text.push('\n');
-        write_whole(path, text.as_bytes())
-    }
-
-    /// `tuning` with what is known of `gpu`.
-    pub fn apply(&self, gpu: &Gpu, tuning: &Tuning) -> Tuning {
-        let mut measured = self.adapters.get(&adapter(gpu)).cloned().unwrap_or_default();
-        measured.retain(|_, choice| self.refuses(gpu, choice).is_none());
-        Tuning { measured: Arc::new(measured), ..tuning.clone() }
-    }
-
-    /// Leaves `candidate` out on `adapter`, for `why`.
-    fn refuse(&mut self, adapter: &str, candidate: &str, why: &str) {
-        self.refused.entry(adapter.into()).or_default().insert(candidate.into(), why.into());
-    }
-
-    /// Learns what a program was at when it ended, and says what follows.
-    pub fn learn(&mut self, left: &Attempt) -> String {
-        let Attempt { adapter, candidate } = left;
-        if candidate == COMPILING {
-            self.careful.insert(adapter.clone());
-            return format!("the program ended while it compiled kernels for {adapter}: they are compiled one by one");
-        }
-        let why = "the program ended while it ran";
-        self.refuse(adapter, candidate, why);
-        format!("the kernel `{candidate}` is left out on {adapter}: {why}")
-    }
-
-    /// The candidate of `choice` that is left out on `gpu`, and why.
-    fn refuses(&self, gpu: &Gpu, choice: &Choice) -> Option<(&String, &String)> {
-        let refused = self.refused.get(&adapter(gpu))?;
-        Candidate::of(choice).iter().find_map(|candidate| refused.get_key_value(&candidate.name()))
-    }
-
     /// Measures what `plan` needs and the cache lacks, and notes in `journal` what runs. `progress` hears the layer, its number
     /// and how many there are.
     ///
@@ -248,14 +138,6 @@ impl TuningCache {
         }
         Ok(fastest.map(|(_, candidate)| candidate))
     }
-}
-
-fn version() -> String {
-    format!("{} {:016x}", env!("CARGO_PKG_VERSION"), shader::fingerprint())
-}
-
-fn adapter(gpu: &Gpu) -> String {
-    format!("{}, tier {}", gpu.summary, gpu.tier())
 }
 
 /// Seconds that `candidate` takes, once it has given several times what the simplest does.
