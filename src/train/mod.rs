@@ -26,5 +26,5 @@ pub use folder::{checkpoint, frames, run_folder, tensorboard};
 pub use kernels::{autotune, kernel_choice, tuning_journal};
 pub use run_plan::{Initial, RunPlan, RunPlanError};
 pub use session::{Hold, Opening, Outcome, RunData, Session, SessionError, Target, trained};
-pub use trainer::{End, Listener, Score, TrainError, Trainer};
+pub use trainer::{End, Listener, Network, Score, TrainError, Trainer};
 pub use warnings::LOW_ITOP_RATE;

@@ -49,8 +49,8 @@ impl LayerCells {
         let explored = cells.iter().flat_map(|cell| cell.explored.to_le_bytes());
         let bytes: Vec<u8> = explored.chain(cells.iter().flat_map(|cell| cell.active.to_le_bytes())).collect();
         let mut packer = ZlibEncoder::new(Vec::new(), Compression::default());
-        // Writing to a vector cannot fail.
-        let packed = packer.write_all(&bytes).and_then(|()| packer.finish()).unwrap_or_default();
+        let packed = packer.write_all(&bytes).and_then(|()| packer.finish());
+        let packed = packed.unwrap_or_else(|error| unreachable!("a vector takes every byte: {error}"));
         Self {
             name: name.into(),
             shape: [grid.outputs, grid.inputs, grid.taps],
