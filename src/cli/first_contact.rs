@@ -42,10 +42,10 @@ fn key(gpu: &Gpu, storage: Storage) -> String {
 pub fn remember(gpu: &Gpu, storages: &[Storage]) {
     let mut verified = Verified::read();
     verified.adapters.extend(storages.iter().map(|&storage| key(gpu, storage)));
-    let text = serde_json::to_vec_pretty(&verified).unwrap_or_default();
+    let text = serde_json::to_vec_pretty(&verified);
     let path = Verified::path();
     let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-    let written = folder.map_err(anyhow::Error::from).and_then(|()| Ok(write_whole(&path, &text)?));
+    let written = folder.map_err(anyhow::Error::from).and_then(|()| Ok(write_whole(&path, &text?)?));
     if let Err(error) = written {
         message!("warning: that this adapter computes right cannot be kept, and is checked again next time: {error}");
     }

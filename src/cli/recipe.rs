@@ -3,6 +3,7 @@
 use super::text::{count, fold, number_of, percent, short};
 use crate::data::Dataset;
 use crate::sparsity::Init;
+use crate::train::config_builder::ConfigBuilder;
 use crate::train::keys;
 use crate::train::lr::LrSchedule;
 use crate::train::presets::preset;
@@ -26,7 +27,7 @@ impl Origin {
             Self::Defaults => "no preset".into(),
             Self::Named(name) => name.clone(),
             Self::Preset(name) => {
-                let base = preset(name).and_then(|layers| layers.finish()).unwrap_or_default();
+                let Ok(base) = preset(name).and_then(ConfigBuilder::finish) else { return format!("preset {name}") };
                 let own = ["data", "model", "seed"];
                 let changes: Vec<String> = keys::differences(&base, config)
                     .into_iter()

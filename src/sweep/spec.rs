@@ -439,9 +439,9 @@ mod tests {
         assert_eq!(
             merged,
             [
-                "14 of 48 rows repeat another and are left out: `prune_rate.initial` and `delta_t` and `sparsity` have no effect \
+                "14 of 48 rows repeat another and are left out: `delta_t` and `prune_rate.initial` and `sparsity` have no effect \
                  with method = dense",
-                "12 of 48 rows repeat another and are left out: `prune_rate.initial` and `delta_t` have no effect with method = \
+                "12 of 48 rows repeat another and are left out: `delta_t` and `prune_rate.initial` have no effect with method = \
                  static",
             ]
         );

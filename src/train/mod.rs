@@ -1,43 +1,31 @@
-//! One run of training: configuration, run plan, trainer, checkpoint, run folder.
+//! One run of training: what it is, what it does on a device, what it keeps.
+//!
+//! - `config`: what a run is: keys, values, presets, schedules of the learning rate
+//! - [`RunPlan`]: a configuration with its network, its split and its memory, before it touches a device
+//! - `kernels`: which kernels a run takes, by measurement
+//! - `trainer`: the run on a device, step by step
+//! - `folder`: the files of a run, and which process may write them
+//! - [`session`]: the life of a run from its arguments to its summary
 
+mod config;
+mod folder;
 #[cfg(not(target_arch = "wasm32"))]
-mod alive;
-#[cfg(not(target_arch = "wasm32"))]
-pub mod autotune;
-mod changes;
-pub mod checkpoint;
-#[cfg(not(target_arch = "wasm32"))]
-pub mod claim;
-pub mod config;
-pub mod config_builder;
-mod effect;
-pub mod frames;
-#[cfg(not(target_arch = "wasm32"))]
-pub mod kernel_choice;
-pub mod keys;
-pub mod kinds;
-pub mod lr;
-pub mod names;
-mod outcome;
+mod kernels;
 pub mod pass_times;
-pub mod presets;
-mod run_data;
-pub mod run_folder;
 mod run_plan;
 pub mod session;
-mod store;
-pub mod tensorboard;
-pub mod trained;
 mod trainer;
-#[cfg(not(target_arch = "wasm32"))]
-pub mod tuning_journal;
 mod warnings;
 
 pub use crate::sparsity::Method;
 pub use config::{Augment, Config, ConfigError};
-pub use outcome::{Outcome, SessionError};
-pub use run_data::RunData;
+pub use config::{config_builder, keys, kinds, lr, names, presets};
+#[cfg(not(target_arch = "wasm32"))]
+pub use folder::claim;
+pub use folder::{checkpoint, frames, run_folder, tensorboard};
+#[cfg(not(target_arch = "wasm32"))]
+pub use kernels::{autotune, kernel_choice, tuning_journal};
 pub use run_plan::{Initial, RunPlan, RunPlanError};
-pub use session::{Hold, Opening, Session, Target};
-pub use trainer::{End, Listener, Score, TrainError, Trainer};
+pub use session::{Hold, Opening, Outcome, RunData, Session, SessionError, Target, trained};
+pub use trainer::{End, Listener, Network, Score, TrainError, Trainer};
 pub use warnings::LOW_ITOP_RATE;

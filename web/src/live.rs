@@ -18,7 +18,8 @@ pub struct Emit(pub js_sys::Function);
 
 impl Emit {
     pub fn json(&self, event: &impl Serialize) {
-        let text = serde_json::to_string(event).unwrap_or_default();
+        let failed = |error: serde_json::Error| json!({ "kind": "warning", "text": error.to_string() }).to_string();
+        let text = serde_json::to_string(event).unwrap_or_else(failed);
         // A page that throws on an event does not end the run.
         self.0.call1(&JsValue::NULL, &text.into()).ok();
     }

@@ -16,12 +16,12 @@ use std::time::Duration;
 use thiserror::Error;
 use web_time::Instant;
 
-use super::checkpoint::{CheckpointError, Progress};
-use super::frames::{self, FrameLine};
-use super::run_folder::{ExplorationLine, FolderError, MetricLine, RunFolder, SCHEMA};
-use super::{RunPlan, RunPlanError};
 use crate::data::Dataset;
 use crate::gpu::{Gpu, GpuError};
+use crate::train::checkpoint::{CheckpointError, Progress};
+use crate::train::frames::{self, FrameLine};
+use crate::train::run_folder::{ExplorationLine, FolderError, MetricLine, RunFolder, SCHEMA};
+use crate::train::{RunPlan, RunPlanError};
 pub use network::Network;
 use observer::{Observer, StepLine};
 
@@ -140,7 +140,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// Trains until the run's end or an interruption, keeping `last.safetensors` after every epoch, and in longer ones whenever
-    /// [`Config::checkpoint_interval`](super::Config::checkpoint_interval) is over, and `best.safetensors` whenever validation improves.
+    /// [`Config::checkpoint_interval`](crate::train::Config::checkpoint_interval) is over, and `best.safetensors` whenever validation improves.
     pub async fn run(&mut self, folder: &mut RunFolder, listener: &mut dyn Listener) -> Result<End, TrainError> {
         match self.run_steps(folder, listener).await {
             Err(error) => Err(self.explain(error, folder).await?),

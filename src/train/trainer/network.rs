@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use web_time::Instant;
 
-use super::super::checkpoint::Progress;
 use super::{Listener, Score, TrainError};
 use crate::data::{Dataset, epoch_order};
 use crate::gpu::{Command, Executor, Gpu, GpuError, Program, ReadBack, Slice};
@@ -13,6 +12,7 @@ use crate::ops::{StepParams, augment, philox};
 use crate::plan::METRIC_SLOTS;
 use crate::sparsity::prune_count;
 use crate::train::RunPlan;
+use crate::train::checkpoint::Progress;
 
 /// What a run submits.
 pub(super) struct Programs {

@@ -39,7 +39,7 @@ impl Memory {
 }
 
 /// A run's files, with its logs open for appending.
-pub(super) enum Store {
+pub(in crate::train) enum Store {
     Disk { folder: PathBuf, logs: BTreeMap<&'static str, File> },
     Memory(Memory),
 }
@@ -142,7 +142,7 @@ fn temporary(path: &Path) -> PathBuf {
 
 /// Writes a file so that its name never holds a part of it, and holds the old content until the new is on the disk:
 /// temporary name, sync, rename, sync of the folder.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(in crate::train) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = temporary(path);
     let fill = || {
         let mut file = File::create(&temporary)?;

@@ -11,16 +11,15 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::frames::FrameLine;
-use super::pass_times::PassTimes;
+pub use super::lines::{ExplorationLine, LayerExploration, MetricLine, Summary, SummaryAdapter};
 use super::store::{self, Store};
 pub use super::store::{Memory, read_up_to};
-use super::tensorboard::EventFile;
 use crate::data::Record;
-use crate::gpu::Kind;
 use crate::ops::Choice;
-use crate::ops::topology::AGE_BINS;
 use crate::shell;
+use crate::train::frames::FrameLine;
+use crate::train::pass_times::PassTimes;
+use crate::train::tensorboard::EventFile;
 
 /// Version of every file's schema.
 pub const SCHEMA: u32 = 1;
@@ -50,7 +49,7 @@ pub fn resume(folder: &Path, flags: &[String]) -> String {
     shell::command(words.chain(flags.iter().cloned()))
 }
 
-pub(super) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FolderError {
+pub(in crate::train) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FolderError {
     move |source| FolderError::Io { action, path: path.into(), source }
 }
 
@@ -171,9 +170,12 @@ impl RunFolder {
 
     /// Appends a line to a log.
     fn append(&mut self, log: &'static str, line: &impl Serialize) -> Result<(), FolderError> {
-        let mut text = serde_json::to_vec(line).unwrap_or_default();
-        text.push(b'\n');
-        self.store.append(log, &text).map_err(io_error("write", &self.path.join(log)))
+        let text = serde_json::to_vec(line).map_err(io::Error::from);
+        let written = text.and_then(|mut text| {
+            text.push(b'\n');
+            self.store.append(log, &text)
+        });
+        written.map_err(io_error("write", &self.path.join(log)))
     }
 
     pub fn path(&self) -> &Path {
@@ -266,8 +268,8 @@ impl RunFolder {
     }
 
     fn json(&self, name: &str, content: &impl Serialize) -> Result<(), FolderError> {
-        let mut text = serde_json::to_string_pretty(content).unwrap_or_default();
-        text.push('\n');
+        let text = serde_json::to_string_pretty(content).map_err(io::Error::from);
+        let text = text.map_err(io_error("write", &self.path.join(name)))? + "\n";
         self.write(name, text.as_bytes())
     }
 
@@ -316,125 +318,6 @@ pub fn read_config(path: &Path) -> io::Result<String> {
 /// Writes a file so that its name never holds a part of it, and holds the old content until the new is on the disk.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FolderError> {
     store::replace(path, bytes).map_err(io_error("write", path))
-}
-
-/// A line of `metrics.jsonl`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub enum MetricLine {
-    Step {
-        step: usize,
-        epoch: usize,
-        loss: f64,
-        accuracy: f64,
-        lr: f64,
-        images_per_second: f64,
-    },
-    Epoch {
-        step: usize,
-        /// Epochs done, from 1.
-        epoch: usize,
-        loss: f64,
-        accuracy: f64,
-        lr: f64,
-        images_per_second: f64,
-        val_loss: Option<f64>,
-        val_accuracy: Option<f64>,
-        itop_rate: f64,
-        /// What random growth can be expected to have reached.
-        expected_itop_rate: f64,
-    },
-}
-
-/// A line of `exploration.jsonl`: one topology update.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ExplorationLine {
-    pub step: usize,
-    pub epoch: usize,
-    #[serde(rename = "death_rate")]
-    pub prune_rate: f64,
-    pub layers: Vec<LayerExploration>,
-    pub itop_rate: f64,
-    pub reliable_itop_rate: f64,
-}
-
-/// A layer's part of an update.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LayerExploration {
-    pub name: String,
-    pub active: usize,
-    pub prunable: usize,
-    pub pruned: usize,
-    pub grown: usize,
-    pub regrown: usize,
-    pub newly_explored: usize,
-    pub explored: usize,
-    pub reliably_explored: usize,
-    /// Least magnitude kept; none where the layer has no zeros.
-    pub threshold: Option<f32>,
-    pub dead_outputs: usize,
-    pub dead_inputs: usize,
-    /// Active weights by updates survived since they were grown: 0, 1, 2–3, 4–7, … , 64 and more.
-    pub ages: [u32; AGE_BINS],
-    /// Jaccard distances of the active set to the one before the update, and to the first.
-    pub churn: f64,
-    pub drift: f64,
-    /// Of what the update before had grown: the share that this prune kept, and the mean magnitude before it; none at the
-    /// first update, and where nothing had grown.
-    pub growth_kept: Option<f64>,
-    pub growth_magnitude: Option<f64>,
-}
-
-/// The adapter of a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SummaryAdapter {
-    pub name: String,
-    pub backend: String,
-    pub driver: String,
-    pub tier: String,
-    #[serde(rename = "type")]
-    pub kind: String,
-}
-
-/// `summary.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Summary {
-    pub schema: u32,
-    pub name: String,
-    pub model: String,
-    pub data: String,
-    pub method: String,
-    pub seed: u64,
-    pub epochs: usize,
-    pub steps: usize,
-    pub batch_size: usize,
-    pub sparsity_target: f64,
-    /// Active over prunable parameters.
-    pub density: f64,
-    pub active_parameters: usize,
-    pub maskable_parameters: usize,
-    pub best_epoch: usize,
-    /// None without a validation split.
-    pub best_val_accuracy: Option<f64>,
-    pub test_accuracy: f64,
-    pub test_loss: f64,
-    pub itop_rate: f64,
-    pub reliable_itop_rate: f64,
-    pub inference_flops_ratio: f64,
-    pub training_flops_ratio: f64,
-    /// [`RunPlan::training_flops`](super::RunPlan::training_flops); none in older summaries.
-    #[serde(default)]
-    pub training_flops: Option<f64>,
-    pub images_per_second: f64,
-    pub seconds_training: f64,
-    /// Share of the training time that the host spent on preparing steps.
-    pub host_share: f64,
-    /// Milliseconds of an ordinary step by kind of pass, timed after training; none where they cannot be timed.
-    #[serde(default)]
-    pub step_ms: Option<BTreeMap<Kind, f64>>,
-    pub peak_gpu_bytes: u64,
-    pub adapter: SummaryAdapter,
-    pub version: String,
 }
 
 #[cfg(test)]

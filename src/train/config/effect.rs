@@ -1,9 +1,9 @@
 //! Which keys of a configuration have no effect on a run, so that equal runs are recognised.
 
-use super::Config;
-use super::lr::LrSchedule;
 use crate::data;
 use crate::sparsity::{Decay, Init};
+use crate::train::Config;
+use crate::train::lr::LrSchedule;
 
 impl Config {
     /// The keys that have no effect on this run's result, each with the circumstance that takes it away. Dotted where nested;
@@ -39,7 +39,8 @@ impl Config {
     /// The configuration without what has no effect, its data by one spelling of the path: two of them with the same text are the same run.
     pub fn identity(&self) -> String {
         let data = data::place(&self.data);
-        let mut table = toml::Table::try_from(Self { data, ..self.clone() }).unwrap_or_default();
+        // A number that TOML cannot hold is refused elsewhere; here it must not make all runs equal.
+        let Ok(mut table) = toml::Table::try_from(Self { data, ..self.clone() }) else { return format!("{self:?}") };
         for (key, _) in self.without_effect() {
             match key.split_once('.') {
                 None => table.remove(key),

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use web_time::{SystemTime, UNIX_EPOCH};
 
-use super::run_folder::{ExplorationLine, MetricLine};
+use crate::train::run_folder::{ExplorationLine, MetricLine};
 
 /// An event file that is being written.
 pub struct EventFile {

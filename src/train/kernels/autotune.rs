@@ -1,11 +1,12 @@
 //! Measuring the candidates of a plan's layers: each is checked against the simplest, and the fastest wins.
 
-use super::{COMPILING, TuningCache, adapter};
+use super::tuning_cache::{COMPILING, adapter};
+pub use super::tuning_cache::{CacheError, TuningCache};
+use super::tuning_journal::{Attempt, Journal};
 use crate::gpu::{Gpu, GpuError};
 use crate::ops::trial::{Candidate, Trial};
 use crate::ops::{Choice, Conv, ForwardKernel, Layout, SHUFFLE_LEAST, Scope, Tuning, WeightGradKernel};
 use crate::plan::Plan;
-use crate::train::tuning_journal::{Attempt, Journal};
 
 /// How long a driver may take to compile a candidate.
 const COMPILE_LIMIT: std::time::Duration = std::time::Duration::from_secs(60);

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::autotune::TuningCache;
-use super::run_folder::{FolderError, RunFolder};
-use super::tuning_journal::Journal;
-use super::{Config, Listener, RunPlan, RunPlanError};
 use crate::data::Dataset;
 use crate::gpu::{Gpu, GpuError};
 use crate::ops::Tuning;
+use crate::train::autotune::TuningCache;
+use crate::train::run_folder::{FolderError, RunFolder};
+use crate::train::tuning_journal::Journal;
+use crate::train::{Config, Listener, RunPlan, RunPlanError};
 
 /// Where the kernels of a run come from.
 #[derive(Clone, Copy, Debug)]

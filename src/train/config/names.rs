@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Config, Method, keys};
+use crate::train::{Config, Method, keys};
 
 /// What tables show first; other keys follow in alphabetical order.
 const FIRST: [&str; 6] = ["method", "model", "data", "sparsity", "distribution", "delta_t"];

@@ -6,8 +6,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 use serde::{Deserialize, Serialize};
 
-use super::run_plan::RunPlan;
 use crate::ops::topology::map::{Cell, Grid};
+use crate::train::run_plan::RunPlan;
 
 /// Most frames of a run, the first state's and the last update's included.
 pub const FRAMES: usize = 60;
@@ -49,8 +49,8 @@ impl LayerCells {
         let explored = cells.iter().flat_map(|cell| cell.explored.to_le_bytes());
         let bytes: Vec<u8> = explored.chain(cells.iter().flat_map(|cell| cell.active.to_le_bytes())).collect();
         let mut packer = ZlibEncoder::new(Vec::new(), Compression::default());
-        // Writing to a vector cannot fail.
-        let packed = packer.write_all(&bytes).and_then(|()| packer.finish()).unwrap_or_default();
+        let packed = packer.write_all(&bytes).and_then(|()| packer.finish());
+        let packed = packed.unwrap_or_else(|error| unreachable!("a vector takes every byte: {error}"));
         Self {
             name: name.into(),
             shape: [grid.outputs, grid.inputs, grid.taps],
@@ -82,7 +82,11 @@ impl LayerCells {
 }
 
 /// The line of a frame, from the words that the GPU counted, of all layers of the plan's maps one after the other.
-pub(super) fn line(run_plan: &RunPlan, (update, step, epoch): (usize, usize, usize), words: &[u32]) -> FrameLine {
+pub(in crate::train) fn line(
+    run_plan: &RunPlan,
+    (update, step, epoch): (usize, usize, usize),
+    words: &[u32],
+) -> FrameLine {
     let plan = &run_plan.plan;
     let mut rest = words;
     let layers = plan.maps.iter().map(|map| {

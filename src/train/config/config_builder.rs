@@ -5,11 +5,11 @@ use std::path::Path;
 
 use toml::Value;
 
-use super::config::{Config, ConfigError};
-use super::keys::{self, KEYS, Key};
-use super::kinds::Kind;
-use super::lr::LrSchedule;
-use super::run_folder::read_config;
+use crate::train::config::{Config, ConfigError};
+use crate::train::keys::{self, KEYS, Key};
+use crate::train::kinds::Kind;
+use crate::train::lr::LrSchedule;
+use crate::train::run_folder::read_config;
 
 /// A configuration in the making: TOML tables laid over each other, the later the stronger. Dotted keys and their values; names
 /// that are known stand as [`keys::KEYS`] spells them, whatever case they came in.
@@ -65,7 +65,7 @@ impl ConfigBuilder {
     }
 
     /// Lays `table` on top.
-    pub(super) fn table(&mut self, table: toml::Table) -> Result<(), ConfigError> {
+    pub(in crate::train) fn table(&mut self, table: toml::Table) -> Result<(), ConfigError> {
         let mut found = Vec::new();
         leaves("", table, &mut found);
         // The kind of a schedule before the keys that it has.
@@ -81,7 +81,7 @@ impl ConfigBuilder {
     }
 
     /// The configuration, each value on its own what its key takes.
-    pub(super) fn read(&self) -> Result<Config, ConfigError> {
+    pub(in crate::train) fn read(&self) -> Result<Config, ConfigError> {
         let mut config = toml::Table::new();
         let default = || Value::String(LrSchedule::default().kind().into());
         let mut flat = self.0.clone();

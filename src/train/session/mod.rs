@@ -3,21 +3,26 @@
 //! [`Opening`] is a run before it has a device: it looks at the folder, takes it for this process, and loads the data. The
 //! caller chooses the device and the kernels, and may stop there (a dry run). [`Session`] is the run from then on.
 
+mod changes;
+mod outcome;
+mod run_data;
+pub mod trained;
+
 use std::path::{Path, PathBuf};
 
-use super::config_builder::ConfigBuilder;
-use super::outcome::{Outcome, SessionError};
-use super::run_data::RunData;
-use super::run_folder::{self, Memory, RunFolder, Summary};
-use super::trainer::LAST;
-use super::{Config, ConfigError, End, Listener, RunPlan, Trainer};
-use super::{changes, checkpoint};
 use crate::data;
 use crate::gpu::{Gpu, GpuError};
 use crate::sparsity::expected::Explored;
+use crate::train::checkpoint;
+use crate::train::config_builder::ConfigBuilder;
+use crate::train::run_folder::{self, Memory, RunFolder, Summary};
+use crate::train::trainer::LAST;
+use crate::train::{Config, ConfigError, End, Listener, RunPlan, Trainer};
+pub use outcome::{Outcome, SessionError};
+pub use run_data::RunData;
 
 #[cfg(not(target_arch = "wasm32"))]
-use super::claim::Claim;
+use crate::train::claim::Claim;
 
 /// A browser's memory is nobody else's.
 #[cfg(target_arch = "wasm32")]
@@ -154,7 +159,7 @@ fn with_absolute_data(config: Config) -> Config {
 /// Takes the run folder `run` for this process.
 #[cfg(not(target_arch = "wasm32"))]
 fn take(run: &Path, lost: fn(), listener: &mut dyn Listener) -> Result<Option<Claim>, SessionError> {
-    use super::claim::{self, Taken};
+    use crate::train::claim::{self, Taken};
     if let Some(why) = claim::doubt(run) {
         listener.watching(&why, claim::STALE);
     }

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::run_data::RunData;
-use super::trainer::{BEST, LAST};
-use super::{Config, Listener, RunPlan, Score, SessionError, TrainError, Trainer};
 use crate::data::Dataset;
 use crate::gpu::Gpu;
+use crate::train::RunData;
+use crate::train::trainer::{BEST, LAST};
+use crate::train::{Config, Listener, RunPlan, Score, SessionError, TrainError, Trainer};
 
 /// Which of a run's checkpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

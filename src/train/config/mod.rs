@@ -1,6 +1,14 @@
 //! The configuration of a run: every choice that changes its result, in one flat file. Bad values are refused here, before
 //! anything is written.
 
+pub mod config_builder;
+mod effect;
+pub mod keys;
+pub mod kinds;
+pub mod lr;
+pub mod names;
+pub mod presets;
+
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -9,9 +17,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::config_builder::ConfigBuilder;
-use super::keys;
-use super::lr::{LrSchedule, RunLength};
+use config_builder::ConfigBuilder;
+use lr::{LrSchedule, RunLength};
+
 use crate::data::{self, Source};
 use crate::ops::Storage;
 use crate::ops::augment::Padding;
@@ -258,7 +266,7 @@ impl Config {
     }
 
     /// Checks what must fit together.
-    pub(super) fn validate_together(&self) -> Result<(), ConfigError> {
+    pub(in crate::train) fn validate_together(&self) -> Result<(), ConfigError> {
         if self.nesterov && self.momentum == 0.0 {
             let must = "false where `momentum` is 0: --nesterov false";
             return Err(ConfigError::Value { key: "nesterov", value: "true".into(), must });

@@ -49,7 +49,10 @@ impl Journal {
 
     /// From now on `attempt` runs.
     pub fn begin(&mut self, attempt: &Attempt) {
-        self.put(&serde_json::to_vec(attempt).unwrap_or_default());
+        match serde_json::to_vec(attempt) {
+            Ok(text) => self.put(&text),
+            Err(error) => log::warn!("what is measured cannot be noted: {error}"),
+        }
     }
 
     /// It ran.

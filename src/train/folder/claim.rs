@@ -18,7 +18,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::alive::{self, Sign};
-use super::run_folder::{FolderError, io_error};
+use crate::train::run_folder::{FolderError, io_error};
 
 /// How often a process touches its file.
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
@@ -141,7 +141,7 @@ impl Claim {
         let mut claim = Self { path, file, record, beat: None, _sign: sign };
         claim.write()?;
         let file = claim.file.try_clone().map_err(io_error("open", &claim.path))?;
-        let (own, text) = (claim.path.clone(), serde_json::to_vec(&claim.record).unwrap_or_default());
+        let (own, text) = (claim.path.clone(), claim.text()?);
         let (stop, stopped) = mpsc::channel();
         let beat = move || {
             while stopped.recv_timeout(HEARTBEAT) == Err(RecvTimeoutError::Timeout) {
@@ -161,8 +161,12 @@ impl Claim {
         Ok(claim)
     }
 
+    fn text(&self) -> Result<Vec<u8>, FolderError> {
+        serde_json::to_vec(&self.record).map_err(io::Error::from).map_err(io_error("write", &self.path))
+    }
+
     fn write(&mut self) -> Result<(), FolderError> {
-        let text = serde_json::to_vec(&self.record).unwrap_or_default();
+        let text = self.text()?;
         let mut write = || {
             self.file.rewind()?;
             self.file.write_all(&text)?;

@@ -14,12 +14,12 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::run_folder::{FolderError, SCHEMA, read_up_to, write_whole};
 use crate::gpu::{Executor, GpuError, Slice};
 use crate::model::Graph;
 use crate::plan::{LayerPlan, Plan};
 use crate::sparsity::PruneRate;
 use crate::sparsity::expected::Explored;
+use crate::train::run_folder::{FolderError, SCHEMA, read_up_to, write_whole};
 use crate::words::number_of;
 
 /// Where a run stands.
@@ -46,7 +46,7 @@ pub struct Progress {
     /// The adapter that did the last step.
     #[serde(default)]
     pub adapter: String,
-    /// What the run depends on, by key ([`Config::kept`](super::Config::kept)); empty in checkpoints of older programs.
+    /// What the run depends on, by key ([`Config::kept`](crate::train::Config::kept)); empty in checkpoints of older programs.
     #[serde(default)]
     pub run: BTreeMap<String, String>,
     /// The schedule of topology updates that the run has followed; none in checkpoints of older programs.
@@ -165,6 +165,8 @@ pub async fn capture(
     graph: &Graph,
     progress: &Progress,
 ) -> Result<Vec<u8>, GpuError> {
+    let failed =
+        |error: &dyn std::fmt::Display| GpuError::ReadBack { what: "checkpoint".into(), message: error.to_string() };
     let entries = entries(plan, graph);
     let slices: Vec<Slice> = entries.iter().map(|entry| entry.slice).collect();
     let bytes = executor.finish(executor.read_slices(&slices)).await?;
@@ -173,13 +175,12 @@ pub async fn capture(
     for entry in &entries {
         let (data, tail) = rest.split_at(entry.slice.bytes as usize);
         rest = tail;
-        if let Ok(view) = TensorView::new(entry.dtype, vec![data.len() / 4], data) {
-            tensors.push((entry.name.as_str(), view));
-        }
+        let view = TensorView::new(entry.dtype, vec![data.len() / 4], data).map_err(|error| failed(&error))?;
+        tensors.push((entry.name.as_str(), view));
     }
-    let metadata = HashMap::from([("itop".to_string(), serde_json::to_string(progress).unwrap_or_default())]);
-    safetensors::serialize(tensors, Some(metadata))
-        .map_err(|error| GpuError::ReadBack { what: "checkpoint".into(), message: error.to_string() })
+    let progress = serde_json::to_string(progress).map_err(|error| failed(&error))?;
+    let metadata = HashMap::from([("itop".to_string(), progress)]);
+    safetensors::serialize(tensors, Some(metadata)).map_err(|error| failed(&error))
 }
 
 /// Writes captured bytes.

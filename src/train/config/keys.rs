@@ -6,11 +6,11 @@ use std::ops::Bound::Included;
 
 use toml::Value;
 
-use super::Config;
-use super::kinds::{BELOW_ONE, Kind, LARGEST, NOT_NEGATIVE, POSITIVE, UNIT};
 use crate::data::MOST_TEST;
 use crate::model;
 use crate::sparsity::Method;
+use crate::train::Config;
+use crate::train::kinds::{BELOW_ONE, Kind, LARGEST, NOT_NEGATIVE, POSITIVE, UNIT};
 
 /// A key of the configuration.
 #[derive(Debug)]
@@ -186,7 +186,7 @@ pub const KEYS: &[Key] = &[
 ];
 
 /// A name without what spellings differ in: case, dashes, underscores, dots.
-pub(super) fn plain(name: &str) -> String {
+pub(in crate::train) fn plain(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '-' | '_' | '.' | ' ')).flat_map(char::to_lowercase).collect()
 }
 
@@ -369,7 +369,7 @@ mod tests {
     /// The documentation has the table as it is.
     #[test]
     fn every_key_is_documented() {
-        let doc = include_str!("../../docs/configuration.md");
+        let doc = include_str!("../../../docs/configuration.md");
         assert!(doc.contains(&markdown()), "docs/configuration.md must have this table:\n{}", markdown());
     }
 }

@@ -1,12 +1,12 @@
 //! Named configurations, embedded from `assets/presets`.
 
-use super::{Config, ConfigError, config_builder::ConfigBuilder, keys};
+use crate::train::{Config, ConfigError, config_builder::ConfigBuilder, keys};
 
 macro_rules! presets {
     ($($name:literal),* $(,)?) => {
         /// Every preset: `(name, TOML)`.
         pub const PRESETS: &[(&str, &str)] =
-            &[$(($name, include_str!(concat!("../../assets/presets/", $name, ".toml")))),*];
+            &[$(($name, include_str!(concat!("../../../assets/presets/", $name, ".toml")))),*];
     };
 }
 
@@ -92,7 +92,7 @@ mod tests {
     /// The documentation has the table as it is.
     #[test]
     fn every_preset_is_documented() {
-        let doc = include_str!("../../docs/configuration.md");
+        let doc = include_str!("../../../docs/configuration.md");
         assert!(doc.contains(&markdown()), "docs/configuration.md must have this table:\n{}", markdown());
     }
 

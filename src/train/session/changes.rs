@@ -1,10 +1,10 @@
 //! The notes of a resumed run: which values changed, and what this does to its schedules.
 
-use super::{Config, Trainer, keys};
+use crate::train::{Config, Trainer, keys};
 use crate::words::short;
 
 /// Lines about going on from where `trainer` stands, by its own configuration instead of `before`; none if that is the same.
-pub(super) fn notes(before: &Config, trainer: &Trainer) -> Vec<String> {
+pub(in crate::train) fn notes(before: &Config, trainer: &Trainer) -> Vec<String> {
     let (run_plan, step) = (trainer.run_plan, trainer.progress.step);
     let after = &run_plan.config;
     let changes = changes(before, after);

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::run_folder::{FolderError, RunFolder, Summary};
-use super::trainer::{LAST, TrainError};
-use super::{ConfigError, RunPlanError};
 use crate::data::DataError;
 use crate::gpu::GpuError;
+use crate::train::run_folder::{FolderError, RunFolder, Summary};
+use crate::train::trainer::{LAST, TrainError};
+use crate::train::{ConfigError, RunPlanError};
 use crate::words::number_are;
 
 /// How a run ended that did not fail.
@@ -75,7 +75,7 @@ pub enum SessionError {
 
 impl SessionError {
     /// Of the run in `folder`, which `source` stopped.
-    pub(super) fn stopped(folder: &RunFolder, source: TrainError) -> Self {
+    pub(in crate::train) fn stopped(folder: &RunFolder, source: TrainError) -> Self {
         let left = left_of(folder, folder.path());
         match &source {
             TrainError::Diverged { .. } => Self::Diverged { left, source },

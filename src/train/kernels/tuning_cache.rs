@@ -1,6 +1,4 @@
-//! Which candidate is fastest for each layer, by measurement on the adapter at hand (`measure`); the results are kept on disk.
-
-mod measure;
+//! What was measured on the adapters of this computer, on disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -8,44 +6,42 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::run_folder::{MOST_TUNING, SCHEMA, read_up_to, write_whole};
 use super::tuning_journal::Attempt;
 use crate::gpu::{Gpu, shader};
 use crate::ops::trial::Candidate;
 use crate::ops::{Choice, Tuning};
-
-pub use measure::Measured;
+use crate::train::run_folder::{FolderError, MOST_TUNING, SCHEMA, io_error, read_up_to, write_whole};
 
 /// What the journal has for the candidates of a direction while they are compiled, some side by side.
-const COMPILING: &str = "compiling";
+pub(super) const COMPILING: &str = "compiling";
 
 /// Measured choices of all adapters of this computer.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TuningCache {
-    schema: u32,
+    pub(super) schema: u32,
     /// The kernels' version: other kernels, other winners.
-    version: String,
+    pub(super) version: String,
     /// By adapter with its driver.
-    adapters: BTreeMap<String, BTreeMap<String, Choice>>,
+    pub(super) adapters: BTreeMap<String, BTreeMap<String, Choice>>,
     /// By adapter: candidates that are left out there, and why.
     #[serde(default)]
-    refused: BTreeMap<String, BTreeMap<String, String>>,
+    pub(super) refused: BTreeMap<String, BTreeMap<String, String>>,
     /// Adapters whose driver ended the program while it compiled several candidates: they are compiled one by one.
     #[serde(default)]
-    careful: BTreeSet<String>,
+    pub(super) careful: BTreeSet<String>,
 }
 
 /// Why a tuning cache is not used.
 #[derive(Debug, thiserror::Error)]
-#[error("the tuning cache `{}` is {what}; it is measured anew", .path.display())]
+#[error("the tuning cache `{}` is {what}; kernels are measured again", .path.display())]
 pub struct CacheError {
     path: PathBuf,
     what: String,
 }
 
 impl TuningCache {
-    fn empty() -> Self {
+    pub(super) fn empty() -> Self {
         Self {
             schema: SCHEMA,
             version: version(),
@@ -82,13 +78,12 @@ impl TuningCache {
     }
 
     /// Writes the whole cache.
-    pub fn write(&self, path: &Path) -> Result<(), super::run_folder::FolderError> {
+    pub fn write(&self, path: &Path) -> Result<(), FolderError> {
         if let Some(folder) = path.parent() {
-            let create = |source| super::run_folder::FolderError::Io { action: "create", path: folder.into(), source };
-            std::fs::create_dir_all(folder).map_err(create)?;
+            std::fs::create_dir_all(folder).map_err(io_error("create", folder))?;
         }
-        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
-        text.push('\n');
+        let text = serde_json::to_string_pretty(self).map_err(std::io::Error::from);
+        let text = text.map_err(io_error("write", path))? + "\n";
         write_whole(path, text.as_bytes())
     }
 
@@ -100,7 +95,7 @@ impl TuningCache {
     }
 
     /// Leaves `candidate` out on `adapter`, for `why`.
-    fn refuse(&mut self, adapter: &str, candidate: &str, why: &str) {
+    pub(super) fn refuse(&mut self, adapter: &str, candidate: &str, why: &str) {
         self.refused.entry(adapter.into()).or_default().insert(candidate.into(), why.into());
     }
 
@@ -117,7 +112,7 @@ impl TuningCache {
     }
 
     /// The candidate of `choice` that is left out on `gpu`, and why.
-    fn refuses(&self, gpu: &Gpu, choice: &Choice) -> Option<(&String, &String)> {
+    pub(super) fn refuses(&self, gpu: &Gpu, choice: &Choice) -> Option<(&String, &String)> {
         let refused = self.refused.get(&adapter(gpu))?;
         Candidate::of(choice).iter().find_map(|candidate| refused.get_key_value(&candidate.name()))
     }
@@ -127,25 +122,6 @@ fn version() -> String {
     format!("{} {:016x}", env!("CARGO_PKG_VERSION"), shader::fingerprint())
 }
 
-fn adapter(gpu: &Gpu) -> String {
+pub(super) fn adapter(gpu: &Gpu) -> String {
     format!("{}, tier {}", gpu.summary, gpu.tier())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cache_that_cannot_be_used_is_an_empty_one() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("deep").join("tuning.json");
-        assert!(TuningCache::read(&path).1.is_none());
-        TuningCache::empty().write(&path).unwrap();
-        assert!(TuningCache::read(&path).1.is_none());
-        for text in ["", "{", "[]", r#"{"schema":1,"version":"0.0.0","adapters":{}}"#, r#"{"schema":1}"#] {
-            std::fs::write(&path, text).unwrap();
-            let (cache, why) = TuningCache::read(&path);
-            assert!(why.is_some() && cache.adapters.is_empty(), "{text}");
-        }
-    }
 }

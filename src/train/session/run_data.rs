@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use super::run_folder::RunFolder;
-use super::{Config, Listener, SessionError};
 use crate::data::{self, DataError, Dataset, Record, Source};
+use crate::train::run_folder::RunFolder;
+use crate::train::{Config, Listener, SessionError};
 
 /// What a run trains on.
 pub struct RunData {
     pub dataset: Dataset,
     /// What its folder keeps of it.
-    pub(super) record: Record,
+    pub(in crate::train) record: Record,
 }
 
 impl RunData {
@@ -24,7 +24,7 @@ impl RunData {
     }
 
     /// Loads the data of a new run.
-    pub(super) fn load(config: &Config) -> Result<Self, DataError> {
+    pub(in crate::train) fn load(config: &Config) -> Result<Self, DataError> {
         let data = Self::of(config.source().load()?, config)?;
         let record = Record { root: data::root_of(&config.data), ..data.record };
         Ok(Self { record, ..data })
@@ -32,7 +32,7 @@ impl RunData {
 
     /// The data of the run in `folder`, by `config`, found again: the very images and classes that it began with. `elsewhere`
     /// is the command with another `--data`.
-    pub(super) fn load_again(
+    pub(in crate::train) fn load_again(
         folder: &Path,
         config: &Config,
         elsewhere: &str,

@@ -5,7 +5,7 @@ use std::ops::RangeBounds;
 
 use toml::Value;
 
-use super::keys::{plain, same, tip};
+use crate::train::keys::{plain, same, tip};
 use crate::words::count;
 
 /// The least and the most, each included, excluded or absent.
@@ -27,13 +27,13 @@ pub enum Kind {
     Data,
 }
 
-pub(super) const POSITIVE: Range = (Excluded(0.0), Unbounded);
-pub(super) const NOT_NEGATIVE: Range = (Included(0.0), Unbounded);
-pub(super) const UNIT: Range = (Included(0.0), Included(1.0));
-pub(super) const BELOW_ONE: Range = (Included(0.0), Excluded(1.0));
+pub(in crate::train) const POSITIVE: Range = (Excluded(0.0), Unbounded);
+pub(in crate::train) const NOT_NEGATIVE: Range = (Included(0.0), Unbounded);
+pub(in crate::train) const UNIT: Range = (Included(0.0), Included(1.0));
+pub(in crate::train) const BELOW_ONE: Range = (Included(0.0), Excluded(1.0));
 
 /// The largest whole number that both TOML and this machine hold.
-pub(super) const LARGEST: u64 = if usize::BITS < 64 { u32::MAX as u64 } else { i64::MAX as u64 };
+pub(in crate::train) const LARGEST: u64 = if usize::BITS < 64 { u32::MAX as u64 } else { i64::MAX as u64 };
 
 impl Kind {
     /// What the key takes, in words: `a whole number from 1 to 65,536`.
