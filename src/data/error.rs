@@ -122,6 +122,9 @@ pub enum DataError {
     #[error("{path} is a class that the train folder lacks; put images of it there too, or take this folder out")]
     UnknownClass { path: PathBuf },
 
+    #[error("the {part} images of `{name}` {wrong}")]
+    Given { name: String, part: &'static str, wrong: String },
+
     #[error("a held-out fraction of {fraction} is not in 0 <= fraction < 1")]
     HeldOut { fraction: f64 },
 }
