@@ -4,6 +4,7 @@
 // a workgroup, (SUBGROUP) by a subgroup, or (SERIAL) by each invocation alone (see conv_sparse_grad_weight.wgsl); then also
 // (SHUFFLE) lanes are neighbouring in channels, and lane t loads dy of out channel t for all of them. Teams share strips, a
 // row of pixels of one vector of images; along a strip the columns of x that the next pixel needs again are kept.
+// Over 150 lines: the ways to share the sum differ in a few lines each, and everything around them is one.
 
 #uniform
 

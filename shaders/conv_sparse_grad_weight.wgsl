@@ -5,6 +5,7 @@
 // A workgroup shares the images and pixels and adds up in order; or (SUBGROUP) the lanes of a subgroup do, which need no
 // barrier, $ROW vectors each before they add up; or (SERIAL) each invocation alone. Where a row of dy has not enough vectors
 // for all of them, they take $TOGETHER rows at once.
+// Over 150 lines: the ways to share the sum differ in a few lines each, and everything around them is one.
 
 #import conv_sum
 #import team
