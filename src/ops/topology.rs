@@ -3,7 +3,7 @@
 //!
 //! The rule is the exact one: remove the `k` active weights of least magnitude (of equals the higher index), then activate
 //! the `k` inactive positions of highest score (of equals the lower index). Just-removed positions may regrow and then keep
-//! value and momentum; others start at 0/0 (`reference/itop.md` 3.5, the ITOP code's order).
+//! value and momentum; others start at 0/0 (the order of the ITOP code).
 //! Shaders: `rank_*`, `scan`, `select_*`, `grow_random`, `topology_*`, `index_*`; reference: [`super::reference::topology`].
 
 use bytemuck::{Pod, Zeroable};
