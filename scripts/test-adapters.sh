@@ -18,5 +18,6 @@ if "$itop" adapters --json 2>/dev/null | grep -q '"gl"'; then
     echo "== exploration against brute force on GL"
     ITOP_TEST_ADAPTER=gl RUST_TEST_THREADS=1 cargo test --release --test exploration
 else
-    echo "== no GL adapter: its tests are left out"
+    . scripts/skip.sh
+    skip "tests on GL" "no adapter for it"
 fi

@@ -8,19 +8,19 @@ set -Eeuo pipefail
 cd "$(dirname "$0")/.."
 . scripts/web-runs.sh
 
-left_out="nothing is tried on Dawn"
-need "$left_out" node npm python3
+what="shaders and runs on Dawn"
+need "$what" node npm python3
 [ -x "$itop" ] || { echo "error: there is no $itop: build it by \`cargo build --release\`" >&2; exit 1; }
 
 # The same driver for Dawn and for the native runs.
 if [ -z "${DAWN_ADAPTER:-}" ] && [ "$(uname)" = Linux ]; then
     driver=$(ls /usr/share/vulkan/icd.d/lvp_icd*.json 2>/dev/null | head -n 1 || true)
-    [ -n "$driver" ] || leave_out "there is no lavapipe (scripts/setup.sh or Debian's mesa-vulkan-drivers bring it): $left_out"
+    [ -n "$driver" ] || skip "$what" "there is no lavapipe (scripts/setup.sh or Debian's mesa-vulkan-drivers bring it)"
     export VK_DRIVER_FILES=$driver DAWN_ADAPTER=llvmpipe
 fi
 native=${DAWN_ADAPTER:-metal}
 trap 'echo "error: line $LINENO failed: $BASH_COMMAND" >&2' ERR
-npm_packages "$left_out"
+npm_packages "$what"
 
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT

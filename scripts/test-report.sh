@@ -4,6 +4,7 @@
 # Usage: test-report.sh ITOP [FOLDER for the screenshots]. Left out, and said so, where there is no Chromium.
 set -Eeuo pipefail
 cd "$(dirname "$0")/.."
+. scripts/skip.sh
 itop=${1:-${CARGO_TARGET_DIR:-target}/release/itop}
 chromium=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)
 if [ -z "$chromium" ] && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
@@ -11,12 +12,10 @@ if [ -z "$chromium" ] && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; th
     chromium=$(command -v chromium || true)
 fi
 if [ -z "$chromium" ]; then
-    echo "== no chromium, and none can be installed: the pictures of reports are not looked at"
-    exit 0
+    skip "reports in a browser" "no chromium, and none can be installed"
 fi
 if ! timeout 120 "$chromium" --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --user-data-dir="$(mktemp -d)" --dump-dom about:blank >/dev/null 2>&1; then
-    echo "== $chromium does not start here: the pictures of reports are not looked at"
-    exit 0
+    skip "reports in a browser" "$chromium does not start here"
 fi
 place=$(mktemp -d)
 trap 'code=$?; rm -rf "$place"; [ $code = 0 ] || echo "error: test-report.sh ends with $code" >&2' EXIT

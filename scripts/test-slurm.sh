@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # `itop sweep submit` on a real Slurm: one node on the loopback, six rows, one of them requeued in the middle, all collected.
-# Usage: test-slurm.sh [ITOP]. Installs slurm-wlm and munge with apt. Where it cannot, it prints the reason and ends with 0: there is nothing to test on.
+# Usage: test-slurm.sh [ITOP]. Installs slurm-wlm and munge with apt. Where it cannot, it says why (scripts/skip.sh).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 itop=$(realpath "${1:-${CARGO_TARGET_DIR:-target}/release/itop}")
-skip() { echo "== the Slurm test is left out: $1"; exit 0; }
+. scripts/skip.sh
+what="a sweep through Slurm"
 fail() {
     echo "failed: $1" >&2
     tail -n 20 "$work"/slurmctld.log "$work"/slurmd.log "$work"/sweep/logs/* >&2 2>/dev/null || true
@@ -13,13 +14,13 @@ fail() {
 }
 
 [ -x "$itop" ] || { echo "build first: cargo build --release" >&2; exit 2; }
-[ "$(id -u)" = 0 ] || skip "slurmd and munged need root"
+[ "$(id -u)" = 0 ] || skip "$what" "slurmd and munged need root"
 if ! command -v slurmctld >/dev/null || ! command -v munged >/dev/null; then
-    command -v apt-get >/dev/null || skip "no Slurm, and no apt to install it"
+    command -v apt-get >/dev/null || skip "$what" "no Slurm, and no apt to install it"
     apt-get update -qq || true
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends slurm-wlm munge >/dev/null || skip "apt cannot install slurm-wlm and munge"
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends slurm-wlm munge >/dev/null || skip "$what" "apt cannot install slurm-wlm and munge"
 fi
-! pgrep -x slurmctld >/dev/null || skip "a Slurm runs here already"
+! pgrep -x slurmctld >/dev/null || skip "$what" "a Slurm runs here already"
 
 work=$(mktemp -d)
 started=()
@@ -80,7 +81,7 @@ done
 
 # Two dozen images a class in CIFAR-10 layout: a class is a grey.
 mkdir "$work/toy"
-python3 - "$work/toy" <<'DATA' || skip "no python3 to write a dataset"
+python3 - "$work/toy" <<'DATA' || skip "$what" "no python3 to write a dataset"
 import sys
 def records(count):
     return b"".join(bytes([i % 4]) + bytes((i % 4 * 60 + (p * 31 + i * 17) % 40) % 256 for p in range(3072)) for i in range(count))

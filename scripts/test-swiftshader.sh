@@ -6,8 +6,8 @@ cd "$(dirname "$0")/.."
 
 swiftshader=/usr/lib/chromium/vk_swiftshader_icd.json
 if ! [ -e "$swiftshader" ]; then
-    echo "no SwiftShader (it comes with Chromium): it is left out"
-    exit
+    . scripts/skip.sh
+    skip "tests on SwiftShader" "it comes with Chromium, which is not there"
 fi
 VK_DRIVER_FILES=$swiftshader "${CARGO_TARGET_DIR:-target}/release/itop" verify --adapter swiftshader
 VK_DRIVER_FILES=$swiftshader cargo test --release --lib -- gpu::lanes a_broken_kernel_of_each_family train::autotune

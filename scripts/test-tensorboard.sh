@@ -3,12 +3,13 @@
 # Usage: test-tensorboard.sh ITOP; the package goes into a virtual environment under the build folder.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/skip.sh
 itop=${1:-${CARGO_TARGET_DIR:-target}/release/itop}
 place=${CARGO_TARGET_DIR:-target}/tensorboard
 if ! "$place/bin/python" -c "import tensorboard" 2>/dev/null; then
     rm -rf "$place"
-    python3 -m venv "$place" || { rm -rf "$place"; echo "== no python3-venv: the TensorBoard test is left out"; exit 0; }
-    "$place/bin/pip" install --quiet tensorboard setuptools || { rm -rf "$place"; echo "== tensorboard cannot be installed: its test is left out"; exit 0; }
+    python3 -m venv "$place" || { rm -rf "$place"; skip "event files in TensorBoard" "no python3-venv"; }
+    "$place/bin/pip" install --quiet tensorboard setuptools || { rm -rf "$place"; skip "event files in TensorBoard" "tensorboard cannot be installed"; }
 fi
 run=$(mktemp -d)
 trap 'rm -rf "$run"' EXIT

@@ -6,14 +6,14 @@ set -Eeuo pipefail
 cd "$(dirname "$0")/.."
 . scripts/web-runs.sh
 
-left_out="the page is not tried in a browser"
-need "$left_out" chromium node npm pgrep
+what="the page in a browser"
+need "$what" chromium node npm pgrep
 driver=$(dpkg -L chromium-common chromium 2>/dev/null | grep vk_swiftshader_icd.json | head -n 1 || true)
-[ -n "$driver" ] || leave_out "this chromium brings no SwiftShader for Vulkan: $left_out"
+[ -n "$driver" ] || skip "$what" "this chromium brings no SwiftShader for Vulkan"
 trap 'echo "error: line $LINENO failed: $BASH_COMMAND" >&2' ERR
 
 build_page
-npm_packages "$left_out"
+npm_packages "$what"
 
 place=$(mktemp -d)
 shots=${1:-$place/shots}

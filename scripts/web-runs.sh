@@ -6,16 +6,11 @@ itop=$target/release/itop
 [ -x "$itop" ] || itop=$target/debug/itop
 web_test=$PWD/web/test
 
-# Leaves the test with the words that it is left out, or, where ITOP_REQUIRE is set, fails.
-leave_out() {
-    echo "== $*"
-    [ -z "${ITOP_REQUIRE:-}" ] || exit 1
-    exit 0
-}
+. scripts/skip.sh
 
-# need LEFT_OUT COMMAND...: installs commands with apt where it may.
+# need WHAT COMMAND...: installs the commands that WHAT needs, with apt where it may.
 need() {
-    local left_out=$1 command
+    local what=$1 command
     shift
     missing() { for command in "$@"; do command -v "$command" >/dev/null || echo "$command"; done; }
     if [ -n "$(missing "$@")" ] && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
@@ -25,9 +20,9 @@ need() {
             apt-get install -y -qq --no-install-recommends "$package" >/dev/null 2>&1 || true
         done
     fi
-    [ -z "$(missing "$@")" ] || leave_out "$(missing "$@" | xargs) missing, and cannot be installed: $left_out"
+    [ -z "$(missing "$@")" ] || skip "$what" "$(missing "$@" | xargs) missing, and cannot be installed"
     # playwright-core and Dawn want node 18, which Debian 12 has.
-    [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 18 ] || leave_out "node $(node --version) is older than 18: $left_out"
+    [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 18 ] || skip "$what" "node $(node --version) is older than 18"
 }
 
 # The module and its page in $target/web: `cargo xtask web`, or with ITOP_WEB_DEV the quick build.
@@ -36,10 +31,10 @@ build_page() {
     cargo xtask web ${ITOP_WEB_DEV:+--dev}
 }
 
-# npm_packages LEFT_OUT: those of web/test, as its lock has them.
+# npm_packages WHAT: those of web/test, as its lock has them.
 npm_packages() {
     (cd "$web_test" && npm ci --ignore-scripts --no-audit --no-fund --silent 2>/dev/null) ||
-        leave_out "npm cannot bring the packages of web/test: $1"
+        skip "$1" "npm cannot bring the packages of web/test"
 }
 
 # mini_cifar FOLDER: images of noise whose brightness tells the class, in CIFAR-10's layout.

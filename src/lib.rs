@@ -3,12 +3,12 @@
 //! Weights are sparse from the first step: inactive weights are neither stored nor multiplied (layers that are dense enough
 //! run dense kernels). Every ΔT steps, the GPU prunes some weights and grows as many others (In-Time Over-Parameterization).
 //!
-//! The modules, from the top. A module uses only modules further down this list:
+//! The modules, from the top. A module uses only modules further down this list (`tests/structure.rs` checks that):
 //!
-//! - `cli` (native only): one file per subcommand; turns arguments into calls and prints
-//! - `sweep` (native only): many runs: plan, rows, who runs them, tables of the results
-//! - [`compare`]: the same steps on many adapters
-//! - [`report`]: pages and figures of runs
+//! - `cli` (native only; feature `cli`): one file per subcommand; turns arguments into calls and prints
+//! - `sweep` (native only; feature `sweep`): many runs: plan, rows, who runs them, tables of the results
+//! - `compare` (feature `report`): the same steps on many adapters
+//! - `report` (feature `report`): pages and figures of runs
 //! - [`verify`]: whether an adapter computes what the CPU references compute
 //! - [`train`]: one run: configuration, trainer, schedules, checkpoints, run folder
 //! - [`plan`]: graph × batch × densities to every buffer and every dispatch of a step
@@ -20,12 +20,18 @@
 //! - `disk`: renaming files, where systems differ
 //! - `shell`: commands that messages suggest, quoted
 //! - `words`: numbers with commas and plurals, lists
+//!
+//! A program that trains with the library needs none of the features, which are all on by default: with
+//! `itop = { version = "…", default-features = false }` it compiles 109 crates instead of 172. Feature `fetch` adds downloads of
+//! published data sets (`data::fetch`, native only). `examples/` shows how to train on data of one's own, and how to read
+//! what a run has left.
 
 // There are two exceptions: `gpu::kernel` leaves out shader checks, `gpu::device` asks for cooperative matrices.
 #![deny(unsafe_code)]
 
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(feature = "cli", not(target_arch = "wasm32")))]
 pub mod cli;
+#[cfg(feature = "report")]
 pub mod compare;
 pub mod data;
 mod disk;
@@ -33,13 +39,18 @@ pub mod gpu;
 pub mod model;
 pub mod ops;
 pub mod plan;
+#[cfg(feature = "report")]
 pub mod report;
 mod shell;
 pub mod sparsity;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(feature = "sweep", not(target_arch = "wasm32")))]
 pub mod sweep;
 pub mod train;
 pub mod verify;
+#[cfg_attr(
+    any(target_arch = "wasm32", not(feature = "sweep")),
+    allow(dead_code, reason = "some are for reports or sweeps")
+)]
 mod words;
 
 /// The program's version as results record it, with the commit where the build was told one by `ITOP_COMMIT`. (A build that

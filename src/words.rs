@@ -33,7 +33,6 @@ pub fn short(number: f64) -> String {
 }
 
 /// What would fill a screen is cut: the first dozen of `items`, and how many more there are.
-#[cfg(not(target_arch = "wasm32"))]
 pub fn listed(separator: &str, items: &[String]) -> String {
     const MOST: usize = 12;
     let more = (items.len() > MOST).then(|| format!("and {} more", count(items.len() - MOST)));

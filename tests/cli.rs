@@ -6,6 +6,8 @@ mod toy;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use toy::{dataset, expect, lines};
+
 /// Keys that scripts rely on in `summary.json`.
 const SUMMARY: &[&str] = &[
     "schema",
@@ -41,38 +43,8 @@ fn itop(folder: &Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_itop")).args(args).current_dir(folder).output().unwrap()
 }
 
-/// Runs, checks the exit code, returns what was printed.
-#[track_caller]
-fn expect(folder: &Path, code: i32, args: &[&str]) -> String {
-    let output = itop(folder, args);
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{args:?}: {text}");
-    assert!(!text.contains("panicked"), "{args:?}: {text}");
-    text
-}
-
-/// A CIFAR-10 folder of `train` and `test` images of flat colours: a class is a colour.
-fn dataset(folder: &Path, train: usize, test: usize) {
-    let records = |count: usize| -> Vec<u8> {
-        let record = |i: usize| {
-            let class = (i % 4) as u8;
-            let noise = (0..3072usize).map(move |p| class * 60 + ((p * 31 + i * 17) % 40) as u8);
-            std::iter::once(class).chain(noise).collect::<Vec<u8>>()
-        };
-        (0..count).flat_map(record).collect()
-    };
-    std::fs::create_dir_all(folder).unwrap();
-    std::fs::write(folder.join("data_batch_1.bin"), records(train)).unwrap();
-    std::fs::write(folder.join("test_batch.bin"), records(test)).unwrap();
-}
-
 fn read(path: &Path) -> serde_json::Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
-}
-
-fn lines(path: &Path) -> Vec<serde_json::Value> {
-    let text = std::fs::read_to_string(path).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 const SMALL: &[&str] =
@@ -86,7 +58,7 @@ fn train<'a>(more: &[&'a str]) -> Vec<&'a str> {
 fn bad_input_is_told_and_nothing_is_written() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path();
-    dataset(&folder.join("toy"), 40, 8);
+    dataset(&folder.join("toy"), 40);
     std::fs::write(folder.join("bad.toml"), "epochs = 3\ncolour = 'red'\n").unwrap();
     std::fs::create_dir(folder.join("cut")).unwrap();
     std::fs::write(folder.join("cut/data_batch_1.bin"), vec![1; 5000]).unwrap();
@@ -176,7 +148,7 @@ fn a_run_does_not_go_into_its_data() {
 fn a_test_set_that_is_trained_on_is_told() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path();
-    dataset(&folder.join("toy"), 40, 8);
+    dataset(&folder.join("toy"), 40);
     let words = "warning: 8 of 8 test images are in the train set too (0 2, 1 2, 2 2, 3 2): the test accuracy tells";
     for args in [vec!["data", "info", "toy"], train(&["--dry-run"])] {
         let text = expect(folder, 0, &args);
@@ -235,7 +207,7 @@ fn looking_without_training() {
 fn a_dry_run_prints_the_recipe() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path();
-    dataset(&folder.join("toy"), 300, 40);
+    toy::dataset_of(&folder.join("toy"), 300, 40);
     let flat = |args: &[&str]| expect(folder, 0, args).replace("\n  ", " ");
     let text =
         flat(&["train", "--preset", "Quick", "--dry-run", "--data", "toy", "--Delta_T", "5", "--death-rate", "30%"]);
@@ -305,7 +277,7 @@ fn a_dry_run_prints_the_recipe() {
 fn a_run_that_cannot_learn_says_so() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path();
-    dataset(&folder.join("toy"), 300, 40);
+    toy::dataset_of(&folder.join("toy"), 300, 40);
     let args = ["--sparsity", "0.99999", "--label-smoothing", "1", "--epochs", "1", "--batch-size", "270"];
     let warnings = |more: &[&str]| -> Vec<String> {
         let text = expect(folder, 0, &train(&[&args[..], more].concat()));
@@ -330,7 +302,7 @@ fn a_run_that_cannot_learn_says_so() {
 fn exploration_is_planned_for_the_data_at_hand() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path();
-    dataset(&folder.join("toy"), 300, 40);
+    toy::dataset_of(&folder.join("toy"), 300, 40);
     let text = expect(folder, 0, &["explore"]);
     // What it stands on without being told, and how to tell it, in the first line.
     let mut first = text.lines();
@@ -373,7 +345,7 @@ fn exploration_is_planned_for_the_data_at_hand() {
 fn a_run_is_kept_evaluated_and_not_overwritten() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path();
-    dataset(&folder.join("toy"), 45, 8);
+    dataset(&folder.join("toy"), 45);
     for method in ["dense", "static", "set", "rigl"] {
         let out = format!("out-{method}");
         expect(folder, 0, &train(&["--method", method, "--out", &out]));
@@ -410,16 +382,12 @@ fn a_run_is_kept_evaluated_and_not_overwritten() {
 fn one_seed_gives_the_same_bits_and_a_broken_checkpoint_is_refused() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path();
-    dataset(&folder.join("toy"), 45, 8);
+    dataset(&folder.join("toy"), 45);
     expect(folder, 0, &train(&["--out", "whole"]));
     expect(folder, 0, &train(&["--out", "part", "--set", "lr_schedule.kind=constant"]));
     expect(folder, 0, &train(&["--out", "again", "--set", "lr_schedule.kind=constant"]));
-    let weights = |run: &str| std::fs::read(folder.join(run).join("last.safetensors")).unwrap();
-    let tensors = |run: &str| {
-        let bytes = weights(run);
-        let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
-        bytes[8 + length..].to_vec()
-    };
+    let checkpoint = |run: &str| folder.join(run).join("last.safetensors");
+    let tensors = |run: &str| toy::tensors(&checkpoint(run));
     assert_eq!(tensors("part"), tensors("again"), "the same seed gives the same bits");
     assert_ne!(tensors("part"), tensors("whole"));
 
@@ -432,10 +400,8 @@ fn one_seed_gives_the_same_bits_and_a_broken_checkpoint_is_refused() {
     expect(folder, 0, &["eval", "whole", "--checkpoint", "last"]);
     let text = expect(folder, 2, &["train", "--resume", "--out", "whole", "--seed", "5"]);
     assert!(text.contains("`seed` = 5 must be what it was"), "{text}");
-    let broken = folder.join("part/last.safetensors");
-    let mut bytes = weights("part");
-    bytes.truncate(bytes.len() / 2);
-    std::fs::write(&broken, bytes).unwrap();
+    let bytes = std::fs::read(checkpoint("part")).unwrap();
+    std::fs::write(checkpoint("part"), &bytes[..bytes.len() / 2]).unwrap();
     let text = expect(folder, 2, &["train", "--resume", "--out", "part"]);
     assert!(text.contains("last.safetensors"), "{text}");
 }
@@ -444,7 +410,7 @@ fn one_seed_gives_the_same_bits_and_a_broken_checkpoint_is_refused() {
 fn an_interrupted_run_goes_on_bit_for_bit() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path();
-    dataset(&folder.join("toy"), 45, 8);
+    dataset(&folder.join("toy"), 45);
     let more = &["--epochs", "12"];
     expect(folder, 0, &train(&[&["--out", "whole"], &more[..]].concat()));
     let mut child = toy::start(folder, &train(&[&["--out", "parts"], &more[..]].concat()));
@@ -457,11 +423,7 @@ fn an_interrupted_run_goes_on_bit_for_bit() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let text = expect(folder, 0, &["train", "--resume", "--out", "parts"]);
     assert!(text.contains("resuming at step"), "{text}");
-    let tensors = |run: &str| {
-        let bytes = std::fs::read(folder.join(run).join("last.safetensors")).unwrap();
-        let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
-        bytes[8 + length..].to_vec()
-    };
+    let tensors = |run: &str| toy::tensors(&folder.join(run).join("last.safetensors"));
     assert!(tensors("whole") == tensors("parts"), "weights, sets or statistics differ");
     assert_eq!(lines(&folder.join("whole/exploration.jsonl")), lines(&folder.join("parts/exploration.jsonl")));
     let losses = |run: &str| {

@@ -1,5 +1,5 @@
-//! The CPU references against PyTorch's fixtures, without an adapter: `$ITOP_FIXTURES`, or `../shared/fixtures` where it
-//! exists, or the part of them in `tests/fixtures`.
+//! The CPU references against PyTorch's fixtures, without an adapter: `$ITOP_FIXTURES`, or the part
+//! of them in `tests/fixtures`.
 
 #[path = "fixture/reference.rs"]
 mod reference;
@@ -11,10 +11,8 @@ mod tensors;
 use std::path::{Path, PathBuf};
 
 fn folder() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let all = root.join("../shared/fixtures");
-    let found = || if all.is_dir() { all } else { root.join("tests/fixtures") };
-    std::env::var_os("ITOP_FIXTURES").map_or_else(found, PathBuf::from)
+    let own = || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    std::env::var_os("ITOP_FIXTURES").map_or_else(own, PathBuf::from)
 }
 
 #[test]

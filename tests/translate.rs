@@ -58,11 +58,8 @@ fn every_permutation_in_every_language() {
 }
 
 #[test]
+#[ignore = "needs `spirv-val` (Debian: spirv-tools)"]
 fn spirv_is_valid() {
-    if Command::new("spirv-val").arg("--version").output().is_err() {
-        eprintln!("SPIR-V is not checked: there is no `spirv-val` (Debian: spirv-tools)");
-        return;
-    }
     let mut unknown = 0;
     for (tier, kernel) in all() {
         let words = kernel.translate(*tier, Target::Spirv).unwrap();
@@ -79,6 +76,8 @@ fn spirv_is_valid() {
         assert!(output.status.success(), "{kernel}: {said}");
     }
     if unknown > 0 {
-        eprintln!("{unknown} permutations are not checked: this `spirv-val` is older than cooperative matrices (2023)");
+        eprintln!(
+            "skipped: SPIR-V of {unknown} permutations: this `spirv-val` is older than cooperative matrices (2023)"
+        );
     }
 }

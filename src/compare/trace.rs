@@ -78,8 +78,8 @@ fn drift(losses: &[f64], wanted: &[f64]) -> f64 {
 /// Weights, momentum, sets and running statistics, as a checkpoint holds them behind its header.
 async fn tensors(trainer: &Trainer<'_>) -> Result<Vec<u8>, TrainError> {
     let bytes = trainer.capture().await?;
-    let header = bytes.first_chunk().map_or(0, |length| u64::from_le_bytes(*length) as usize);
-    Ok(bytes.get(8 + header..).unwrap_or_default().to_vec())
+    let (length, rest) = bytes.split_first_chunk().expect("a checkpoint begins with the length of its header");
+    Ok(rest[u64::from_le_bytes(*length) as usize..].to_vec())
 }
 
 /// The share of the bits set in `theirs` that are set in `ours`; as many are set in both.

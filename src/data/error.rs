@@ -140,6 +140,9 @@ pub enum DataError {
     )]
     OutInside { out: PathBuf, data: PathBuf },
 
+    #[error("the {part} images of `{name}` {wrong}")]
+    Given { name: String, part: &'static str, wrong: String },
+
     #[error("a held-out fraction of {fraction} is not in 0 <= fraction < 1")]
     HeldOut { fraction: f64 },
 }

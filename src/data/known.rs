@@ -15,10 +15,16 @@ pub(super) struct Known {
     pub(super) folder: &'static str,
     pub(super) archive: &'static str,
     /// Of the archive, as published.
-    #[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "nothing is fetched in a browser"))]
+    #[cfg_attr(
+        not(all(feature = "fetch", not(target_arch = "wasm32"))),
+        expect(dead_code, reason = "nothing is fetched")
+    )]
     pub(super) md5: &'static str,
     /// Of the same file, as those who pin it have found it.
-    #[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "nothing is fetched in a browser"))]
+    #[cfg_attr(
+        not(all(feature = "fetch", not(target_arch = "wasm32"))),
+        expect(dead_code, reason = "nothing is fetched")
+    )]
     pub(super) sha256: &'static str,
     /// Train and test images.
     images: (usize, usize),

@@ -36,7 +36,7 @@ pub use page::{is_page_of, page};
 #[cfg(not(target_arch = "wasm32"))]
 pub use pictures::pictures;
 pub use read::{Run, read};
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(feature = "sweep", not(target_arch = "wasm32")))]
 pub(crate) use table::facts;
 pub(crate) use table::html_table;
 pub use text::text;

@@ -137,7 +137,7 @@ impl Settings {
     }
 }
 
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(feature = "sweep", not(target_arch = "wasm32")))]
 impl Setting {
     /// A number of the setting; none where the key has no effect.
     pub fn number(&self, key: &str) -> Option<f64> {

@@ -92,7 +92,7 @@ impl Answer {
             ));
         }
         answer.cautions.extend(cautions(collected, &answer.comparisons));
-        let json = |value: toml::Value| serde_json::to_value(value).unwrap_or_default();
+        let json = |value: toml::Value| serde_json::to_value(value).expect("values of TOML are values of JSON");
         answer.baseline = Some(chosen.into_iter().map(|(key, value)| (key, json(value))).collect());
         answer
     }
@@ -114,9 +114,9 @@ fn cautions(collected: &Collected, comparisons: &[Comparison]) -> Vec<String> {
         }
     };
     let done: Vec<&CollectedRow> = collected.rows.iter().filter(|row| row.accuracy().is_some()).collect();
-    let tested = |row: &&&CollectedRow| row.test_images.is_some_and(|images| images < FEW_TEST_IMAGES);
+    let few = |row: &&CollectedRow| row.test_images.filter(|&images| images < FEW_TEST_IMAGES);
     let mut seen = Vec::new();
-    for row in done.iter().filter(tested) {
+    for (row, images) in done.iter().filter_map(|row| Some((row, few(row)?))) {
         let source = row.config.source();
         if seen.contains(&source) {
             continue;
@@ -124,7 +124,6 @@ fn cautions(collected: &Collected, comparisons: &[Comparison]) -> Vec<String> {
         seen.push(source);
         let same = done.iter().filter(|other| other.config.source() == source).filter_map(|row| row.accuracy());
         let mean = MeanStd::of(&same.collect::<Vec<_>>()).map_or(0.0, |figure| figure.mean);
-        let images = row.test_images.unwrap_or_default();
         say(format!(
             "the test set of {} has {}: they leave an accuracy of {:.0} % open by ± {:.1} points (95 %), however many seeds \
              there are",

@@ -34,7 +34,7 @@ pub fn rows(collected: &Collected) -> String {
     let mut text = line(head.iter().map(ToString::to_string));
     for row in &collected.rows {
         // An unfinished row has what its configuration says.
-        let config = serde_json::to_value(&row.config).unwrap_or_default();
+        let config = serde_json::to_value(&row.config).expect("a configuration is JSON");
         let result = row.result.as_ref().unwrap_or(&config);
         let first = [row.row.to_string(), row.state.to_string()];
         let own = varied.iter().map(|key| cell(row.varied.get(*key)));
@@ -100,7 +100,7 @@ pub fn comparisons(answer: &Answer) -> String {
     ];
     let mut text = line(head.iter().map(ToString::to_string));
     for comparison in &answer.comparisons {
-        let json = serde_json::to_value(comparison).unwrap_or_default();
+        let json = serde_json::to_value(comparison).expect("a comparison is JSON");
         let seeds: Vec<String> = comparison.seeds.iter().map(ToString::to_string).collect();
         let first = [comparison.setting.clone(), comparison.baseline.clone()];
         let rows = comparison.rows.map(|row| row.to_string());

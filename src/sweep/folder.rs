@@ -217,7 +217,8 @@ impl Sweep {
 
     /// Records that a row failed.
     pub fn record_failure(&self, row: usize, error: &str) -> Result<(), SweepError> {
-        let mut text = serde_json::to_string_pretty(&FailedRow { row, error: error.into() }).unwrap_or_default();
+        let mut text = serde_json::to_string_pretty(&FailedRow { row, error: error.into() })
+            .expect("a number and a text are JSON");
         text.push('\n');
         Ok(write_whole(&self.failed(row), text.as_bytes())?)
     }

@@ -21,6 +21,7 @@ mod random;
 mod same_data;
 pub mod slurm;
 pub mod spec;
+mod spec_file;
 pub mod statistics;
 pub mod table;
 

@@ -32,7 +32,8 @@ impl<'a> Drawn<'a> {
             let row = collected.rows.iter().find(|row| group.rows.first() == Some(&row.row))?;
             settings.find(&row.config)
         };
-        let of = collected.groups.iter().map(|group| setting(group).unwrap_or_default()).collect();
+        let of = collected.groups.iter();
+        let of = of.map(|group| setting(group).expect("a group is of rows, and each row has a setting")).collect();
         Self { settings, groups: &collected.groups, of }
     }
 
@@ -198,7 +199,7 @@ fn against_key(drawn: &Drawn, key: &str, (metric, name, y, file): (&str, &str, Y
             levels.extend(drawn.level(setting, group, metric));
             continue;
         };
-        let place = values.iter().position(|&known| known == value).unwrap_or_default();
+        let place = values.iter().position(|&known| known == value).expect("these are the values of all settings");
         let Some(mark) = mark(group, if named { place as f64 } else { value }, metric) else { continue };
         let label = drawn.settings.curve(setting, key);
         match kinds.iter_mut().find(|kind| kind.label == label) {
@@ -216,7 +217,7 @@ fn against_key(drawn: &Drawn, key: &str, (metric, name, y, file): (&str, &str, Y
     kinds.append(&mut levels);
     let text = |value: &f64| {
         let setting = drawn.settings.all.iter().find(|setting| setting.number(key) == Some(*value));
-        setting.and_then(|setting| setting.text(key)).unwrap_or_default()
+        setting.and_then(|setting| setting.text(key)).expect("a value is some setting's")
     };
     let ticks: Vec<String> = if named { values.iter().map(text).collect() } else { Vec::new() };
     marks(&format!("{file}-{}", key.replace('.', "-")), [&names::key(key), name], &ticks, kinds, y)

@@ -82,7 +82,7 @@ pub fn plan(origin: &str, text: &str) -> Result<(Vec<PlannedRow>, Remarks), Swee
 }
 
 fn json(value: toml::Value) -> Value {
-    serde_json::to_value(value).unwrap_or_default()
+    serde_json::to_value(value).expect("values of TOML are values of JSON")
 }
 
 /// Tells slips and edits, not forgeries.
@@ -93,8 +93,9 @@ fn hash(text: &str) -> String {
 /// The rows as lines, each with its hash in front.
 pub fn to_text(rows: &[PlannedRow]) -> String {
     let line = |row: &PlannedRow| {
-        let text = serde_json::to_string(row).unwrap_or_default();
-        format!("{{\"hash\":\"{}\",{}\n", hash(&text), text.strip_prefix('{').unwrap_or_default())
+        let text = serde_json::to_string(row).expect("a row is JSON");
+        let keys = text.strip_prefix('{').expect("a row is an object");
+        format!("{{\"hash\":\"{}\",{keys}\n", hash(&text))
     };
     rows.iter().map(line).collect()
 }

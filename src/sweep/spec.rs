@@ -7,16 +7,14 @@
 use std::collections::HashSet;
 use std::fmt::Display;
 
-use serde::Deserialize;
 use thiserror::Error;
-use toml::{Table, Value};
+use toml::Value;
 
 use super::baseline;
-use super::random::{RandomFile, draws};
+use super::random::draws;
+use super::spec_file::{base, grid, leaves, parse};
 use crate::data;
-use crate::train::config_builder::ConfigBuilder;
 use crate::train::keys;
-use crate::train::presets::preset;
 use crate::train::{Config, ConfigError};
 
 /// More rows than anybody runs: a slip in the specification.
@@ -66,49 +64,8 @@ pub struct Specified {
     pub baseline: Option<Assignments>,
 }
 
-/// The file as it is written.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SpecFile {
-    #[serde(default)]
-    base: Base,
-    #[serde(default)]
-    grid: Table,
-    #[serde(default)]
-    list: Vec<Table>,
-    random: Option<RandomFile>,
-    baseline: Option<Table>,
-}
-
-/// The name of a preset, or keys with an optional `preset`.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Base {
-    Preset(String),
-    Keys(Table),
-}
-
-impl Base {
-    fn preset(&self) -> Option<String> {
-        match self {
-            Self::Preset(name) => Some(name.clone()),
-            Self::Keys(keys) => keys.get("preset")?.as_str().map(str::to_string),
-        }
-    }
-}
-
-impl Default for Base {
-    fn default() -> Self {
-        Self::Keys(Table::new())
-    }
-}
-
 /// Keys (dotted where nested) and values.
 pub type Assignments = Vec<(String, Value)>;
-
-fn parse(origin: &str, text: &str) -> Result<SpecFile, SpecError> {
-    toml::from_str(text).map_err(|error| SpecError::Toml { origin: origin.into(), message: error.to_string() })
-}
 
 /// The baseline that the specification `text` of `origin` names, not checked.
 pub fn baseline(origin: &str, text: &str) -> Result<Option<Assignments>, SpecError> {
@@ -228,50 +185,8 @@ fn or<'a>(rows: &'a [Assignments], one: &'a [Assignments]) -> &'a [Assignments] 
     if rows.is_empty() { one } else { rows }
 }
 
-fn base(origin: &str, base: Base) -> Result<ConfigBuilder, SpecError> {
-    let wrong = |source| SpecError::Base { origin: origin.into(), source: Box::new(source) };
-    let mut keys = match base {
-        Base::Preset(name) => return preset(&name).map_err(wrong),
-        Base::Keys(keys) => keys,
-    };
-    let mut layers = match keys.remove("preset") {
-        Some(Value::String(name)) => preset(&name).map_err(wrong)?,
-        Some(_) => return Err(key_error(origin, "base", "preset", "must be a preset's name")),
-        None => ConfigBuilder::default(),
-    };
-    layers.text("keys", &keys.to_string()).map_err(wrong)?;
-    Ok(layers)
-}
-
 pub(super) fn key_error(origin: &str, section: &'static str, key: &str, must: impl Into<String>) -> SpecError {
     SpecError::Key { origin: origin.into(), section, key: key.into(), must: must.into() }
-}
-
-/// What a nested table assigns, with dotted keys as the configuration spells them.
-fn leaves(table: &Table) -> Assignments {
-    let name = |key: String| keys::find(&key).map_or(key, |key| key.name.into());
-    nested(table).into_iter().map(|(key, value)| (name(key), value)).collect()
-}
-
-fn nested(table: &Table) -> Assignments {
-    let mut found = Vec::new();
-    for (key, value) in table {
-        match value {
-            Value::Table(inner) => {
-                found.extend(nested(inner).into_iter().map(|(rest, value)| (format!("{key}.{rest}"), value)));
-            }
-            value => found.push((key.clone(), value.clone())),
-        }
-    }
-    found
-}
-
-fn grid(origin: &str, table: &Table) -> Result<Vec<(String, Vec<Value>)>, SpecError> {
-    let values = |(key, value): (String, Value)| match value {
-        Value::Array(values) if !values.is_empty() => Ok((key, values)),
-        value => Err(key_error(origin, "grid", &key, format!("= {value} must be a list of one value or more"))),
-    };
-    leaves(table).into_iter().map(values).collect()
 }
 
 /// Point `number` of the grid, the last key fastest.

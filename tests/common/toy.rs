@@ -7,25 +7,30 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
-/// The files of a CIFAR-10 folder of `train` training and 8 test images of flat colours: a class is a colour.
-fn files(train: usize) -> BTreeMap<String, Vec<u8>> {
+/// The files of a CIFAR-10 folder of `train` training and `test` test images of flat colours: a class is a colour.
+fn files(train: usize, test: usize) -> BTreeMap<String, Vec<u8>> {
     let record = |i: usize| {
         let class = (i % 4) as u8;
         std::iter::once(class).chain((0..3072).map(move |p| class * 60 + ((p * 31 + i * 17) % 40) as u8))
     };
     let file = |name: &str, count: usize| (name.to_string(), (0..count).flat_map(record).collect());
-    BTreeMap::from([file("data_batch_1.bin", train), file("test_batch.bin", 8)])
+    BTreeMap::from([file("data_batch_1.bin", train), file("test_batch.bin", test)])
 }
 
-/// The data set in a folder.
+/// The data set in a folder, with 8 test images.
 pub fn dataset(folder: &Path, train: usize) {
+    dataset_of(folder, train, 8);
+}
+
+/// The same with `test` test images.
+pub fn dataset_of(folder: &Path, train: usize, test: usize) {
     std::fs::create_dir_all(folder).unwrap();
-    files(train).iter().for_each(|(name, bytes)| std::fs::write(folder.join(name), bytes).unwrap());
+    files(train, test).iter().for_each(|(name, bytes)| std::fs::write(folder.join(name), bytes).unwrap());
 }
 
 /// The data set in memory.
 pub fn in_memory(train: usize) -> itop::data::Dataset {
-    itop::data::from_files(Path::new("toy"), files(train)).unwrap()
+    itop::data::from_files(Path::new("toy"), files(train, 8)).unwrap()
 }
 
 fn command(folder: &Path, args: &[&str]) -> Command {
