@@ -1,7 +1,6 @@
 //! Trains a sparse network on images that the program makes itself: a data set without files.
 //!
-//! `cargo run --release --example train_custom_dataset [FOLDER]` leaves a run folder, which `itop report` and the example
-//! `read_run_folder` read.
+//! `cargo run --release --example train_custom_dataset [FOLDER]` leaves a run folder (see `read_run_folder`).
 
 use std::error::Error;
 use std::path::Path;
@@ -22,25 +21,22 @@ fn images(count: usize) -> Images {
         (i * 31 + image * 17) as u8 % 64 + if bright { 128 } else { 0 }
     };
     let pixels = (0..count).flat_map(|image| (0..3 * SIZE * SIZE).map(move |i| pixel(image, i))).collect();
-    let labels = (0..count as u32).map(|image| image % 2).collect();
-    Images { pixels, labels, channels: 3, height: SIZE, width: SIZE }
+    Images {
+        pixels,
+        labels: (0..count as u32).map(|image| image % 2).collect(),
+        channels: 3,
+        height: SIZE,
+        width: SIZE,
+    }
 }
 
-/// Trains for two epochs with SET, a tenth of the weights active, and writes the run to `folder`, which must
-/// not hold one yet.
+/// Trains for two epochs with SET, a tenth of the weights active; the run goes to `folder`, which must not hold one yet.
 pub fn train(folder: &Path) -> Result<Summary, Box<dyn Error>> {
     let classes = vec!["left".to_owned(), "above".to_owned()];
     let dataset = Dataset::from_images("halves", classes, images(112), None, images(32))?;
-    let config = Config {
-        model: "resnet8".into(),
-        data: dataset.name.clone(),
-        method: Method::SET,
-        sparsity: 0.9,
-        delta_t: 4,
-        batch_size: 16,
-        epochs: 2,
-        ..Config::default()
-    };
+    let (model, data) = ("resnet8".into(), dataset.name.clone());
+    let (method, sparsity, delta_t, batch_size, epochs) = (Method::SET, 0.9, 4, 16, 2);
+    let config = Config { model, data, method, sparsity, delta_t, batch_size, epochs, ..Config::default() };
     let data = RunData::of(dataset, &config)?;
     let options = GpuOptions::default();
     let gpu = pollster::block_on(Gpu::open(&options))?;

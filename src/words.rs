@@ -39,6 +39,14 @@ pub fn listed(separator: &str, items: &[String]) -> String {
     items.iter().take(MOST).cloned().chain(more).collect::<Vec<_>>().join(separator)
 }
 
+/// The program's version as results record it, with the commit where the build was told one by `ITOP_COMMIT`. (A build that
+/// looked for the commit itself would be made anew after every one.)
+pub fn version() -> String {
+    let commit = option_env!("ITOP_COMMIT").filter(|commit| !commit.is_empty());
+    let number = env!("CARGO_PKG_VERSION");
+    commit.map_or_else(|| number.into(), |commit| format!("{number} ({commit})"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

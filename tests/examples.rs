@@ -7,6 +7,18 @@ mod read_run_folder;
 #[path = "../examples/train_custom_dataset.rs"]
 mod train_custom_dataset;
 
+#[allow(dead_code, reason = "its `main`")]
+#[path = "../examples/add_growth_rule.rs"]
+mod add_growth_rule;
+
+/// What is grown where no weight was yet explores more than random growth does.
+#[test]
+fn a_rule_of_ones_own_grows() {
+    let set = add_growth_rule::explored(itop::sparsity::Method::SET).unwrap();
+    let own = add_growth_rule::explored(add_growth_rule::unseen_first()).unwrap();
+    assert!(own > set && set > 1000, "{own} for {set}");
+}
+
 #[test]
 fn one_trains_and_the_other_reads() {
     let place = tempfile::tempdir().unwrap();

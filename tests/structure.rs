@@ -88,3 +88,45 @@ fn comments_are_neither_few_nor_many() {
     let whole = percent(rooms.values().fold([0, 0], |sum, counts| [sum[0] + counts[0], sum[1] + counts[1]]));
     assert!((8.0..=14.0).contains(&whole), "{whole:.1} % of all lines are comments");
 }
+
+/// Markdown files of the repository's own, with their texts.
+fn pages() -> Vec<(PathBuf, String)> {
+    let tops = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(PathBuf::from);
+    let read = |path: PathBuf| (path.clone(), fs::read_to_string(root().join(path)).unwrap());
+    tops.into_iter().map(read).chain(files("docs", "md")).collect()
+}
+
+/// Links within the repository lead to something.
+#[test]
+fn links_lead_somewhere() {
+    for (page, text) in pages() {
+        let inline = text.split("](").skip(1).filter_map(|rest| rest.split([')', ' ']).next());
+        let listed =
+            text.lines().filter_map(|line| line.strip_prefix('[')?.split_once("]: ").map(|(_, target)| target));
+        for target in inline.chain(listed).filter(|target| !target.contains("://") && !target.starts_with('#')) {
+            let path = target.split('#').next().unwrap();
+            let folder = root().join(&page).parent().unwrap().to_owned();
+            assert!(folder.join(path).exists(), "{}: {target} leads nowhere", page.display());
+        }
+    }
+}
+
+/// The code in `docs/adding.md` is code of the repository, line by line (an … stands for what is left out).
+#[test]
+fn worked_examples_are_the_code() {
+    let sources: String = ["src", "shaders", "tests"]
+        .into_iter()
+        .flat_map(|folder| files(folder, if folder == "shaders" { "wgsl" } else { "rs" }))
+        .map(|(_, text)| text)
+        .collect();
+    let known: std::collections::HashSet<&str> = sources.lines().map(str::trim).collect();
+    let page = fs::read_to_string(root().join("docs/adding.md")).unwrap();
+    let mut inside = false;
+    for line in page.lines().map(str::trim) {
+        if line.starts_with("```") {
+            inside = !inside;
+        } else if inside && !line.contains('…') {
+            assert!(known.contains(line), "docs/adding.md has code that is nowhere: {line}");
+        }
+    }
+}

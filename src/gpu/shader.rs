@@ -14,6 +14,7 @@
 use std::collections::HashSet;
 use std::fmt::Write;
 use std::hash::{Hash, Hasher};
+use std::sync::{PoisonError, RwLock};
 
 macro_rules! sources {
     ($($name:literal),* $(,)?) => {
@@ -120,9 +121,24 @@ pub fn fingerprint() -> u64 {
     hasher.finish()
 }
 
+/// Shaders that the program has brought.
+static ADDED: RwLock<Vec<(&str, &str)>> = RwLock::new(Vec::new());
+
+/// Adds a shader to this library's own, for kernels called `name`: WGSL with the directives above. For growth rules of
+/// a program that uses the library (`examples/add_growth_rule.rs`).
+///
+/// # Panics
+/// If there is another shader of that name.
+pub fn add(name: &'static str, text: &'static str) {
+    let other = source(name).filter(|other| *other != text);
+    assert!(other.is_none(), "there is another shader called `{name}`");
+    ADDED.write().unwrap_or_else(PoisonError::into_inner).push((name, text));
+}
+
 /// The source of a kernel.
 pub fn source(name: &str) -> Option<&'static str> {
-    KERNELS.iter().find(|(kernel, _)| *kernel == name).map(|(_, text)| *text)
+    let of = |all: &[(&str, &'static str)]| all.iter().find(|(kernel, _)| *kernel == name).map(|(_, text)| *text);
+    of(KERNELS).or_else(|| of(&ADDED.read().unwrap_or_else(PoisonError::into_inner)))
 }
 
 /// Whether a kernel's `override` constants are in a uniform.

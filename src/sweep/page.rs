@@ -116,7 +116,7 @@ fn recipe(collected: &Collected, settings: &Settings) -> Vec<(String, String)> {
     let version = |row: &CollectedRow| Some(row.summary.as_ref()?.version.clone());
     let versions = list(collected.rows.iter().filter_map(version).collect());
     // Who made the page, and the runs: they may have been others.
-    let own = crate::version();
+    let own = crate::words::version();
     facts.push((
         "itop".into(),
         match versions.is_empty() || versions == own {

@@ -73,7 +73,7 @@ pub fn write(sweep: &Path, baseline: &Assignments, out: Option<&Path>) -> Result
         #[serde(flatten)]
         answer: &'a Answer,
     }
-    let whole = Whole { version: crate::version(), collected: &collected, answer: &answer };
+    let whole = Whole { version: crate::words::version(), collected: &collected, answer: &answer };
     let json = serde_json::to_string_pretty(&whole).map_err(Failure::run)? + "\n";
     let remarks = [answer.sentences(), answer.cautions.clone()].concat();
     let list: String = remarks.iter().map(|remark| format!("- {remark}\n")).collect();

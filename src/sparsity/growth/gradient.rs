@@ -4,7 +4,7 @@ use super::{DenseGradient, Growth, Observed, Site, magnitudes, nothing};
 use crate::gpu::Command;
 
 /// The magnitude of this step's gradient: the weight gradient has left it in the scratch.
-pub static GRADIENT: Growth = Growth {
+pub const GRADIENT: Growth = Growth {
     name: "gradient",
     shader: None,
     dense_gradient: DenseGradient::AtUpdates,

@@ -27,6 +27,7 @@ pub enum DenseGradient {
 }
 
 /// A growth rule.
+#[derive(Clone, Copy)]
 pub struct Growth {
     pub name: &'static str,
     /// Its own shader, if it has one.

@@ -4,7 +4,7 @@ use super::{DenseGradient, Growth, Observed, Site, magnitudes};
 use crate::gpu::{Command, Kernel, Kind, Label};
 
 /// The magnitude of a momentum over the gradients of all steps, of inactive weights too: `m = momentum · m + g`.
-pub static MOMENTUM: Growth = Growth {
+pub const MOMENTUM: Growth = Growth {
     name: "momentum",
     shader: Some("grow_momentum"),
     dense_gradient: DenseGradient::EveryStep,

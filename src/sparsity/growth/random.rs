@@ -5,7 +5,7 @@ use crate::gpu::{Command, Kernel, Kind, Label};
 use crate::ops::philox::{Purpose, word};
 
 /// 31 random bits a position, of the stream of this layer and update.
-pub static RANDOM: Growth = Growth {
+pub const RANDOM: Growth = Growth {
     name: "random",
     shader: Some("grow_random"),
     dense_gradient: DenseGradient::Never,

@@ -52,7 +52,7 @@ impl Trainer<'_> {
                 tier: self.network.executor.gpu.tier().into(),
                 kind: adapter.kind.into(),
             },
-            version: crate::version(),
+            version: crate::words::version(),
         };
         folder.summary(&summary)?;
         Ok(summary)
