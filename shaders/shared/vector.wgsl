@@ -1,7 +1,6 @@
 // What an invocation loads of an activation at once: $QUADS times four images, in 32-bit or (WIDE) 64-bit words, which some
 // drivers load faster; a word holds one or two `f32`, or two or four numbers of 16 bits (F16, BF16), the first image lowest.
 // Host: `Vectors::declare`.
-// Over 150 lines: reading and writing of each storage and width, a few lines for each.
 
 // vectors per pixel: known when a kernel is compiled, and the same in all layers of a run
 const LANES = $LANESu;

@@ -277,7 +277,7 @@ pub(super) mod tests {
             (message(&[("test.bin", records(2, &[0]))]), "dir lacks train.bin"),
             (
                 message(&[("data_batch_1.bin", records(1, &[0, 10])), test.clone()]),
-                "dir/data_batch_1.bin: record 1 has label 10, but there are 10 classes (0 to 9)",
+                "dir/data_batch_1.bin: record 1 has label 10, and there are 10 classes (0 to 9)",
             ),
             (message(&[test.clone(), ("train.bin", good.clone())]), "dir holds both"),
             (message(&[("batches.meta.txt", vec![])]), "dir holds no data set"),

@@ -100,7 +100,7 @@ mod tests {
                 assert!(error.to_string().contains(&format!("not {side}×{side}")), "{error}");
             }
         }
-        assert!(build("vgg_c", 10, Shape::new(3, 8, 8)).is_err());
+        assert!(build("vgg_c", 10, Shape::new(3, 2, 2)).is_err());
     }
 
     /// Every tensor is written once and before it is read, shapes follow the operations, every parameter is used once.

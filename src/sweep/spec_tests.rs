@@ -106,10 +106,10 @@ fn rows_that_only_repeat_another_are_one() {
     assert_eq!(
         merged,
         [
-            "14 of 48 rows repeat another and are left out: `delta_t` and `prune_rate.initial` and `sparsity` have no effect \
-             with method = dense",
             "12 of 48 rows repeat another and are left out: `delta_t` and `prune_rate.initial` have no effect with method = \
              static",
+            "14 of 48 rows repeat another and are left out: `delta_t` and `prune_rate.initial` and `sparsity` have no effect \
+             with method = dense",
         ]
     );
 }
