@@ -441,7 +441,7 @@ fn a_data_set_in_another_folder_is_found() {
 #[test]
 fn misplaced_images_are_named() {
     let flat = |root: &Path| (0..3).for_each(|i| picture(&root.join(format!("{i}.png")), 8, i));
-    info(flat, 2, &["set/0.png lies in no class folder", "set/train/CLASS"]);
+    info(flat, 2, &["set/0.png is not in a class folder", "set/train/CLASS"]);
     info(
         |root| {
             flat(&root.join("train"));
