@@ -448,7 +448,7 @@ fn misplaced_images_are_named() {
             flat(&root.join("test"));
         },
         2,
-        &["set/train/0.png lies in no class folder", "set/train/CLASS"],
+        &["set/train/0.png is not in a class folder", "set/train/CLASS"],
     );
     info(
         |root| {
@@ -457,7 +457,7 @@ fn misplaced_images_are_named() {
             flat(&root.join("test"));
         },
         2,
-        &["set/test/0.png lies in no class folder"],
+        &["set/test/0.png is not in a class folder"],
     );
     info(
         |root| image_folder(root, &[("train/train", 2), ("test/test", 1)]),
