@@ -151,7 +151,7 @@ impl Plan {
             per_chunk,
         };
         let logits = graph.logits();
-        Ok(Self {
+        let plan = Self {
             batch: input.batch,
             index: context.index(),
             map: context.map(),
@@ -177,7 +177,26 @@ impl Plan {
             layers: params.layers,
             maps: params.maps,
             buffers,
-        })
+        };
+        plan.check_limits(input)?;
+        Ok(plan)
+    }
+
+    /// What no part of the plan has looked at before it was there: every binding and every buffer.
+    fn check_limits(&self, input: &PlanInput) -> Result<(), PlanError> {
+        let too_large = |what: String, bytes, limit| {
+            let mend = "use a smaller model or batch, or an adapter with larger buffers";
+            Err(PlanError::TooLarge { what, bytes, limit, mend })
+        };
+        for command in [&self.index, &self.map, &self.train, &self.update, &self.eval].into_iter().flatten() {
+            let Command::Dispatch { label, bindings, .. } = command else { continue };
+            if let Some(slice) = bindings.iter().find(|slice| slice.bytes > input.max_binding) {
+                let buffer = self.buffers.buffers[slice.buffer].label();
+                return too_large(format!("`{buffer}` for `{label}`"), slice.bytes, input.max_binding);
+            }
+        }
+        let large = self.buffers.buffers.iter().find(|buffer| buffer.bytes > input.max_buffer);
+        large.map_or(Ok(()), |buffer| too_large(format!("`{}`", buffer.label()), buffer.bytes, input.max_buffer))
     }
 
     /// A whole step of training: the batch, then `commands`; nothing without commands.

@@ -7,7 +7,7 @@ use crate::model::{Node, Op, ParamId};
 use crate::ops::pointwise::{NormSlices, partial_bytes};
 use crate::ops::topology::Scratch;
 use crate::ops::topology::map::Grid;
-use crate::ops::{Choice, Conv, Layout, SparseTensor};
+use crate::ops::{Conv, Layout, SparseTensor};
 
 /// A parameter's place: `len` values (active ones only, in flat order) from the start of each slice.
 #[derive(Clone, Copy, Debug)]
@@ -102,16 +102,6 @@ pub(super) fn plan(input: &PlanInput, layouts: &[Layout], buffers: &mut BufferPl
         let what = format!("the active weights of {}", graph.name);
         return Err(PlanError::TooLarge { what, bytes: at, limit: input.max_buffer, mend });
     }
-    // A kernel binds a layer's list, or all of its positions in the scratch, in one piece.
-    for layer in &layers {
-        let scratch = is_sparse(layer) && (input.update.is_some() || choice_of(input, layer).is_dense());
-        let bytes = 4 * if scratch { layer.numel } else { layer.capacity } as u64;
-        if bytes > input.max_binding {
-            let (what, mend) =
-                (format!("weight `{}`", layer.name), "use a smaller model, or an adapter with larger bindings");
-            return Err(PlanError::TooLarge { what, bytes, limit: input.max_binding, mend });
-        }
-    }
     let arenas =
         ["weights: values", "weights: momentum", "weights: gradients"].map(|group| buffers.storage(group, "", at));
     let slots: Vec<ParamSlot> = offsets
@@ -174,11 +164,6 @@ pub(super) fn plan(input: &PlanInput, layouts: &[Layout], buffers: &mut BufferPl
         .collect();
     let workspace = buffers.storage("workspace", "", workspace_bytes(input, layouts, &layers).max(4));
     Ok(Params { slots, layers, maps, norms, scratch, workspace, sparse_range, other_range })
-}
-
-/// The kernels that a layer runs.
-fn choice_of(input: &PlanInput, layer: &LayerPlan) -> Choice {
-    input.tuning.choice(&layer.conv, layer.density())
 }
 
 /// The most that a layer's commands leave to their next dispatches, in a step without an update or with one.

@@ -52,6 +52,7 @@ pub struct ExplorationLine {
 pub struct LayerExploration {
     pub name: String,
     pub active: usize,
+    #[serde(rename = "maskable")]
     pub prunable: usize,
     pub pruned: usize,
     pub grown: usize,
