@@ -3,8 +3,10 @@
 #[path = "common/toy.rs"]
 mod toy;
 
+#[cfg(unix)]
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
+#[cfg(unix)]
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 

@@ -255,11 +255,13 @@ impl Config {
     /// Checks every value, as [`ConfigBuilder::finish`] does; a data set is looked for by who loads it.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let mut layers = ConfigBuilder::default();
-        let table = toml::Table::try_from(self).map_err(|_| ConfigError::Takes {
+        let mut table = toml::Table::try_from(self).map_err(|_| ConfigError::Takes {
             key: "seed",
             value: self.seed.to_string(),
             what: "must be a whole number below 2^63".into(),
         })?;
+        // A program may have a method of its own, whose name no table knows.
+        table.remove("method");
         layers.table(table)?;
         layers.read()?;
         self.validate_together()

@@ -90,6 +90,7 @@ fn a_silent_worker_elsewhere_is_watched_and_a_touching_one_is_left_alone() {
     assert!(running(run).is_some());
 }
 
+#[cfg(target_os = "linux")]
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to.join(FOLDER)).unwrap();
     fs::copy(path(from, 1), path(to, 1)).unwrap();
