@@ -59,7 +59,7 @@ fn a_page_holds_everything_itself() {
     let addresses = page.replace("http://www.w3.org/2000/svg", "");
     assert!(!addresses.contains("http://") && !addresses.contains("https://") && !page.contains("<script src"));
     assert!(page.contains("conv&lt;1&gt;.weight") && !page.contains("conv<1>"));
-    assert!(page.contains("summary.json is not there"), "what is missing is not named");
+    assert!(page.contains("summary.json is missing"), "what is missing is not named");
 }
 
 /// Frames of a layer of 16 × 16 channels of 9 taps: in frame `i` all taps of kernel `i` are active, and of those before were.
@@ -218,7 +218,7 @@ fn runs_stand_side_by_side_by_their_settings() {
     assert_ne!(colours["SET ΔT 5, 2 seeds"], colours["static, seed 17"]);
     // A mean has its band, here flat, on every chart; each run's layers are named.
     assert!(charts.iter().filter(|chart| chart.contains("2 seeds")).all(|chart| chart.contains("<polygon")));
-    assert!(page.contains("ConfigBuilder and times of SET ΔT 5, seed 18 (0002)"), "{page}");
+    assert!(page.contains("Layers and times of SET ΔT 5, seed 18 (0002)"), "{page}");
     // Different models: said, and the only thing that sets them apart.
     let other = run(place.path(), "0005", "resnet20");
     let (_, page) = page_of(place.path(), &[&run(place.path(), "0006", "resnet8"), &other], &[]);
