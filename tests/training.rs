@@ -82,8 +82,13 @@ fn a_larger_capacity_trains_to_the_same_bits() {
     let exact = losses(&roomy);
     let (gpu, dataset) = (gpu(), data::load("sample").unwrap());
     let active: Vec<usize> = roomy.plan.layers.iter().map(|layer| layer.active).collect();
-    let more =
-        roomy.plan.layers.iter().map(|layer| if layer.sparse.is_some() { layer.active + 37 } else { layer.active });
+    // As much as leaves the layer its kernels: those for another density add in another order.
+    let choice = |layer: &LayerPlan, active: usize| tuning().choice(&layer.conv, active as f64 / layer.numel as f64);
+    let more = |layer: &LayerPlan| {
+        let same = |more: &usize| choice(layer, layer.active + more) == choice(layer, layer.active);
+        layer.active + (0..=37).rev().filter(|_| layer.sparse.is_some()).find(same).unwrap_or(0)
+    };
+    let more = roomy.plan.layers.iter().map(more);
     let input = PlanInput {
         graph: &roomy.graph,
         batch: roomy.plan.batch,
