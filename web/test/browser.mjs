@@ -109,7 +109,7 @@ expect(gpus.length === 1, `${gpus.length} GPU processes`);
 gpus.forEach((pid) => process.kill(pid, "SIGKILL"));
 await inState(lost, "ended");
 wrong.splice(before, Infinity, ...wrong.slice(before).filter((one) => !/^console/.test(one))); // the browser's own words
-expect(/The GPU was lost.*goes on from step 0/i.test(await text(lost, "notice")), `a lost GPU: ${await text(lost, "notice")}`);
+expect(/The GPU was lost.*continues from step 0/i.test(await text(lost, "notice")), `a lost GPU: ${await text(lost, "notice")}`);
 const accuracy = (status) => status.match(/accuracy [0-9.]+ %/)?.[0];
 expect(accuracy(await text(lost, "status")) === accuracy(undisturbed), `undisturbed ${undisturbed}, after a lost GPU ${await text(lost, "status")}`);
 await lost.screenshot({ path: `${out}/lost.png` });
