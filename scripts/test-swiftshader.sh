@@ -10,5 +10,5 @@ if ! [ -e "$swiftshader" ]; then
     skip "tests on SwiftShader" "it comes with Chromium, which is not there"
 fi
 VK_DRIVER_FILES=$swiftshader "${CARGO_TARGET_DIR:-target}/release/itop" verify --adapter swiftshader
-VK_DRIVER_FILES=$swiftshader cargo test --release --lib -- gpu::lanes a_broken_kernel_of_each_family train::autotune
+VK_DRIVER_FILES=$swiftshader cargo test --release --lib -- gpu::lanes a_broken_kernel_of_each_family train::kernels
 VK_ADD_DRIVER_FILES=$swiftshader cargo test --release --test compare --test sweep
