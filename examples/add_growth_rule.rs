@@ -1,4 +1,5 @@
-//! A growth rule of one's own: it tries positions first that were never active. Everything else is as in SET.
+//! A growth rule of one's own: it tries positions first that were never active. Everything else is as in SET. (A rule of the
+//! library has a CPU reference of its own too: `Growth::reference`.)
 
 use std::error::Error;
 

@@ -26,7 +26,7 @@ fn positions(bits: &[u8]) -> Vec<usize> {
 pub fn describe(folder: &Path) -> Result<String, Box<dyn Error>> {
     let config = Config::of_run(folder)?;
     let mut text =
-        format!("{} on {}, {}, sparsity {}\n", config.model, config.data, config.method.name(), config.sparsity);
+        format!("{} on {}, {}, sparsity {}\n", config.model, config.data, config.method.name, config.sparsity);
     for line in lines(&folder.join("metrics.jsonl"))? {
         if let MetricLine::Epoch { epoch, loss, val_accuracy, .. } = line {
             text += &format!("epoch {epoch}: loss {loss:.3}, validation accuracy {val_accuracy:?}\n");

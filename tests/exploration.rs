@@ -142,6 +142,11 @@ fn random_growth() {
 }
 
 #[test]
+fn momentum_growth() {
+    check(Method::MOMENTUM);
+}
+
+#[test]
 fn gradient_growth() {
     check(Method::RIGL);
 }

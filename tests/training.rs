@@ -70,6 +70,7 @@ fn every_choice_of_kernels_trains_alike() {
     };
     assert!(run_plan.plan.layers.iter().filter(other).count() > 2, "these are the usual kernels");
     for (step, (got, wanted)) in losses(&run_plan).iter().zip(&usual).enumerate() {
+        eprintln!("kernels, step {step}: {:.2e}", (got - wanted).abs() / wanted);
         let most = if step < DELTA_T { 1e-3 } else { AFTER_UPDATE };
         assert!((got - wanted).abs() < most * wanted, "step {step}: {got} instead of {wanted}");
     }
@@ -110,6 +111,35 @@ fn a_larger_capacity_trains_to_the_same_bits() {
     assert_eq!(losses(&roomy), exact);
 }
 
+/// What momentum growth keeps of the gradients is in a checkpoint: a run that continues from one grows the same weights.
+#[test]
+fn momentum_growth_continues_from_a_checkpoint() {
+    let (gpu, dataset) = (gpu(), data::load("sample").unwrap());
+    let config = Config { method: Method::MOMENTUM, ..run_plan(Storage::F32, tuning()).config };
+    let run_plan = RunPlan::new(config, &dataset, &gpu).unwrap();
+    let start = || pollster::block_on(Trainer::new(gpu.clone(), &run_plan, &dataset, &mut ())).unwrap();
+    let state = |trainer: &Trainer| -> Vec<u32> {
+        let sparse = run_plan.plan.layers.iter().filter_map(|layer| Some((layer.sparse?, layer.growth_state?)));
+        let slices: Vec<_> = sparse.flat_map(|(sparse, growth)| [sparse.active, sparse.value, growth]).collect();
+        assert!(!slices.is_empty(), "no layer is sparse");
+        let read = |slice| pollster::block_on(trainer.network.executor.read::<u32>(slice)).unwrap();
+        slices.into_iter().flat_map(read).collect()
+    };
+    let mut undisturbed = start();
+    undisturbed.initialise();
+    (0..STEPS).for_each(|_| undisturbed.step());
+    let mut stopped = start();
+    stopped.initialise();
+    (0..DELTA_T - 1).for_each(|_| stopped.step());
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("state.safetensors");
+    itop::train::checkpoint::save(&path, &pollster::block_on(stopped.capture()).unwrap()).unwrap();
+    let mut continued = start();
+    continued.restore(&path).unwrap();
+    (DELTA_T - 1..STEPS).for_each(|_| continued.step());
+    assert!(state(&continued) == state(&undisturbed), "a resumed run is another one");
+}
+
 #[test]
 fn sixteen_bits_train_alike() {
     let exact = losses(&run_plan(Storage::F32, tuning()));
@@ -118,6 +148,7 @@ fn sixteen_bits_train_alike() {
         let rounded = losses(&run_plan(storage, tuning()));
         assert!(rounded != exact, "{storage:?} changes nothing");
         for (step, (got, wanted)) in rounded.iter().zip(&exact).enumerate() {
+            eprintln!("{storage:?}, step {step}: {:.2e}", (got - wanted).abs() / wanted);
             let most = if step < DELTA_T { most } else { AFTER_UPDATE };
             assert!((got - wanted).abs() < most * wanted, "{storage:?}, step {step}: {got} instead of {wanted}");
         }

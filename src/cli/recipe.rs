@@ -52,7 +52,7 @@ pub fn lines(run_plan: &RunPlan, dataset: &Dataset, origin: &Origin) -> String {
         "{} on {}: {}, {} active of {} weights, {} of {} of {}",
         config.model,
         dataset.name,
-        config.method.name(),
+        config.method.name,
         count(run_plan.active()),
         count(run_plan.prunable()),
         number_of(config.total_epochs(), "epoch"),

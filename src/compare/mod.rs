@@ -74,11 +74,7 @@ pub async fn compare(
         let mut first_times = None;
         let mut timed = None;
         for run_plan in problems {
-            heard(format!(
-                "{summary}: {} of {}, twice",
-                number_of(options.steps, "step"),
-                run_plan.config.method.name()
-            ));
+            heard(format!("{summary}: {} of {}, twice", number_of(options.steps, "step"), run_plan.config.method.name));
             let start = Instant::now();
             let mut trainer = Trainer::new(side.gpu.clone(), run_plan, dataset, &mut ()).await?;
             let prepare_ms = milliseconds(start);

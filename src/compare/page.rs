@@ -106,11 +106,11 @@ fn curves(report: &Report) -> String {
             look: Look::Dashed,
             band: Vec::new(),
         });
-        all.push(lines("loss", &format!("Loss, {}", method.name()), "step", losses, Y::Value));
+        all.push(lines("loss", &format!("Loss, {}", method.name), "step", losses, Y::Value));
     }
     for (m, method) in METHODS.iter().enumerate() {
         let shares = each(&|side| side.methods[m].updates.iter().map(|&(step, share)| (step as f64, share)).collect());
-        let title = format!("Active weights in common with the first adapter, {}", method.name());
+        let title = format!("Active weights in common with the first adapter, {}", method.name);
         all.push(lines("shares", &title, "step", shares, Y::Share));
     }
     charts(&all.into_iter().flatten().collect::<Vec<_>>())

@@ -59,7 +59,7 @@ impl Trace {
             .map(|((step, ours), (_, theirs))| (*step, shared(ours, theirs)))
             .collect();
         MethodRun {
-            method: method.name(),
+            method: method.name,
             losses: self.losses.clone(),
             loss_drift: drift(&self.losses, &first.losses),
             reference_drift: drift(&self.losses, reference),

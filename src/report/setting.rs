@@ -81,7 +81,7 @@ impl Settings {
         let one_method = self.all.iter().all(|setting| setting.method == self.all[0].method);
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         let give = |(method, label): &(Method, String)| {
-            let count = counts.entry(method.name()).or_default();
+            let count = counts.entry(method.name).or_default();
             *count += 1;
             let given =
                 if one_method && self.all.len() > 1 { colour(*count - 1) } else { of_method(*method, *count - 1) };
@@ -101,7 +101,7 @@ impl Settings {
         // A ΔT is named even where all have the same: it is what a method with updates stands or falls with.
         let named = |key: &str| key == "delta_t" || self.varied.iter().any(|varied| varied == key);
         let own = setting.values.iter().filter(|(key, _)| named(key) && Some(key.as_str()) != left_out);
-        let method = ("method".to_string(), setting.method.name().into());
+        let method = ("method".to_string(), setting.method.name.into());
         names::setting(&own.map(|(key, value)| (key.clone(), value.clone())).chain([method]).collect())
     }
 

@@ -78,10 +78,6 @@ impl Method {
         Self::ALL.into_iter().find(|method| method.name.eq_ignore_ascii_case(name))
     }
 
-    pub fn name(self) -> &'static str {
-        self.name
-    }
-
     /// Its place in [`Method::ALL`]: the order of tables.
     pub fn place(self) -> usize {
         Self::ALL.iter().take_while(|method| **method != self).count()
@@ -116,6 +112,7 @@ impl Serialize for Method {
 impl<'de> Deserialize<'de> for Method {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
+        // Configurations spell names as the table does; other spellings are made that before.
         let found = Self::ALL.into_iter().find(|method| method.name == name);
         found.ok_or_else(|| D::Error::unknown_variant(&name, &Self::NAMES))
     }

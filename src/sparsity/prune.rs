@@ -1,4 +1,5 @@
-//! What an update removes: the active weights of least key.
+//! What an update removes: the active weights of least key. The selection is the same for all rules (`ops::topology`); its CPU
+//! reference is `ops::reference::topology::prune`.
 
 use crate::gpu::Slice;
 use crate::ops::SparseTensor;

@@ -42,7 +42,7 @@ pub(super) fn default(collected: &Collected, groups: &[Vec<&CollectedRow>]) -> O
     let methods: Vec<Method> = groups.iter().map(|rows| rows[0].config.method).collect();
     let preferred = [Method::STATIC, Method::DENSE, Method::SET].into_iter().find(|method| methods.contains(method));
     if let Some(method) = preferred.filter(|method| methods.iter().any(|other| other != method)) {
-        return Some(vec![("method".into(), method.name().into())]);
+        return Some(vec![("method".into(), method.name.into())]);
     }
     let varied: Vec<&String> = collected.keys.iter().filter(|key| *key != "seed").collect();
     let [key] = varied[..] else { return None };

@@ -45,7 +45,7 @@ fn rows_are_the_product_of_list_draws_and_grid() {
     let seeds: Vec<u64> = rows.iter().take(4).map(|row| row.config.seed).collect();
     assert_eq!(seeds, [1, 2, 3, 1]);
     assert_eq!((rows[0].config.prune_rate.initial, rows[3].config.prune_rate.initial), (0.3, 0.5));
-    assert_eq!((rows[0].config.method.name(), rows[17].config.method.name()), ("set", "static"));
+    assert_eq!((rows[0].config.method.name, rows[17].config.method.name), ("set", "static"));
     assert_eq!((rows[0].config.delta_t, rows[17].config.delta_t, rows[0].config.epochs), (10, 25, 2));
     assert_ne!(rows[0].config.lr, rows[6].config.lr, "another draw");
     assert_eq!(rows[0].config.lr, rows[12].config.lr, "the same draws for every row of the list");

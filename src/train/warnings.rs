@@ -148,8 +148,7 @@ impl RunPlan {
             return Some(format!(
                 "sparsity {} leaves every weight active: method `{}` has nothing to move; raise `sparsity` (0.9 is usual), or \
                  say `method = dense`",
-                config.sparsity,
-                config.method.name()
+                config.sparsity, config.method.name
             ));
         }
         if reach::classes_expected_unreached(&self.graph, &self.densities) > SURELY_NONE {
@@ -213,7 +212,7 @@ impl RunPlan {
         if config.method.growth().is_none() || self.plan.layers.iter().all(|layer| layer.sparse.is_none()) {
             return Vec::new();
         }
-        let (method, delta_t) = (config.method.name(), config.delta_t);
+        let (method, delta_t) = (config.method.name, config.delta_t);
         if self.updates() == 0 {
             let (end, tenth) = (rate.end(steps), (rate.end(steps) / 10).max(1));
             let lower = format!("lower delta_t (`delta_t = {tenth}` gives {})", number_of(end / tenth, "update"));

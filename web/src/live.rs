@@ -56,7 +56,7 @@ impl<'a> Live<'a> {
             "tier": gpu.tier(),
             "data": dataset.name,
             "model": config.model,
-            "method": config.method.name(),
+            "method": config.method.name,
             "active": run_plan.active(),
             "maskable": run_plan.prunable(),
             "steps": run_plan.total_steps(),

@@ -80,7 +80,7 @@ fn config(model: &str, method: Method, sparsity: f64, batch_size: usize, storage
 }
 
 fn method(name: &str) -> Method {
-    Method::named(name).unwrap_or_default()
+    Method::named(name).expect("clap takes names of the table alone")
 }
 
 fn write_json(path: Option<&PathBuf>, adapter: &str, rows: &impl Serialize) -> Result<(), Failure> {

@@ -14,6 +14,7 @@ use crate::cli::{Failure, GpuArgs, flags};
 use crate::data;
 use crate::gpu::{Command, Kernel, Label};
 use crate::ops::Storage;
+use crate::sparsity::Method;
 use crate::train::{TrainError, Trainer};
 
 #[derive(Args)]
@@ -22,7 +23,7 @@ pub struct StartArgs {
     #[arg(long, default_value = "resnet34", value_parser = flags::name("model"))]
     model: String,
     /// How active weights move
-    #[arg(long, default_value = "rigl", ignore_case = true, value_parser = ["static", "set", "rigl"])]
+    #[arg(long, default_value = "rigl", ignore_case = true, value_parser = Method::NAMES)]
     method: String,
     /// Sparsity; 0: the dense network
     #[arg(long, default_value_t = 0.98, value_parser = flags::number("sparsity"))]

@@ -23,7 +23,7 @@ pub struct StepArgs {
     #[arg(long, default_value = "resnet34", value_parser = flags::name("model"))]
     model: String,
     /// How active weights move
-    #[arg(long, default_value = "rigl", ignore_case = true, value_parser = ["static", "set", "rigl"])]
+    #[arg(long, default_value = "rigl", ignore_case = true, value_parser = Method::NAMES)]
     method: String,
     /// Sparsities, comma-separated; 0 is the dense network
     #[arg(long, value_delimiter = ',', default_value = "0,0.9,0.98", value_parser = flags::number("sparsity"))]
@@ -163,7 +163,7 @@ fn measure(args: &StepArgs, gpu: &Gpu, dataset: &Dataset, problems: &[&RunPlan])
         let config = &trainer.run_plan.config;
         timed.rows.push(Row {
             model: config.model.clone(),
-            method: config.method.name(),
+            method: config.method.name,
             sparsity: if config.method == Method::DENSE { 0.0 } else { config.sparsity },
             storage: config.storage.name(),
             batch_size: config.batch_size,

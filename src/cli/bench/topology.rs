@@ -12,6 +12,7 @@ use crate::cli::{Failure, GpuArgs, flags};
 use crate::compare::by_operation;
 use crate::data;
 use crate::ops::Storage;
+use crate::sparsity::Method;
 use crate::train::Trainer;
 use crate::words::number_of;
 
@@ -21,7 +22,7 @@ pub struct TopologyArgs {
     #[arg(long, default_value = "resnet34", value_parser = flags::name("model"))]
     model: String,
     /// Methods, comma-separated
-    #[arg(long, value_delimiter = ',', default_value = "set,rigl", ignore_case = true, value_parser = ["set", "rigl"])]
+    #[arg(long, value_delimiter = ',', default_value = "set,rigl", ignore_case = true, value_parser = Method::NAMES)]
     method: Vec<String>,
     /// Sparsities, comma-separated
     #[arg(long, value_delimiter = ',', default_value = "0.9,0.99", value_parser = flags::number("sparsity"))]

@@ -1,10 +1,11 @@
 //! Moving the active set of a layer: prune, grow, statistics, index. Everything runs on the GPU and works on bitsets over
 //! the flat indices of the weight and on the active list; only [`UpdateStats`] come back.
 //!
-//! The rule is the exact one: remove the `k` active weights of least magnitude (of equals the higher index), then activate
-//! the `k` inactive positions of highest score (of equals the lower index). Just-removed positions may regrow and then keep
-//! value and momentum; others start at 0/0 (`reference/itop.md` 3.5, the ITOP code's order).
-//! Shaders: `rank_*`, `scan`, `select_*`, `grow_random`, `topology_*`, `index_*`; reference: [`super::reference::topology`].
+//! The rule is the exact one: remove as many active weights as asked, those of least magnitude (of equals the higher index),
+//! then activate as many inactive positions as asked, those of highest score (of equals the lower index). Just-removed
+//! positions may regrow and then keep value and momentum; others start at 0/0 (the order of the ITOP code).
+//! Shaders: `rank_*`, `scan`, `select_*`, `topology_*`, `index_*`; reference: [`super::reference::topology`]. The scores come from
+//! module `sparsity`.
 
 use bytemuck::{Pod, Zeroable};
 

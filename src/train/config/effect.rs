@@ -82,8 +82,8 @@ mod tests {
                 change(&mut after);
                 assert_ne!(before, after);
                 let heard = heard.contains(&method);
-                assert_eq!(before.has_effect(key), heard, "{key} of {}", method.name());
-                assert_eq!(before.identity() != after.identity(), heard, "{key} of {}", method.name());
+                assert_eq!(before.has_effect(key), heard, "{key} of {}", method.name);
+                assert_eq!(before.identity() != after.identity(), heard, "{key} of {}", method.name);
             }
         }
         let of = |min| Config { prune_rate: PruneRate { min, ..constant }, ..base.clone() };

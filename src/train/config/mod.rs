@@ -184,7 +184,7 @@ impl Config {
     pub fn kept(&self) -> BTreeMap<String, String> {
         let values: [(&str, &dyn Display); 8] = [
             ("model", &self.model),
-            ("method", &self.method.name()),
+            ("method", &self.method.name),
             ("sparsity", &self.sparsity),
             ("distribution", &self.distribution),
             ("batch_size", &self.batch_size),
@@ -245,7 +245,7 @@ impl Config {
     /// A name for a run folder.
     pub fn run_name(&self) -> String {
         let data = self.data_name();
-        let mut name = format!("{}-{data}-{}", self.model, self.method.name());
+        let mut name = format!("{}-{data}-{}", self.model, self.method.name);
         if self.method != Method::DENSE {
             name += &format!("-{}", self.sparsity);
         }

@@ -188,9 +188,9 @@ pub fn save(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
     Ok(write_whole(path, bytes)?)
 }
 
-/// The first tensor of captured bytes with a value that is not finite.
+/// The first tensor of captured bytes with a value that is not finite; the checkpoint itself if it cannot be read back.
 pub fn first_bad(bytes: &[u8], entries: &[Entry]) -> Option<String> {
-    let (_, found) = parse(bytes, entries).ok()?;
+    let Ok((_, found)) = parse(bytes, entries) else { return Some("the captured checkpoint".into()) };
     let bad = |word: &[u8]| !f32::from_le_bytes([word[0], word[1], word[2], word[3]]).is_finite();
     let tensors = entries.iter().zip(found).filter(|(entry, _)| entry.dtype == Dtype::F32);
     let names = tensors.filter(|(_, data)| data.chunks_exact(4).any(bad)).map(|(entry, _)| entry.name.as_str());

@@ -45,7 +45,7 @@ pub enum Hold {
     Session(fn()),
     /// The caller, who has the claim already.
     Caller,
-    /// Nobody: nothing will be written.
+    /// Nobody: nothing will be written (a dry run), or no other process knows the folder.
     Nobody,
 }
 

@@ -18,16 +18,17 @@ pub(super) fn line(
         .iter()
         .zip(counters)
         .map(|(layer, c)| {
-            let distance = |common: u32| {
-                let (active, common) = (layer.active as f64, f64::from(common));
-                1.0 - common / (2.0 * active - common)
+            // Jaccard distance of the set now to one of `other` positions.
+            let distance = |common: u32, other: u32| {
+                let (both, common) = (f64::from(c.active) + f64::from(other), f64::from(common));
+                1.0 - common / (both - common)
             };
             // At the first update the young are the first set, which nothing had grown.
             let young = if update == 1 { 0.0 } else { f64::from(c.young) };
             let of_young = |value: f64| (young > 0.0).then(|| value / young);
             let mut line = LayerExploration {
                 name: layer.name.clone(),
-                active: layer.active,
+                active: c.active as usize,
                 prunable: layer.numel,
                 pruned: c.pruned as usize,
                 grown: c.grown as usize,
@@ -39,14 +40,16 @@ pub(super) fn line(
                 dead_outputs: c.dead_outputs as usize,
                 dead_inputs: c.dead_inputs as usize,
                 ages: c.ages,
-                churn: distance(c.active + c.regrown - c.pruned),
-                drift: distance(c.initial_kept),
+                // Of the set before, what the prune kept and what grew again are common.
+                churn: distance(c.active + c.regrown - c.grown, c.active + c.pruned - c.grown),
+                drift: distance(c.initial_kept, layer.active as u32),
                 growth_kept: of_young(f64::from(c.young_kept)),
                 growth_magnitude: of_young(f64::from(f32::from_bits(c.young_magnitude))),
             };
             if layer.sparse.is_none() {
                 // Without zeros, what is pruned is all that can grow: the rule regrows it, and nothing moves.
                 let pruned = prune_count(prune_rate, layer.active);
+                line.active = layer.active;
                 (line.pruned, line.grown, line.regrown) = (pruned, pruned, pruned);
                 (line.explored, line.reliably_explored, line.threshold) = (layer.numel, layer.numel, None);
                 (line.churn, line.drift) = (0.0, 0.0);

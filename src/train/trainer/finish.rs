@@ -22,7 +22,7 @@ impl Trainer<'_> {
             name: folder.path().file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
             model: config.model.clone(),
             data: config.data_name(),
-            method: config.method.name().into(),
+            method: config.method.name.into(),
             seed: config.seed,
             epochs: config.total_epochs(),
             steps: done.step,
