@@ -15,8 +15,9 @@ use itop::train::{Config, Method, RunPlan, Trainer};
 
 const STEPS: usize = 12;
 const DELTA_T: usize = 6;
-/// An update may choose otherwise where scores are near each other.
-const AFTER_UPDATE: f64 = 0.1;
+/// How far losses may lie apart after an update, which may choose otherwise where scores are near each other: twice what 16 bits
+/// were measured to bring (0.0045), and less than another method does (0.0115).
+const AFTER_UPDATE: f64 = 0.009;
 
 fn run_plan(storage: Storage, tuning: Tuning) -> RunPlan {
     let config = Config {
@@ -70,8 +71,8 @@ fn every_choice_of_kernels_trains_alike() {
     };
     assert!(run_plan.plan.layers.iter().filter(other).count() > 2, "these are the usual kernels");
     for (step, (got, wanted)) in losses(&run_plan).iter().zip(&usual).enumerate() {
-        eprintln!("kernels, step {step}: {:.2e}", (got - wanted).abs() / wanted);
-        let most = if step < DELTA_T { 1e-3 } else { AFTER_UPDATE };
+        // Measured: 1.1e-7.
+        let most = if step < DELTA_T { 1e-5 } else { 1e-3 };
         assert!((got - wanted).abs() < most * wanted, "step {step}: {got} instead of {wanted}");
     }
 }
@@ -140,6 +141,18 @@ fn momentum_growth_continues_from_a_checkpoint() {
     assert!(state(&continued) == state(&undisturbed), "a resumed run is another one");
 }
 
+/// The limits above tell one growth rule from another.
+#[test]
+fn another_method_trains_otherwise() {
+    let rigl = run_plan(Storage::F32, tuning());
+    let config = Config { method: Method::SET, ..rigl.config.clone() };
+    let set = RunPlan::new(config, &data::load("sample").unwrap(), &gpu()).unwrap();
+    let (rigl, set) = (losses(&rigl), losses(&set));
+    assert_eq!(rigl[..DELTA_T], set[..DELTA_T], "nothing has moved yet");
+    let apart = rigl.iter().zip(&set).map(|(a, b)| (a - b).abs() / a).fold(0.0, f64::max);
+    assert!(apart > AFTER_UPDATE, "SET lies but {apart:.4} apart from RigL");
+}
+
 #[test]
 fn sixteen_bits_train_alike() {
     let exact = losses(&run_plan(Storage::F32, tuning()));
@@ -148,7 +161,6 @@ fn sixteen_bits_train_alike() {
         let rounded = losses(&run_plan(storage, tuning()));
         assert!(rounded != exact, "{storage:?} changes nothing");
         for (step, (got, wanted)) in rounded.iter().zip(&exact).enumerate() {
-            eprintln!("{storage:?}, step {step}: {:.2e}", (got - wanted).abs() / wanted);
             let most = if step < DELTA_T { most } else { AFTER_UPDATE };
             assert!((got - wanted).abs() < most * wanted, "{storage:?}, step {step}: {got} instead of {wanted}");
         }
