@@ -35,7 +35,7 @@ fn main(
 ) {
     let first = wid.x / (OUT_STEP * OUT_STEP) * $TILEu;
     let parity = wid.x % (OUT_STEP * OUT_STEP);
-    let place = place_of(wid, lane, parity);
+    let place = place_of(wid.z, wid.y * $WGu + lane, parity);
 #ifdef SHUFFLE
     let my_weight = min(first + mine % $TILEu, CHANNELS - 1u) * CHANNEL_STEP;
 #endif

@@ -60,7 +60,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let classes = OUT_STEP * OUT_STEP;
     let channel = wid.x / classes;
     let parity = vec2<u32>(wid.x % classes / OUT_STEP, wid.x % OUT_STEP);
-    let place = place_of(wid, lane, wid.x % classes);
+    let place = place_of(wid.z, wid.y * $WGu + lane, wid.x % classes);
     if !place.inside {
         return;
     }

@@ -4,21 +4,29 @@
 // Input gradient: a row is an input channel and one of the OUT_STEP² parity classes of its pixels, the input is dy; with
 // stride 2 a tap reaches exactly one class, so no work is wasted and nothing is scattered.
 //
-// One workgroup: one row. Rows are the fastest dimension of the grid, so that a tile of the input stays in cache while every row
-// uses it. The weight and its shift are the same for all invocations of the workgroup: each invocation loads them, or (SHUFFLE)
-// each lane of a subgroup loads one of $CHUNK and passes it to the other lanes.
+// One workgroup: $GROUP rows at the same pixels, with the same number of invocations for each row. Rows of one group reach
+// overlapping pixels, which a GPU then finds in its first cache. Groups of rows are the fastest dimension of the grid, so that
+// a tile of the input stays in the next cache while every row uses it.
+//
+// One invocation: $ROW neighbouring pixels of one row. It loads $UNROLL weights, then all that they multiply, then adds up in
+// the order of the weights: one wait for many loads. Or (SHUFFLE) each lane of a subgroup loads one of $CHUNK weights and passes
+// it to the other lanes.
 
 #import conv_gather
+#import packed_rows
 
 @group(0) @binding(0) var<storage, read> input: array<Vector>;
 @group(0) @binding(1) var<storage, read> row_start: array<u32>;
-// Shift and weight, see conv_sparse_pack.
+// Shift and weight, see conv_sparse_pack; (PAIRS) of two weights.
 @group(0) @binding(2) var<storage, read> packed_weight: array<Packed>;
 @group(0) @binding(3) var<storage, read_write> output: array<Vector>;
 #ifdef BIAS
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 #endif
 
+#ifdef PAIRS
+alias Packed = vec4<u32>;
+#else
 #ifdef WIDE
 alias Packed = u64;
 
@@ -40,6 +48,10 @@ fn weight_of(packed: Packed) -> f32 {
     return bitcast<f32>(packed.y);
 }
 #endif
+#endif
+
+// Invocations of a row.
+const SLOTS = $WGu / $GROUPu;
 
 @compute @workgroup_size($WG)
 fn main(
@@ -49,9 +61,12 @@ fn main(
     @builtin(subgroup_invocation_id) mine: u32,
 #endif
 ) {
-    let channel = wid.x / (OUT_STEP * OUT_STEP);
-    let place = place_of(wid, lane, wid.x % (OUT_STEP * OUT_STEP));
-    let end = row_start[wid.x + 1u];
+    let row = wid.x * $GROUPu + lane / SLOTS;
+    let channel = row / (OUT_STEP * OUT_STEP);
+    let place = place_of(wid.z, wid.y * SLOTS + lane % SLOTS, row % (OUT_STEP * OUT_STEP));
+    let start = row_start[row];
+    let first = packed_start(row, start);
+    let end = first + packed_length(row_start[row + 1u] - start);
 #for p in 0..$ROW
 #ifdef BIAS
     var sum$p = all_of(bias[channel]);
@@ -60,22 +75,41 @@ fn main(
 #endif
 #endfor
 #ifdef SHUFFLE
-    for (var first = row_start[wid.x]; first < end; first += $CHUNKu) {
-        let my_packed = packed_weight[min(first + mine % $CHUNKu, end - 1u)];
+    for (var begin = first; begin < end; begin += $CHUNKu) {
+        let my_packed = packed_weight[min(begin + mine % $CHUNKu, end - 1u)];
         let my_shift = shift_of(my_packed);
         let my_weight = weight_of(my_packed);
         // Counted so that a compiler does not see at most $CHUNK rounds and unroll all: loads are long code on some drivers.
-        let last = min(first + $CHUNKu, end);
-        for (var i = first; i < last; i += 1u) {
-            let at = place.base + subgroupShuffle(my_shift, i - first);
-            let w = subgroupShuffle(my_weight, i - first);
+        let last = min(begin + $CHUNKu, end);
+        for (var i = begin; i < last; i += 1u) {
+            let at = place.base + subgroupShuffle(my_shift, i - begin);
+            let w = subgroupShuffle(my_weight, i - begin);
 #for p in 0..$ROW
             sum$p = add(sum$p, w, values(input[at + $pu * IN_STEP_X]));
 #endfor
         }
     }
 #else
-    for (var e = row_start[wid.x]; e < end; e += 1u) {
+#ifdef PAIRS
+    for (var pair = first / 2u; pair < end / 2u; pair += $PAIRSu) {
+#for j in 0..$PAIRS
+        let packed$j = packed_weight[pair + $ju];
+#endfor
+#for j in 0..$PAIRS
+#for p in 0..$ROW
+        let x$j_0_$p = input[place.base + packed$j.x + $pu * IN_STEP_X];
+        let x$j_1_$p = input[place.base + packed$j.z + $pu * IN_STEP_X];
+#endfor
+#endfor
+#for j in 0..$PAIRS
+#for p in 0..$ROW
+        sum$p = add(sum$p, bitcast<f32>(packed$j.y), values(x$j_0_$p));
+        sum$p = add(sum$p, bitcast<f32>(packed$j.w), values(x$j_1_$p));
+#endfor
+#endfor
+    }
+#else
+    for (var e = first; e < end; e += 1u) {
         let packed = packed_weight[e];
         let at = place.base + shift_of(packed);
         let w = weight_of(packed);
@@ -83,6 +117,7 @@ fn main(
         sum$p = add(sum$p, w, values(input[at + $pu * IN_STEP_X]));
 #endfor
     }
+#endif
 #endif
     if place.inside {
         let at = result_at(place, channel);

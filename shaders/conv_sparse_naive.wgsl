@@ -31,7 +31,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let row = wid.x;
     let classes = OUT_STEP * OUT_STEP;
     let channel = row / classes;
-    let place = place_of(wid, lane, row % classes);
+    let place = place_of(wid.z, wid.y * $WGu + lane, row % classes);
     if !place.inside {
         return;
     }

@@ -11,6 +11,7 @@
 //! - `report` (feature `report`): pages and figures of runs
 //! - [`verify`]: whether an adapter computes what the CPU references compute
 //! - [`train`]: one run: configuration, trainer, schedules, checkpoints, run folder
+//! - [`predict`]: what a step would take on GPUs that are not here
 //! - [`plan`]: graph × batch × densities to every buffer and every dispatch of a step
 //! - [`sparsity`]: how many weights a layer gets, which, and how the set moves
 //! - [`model`]: networks as data, their cost
@@ -39,6 +40,7 @@ pub mod gpu;
 pub mod model;
 pub mod ops;
 pub mod plan;
+pub mod predict;
 #[cfg(feature = "report")]
 pub mod report;
 mod shell;

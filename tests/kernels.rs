@@ -172,6 +172,21 @@ fn every_candidate() {
     }
 }
 
+/// What GPUs are offered, where rows of the weight share workgroups of every size.
+#[test]
+fn every_candidate_of_gpus() {
+    for (stride, storage) in [(1, Storage::F32), (2, Storage::F32), (1, Storage::Bf16)] {
+        let images = if storage == Storage::F32 { 36 } else { 72 };
+        let case = ConvCase { images, c: 32, k: 64, h: 4, w: 8, stride, storage, ..ConvCase::SMALL };
+        let device = device_of_a_gpu();
+        let compared = pollster::block_on(case.compare(&device)).unwrap_or_else(|error| panic!("{error}"));
+        let seen: BTreeSet<&str> = compared.iter().flat_map(|one| one.kernels.clone()).collect();
+        let shuffles = device.tuning.device.subgroup_size >= device.tuning.launch.weight_group;
+        assert_eq!(seen.contains("conv_sparse_grad_weight_pixels"), shuffles);
+        agree(std::future::ready(Ok(compared)));
+    }
+}
+
 #[test]
 fn one_active_weight_in_a_thousand() {
     let case = ConvCase { images: 32, c: 40, k: 64, h: 4, w: 4, density: 0.001, accumulate: false, ..ConvCase::SMALL };
@@ -217,13 +232,19 @@ fn verification_is_complete() {
     let matrices = device.gpu.matrices.any();
     let profile = &device.tuning.device;
     let subgroups = profile.subgroup_size >= profile.least_group.max(device.tuning.launch.weight_group);
+    let pixels = device.tuning.launch.pixels && profile.subgroup_size >= device.tuning.launch.weight_group;
     let comparisons = itop::verify::all(&[device], &cases, |_| ()).unwrap();
     if let Some(first) = comparisons.iter().find(|comparison| !comparison.agrees()) {
         panic!("{first}");
     }
     let seen: BTreeSet<&str> = comparisons.iter().flat_map(|comparison| comparison.kernels.clone()).collect();
     let by_subgroups = |name: &str| name.ends_with("_shuffle") || name.ends_with("_subgroup");
-    let expected = |name: &&str| (matrices || !name.starts_with("conv_matrix")) && (subgroups || !by_subgroups(name));
+    // Software is not offered it: `every_candidate_of_gpus`.
+    let expected = |name: &&str| {
+        (pixels || !name.ends_with("_pixels"))
+            && (matrices || !name.starts_with("conv_matrix"))
+            && (subgroups || !by_subgroups(name))
+    };
     let missing = shader::KERNELS.iter().map(|(name, _)| *name).filter(expected).filter(|name| !seen.contains(name));
     assert_eq!(missing.collect::<Vec<_>>(), ["finite", "peak_copy", "peak_fma"]);
 }

@@ -103,7 +103,8 @@ fn every_permutation_validates() {
             capabilities.set(Capabilities::SHADER_FLOAT16_IN_FLOAT32, has("HALF"));
             capabilities.set(Capabilities::SHADER_INT64, has("WIDE"));
             capabilities.set(Capabilities::COOPERATIVE_MATRIX | Capabilities::SHADER_FLOAT16, has("MATRIX"));
-            let lanes = has("SHUFFLE") || name.ends_with("_shuffle") || name.ends_with("_subgroup") || has("MATRIX");
+            let by_lanes = ["_shuffle", "_subgroup", "_pixels"].iter().any(|end| name.ends_with(end));
+            let lanes = by_lanes || has("SHUFFLE") || has("MATRIX");
             capabilities.set(Capabilities::SUBGROUP, lanes);
             let mut validator = Validator::new(ValidationFlags::all(), capabilities);
             if lanes {

@@ -25,14 +25,13 @@ struct Place {
     base: u32,
 }
 
-// The place of invocation `lane` of a workgroup, among the pixels of parity class `parity`. Consecutive invocations take the
-// vectors of a pixel (LANES of them), then groups of $ROW pixels, then (TOGETHER: if one block does not fill the workgroup) blocks
-// of images. $ROW divides GRID_W, and is 1 unless OUT_STEP divides OUT_W.
-fn place_of(wid: vec3<u32>, lane: u32, parity: u32) -> Place {
-    let id = wid.y * $WGu + lane;
+// The place of invocation `id` of those that compute a row of the result in `first_block`, among the pixels of parity class
+// `parity`. Consecutive invocations take the vectors of a pixel (LANES of them), then groups of $ROW pixels, then (TOGETHER: if
+// one block does not fill the workgroup) blocks of images. $ROW divides GRID_W, and is 1 unless OUT_STEP divides OUT_W.
+fn place_of(first_block: u32, id: u32, parity: u32) -> Place {
     let n = id % LANES;
     var strip = id / LANES;
-    var block = wid.z;
+    var block = first_block;
     var inside = true;
 #ifdef TOGETHER
     inside = strip < $STRIPSu * $TOGETHERu;

@@ -93,6 +93,19 @@ pub enum Kind {
     Other,
 }
 
+impl Kind {
+    /// Every kind, with its name for readers.
+    pub const ALL: [(Self, &'static str); 7] = [
+        (Self::Forward, "forward"),
+        (Self::GradInput, "input gradient"),
+        (Self::GradWeight, "weight gradient"),
+        (Self::Pointwise, "normalisation, ReLU, addition"),
+        (Self::Optimiser, "optimiser"),
+        (Self::Topology, "topology update"),
+        (Self::Other, "images, pooling, loss"),
+    ];
+}
+
 /// What a command is called in timings and errors.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Label {

@@ -99,6 +99,8 @@ pub struct Gpu {
     pub shuffle_lanes: u32,
     /// The fewest invocations of a workgroup that a kernel chooses the size of.
     pub least_group: u32,
+    /// The most.
+    pub most_group: u32,
     /// Whether shaders have 64-bit integers.
     pub int64: bool,
     /// Whether shaders convert to and from 16-bit floats.
@@ -203,6 +205,7 @@ impl Gpu {
             slot.set(if message.is_empty() { "it was destroyed".into() } else { message }).ok();
         });
         let timestamp_period = (!timestamps.is_empty()).then(|| queue.get_timestamp_period());
+        let most_group = limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x);
         let mut gpu = Self {
             in_uniform: summary.compiler == Some(HlslCompiler::Fxc),
             summary,
@@ -218,6 +221,7 @@ impl Gpu {
             f16,
             matrices,
             least_group,
+            most_group,
             executes: true,
             note: None,
             strict,
@@ -288,6 +292,9 @@ impl Gpu {
     }
 }
 
+/// The most invocations of a workgroup that any kernel chooses.
+const MOST_GROUP: u32 = 1024;
+
 /// WebGPU's defaults for compute, nothing for graphics; buffer sizes as large as `choice` allows.
 fn required_limits(
     summary: &AdapterSummary,
@@ -298,8 +305,13 @@ fn required_limits(
     // Graphics limits play no part: take them as they are.
     let mut limits = wgpu::Limits { ..offered.clone() };
     limits.max_storage_buffers_per_shader_stage = webgpu.max_storage_buffers_per_shader_stage;
-    limits.max_compute_invocations_per_workgroup = webgpu.max_compute_invocations_per_workgroup;
-    limits.max_compute_workgroup_size_x = webgpu.max_compute_workgroup_size_x;
+    // All GPUs of today have 1024; no kernel needs more than WebGPU's number.
+    let most_group = if choice == LimitChoice::WebGpu { 0 } else { MOST_GROUP };
+    let group = |offered: u32, webgpu: u32| offered.min(most_group).max(webgpu);
+    limits.max_compute_invocations_per_workgroup =
+        group(offered.max_compute_invocations_per_workgroup, webgpu.max_compute_invocations_per_workgroup);
+    limits.max_compute_workgroup_size_x =
+        group(offered.max_compute_workgroup_size_x, webgpu.max_compute_workgroup_size_x);
     limits.max_compute_workgroups_per_dimension = webgpu.max_compute_workgroups_per_dimension;
     // One GL driver offers 32 bytes less than WebGPU asks; no kernel uses the last kilobyte.
     limits.max_compute_workgroup_storage_size = 15 * 1024;
@@ -340,7 +352,7 @@ fn required_limits(
     Ok(limits)
 }
 
-fn prev_power_of_two(value: u32) -> u32 {
+pub(crate) fn prev_power_of_two(value: u32) -> u32 {
     if value == 0 { 0 } else { 1 << value.ilog2() }
 }
 

@@ -22,10 +22,17 @@ pub enum Found {
     Nothing,
 }
 
-/// Sizes of workgroups in which kernels shuffle among `lanes` lanes; without shuffles one size is enough.
-fn sizes(lanes: usize) -> Vec<usize> {
+/// Sizes of workgroups in which kernels shuffle among `lanes` lanes: small ones, and the `most` that there can be; without
+/// shuffles one size is enough.
+fn sizes(lanes: usize, most: u32) -> Vec<usize> {
     let smallest = if lanes > 0 { lanes } else { LARGEST };
-    (0..).map(|power| smallest << power).take_while(|size| *size <= LARGEST).collect()
+    let small = (0..).map(|power| smallest << power).take_while(|size| *size <= LARGEST);
+    small.chain((lanes > 0).then_some(most as usize)).collect()
+}
+
+/// Workgroups of a launch of `size` invocations each.
+fn workgroups(size: usize) -> usize {
+    WORKGROUPS.min(4096 / size).max(4)
 }
 
 fn kernel(size: usize, lanes: usize) -> Kernel {
@@ -33,22 +40,22 @@ fn kernel(size: usize, lanes: usize) -> Kernel {
     if lanes > 0 { kernel.define("SHUFFLE", 1).define("LANES", lanes as u32) } else { kernel }
 }
 
-/// The kernels that a device with `lanes` lanes runs first.
-pub fn kernels(lanes: u32) -> impl Iterator<Item = Kernel> {
+/// The kernels that a device with `lanes` lanes and workgroups of at most `most` invocations runs first.
+pub fn kernels(lanes: u32, most: u32) -> impl Iterator<Item = Kernel> {
     let lanes = lanes as usize;
-    sizes(lanes).into_iter().map(move |size| kernel(size, lanes))
+    sizes(lanes, most).into_iter().map(move |size| kernel(size, lanes))
 }
 
 /// Runs a kernel that writes what it sees, in workgroups of every size in which kernels shuffle.
 pub async fn contact(gpu: &Gpu) -> Result<Found, GpuError> {
     let lanes = gpu.shuffle_lanes as usize;
     let words = if lanes > 0 { 3 + lanes } else { 1 };
-    let sizes = sizes(lanes);
+    let sizes = sizes(lanes, gpu.most_group);
     let mut buffers = BufferPlan::default();
     let seen: Vec<_> = sizes
         .iter()
         .flat_map(|size| [size; LAUNCHES])
-        .map(|size| buffers.storage("lanes", "", (4 * WORKGROUPS * size * words) as u64))
+        .map(|size| buffers.storage("lanes", "", (4 * workgroups(*size) * size * words) as u64))
         .collect();
     let mut executor = Executor::new(gpu.clone(), &buffers).await?;
     let sizes: Vec<usize> = sizes.iter().flat_map(|&size| [size; LAUNCHES]).collect();
@@ -56,7 +63,7 @@ pub async fn contact(gpu: &Gpu) -> Result<Found, GpuError> {
         .iter()
         .zip(&seen)
         .map(|(&size, &slice)| {
-            Command::dispatch(Label::other("lanes"), kernel(size, lanes), &[slice], [WORKGROUPS as u32, 1, 1])
+            Command::dispatch(Label::other("lanes"), kernel(size, lanes), &[slice], [workgroups(size) as u32, 1, 1])
         })
         .collect();
     let program = executor.prepare(&commands, |_| ())?;
@@ -64,7 +71,7 @@ pub async fn contact(gpu: &Gpu) -> Result<Found, GpuError> {
     let bytes = executor.finish(executor.read_slices(&seen)).await?;
     let mut left: &[u32] = &bytemuck::pod_collect_to_vec(&bytes);
     for size in sizes {
-        let (launch, rest) = left.split_at(WORKGROUPS * size * words);
+        let (launch, rest) = left.split_at(workgroups(size) * size * words);
         left = rest;
         let found = judge(launch, size, lanes);
         if found != Found::AsSaid {
@@ -90,9 +97,11 @@ fn judge(launch: &[u32], size: usize, lanes: usize) -> Found {
             if (of as usize) < lanes {
                 return Found::OtherLanes(format!("subgroups of {of} lanes where the driver says {lanes} at least"));
             }
-            // Each of the first lanes is an invocation of this subgroup, and has that lane.
+            // Each of the first lanes is an invocation of this subgroup, and has that lane; they are in order.
             let wrong = (0..).zip(peers).find(|(number, peer)| {
                 invocation(**peer).is_none_or(|other| other[2] != *number || other[3..] != *peers)
+                    || **peer != peers[0] + number
+                    || !(peers[0] as usize).is_multiple_of(lanes)
             });
             if let Some((number, _)) = wrong {
                 return Found::OtherLanes(format!(
@@ -118,7 +127,7 @@ mod tests {
             let peers = (0..lanes).map(move |lane| if lane < real { (first + lane) as u32 } else { 0 });
             [1, said, (at % real) as u32].into_iter().chain(peers)
         };
-        (0..WORKGROUPS).flat_map(|_| (0..size).flat_map(one)).collect()
+        (0..workgroups(size)).flat_map(|_| (0..size).flat_map(one)).collect()
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod translate;
 
 pub use adapter::{AdapterSummary, HlslCompiler, each_once, list, named};
 pub use command::{ALIGNMENT, BufferId, BufferPlan, BufferSpec, Command, Kind, Label, Slice, fold};
+pub(crate) use device::prev_power_of_two;
 pub use device::{Gpu, GpuOptions, LimitChoice, Matrices};
 pub use error::GpuError;
 pub use executor::{Executor, Program};

@@ -20,7 +20,9 @@ const MODELS: [&str; 4] = ["resnet8", "resnet34", "vgg_c", "mlp_cifar10"];
 pub fn permutations(tier: Tier) -> Vec<Kernel> {
     let mut found = Found::new();
     for (family, lanes) in adapters(tier) {
-        found.extend(lanes::kernels(lanes).map(|kernel| (kernel.to_string(), kernel)));
+        // Makers' own drivers have larger workgroups than browsers.
+        let most_group = if matches!(family, Family::Software | Family::Unknown) { 256 } else { 1024 };
+        found.extend(lanes::kernels(lanes, most_group).map(|kernel| (kernel.to_string(), kernel)));
         let software = family == Family::Software;
         // As drivers offer them: a processor's, Apple's, those of other GPUs, which may have subgroups of two sizes.
         let matrices = match (tier.matrices, lanes, software) {
@@ -30,7 +32,7 @@ pub fn permutations(tier: Tier) -> Vec<Kernel> {
             (true, _, false) => Matrices { f16: 16, f32: 0, most_lanes: 64, least_lanes: 32 },
         };
         let mut tuning = Tuning::of(family, lanes, tier.int64);
-        tuning.device.matrices = matrices;
+        (tuning.device.matrices, tuning.device.most_group) = (matrices, most_group);
         of_networks(&tuning, &mut found);
     }
     found.into_values().collect()

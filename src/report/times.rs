@@ -9,16 +9,6 @@ use crate::train::pass_times::{PassTime, PassTimes};
 /// Layers in the table: the dearest.
 const LAYERS: usize = 10;
 
-const KINDS: [(Kind, &str); 7] = [
-    (Kind::Forward, "forward"),
-    (Kind::GradInput, "input gradient"),
-    (Kind::GradWeight, "weight gradient"),
-    (Kind::Pointwise, "normalisation, ReLU, addition"),
-    (Kind::Optimiser, "optimiser"),
-    (Kind::Topology, "topology update"),
-    (Kind::Other, "images, pooling, loss"),
-];
-
 /// The section of a run; nothing without times.
 pub fn html(run: &Run) -> String {
     let Some(times) = &run.times else { return String::new() };
@@ -57,9 +47,9 @@ fn kinds(times: &PassTimes) -> String {
         (of().map(|pass| pass.ms).sum::<f64>(), of().filter_map(|pass| pass.flops).sum::<u64>())
     };
     let most =
-        KINDS.iter().map(|&(kind, _)| sum(&times.step, kind).0.max(sum(&times.update, kind).0)).fold(0.0, f64::max);
+        Kind::ALL.iter().map(|&(kind, _)| sum(&times.step, kind).0.max(sum(&times.update, kind).0)).fold(0.0, f64::max);
     let mut rows = String::new();
-    for (kind, label) in KINDS {
+    for (kind, label) in Kind::ALL {
         let ((ms, flops), (update, _)) = (sum(&times.step, kind), sum(&times.update, kind));
         // A part that this run does not have.
         if ms.max(update) < 0.0005 {

@@ -2,6 +2,7 @@
 
 mod floor;
 mod kernels;
+mod model;
 mod peak;
 mod start;
 mod step;
@@ -27,6 +28,8 @@ pub struct BenchArgs {
 enum BenchCommand {
     /// Print lower bounds of the work, the traffic and the time of a step
     Floor(floor::FloorArgs),
+    /// Predict steps on GPUs that are not here, by a model of their caches
+    Model(model::ModelArgs),
     /// Measure the highest rates of arithmetic and copies
     Peak(peak::PeakArgs),
     /// Time every kernel candidate of every convolution, at each sparsity
@@ -44,6 +47,7 @@ impl BenchArgs {
     pub fn json(&self) -> Option<&PathBuf> {
         match &self.command {
             BenchCommand::Floor(_) => None,
+            BenchCommand::Model(args) => args.json.as_ref(),
             BenchCommand::Peak(args) => args.json.as_ref(),
             BenchCommand::Kernels(args) => args.json.as_ref(),
             BenchCommand::Step(args) => args.json.as_ref(),
@@ -56,6 +60,7 @@ impl BenchArgs {
 pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     match &args.command {
         BenchCommand::Floor(args) => floor::run(args),
+        BenchCommand::Model(args) => model::run(args),
         BenchCommand::Peak(args) => peak::run(args),
         BenchCommand::Kernels(args) => kernels::run(args),
         BenchCommand::Step(args) => step::run(args),

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::launch::GatherShape;
 use super::layer::aligned;
 use super::{ConvLayer, ForwardKernel, Scope, WeightGradKernel};
 use crate::gpu::{Command, Kernel, Kind, Slice};
@@ -119,10 +120,10 @@ impl ConvLayer<'_> {
         let classes = if backward { conv.stride * conv.stride } else { 1 };
         let lanes = if tile.shuffle { tuning.device.subgroup_size } else { 1 };
         let rows = channels.div_ceil(tile.channels as usize) * classes;
-        let share = (tile.row, tile.load64, lanes);
+        let shape = GatherShape { row: tile.row, load64: tile.load64, lanes, group: 1 };
         let naive = how == ForwardKernel::Naive;
         let shader = if naive { "conv_dense_naive" } else { "conv_dense_gather" };
-        let (mut kernel, work) = conv.gather_kernel(tuning, shader, (rows, backward), share);
+        let (mut kernel, work) = conv.gather_kernel(tuning, shader, (rows, backward), shape);
         if !naive {
             let step = if backward { 1 } else { conv.stride as u32 };
             kernel = kernel.define("TILE", tile.channels).define_if(tile.shuffle, "SHUFFLE");

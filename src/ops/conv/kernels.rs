@@ -24,11 +24,22 @@ pub enum ForwardKernel {
 pub struct Strip {
     /// Neighbouring pixels of the result: a loaded weight serves all of them.
     pub row: u32,
+    /// Weights that are loaded, with all that they multiply, before the first of them is used: 1, or an even number.
+    #[serde(default = "one")]
+    pub unroll: u32,
+    /// Rows of the weight that share a workgroup, and with it what they load of the same pixels.
+    #[serde(default = "one")]
+    pub group: u32,
     /// Weights that the lanes of a subgroup load at once and hand round; 0: every invocation loads each.
     pub chunk: u32,
     /// Vectors of four 64-bit words instead of 32-bit ones: twice the images.
     #[serde(rename = "wide")]
     pub load64: bool,
+}
+
+/// What a choice has that was written before there were more.
+fn one() -> u32 {
+    1
 }
 
 /// What an invocation of a dense gather computes.
@@ -75,6 +86,8 @@ pub enum Scope {
     Subgroup,
     /// A workgroup shares them, and meets at a barrier.
     Workgroup,
+    /// A workgroup takes many weights at a few pixels, which its first cache then holds (sparse only).
+    Pixels,
     /// A subgroup, by cooperative matrices (dense only).
     Matrices,
 }
@@ -98,10 +111,13 @@ impl std::fmt::Display for ForwardKernel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match *self {
             ForwardKernel::Naive => f.write_str("naive"),
-            ForwardKernel::Sparse(Strip { row, chunk, load64 }) => {
+            ForwardKernel::Sparse(Strip { row, unroll, group, chunk, load64 }) => {
                 f.write_str("sparse")?;
-                if row > 1 {
-                    write!(f, " 1x{row}")?;
+                if row > 1 || group > 1 {
+                    write!(f, " {group}x{row}")?;
+                }
+                if unroll > 1 {
+                    write!(f, " unroll {unroll}")?;
                 }
                 write!(f, "{}{}", if chunk > 0 { " shuffle" } else { "" }, if load64 { " wide" } else { "" })
             }
@@ -125,6 +141,7 @@ impl std::fmt::Display for WeightGradKernel {
             Scope::Shuffle => " shuffle",
             Scope::Subgroup => " subgroup",
             Scope::Workgroup => " workgroup",
+            Scope::Pixels => " pixels",
             Scope::Matrices => " matrices",
         };
         write!(f, "{scope}{}", if self.load64 { " wide" } else { "" })?;
@@ -139,10 +156,11 @@ impl WeightGradKernel {
             (Some(_), Scope::Invocation) => "conv_dense_grad_weight_invocation",
             (Some(_), Scope::Shuffle) => "conv_dense_grad_weight_shuffle",
             (Some(_), Scope::Subgroup | Scope::Matrices) => "conv_dense_grad_weight_subgroup",
-            (Some(_), Scope::Workgroup) => "conv_dense_grad_weight_workgroup",
+            (Some(_), Scope::Workgroup | Scope::Pixels) => "conv_dense_grad_weight_workgroup",
             (None, Scope::Invocation | Scope::Shuffle) => "conv_sparse_grad_weight_invocation",
             (None, Scope::Subgroup | Scope::Matrices) => "conv_sparse_grad_weight_subgroup",
             (None, Scope::Workgroup) => "conv_sparse_grad_weight_workgroup",
+            (None, Scope::Pixels) => "conv_sparse_grad_weight_pixels",
         }
     }
 

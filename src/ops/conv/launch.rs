@@ -4,16 +4,32 @@ use super::{Conv, Scope, WeightGradKernel};
 use crate::gpu::{Kernel, fold};
 use crate::ops::tuning::{GROUP_CELLS, Tuning};
 
+/// What the invocations of a gather share.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct GatherShape {
+    /// Neighbouring pixels of an invocation.
+    pub row: u32,
+    pub load64: bool,
+    /// Neighbouring invocations that hand weights round.
+    pub lanes: u32,
+    /// Result rows of a workgroup: a power of two.
+    pub group: u32,
+}
+
+impl GatherShape {
+    /// One pixel of one row, for one vector of images.
+    pub const NAIVE: Self = Self { row: 1, load64: false, lanes: 1, group: 1 };
+}
+
 impl Conv {
-    /// A gather's kernel with its defines, and its work: `rows` result rows, to y or (backward) to one parity class of x;
-    /// invocations for each, which compute `row` pixels; groups of blocks of images. `lanes` neighbours must be there to hand
-    /// weights round.
+    /// A gather's kernel with its defines, and its work: workgroups of its `rows` result rows, to y or (backward) to one parity
+    /// class of x; invocations for each; groups of blocks of images.
     pub(super) fn gather_kernel(
         &self,
         tuning: &Tuning,
         shader: &'static str,
         (rows, backward): (usize, bool),
-        (row, load64, lanes): (u32, bool, u32),
+        GatherShape { row, load64, lanes, group }: GatherShape,
     ) -> (Kernel, [usize; 3]) {
         let pixels = if backward {
             self.input.height.div_ceil(self.stride) * self.input.width.div_ceil(self.stride)
@@ -24,19 +40,17 @@ impl Conv {
         let (block, blocks) = (strips * self.input.vectors(load64).lanes(), self.input.blocks());
         // Blocks of images that share a workgroup, where one does not fill it and a dispatch may do as much.
         let flops = 2 * self.numel() as u64 * (self.output.pixels() * self.input.block_images()) as u64;
-        let most = (tuning.launch.gather as u64 / block as u64).min(tuning.device.dispatch_flops / flops);
+        // Invocations of a row.
+        let slots = if group > 1 { tuning.launch.row_group / group } else { tuning.launch.gather };
+        let most = (u64::from(slots) / block as u64).min(tuning.device.dispatch_flops / flops);
         let together = 1 << most.max(1).ilog2().min(blocks.trailing_zeros());
-        let size = tuning
-            .launch
-            .gather
-            .min((block * together).next_power_of_two() as u32)
-            .max(lanes)
-            .max(tuning.device.least_group);
+        let slots = slots.min((block * together).next_power_of_two() as u32).max(lanes);
+        let size = (group * slots).max(tuning.device.least_group);
         let mut kernel = Kernel::new(shader).define("WG", size).define("ROW", row);
         if together > 1 {
             kernel = kernel.define("TOGETHER", together as u32).define("STRIPS", strips as u32);
         }
-        (kernel, [rows, block * together, blocks / together])
+        (kernel, [rows / group as usize, group as usize * block * together, blocks / together])
     }
 
     /// Workgroup size of a sum over all pixels.
@@ -74,6 +88,8 @@ impl Conv {
             Scope::Shuffle => kernel.define("SHUFFLE", 1).define("WG", tuning.device.subgroup_size),
             // A workgroup as large as the smallest subgroup lies in one.
             Scope::Subgroup | Scope::Matrices => kernel.define("WG", tuning.device.subgroup_size),
+            // As many teams as there is room for; `cells` is of one of them.
+            Scope::Pixels => kernel.define("SHUFFLE", 1).define("WG", tuning.device.most_group).define("CELLS", cells),
             Scope::Workgroup => {
                 let size = scope_lanes(tuning, scope, cells).min(most.next_power_of_two() as u32).max(least);
                 kernel.define("WG", size).define("CELLS", size * cells)
@@ -93,7 +109,7 @@ impl WeightGradKernel {
 /// The most invocations that share `cells` sums of a weight gradient.
 fn scope_lanes(tuning: &Tuning, scope: Scope, cells: u32) -> u32 {
     match scope {
-        Scope::Invocation | Scope::Shuffle => 1,
+        Scope::Invocation | Scope::Shuffle | Scope::Pixels => 1,
         Scope::Subgroup | Scope::Matrices => tuning.device.subgroup_size,
         Scope::Workgroup => tuning.launch.weight_workgroup.min(1 << (GROUP_CELLS / cells).max(1).ilog2()),
     }

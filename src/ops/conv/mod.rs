@@ -13,6 +13,7 @@ pub mod trial;
 pub use kernels::{Choice, ForwardKernel, Scope, Strip, Tile, WeightGradKernel};
 pub use layer::ConvLayer;
 pub use sparse::SparseWeight;
+pub(super) use sparse::{UNROLL_MOST, packed_bytes};
 
 use super::Layout;
 use crate::gpu::Kernel;

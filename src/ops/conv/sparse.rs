@@ -6,12 +6,15 @@
 
 use std::ops::Range;
 
+use super::launch::GatherShape;
 use super::layer::aligned;
 use super::{ConvLayer, Scope, Strip, WeightGradKernel};
-use crate::gpu::{Command, Kernel, Kind, Slice};
+use crate::gpu::{Command, Kernel, Kind, Slice, fold};
 use crate::ops::SparseTensor;
+use crate::ops::conv::Conv;
 use crate::ops::sparse_tensor::groups_most;
 use crate::ops::topology::Scratch;
+use crate::ops::tuning::GROUP_CELLS;
 
 /// Of the table of groups: `(row, first entry)`.
 const GROUP_BYTES: u64 = 8;
@@ -22,12 +25,24 @@ pub struct SparseWeight {
     pub tensor: SparseTensor,
     /// A word a position: the weight or its gradient in dense form, for kernels that work on all positions.
     pub dense: Slice,
-    /// The active weights with their shifts, [`PACKED_BYTES`] each.
+    /// The active weights with their shifts: [`packed_bytes`].
     pub packed: Slice,
 }
 
-/// Of an active weight with its shift.
-const PACKED_BYTES: u64 = 8;
+/// The most weights that a gather has under way, and that rows of packed ones are padded to.
+pub(in crate::ops) const UNROLL_MOST: u32 = 8;
+
+/// Bytes of `capacity` active weights with their shifts (a word each) in `rows` rows that are padded to whole rounds of
+/// `unroll`, see `packed_rows.wgsl`.
+pub(in crate::ops) fn packed_bytes(rows: usize, capacity: usize, unroll: u32) -> u64 {
+    8 * (capacity + rows * (unroll as usize - 1)).next_multiple_of(unroll as usize) as u64
+}
+
+/// Pixels of a tile of [`Scope::Pixels`]: more of them would not stay in a GPU's first cache, fewer load each weight's place more
+/// often.
+fn pixels_at_once(conv: &Conv) -> u32 {
+    if conv.output.width.is_multiple_of(2) { 2 } else { 1 }
+}
 
 impl SparseWeight {
     /// `tensor` with the workspace that all layers share.
@@ -51,7 +66,7 @@ impl ConvLayer<'_> {
     ) -> Vec<Command> {
         let (conv, SparseTensor { capacity, rows, .. }) = (self.conv, sparse.tensor);
         let (kernel, work) =
-            conv.gather_kernel(self.tuning, "conv_sparse_naive", (conv.output.channels, false), (1, false, 1));
+            conv.gather_kernel(self.tuning, "conv_sparse_naive", (conv.output.channels, false), GatherShape::NAIVE);
         let kernel = conv.forward_constants(kernel.define_if(bias.is_some(), "BIAS"), false);
         let mut bindings = vec![x, rows.start, rows.shift, weight, y];
         bindings.extend(bias);
@@ -68,7 +83,7 @@ impl ConvLayer<'_> {
     ) -> Vec<Command> {
         let (conv, SparseTensor { capacity, columns, .. }) = (self.conv, sparse.tensor);
         let (kernel, work) =
-            conv.gather_kernel(self.tuning, "conv_sparse_naive", (conv.columns(), true), (1, false, 1));
+            conv.gather_kernel(self.tuning, "conv_sparse_naive", (conv.columns(), true), GatherShape::NAIVE);
         let kernel = kernel.define("TRANSPOSED", 1).define_if(accumulate, "ACCUMULATE");
         let kernel = conv.backward_constants(kernel, false);
         let bindings = [dy, columns.start, columns.shift, weight, dx, columns.entry];
@@ -119,15 +134,19 @@ impl ConvLayer<'_> {
     fn pack(&self, kind: Kind, sparse: &SparseWeight, weight: Slice, strip: Strip) -> (Command, Slice) {
         let backward = kind == Kind::GradInput;
         let SparseTensor { capacity, rows, columns, .. } = sparse.tensor;
-        let packed = sparse.packed.part(0, PACKED_BYTES * capacity as u64);
+        let (count, start, shift) = match backward {
+            true => (self.conv.columns(), columns.start, columns.shift),
+            false => (self.conv.output.channels, rows.start, rows.shift),
+        };
+        let packed = sparse.packed.part(0, packed_bytes(count, capacity, strip.unroll));
         let kernel = Kernel::new("conv_sparse_pack")
+            .define("UNROLL", strip.unroll)
             .define_if(backward, "TRANSPOSED")
-            .set("COUNT", capacity)
+            .set("ROWS", count)
             .set("QUADS", self.conv.input.quads(strip.load64));
-        let mut bindings = vec![if backward { columns.shift } else { rows.shift }, weight, packed];
+        let mut bindings = vec![start, shift, weight, packed];
         bindings.extend(backward.then_some(columns.entry));
-        let grid = kernel.cover(capacity, 1);
-        (Command::dispatch(self.label(kind, "pack"), kernel, &bindings, grid), packed)
+        (Command::dispatch(self.label(kind, "pack"), kernel, &bindings, fold(count)), packed)
     }
 
     pub(super) fn sparse_grad_weight(
@@ -137,7 +156,17 @@ impl ConvLayer<'_> {
         [x, dy, weight_grad]: [Slice; 3],
     ) -> Vec<Command> {
         let (SparseTensor { capacity, rows, .. }, tuning) = (sparse.tensor, self.tuning);
+        let groups = groups_most(self.conv, capacity, tuning);
         let part = |groups: Range<usize>| {
+            let table = rows.groups.part(GROUP_BYTES * groups.start as u64, GROUP_BYTES * groups.len() as u64);
+            let bindings = [x, dy, rows.start, rows.shift, table, weight_grad];
+            let label = self.label(Kind::GradWeight, "grad_weight");
+            if how.scope == Scope::Pixels {
+                let (kernel, workgroups) = self.pixels_kernel(how, groups.len());
+                let [across, down, _] = fold(workgroups);
+                let kernel = kernel.set("GROUP_MOST", groups.len()).set("WEIGHTS", capacity);
+                return Command::dispatch(label, kernel, &bindings, [across, down, how.split]);
+            }
             let together = self.conv.weight_rows(tuning, how);
             let sums = (tuning.launch.weight_group, together as usize * self.conv.row_vectors(how.load64));
             let mut kernel = self.conv.weight_kernel(tuning, how, sums);
@@ -149,18 +178,39 @@ impl ConvLayer<'_> {
                 kernel = kernel.define("TOGETHER", together);
             }
             let kernel = kernel.set("GROUP_MOST", groups.len()).set("WEIGHTS", capacity);
-            let table = rows.groups.part(GROUP_BYTES * groups.start as u64, GROUP_BYTES * groups.len() as u64);
-            let bindings = [x, dy, rows.start, rows.shift, table, weight_grad];
             let grid = how.grid(&kernel, groups.len());
-            Command::dispatch(self.label(Kind::GradWeight, "grad_weight"), kernel, &bindings, grid)
+            Command::dispatch(label, kernel, &bindings, grid)
         };
-        let groups = groups_most(self.conv, capacity, tuning);
         self.parts(capacity, groups, aligned(GROUP_BYTES)).map(part).collect()
     }
 
-    fn gather(&self, rows: usize, Strip { row, chunk, load64 }: Strip, backward: bool) -> (Kernel, [usize; 3]) {
-        let share = (row, load64, chunk.max(1));
-        let (kernel, work) = self.conv.gather_kernel(self.tuning, "conv_sparse_gather", (rows, backward), share);
+    /// The kernel of [`Scope::Pixels`] for so many groups of weights, and its workgroups for one part of the pixels.
+    fn pixels_kernel(&self, how: WeightGradKernel, groups: usize) -> (Kernel, usize) {
+        let (group, lanes) = (self.tuning.launch.weight_group, self.conv.input.vectors(how.load64).lanes());
+        let team = lanes.next_power_of_two().min(group as usize) as u32;
+        let most = (GROUP_CELLS / group) as usize;
+        let workgroups = groups.div_ceil(most);
+        let pixels = pixels_at_once(self.conv);
+        let kernel = self.conv.weight_kernel(self.tuning, how, (most as u32 * group, 1));
+        let kernel = kernel
+            .define("GROUP", group)
+            .define("TEAM", team)
+            .define("LEFT", group / team)
+            .define("PIXELS", pixels)
+            .define_if(team >= 2, "HALVE4")
+            .define_if(team >= 4, "HALVE2")
+            .define_if(team >= 8, "HALVE1")
+            .set("GROUPS", groups.div_ceil(workgroups))
+            .set("TILES_W", self.conv.output.width / pixels as usize);
+        (kernel, workgroups)
+    }
+
+    fn gather(&self, rows: usize, strip: Strip, backward: bool) -> (Kernel, [usize; 3]) {
+        let Strip { row, unroll, group, chunk, load64 } = strip;
+        let shape = GatherShape { row, load64, lanes: chunk.max(1), group };
+        let (kernel, work) = self.conv.gather_kernel(self.tuning, "conv_sparse_gather", (rows, backward), shape);
+        let kernel = kernel.define("GROUP", group).define("UNROLL", unroll);
+        let kernel = if unroll > 1 { kernel.define("PAIRS", unroll / 2) } else { kernel };
         let kernel = if chunk > 0 { kernel.define("SHUFFLE", 1).define("CHUNK", chunk) } else { kernel };
         (kernel, work)
     }

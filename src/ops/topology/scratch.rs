@@ -2,6 +2,7 @@
 
 use crate::gpu::{ALIGNMENT, BufferPlan, Slice};
 use crate::ops::Conv;
+use crate::ops::conv::{UNROLL_MOST, packed_bytes};
 use crate::ops::sparse_tensor::{age_bytes, bitset_bytes};
 
 /// Output channels of a column of the transposed order that one invocation looks through.
@@ -45,6 +46,8 @@ impl Scratch {
         let pieces = convs.iter().map(|conv| conv.columns() * column_pieces(conv)).max().unwrap_or(0);
         let sums = numel.div_ceil(32 * 256).max(pieces) + 1;
         let bits = bitset_bytes(numel);
+        let rows = convs.iter().map(|conv| conv.columns().max(conv.output.channels)).max().unwrap_or(0);
+        let packed = packed_bytes(rows, entries, UNROLL_MOST);
         let mut scratch = |name: &str, bytes| buffers.storage("topology scratch", name, bytes);
         Self {
             dense: scratch("scores", if scores { 4 * numel as u64 } else { 4 }),
@@ -55,7 +58,7 @@ impl Scratch {
             sums: scratch("sums", 4 * sums as u64),
             histogram: scratch("histogram", 1024),
             selection: scratch("selection", 16),
-            moved: scratch("moved", 2 * list_bytes(entries)),
+            moved: scratch("moved", packed.max(2 * list_bytes(entries))),
             moved_ages: scratch("ages", age_bytes(entries)),
             update_counts: scratch("wanted", ALIGNMENT * layers as u64),
             update_stats: scratch("counters", ALIGNMENT * layers as u64),

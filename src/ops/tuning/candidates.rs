@@ -1,6 +1,6 @@
 //! Which kernels a layer may run.
 
-use super::Tuning;
+use super::{GROUP_CELLS, Tuning};
 use crate::ops::conv::{Strip, Tile};
 use crate::ops::{Conv, ForwardKernel, Scope, WeightGradKernel};
 
@@ -15,13 +15,7 @@ impl Tuning {
     pub fn forward_kernels(&self, conv: &Conv, sparse: bool, backward: bool) -> Vec<ForwardKernel> {
         let mut all = vec![ForwardKernel::Naive];
         if sparse {
-            for load64 in [false, true].into_iter().filter(|load64| !load64 || self.device.load64_fits(conv)) {
-                let most = row_that_fits(conv, backward, 8 / conv.input.quads(load64) as u32).min(4);
-                for chunk in [0, self.device.subgroup_size] {
-                    let rows = [1, 2, 4].into_iter().filter(|&row| row <= most);
-                    all.extend(rows.map(|row| ForwardKernel::Sparse(Strip { row, chunk, load64 })));
-                }
-            }
+            all.extend(self.strips(conv, backward).into_iter().map(ForwardKernel::Sparse));
         }
         let channels = if backward { conv.input.channels } else { conv.output.channels } as u32;
         let tiles = [(8, 1, false), (4, 4, false), (8, 2, false), (8, 4, false), (8, 1, true), (8, 2, true)];
@@ -38,6 +32,25 @@ impl Tuning {
         all.extend(self.matrix_kernels(conv, backward));
         all.sort();
         all.dedup();
+        all
+    }
+
+    /// Every sparse gather: the default in every grouping of rows, the others in the default one. Lanes hand weights round, and
+    /// 64-bit words are loaded, only where one weight is under way.
+    pub(super) fn strips(&self, conv: &Conv, backward: bool) -> Vec<Strip> {
+        let mut all = Vec::new();
+        for load64 in [false, true].into_iter().filter(|load64| !load64 || self.device.load64_fits(conv)) {
+            let most = row_that_fits(conv, backward, 8 / conv.input.quads(load64) as u32).min(4);
+            let fits = |row: u32, unroll: u32| row <= most && (!load64 || unroll == 1);
+            for (number, &[row, unroll]) in self.launch.strips.iter().enumerate() {
+                let groups = if number == 0 { self.launch.groups } else { &self.launch.groups[..1] };
+                let chunks = if unroll == 1 { [0, self.device.subgroup_size] } else { [0, 0] };
+                for (&group, chunk) in groups.iter().flat_map(|group| chunks.map(|chunk| (group, chunk))) {
+                    let group = rows_that_fit(conv, backward, group);
+                    all.extend(fits(row, unroll).then_some(Strip { row, unroll, group, chunk, load64 }));
+                }
+            }
+        }
         all
     }
 
@@ -65,9 +78,17 @@ impl Tuning {
     pub fn weight_grad_kernels(&self, conv: &Conv, active: Option<usize>) -> Vec<WeightGradKernel> {
         let mut all = Vec::new();
         for load64 in [false, true] {
-            for scope in [Scope::Invocation, Scope::Shuffle, Scope::Subgroup, Scope::Workgroup] {
+            for scope in [Scope::Invocation, Scope::Shuffle, Scope::Subgroup, Scope::Workgroup, Scope::Pixels] {
                 let by_lanes = matches!(scope, Scope::Shuffle | Scope::Subgroup);
                 if (load64 && !self.device.load64_fits(conv)) || (by_lanes && !self.subgroup_fits()) {
+                    continue;
+                }
+                if scope == Scope::Pixels {
+                    // Whole, it would be one workgroup or a few.
+                    let whole = WeightGradKernel { tile: None, scope, load64, split: 1 };
+                    let split = self.split(conv, active.unwrap_or(0), &whole);
+                    let offered = active.is_some() && !load64 && self.pixels_fit();
+                    all.extend(offered.then_some(WeightGradKernel { split, ..whole }));
                     continue;
                 }
                 if active.is_some() && scope != Scope::Shuffle {
@@ -105,7 +126,8 @@ impl Tuning {
             split: self.split(conv, active.unwrap_or(0), whole),
             ..*whole
         };
-        all.extend(all.iter().map(split).filter(|sum| sum.split > 1).collect::<Vec<_>>());
+        let whole = all.iter().filter(|sum| sum.split == 1);
+        all.extend(whole.map(split).filter(|sum| sum.split > 1).collect::<Vec<_>>());
         all
     }
 
@@ -123,6 +145,13 @@ impl Tuning {
     pub(super) fn split(&self, conv: &Conv, active: usize, sum: &WeightGradKernel) -> u32 {
         let sharing = match sum.scope {
             Scope::Invocation | Scope::Shuffle => return 1,
+            Scope::Pixels => {
+                // Parts of the pixels cost no more memory than the weights of one workgroup.
+                let groups = active.div_ceil(self.launch.weight_group as usize) + conv.output.channels;
+                let workgroups = groups.div_ceil((GROUP_CELLS / self.launch.weight_group) as usize);
+                let most = self.device.occupancy_target / (workgroups * self.device.most_group as usize);
+                return most.clamp(1, conv.output.blocks() * conv.output.height) as u32;
+            }
             Scope::Subgroup => self.device.subgroup_size,
             Scope::Workgroup => self.launch.weight_workgroup,
             Scope::Matrices => self.device.matrices.most_lanes,
@@ -140,11 +169,22 @@ impl Tuning {
         (self.device.occupancy_target / invocations).min(rows).clamp(1, SPLIT_MOST) as u32
     }
 
+    /// Teams are parts of a subgroup, a lane for each vector of a pixel.
+    fn pixels_fit(&self) -> bool {
+        self.launch.pixels && self.device.subgroup_size >= self.launch.weight_group
+    }
+
     /// An invocation keeps the sum of one weight of a group, and a workgroup is one subgroup.
     fn subgroup_fits(&self) -> bool {
         let size = self.device.subgroup_size;
         size >= self.launch.weight_group && size >= self.device.least_group
     }
+}
+
+/// The largest power of two up to `most` that divides the rows of the weight, by output or (backward) input channels.
+pub(super) fn rows_that_fit(conv: &Conv, backward: bool, most: u32) -> u32 {
+    let rows = if backward { conv.columns() } else { conv.output.channels };
+    most.min(1 << rows.trailing_zeros())
 }
 
 /// The largest power of two up to `most` that divides the pixels of a row of the result.

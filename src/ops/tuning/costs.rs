@@ -1,7 +1,7 @@
 //! What a layer runs where nothing was measured: a model of what kernels cost.
 
 use super::Tuning;
-use super::candidates::row_that_fits;
+use super::candidates::{row_that_fits, rows_that_fit};
 use crate::gpu::Family;
 use crate::ops::conv::{Strip, Tile};
 use crate::ops::{Choice, Conv, ForwardKernel, Scope, Storage, WeightGradKernel};
@@ -38,6 +38,8 @@ impl CostModel {
         let scope = match (software, shuffle) {
             (true, true) => Scope::Subgroup,
             (true, false) => Scope::Invocation,
+            // Its first cache holds a tile of all channels; others' are too small.
+            (false, true) if family == Family::Nvidia => Scope::Pixels,
             (false, _) => Scope::Workgroup,
         };
         let dense_scope = match (software, shuffle) {
@@ -45,7 +47,7 @@ impl CostModel {
             (false, true) => Scope::Subgroup,
             _ => scope,
         };
-        Self { scope, dense_scope, prefer_load64: software, dense_above: dense_above(shuffle) }
+        Self { scope, dense_scope, prefer_load64: software, dense_above: dense_above(software, shuffle) }
     }
 
     /// Where a workgroup has at least `least` invocations: a subgroup of fewer is no workgroup.
@@ -55,14 +57,15 @@ impl CostModel {
     }
 }
 
-/// The densities of the one class of devices that was measured, a software driver (`docs/speed.md`), where a load costs as
-/// much as twenty multiplications; a tile of eight channels needs an eighth of the loads. GPUs take them until they are
-/// tuned. With shuffles a sparse load brings twice the images in 16 bits, and a dense tile has no registers for them.
-fn dense_above(shuffle: bool) -> [DenseAbove; 2] {
-    if shuffle {
-        [DenseAbove { gather: 0.19, sums: 0.2 }, DenseAbove { gather: 0.29, sums: 0.34 }]
-    } else {
-        [DenseAbove { gather: 0.46, sums: 0.24 }; 2]
+/// Software was measured (`docs/speed.md`): a load costs as much as twenty multiplications there, and a tile of eight channels
+/// needs an eighth of the loads; with shuffles a sparse load brings twice the images in 16 bits, and a dense tile has no
+/// registers for them. GPUs were predicted (`itop bench model`): a sparse kernel takes four times as long for a weight in `f32`,
+/// twice in 16 bits, if its loads hit the first cache; dense ones are taken to reach two thirds of the peak.
+fn dense_above(software: bool, shuffle: bool) -> [DenseAbove; 2] {
+    match (software, shuffle) {
+        (true, true) => [DenseAbove { gather: 0.19, sums: 0.2 }, DenseAbove { gather: 0.29, sums: 0.34 }],
+        (true, false) => [DenseAbove { gather: 0.46, sums: 0.24 }; 2],
+        (false, _) => [DenseAbove { gather: 0.35, sums: 0.4 }, DenseAbove { gather: 0.6, sums: 0.5 }],
     }
 }
 
@@ -75,8 +78,11 @@ impl Tuning {
         let gather = |backward: bool| match density > above.gather {
             true => self.default_dense(conv, backward),
             false => {
-                let row = row_that_fits(conv, backward, 4 / conv.input.quads(load64) as u32);
-                ForwardKernel::Sparse(Strip { row, chunk: self.device.subgroup_size, load64 })
+                let [most, unroll] = self.launch.strips[0];
+                let row = row_that_fits(conv, backward, (most / conv.input.quads(load64) as u32).max(1));
+                let group = rows_that_fit(conv, backward, self.launch.groups[0]);
+                let chunk = if unroll == 1 { self.device.subgroup_size } else { 0 };
+                ForwardKernel::Sparse(Strip { row, unroll, group, chunk, load64 })
             }
         };
         let sparse = WeightGradKernel { tile: None, scope: costs.scope, load64, split: 1 };

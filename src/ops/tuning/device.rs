@@ -14,6 +14,8 @@ pub struct DeviceProfile {
     pub subgroup_size: u32,
     /// The fewest invocations of a workgroup.
     pub least_group: u32,
+    /// The most.
+    pub most_group: u32,
     /// What an invocation of a dense kernel may keep.
     pub registers: Registers,
     /// Cooperative matrices.
@@ -31,17 +33,20 @@ impl DeviceProfile {
     /// As this crate finds an adapter.
     pub(super) fn for_gpu(gpu: &Gpu) -> Self {
         let usual = Self::of(gpu.summary.family, gpu.shuffle_lanes, gpu.int64);
-        let usual = Self { matrices: gpu.matrices, least_group: gpu.least_group, ..usual };
+        let (least_group, most_group) = (gpu.least_group, crate::gpu::prev_power_of_two(gpu.most_group));
+        let usual = Self { matrices: gpu.matrices, least_group, most_group, ..usual };
         match (gpu.summary.kind, gpu.summary.backend) {
-            // A tenth of a second at 250 GFLOP/s; a thousand invocations for each of 128 processors. Metal calls what shares
-            // its memory with the processor integrated, which is all that Apple makes.
-            ("discrete" | "virtual", _) | ("integrated", "metal") => {
-                Self { dispatch_flops: 25_000_000_000, occupancy_target: 1 << 17, ..usual }
-            }
+            // Metal calls what shares its memory with the processor integrated, which is all that Apple makes.
+            ("discrete" | "virtual", _) | ("integrated", "metal") => usual.as_card(),
             // A browser does not say what it is.
             ("other", "webgpu") => Self { dispatch_flops: 10_000_000_000, occupancy_target: 1 << 16, ..usual },
             _ => usual,
         }
+    }
+
+    /// The same of a graphics card: a tenth of a second at 250 GFLOP/s, a thousand invocations for each of 128 processors.
+    pub fn as_card(self) -> Self {
+        Self { dispatch_flops: 25_000_000_000, occupancy_target: 1 << 17, ..self }
     }
 
     /// From an adapter's maker, the invocations of a subgroup (0: no subgroups), and whether there are 64-bit integers.
@@ -49,6 +54,7 @@ impl DeviceProfile {
         Self {
             subgroup_size,
             least_group: 1,
+            most_group: 256,
             registers: Registers::of(family),
             matrices: Matrices::default(),
             load64,

@@ -7,25 +7,40 @@ use crate::gpu::Family;
 pub struct LaunchSizes {
     /// Invocations of a gather (a power of two, at most 256).
     pub gather: u32,
+    /// The same where several rows of the weight share a workgroup.
+    pub row_group: u32,
+    /// What an invocation of a sparse gather can be given, the default first: neighbouring pixels (as many
+    /// vectors of four images by default), weights under way.
+    pub strips: &'static [[u32; 2]],
+    /// How many rows of the weight can share a workgroup of a sparse gather, the default first (powers of two).
+    pub groups: &'static [u32],
     /// Invocations of a channel's statistics in a block of images (likewise).
     pub reduce: u32,
     /// Invocations of a workgroup that shares a sum of a weight gradient (likewise).
     pub weight_workgroup: u32,
     /// Vectors of four images that an invocation of a pointwise pass handles.
     pub pointwise: u32,
+    /// Whether workgroups can take many weights of a sparse weight gradient at a few pixels, which pays where a first cache is
+    /// large.
+    pub pixels: bool,
     /// Active weights of one output channel that the sparse weight gradient computes at once.
     pub weight_group: u32,
 }
 
 impl LaunchSizes {
-    /// On a processor one vector is the widest thing there is, and barriers are dear.
+    /// On a processor one vector is the widest thing there is, loads are long code, and barriers are dear. A GPU waits hundreds
+    /// of cycles for a load, whether it loads one vector or many.
     pub(super) fn of(family: Family) -> Self {
         let software = family == Family::Software;
         Self {
             gather: 64,
+            row_group: 256,
+            strips: if software { &[[4, 1], [2, 1], [1, 1]] } else { &[[2, 4], [1, 4], [4, 4], [1, 8], [2, 8]] },
+            groups: if software { &[1] } else { &[32, 8, 1] },
             reduce: if software { 8 } else { 256 },
             weight_workgroup: if software { 8 } else { 64 },
             pointwise: if software { 8 } else { 1 },
+            pixels: !software,
             weight_group: 8,
         }
     }

@@ -50,7 +50,10 @@ impl Tuning {
         let active = (0.8 * density * conv.numel() as f64) as usize;
         self.forward_kernels(conv, sparse, false).contains(&choice.forward)
             && self.forward_kernels(conv, sparse, true).contains(&choice.grad_input)
-            && self.weight_grad_kernels(conv, sparse.then_some(0)).contains(&WeightGradKernel { split: 1, ..sum })
+            && self
+                .weight_grad_kernels(conv, sparse.then_some(0))
+                .iter()
+                .any(|&one| WeightGradKernel { split: sum.split, ..one } == sum)
             && (1..=self.split(conv, active, &sum)).contains(&sum.split)
     }
 }

@@ -97,8 +97,10 @@ pub(super) mod tests {
                 assert!(tuning.offers(&conv, density, &usual), "{channels} {density} {usual:?}");
                 assert_eq!(usual.grad_weight.split > 1, busy > 1);
                 let tile = Tile { channels: 0, row: 3, shuffle: true, load64: true };
-                let [forward, sums] =
-                    [ForwardKernel::Dense(tile), ForwardKernel::Sparse(Strip { row: 3, chunk: 1000, load64: false })];
+                let [forward, sums] = [
+                    ForwardKernel::Dense(tile),
+                    ForwardKernel::Sparse(Strip { row: 3, unroll: 1, group: 1, chunk: 1000, load64: false }),
+                ];
                 for hostile in [
                     Choice { forward, ..usual },
                     Choice { grad_input: sums, ..usual },

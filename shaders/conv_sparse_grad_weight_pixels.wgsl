@@ -1,0 +1,102 @@
+// Gradient of the active weights only, as conv_sparse_grad_weight_invocation, but a workgroup takes up to GROUPS groups of
+// weights, of a small layer all, and goes with all of them from one tile of $PIXELS pixels to the next. What x and dy have
+// there is then loaded into a GPU's first cache once, and used by all weights.
+//
+// $TEAM neighbouring lanes work on a group, one for each vector of a pixel (LANES of them, so that the last lanes may be idle).
+
+#import sparse_sums
+#import fold
+
+override GROUPS: u32;
+// tiles in a row of pixels
+override TILES_W: u32;
+
+// The sum of each weight of the workgroup over the tiles that are done. A cell belongs to one invocation.
+var<workgroup> cells: array<f32, $CELLS>;
+
+const TEAMS = $WGu / $TEAMu;
+
+// Where the weights of the workgroup's group `index` begin and end: (row, first, last); last < first where there is no group.
+fn weights_of(first_group: u32, index: u32) -> vec3<u32> {
+    var group = vec2<u32>(GROUP_END, 0u);
+    if index < GROUPS {
+        group = group_of(first_group + index);
+    }
+    if group.x == GROUP_END {
+        return vec3<u32>(0u, 1u, 0u);
+    }
+    return vec3<u32>(group, min(group.y + $GROUPu, row_start[group.x + 1u]) - 1u);
+}
+
+@compute @workgroup_size($WG)
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
+    let team = invocation / $TEAMu;
+    let lane = invocation % $TEAMu;
+    let first_group = fold_index(wid) * GROUPS;
+    let vector = min(lane, LANES - 1u);
+    // After the steps below a lane has the sums of $LEFT weights of the group, from this one on.
+    let own = (lane & 1u) * 4u + (lane & 2u) + (lane >> 2u);
+    for (var i = invocation; i < $CELLSu; i += $WGu) {
+        cells[i] = 0.0;
+    }
+    let tiles = rows_of(wid.z, BLOCKS * OUT_H * TILES_W);
+    for (var tile = tiles.x; tile < tiles.y; tile += 1u) {
+        let row = divide(tile, TILES_W);
+        let place = divide(row.x, OUT_H);
+        let in_base = in_base_of(place) + row.y * $PIXELSu * IN_STEP_X + vector;
+        let out_base = out_base_of(place, 0u) + row.y * $PIXELSu * LANES + vector;
+        // Keeps the workgroup at one tile, where its loads meet; and no sum comes before the zeros.
+        workgroupBarrier();
+        // As many rounds for every team: no lane may leave before its neighbours.
+        for (var begin = 0u; begin < GROUPS; begin += TEAMS) {
+            let weights = weights_of(first_group, begin + team);
+            let first = min(weights.y, weights.z);
+#for i in 0..$GROUP
+            let shift$i = shift[min(first + $iu, weights.z)] / $QUADSu;
+            var sum$i = 0.0;
+#endfor
+#for p in 0..$PIXELS
+            let dy$p = values(output_grad[out_base + weights.x * OUT_PLANE + $pu * LANES]);
+#for i in 0..$GROUP
+            sum$i += product(dy$p, values(input[in_base + $pu * IN_STEP_X + shift$i]));
+#endfor
+#endfor
+            let adds = weights.y <= weights.z && lane < LANES;
+            var sums = array<f32, $GROUP>(
+#for i in 0..$GROUP
+                select(0.0, sum$i, adds),
+#endfor
+            );
+            // Each step halves the weights of a lane: it gives the other half to its neighbour, whose part of its own it adds.
+#ifdef HALVE4
+#for i in 0..4
+            sums[$i] = select(sums[$i], sums[$i + 4], (lane & 1u) == 1u)
+                + subgroupShuffleXor(select(sums[$i + 4], sums[$i], (lane & 1u) == 1u), 1u);
+#endfor
+#endif
+#ifdef HALVE2
+#for i in 0..2
+            sums[$i] = select(sums[$i], sums[$i + 2], (lane & 2u) == 2u)
+                + subgroupShuffleXor(select(sums[$i + 2], sums[$i], (lane & 2u) == 2u), 2u);
+#endfor
+#endif
+#ifdef HALVE1
+            sums[0] = select(sums[0], sums[1], (lane & 4u) == 4u)
+                + subgroupShuffleXor(select(sums[1], sums[0], (lane & 4u) == 4u), 4u);
+#endif
+            if begin + team < GROUPS {
+#for i in 0..$LEFT
+                cells[(begin + team) * $GROUPu + own + $iu] += sums[$i];
+#endfor
+            }
+        }
+    }
+    for (var index = team; index < GROUPS; index += TEAMS) {
+        let weights = weights_of(first_group, index);
+#for i in 0..$LEFT
+        if weights.y + own + $iu <= weights.z {
+            weight_grad[wid.z * WEIGHTS + weights.y + own + $iu] = cells[index * $GROUPu + own + $iu];
+        }
+#endfor
+    }
+}

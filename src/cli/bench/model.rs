@@ -1,0 +1,211 @@
+//! `itop bench model`: what a step would take on GPUs that are not here. Predicted, not measured.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{method, write_json};
+use crate::cli::text::table;
+use crate::cli::{Failure, flags};
+use crate::gpu::{Kind, Label};
+use crate::model::{self, Graph, Shape};
+use crate::ops::trial::Candidate;
+use crate::ops::{Storage, Tuning};
+use crate::plan::{Plan, PlanInput};
+use crate::predict::{GPUS, GpuModel, Prediction, predict};
+use crate::sparsity::{Distribution, Method, exact_nnz};
+
+#[derive(Args)]
+pub struct ModelArgs {
+    /// GPUs, comma-separated: h100, rtx4090, rx7900xtx, m2, iris-xe
+    #[arg(long, value_delimiter = ',', default_value = "h100", ignore_case = true, value_parser = names())]
+    gpu: Vec<String>,
+    /// Network
+    #[arg(long, default_value = "resnet34", value_parser = flags::name("model"))]
+    model: String,
+    /// How active weights move
+    #[arg(long, default_value = "set", ignore_case = true, value_parser = Method::NAMES)]
+    method: String,
+    /// Sparsities of the model (ERK), comma-separated; 0: the dense network
+    #[arg(long, value_delimiter = ',', default_value = "0,0.9,0.98", value_parser = flags::number("sparsity"))]
+    sparsity: Vec<f64>,
+    /// Images per step
+    #[arg(long, default_value_t = 128, value_parser = flags::whole("batch_size"))]
+    batch_size: usize,
+    /// How activations are kept: f32, f16 or bf16
+    #[arg(long, default_value = "f32", value_parser = flags::storage())]
+    storage: Storage,
+    /// Compare all candidates of the layers whose name contains this
+    #[arg(long, value_name = "NAME")]
+    layer: Option<String>,
+    /// Write the rows as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+fn names() -> clap::builder::PossibleValuesParser {
+    GPUS.map(|gpu| gpu.name).into()
+}
+
+/// What one kernel, or all commands of a kind, would take.
+#[derive(Serialize)]
+struct Row {
+    gpu: &'static str,
+    sparsity: f64,
+    /// A layer and one of its candidates, or a kind of command.
+    what: String,
+    /// Bytes that are loaded; of them from the cache that all processors share, and from memory, with what is stored.
+    asked: f64,
+    from_l2: f64,
+    from_memory: f64,
+    predicted_ms: f64,
+    /// What takes most of that time.
+    bound: String,
+}
+
+impl Row {
+    fn of<'a>(gpu: &GpuModel, sparsity: f64, what: String, all: impl Iterator<Item = &'a Prediction>) -> Self {
+        let mut row = Self {
+            gpu: gpu.name,
+            sparsity,
+            what,
+            asked: 0.0,
+            from_l2: 0.0,
+            from_memory: 0.0,
+            predicted_ms: 0.0,
+            bound: String::new(),
+        };
+        let mut bounds = BTreeMap::new();
+        for Prediction { work, .. } in all {
+            let (bound, seconds) = work.bound(gpu);
+            row.asked += work.asked;
+            row.from_l2 += work.from_l2;
+            row.from_memory += work.from_memory;
+            row.predicted_ms += 1e3 * seconds;
+            *bounds.entry(bound).or_insert(0.0) += seconds;
+        }
+        row.bound =
+            bounds.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).map_or_else(String::new, |(b, _)| b.to_string());
+        row
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let gigabytes = |bytes: f64| format!("{:.2}", 1e-9 * bytes);
+        vec![
+            self.gpu.into(),
+            self.sparsity.to_string(),
+            self.what.clone(),
+            gigabytes(self.asked),
+            gigabytes(self.from_l2),
+            gigabytes(self.from_memory),
+            format!("{:.3}", self.predicted_ms),
+            self.bound.clone(),
+        ]
+    }
+}
+
+/// A network at one sparsity.
+struct Network<'a> {
+    args: &'a ModelArgs,
+    graph: &'a Graph,
+    sparsity: f64,
+    active: Vec<usize>,
+}
+
+pub fn run(args: &ModelArgs) -> Result<(), Failure> {
+    let graph = model::build(&args.model, 10, Shape::new(3, 32, 32)).map_err(Failure::input)?;
+    let mut rows = Vec::new();
+    for name in &args.gpu {
+        let gpu = GPUS.iter().find(|gpu| gpu.name == name.to_lowercase()).expect("clap takes names of the table alone");
+        println!("{}: {}", gpu.title, gpu.source);
+        for &sparsity in &args.sparsity {
+            let densities = match sparsity {
+                0.0 => vec![1.0; graph.prunable().count()],
+                _ => Distribution::Erk.densities(&graph, 1.0 - sparsity).map_err(Failure::input)?,
+            };
+            let numels = graph.prunable().map(|(_, param)| param.numel());
+            let active = densities.iter().zip(numels).map(|(&density, numel)| exact_nnz(density, numel)).collect();
+            let network = Network { args, graph: &graph, sparsity, active };
+            rows.extend(match &args.layer {
+                None => network.step(gpu)?,
+                Some(layer) => network.candidates(gpu, layer)?,
+            });
+        }
+    }
+    let head = ["GPU", "sparsity", "what", "GB asked", "from L2", "from memory", "predicted ms", "bound"];
+    print!("{}", table(&head, &rows.iter().map(Row::cells).collect::<Vec<_>>()));
+    println!("Predicted by a model of caches and rates (src/predict), measured nowhere.");
+    write_json(args.json.as_ref(), "predicted", &rows)
+}
+
+impl Network<'_> {
+    fn plan(&self, tuning: &Tuning) -> Result<Plan, Failure> {
+        let method = if self.sparsity == 0.0 { Method::DENSE } else { method(&self.args.method) };
+        let plan = Plan::compile(&PlanInput {
+            graph: self.graph,
+            batch: self.args.batch_size,
+            storage: self.args.storage,
+            active: self.active.clone(),
+            capacity: self.active.clone(),
+            update: method.update,
+            nesterov: true,
+            augment: None,
+            images: 1000,
+            tuning: tuning.clone(),
+            max_binding: 2 << 30,
+            max_buffer: 8 << 30,
+        });
+        plan.map_err(Failure::input)
+    }
+
+    /// A step by the default kernels, kind by kind.
+    fn step(&self, gpu: &GpuModel) -> Result<Vec<Row>, Failure> {
+        let plan = self.plan(&gpu.tuning())?;
+        let all = predict(self.graph, &plan, &plan.train, gpu);
+        let of = |&(kind, name): &(Kind, &str)| {
+            Row::of(gpu, self.sparsity, name.into(), all.iter().filter(move |one| one.label.kind == kind))
+        };
+        let mut rows: Vec<Row> = Kind::ALL.iter().map(of).filter(|row| row.asked > 0.0).collect();
+        let mut whole = Row::of(gpu, self.sparsity, String::new(), all.iter());
+        whole.what = format!("step: {:.0} images/s", 1e3 * self.args.batch_size as f64 / whole.predicted_ms);
+        rows.push(whole);
+        Ok(rows)
+    }
+
+    /// Every candidate of the layers that are named.
+    fn candidates(&self, gpu: &GpuModel, name: &str) -> Result<Vec<Row>, Failure> {
+        let tuning = gpu.tuning();
+        let plan = self.plan(&tuning)?;
+        let mut rows = Vec::new();
+        for layer in plan.layers.iter().filter(|layer| layer.name.contains(name)) {
+            let sparse = layer.sparse.map(|_| layer.active);
+            for candidate in Candidate::all(&layer.conv, &tuning, sparse).into_iter().flatten() {
+                if candidate.to_string() == "naive" || candidate.by_matrices() {
+                    continue;
+                }
+                let mut choice = tuning.choice(&layer.conv, layer.density());
+                candidate.put(&mut choice);
+                let measured = BTreeMap::from([(Tuning::key(&layer.conv, layer.density()), choice)]);
+                let plan = self.plan(&Tuning { measured: Arc::new(measured), ..tuning.clone() })?;
+                let kind = match candidate {
+                    Candidate::Forward(_) => Kind::Forward,
+                    Candidate::GradInput(_) => Kind::GradInput,
+                    Candidate::GradWeight(_) => Kind::GradWeight,
+                };
+                let is_mine =
+                    |label: &Label| label.kind == kind && layer.name.strip_suffix(".weight") == Some(&label.node);
+                let mine: Vec<_> = plan.train.iter().filter(|one| is_mine(one.label())).cloned().collect();
+                let all = predict(self.graph, &plan, &mine, gpu);
+                rows.push(Row::of(gpu, self.sparsity, format!("{} {}", layer.name, candidate.name()), all.iter()));
+            }
+        }
+        if rows.is_empty() {
+            let what = anyhow::anyhow!("no layer of {} has `{name}` in its name", self.args.model);
+            return Err(Failure::input(what));
+        }
+        Ok(rows)
+    }
+}

@@ -1,0 +1,328 @@
+//! What the workgroups of convolution kernels read, round by round: from the kernel's own constants, its grid and the index of
+//! the active weights. Host of the kernels: [`crate::ops::conv`].
+
+use crate::gpu::Kernel;
+use crate::ops::reference::topology::Index;
+
+/// One workgroup at work: each call is a round of loads that wait for nothing but the round before, and gives address and
+/// number of bytes of each piece that is read. False: it has ended.
+pub type Workgroup<'a> = Box<dyn FnMut(&mut dyn FnMut(u64, u64)) -> bool + 'a>;
+
+/// Apart from each other in the addresses: the input, the gradient of the output, the weights.
+const APART: u64 = 1 << 40;
+
+/// The active weights of a layer as a gather in one direction reads them.
+#[derive(Clone, Debug)]
+pub struct Rows {
+    /// First entries, as of [`Index::rows`].
+    pub start: Vec<usize>,
+    /// How far on what each weight multiplies lies, in vectors.
+    pub shift: Vec<u64>,
+}
+
+/// The constants and defines of a kernel.
+struct Constants<'a>(&'a Kernel);
+
+impl Constants<'_> {
+    /// A constant or a define that is always there.
+    fn get(&self, name: &str) -> u64 {
+        self.find(name).unwrap_or_else(|| panic!("{} has no {name}", self.0.shader))
+    }
+
+    fn find(&self, name: &str) -> Option<u64> {
+        let all = self.0.constants.iter().chain(&self.0.defines);
+        all.filter(|(known, _)| *known == name).map(|&(_, value)| u64::from(value)).next()
+    }
+
+    /// Bytes of a vector.
+    fn vector(&self) -> u64 {
+        if self.find("WIDE").is_some() { 32 } else { 16 }
+    }
+}
+
+impl Rows {
+    /// The rows of a gather by `kernel`: of the forward pass, or (`transposed`) of the input gradient. `weights` has the position
+    /// `(out, in, r, s)` of each active weight in flat order.
+    pub fn of(kernel: &Kernel, transposed: Option<[usize; 3]>, index: &Index, weights: &[[usize; 4]]) -> Self {
+        let of = Constants(kernel);
+        let [plane, row, lanes] = ["IN_PLANE", "IN_ROW", "LANES"].map(|name| of.get(name));
+        let at = |[channel, y, x]: [usize; 3]| channel as u64 * plane + y as u64 * row + x as u64 * lanes;
+        match transposed {
+            None => {
+                Self { start: index.rows.clone(), shift: weights.iter().map(|&[_, c, r, s]| at([c, r, s])).collect() }
+            }
+            Some([stride, padding, lead]) => {
+                let back = |tap: usize| ((tap + padding) % stride + padding + lead * stride - tap) / stride;
+                let shift = |&entry: &usize| {
+                    let [k, _, r, s] = weights[entry];
+                    at([k, back(r), back(s)])
+                };
+                Self { start: index.columns.clone(), shift: index.entries.iter().map(shift).collect() }
+            }
+        }
+    }
+}
+
+/// Pieces of `(first vector, vectors)`, those that touch made one.
+fn merged(mut pieces: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
+    pieces.sort_unstable();
+    let mut all: Vec<(u64, u64)> = Vec::new();
+    for (first, count) in pieces {
+        match all.last_mut() {
+            Some((begin, length)) if *begin + *length >= first => *length = (*length).max(first + count - *begin),
+            _ => all.push((first, count)),
+        }
+    }
+    all
+}
+
+/// What invocations `ids` of a result row read for a weight that lies at no shift, for each of the $ROW pixels: as `place_of` of
+/// `conv_gather.wgsl`.
+fn places(of: &Constants, first_block: u64, ids: std::ops::Range<u64>) -> Vec<(u64, u64)> {
+    let [lanes, row, grid, out_step] = ["LANES", "ROW", "GRID_W", "OUT_STEP"].map(|name| of.get(name));
+    let [block, origin, step_y, step_x] = ["IN_BLOCK", "IN_ORIGIN", "IN_STEP_Y", "IN_STEP_X"].map(|name| of.get(name));
+    let together = of.find("TOGETHER").map(|together| (together, of.get("STRIPS")));
+    let rows = of.get("OUT_H").div_ceil(out_step);
+    let mut pieces = Vec::new();
+    for id in ids {
+        let (n, mut strip, mut images) = (id % lanes, id / lanes, first_block);
+        if let Some((together, strips)) = together {
+            if strip >= strips * together {
+                continue;
+            }
+            images = images * together + strip / strips;
+            strip %= strips;
+        }
+        let pixel = strip * row;
+        if pixel / grid >= rows {
+            continue;
+        }
+        let base = images * block + origin + pixel / grid * step_y + pixel % grid * step_x + n;
+        pieces.extend((0..row).map(|p| (base + p * step_x, 1)));
+    }
+    merged(pieces)
+}
+
+/// The workgroups of `conv_sparse_gather`, in the order in which they are launched.
+pub fn sparse_gather<'a>(kernel: &'a Kernel, grid: [u32; 3], rows: &'a Rows) -> impl Fn(u64) -> Workgroup<'a> {
+    let of = Constants(kernel);
+    let [group, unroll, size] = ["GROUP", "UNROLL", "WG"].map(|name| of.get(name));
+    let (slots, vector) = (size / group, of.vector());
+    move |number| {
+        let [x, y, z] = unfold(number, grid);
+        let pieces = places(&Constants(kernel), z, y * slots..(y + 1) * slots);
+        let mut done = 0;
+        Box::new(move |read| {
+            let mut any = false;
+            for row in (x * group) as usize..((x + 1) * group) as usize {
+                let (start, end) = (rows.start[row], rows.start[row + 1]);
+                let weights = (start + done).min(end)..(start + done + unroll as usize).min(end);
+                if weights.is_empty() {
+                    continue;
+                }
+                any = true;
+                read(2 * APART + 8 * weights.start as u64, 8 * unroll);
+                for shift in &rows.shift[weights] {
+                    for (first, count) in &pieces {
+                        read((first + shift) * vector, count * vector);
+                    }
+                }
+            }
+            done += unroll as usize;
+            any
+        })
+    }
+}
+
+/// The workgroups of `conv_dense_gather`. Strided input gradients are taken for what they are with the taps of one class.
+pub fn dense_gather<'a>(kernel: &'a Kernel, grid: [u32; 3]) -> impl Fn(u64) -> Workgroup<'a> {
+    let of = Constants(kernel);
+    let [tile, terms, plane, row_step, lanes] =
+        ["TILE", "TERMS", "IN_PLANE", "IN_ROW", "LANES"].map(|name| of.get(name));
+    let (taps, classes) = (of.get("KERNEL"), of.get("OUT_STEP").pow(2));
+    let loads = of.find("LOADS").unwrap_or(1);
+    let (size, vector) = (of.get("WG"), of.vector());
+    // Rows of the kernel that a parity class meets.
+    let rounds = terms * taps.div_ceil(of.get("OUT_STEP"));
+    move |number| {
+        let [x, y, z] = unfold(number, grid);
+        let pieces = places(&Constants(kernel), z, y * size..(y + 1) * size);
+        let mut done = 0;
+        Box::new(move |read| {
+            let (term, r) = (done / (rounds / terms), done % (rounds / terms));
+            done += 1;
+            if term >= terms {
+                return false;
+            }
+            for t in 0..tile {
+                let channel = x / classes * tile + t;
+                read(2 * APART + 4 * ((channel * terms + term) * taps + r) * taps, 4 * taps);
+            }
+            for (first, count) in &pieces {
+                let more = (loads.saturating_sub(1)) * lanes;
+                read((first + term * plane + r * row_step) * vector, (count + more) * vector);
+            }
+            true
+        })
+    }
+}
+
+/// A number of a workgroup in a grid, the first dimension fastest.
+fn unfold(number: u64, grid: [u32; 3]) -> [u64; 3] {
+    let [x, y, _] = grid.map(u64::from);
+    [number % x, number / x % y, number / (x * y)]
+}
+
+/// The workgroups of `conv_sparse_grad_weight_*`: of each group of consecutive weights of a row, dy's row once and x's row for
+/// each weight. A round is as many rows of pixels as the invocations take at once.
+pub fn sparse_sums<'a>(kernel: &'a Kernel, grid: [u32; 3], rows: &'a Rows) -> impl Fn(u64) -> Workgroup<'a> {
+    let of = Constants(kernel);
+    let [group, blocks, height, width] = ["GROUP", "BLOCKS", "OUT_H", "OUT_W"].map(|name| of.get(name));
+    let groups = groups_of(rows, group as usize);
+    // Alone, an invocation takes a group.
+    let each = if kernel.shader.ends_with("_invocation") { of.get("WG") } else { 1 };
+    let (together, split) = (of.find("TOGETHER").unwrap_or(1), of.get("SPLIT"));
+    move |number| {
+        let of = Constants(kernel);
+        let [x, y, z] = unfold(number, grid);
+        let first = ((x + y * 65535) * each) as usize;
+        let mine = groups.get(first..groups.len().min(first + each as usize)).unwrap_or_default().to_vec();
+        let part = (blocks * height).div_ceil(split);
+        let mut at = z * part;
+        let end = ((z + 1) * part).min(blocks * height);
+        let [lanes, vector] = [of.get("LANES"), of.vector()];
+        let [x_block, x_origin, step_y, step_x] =
+            ["IN_BLOCK", "IN_ORIGIN", "IN_STEP_Y", "IN_STEP_X"].map(|name| of.get(name));
+        let [y_block, y_origin, plane, y_row] =
+            ["OUT_BLOCK", "OUT_ORIGIN", "OUT_PLANE", "OUT_ROW"].map(|name| of.get(name));
+        Box::new(move |read| {
+            if at >= end || mine.is_empty() {
+                return false;
+            }
+            for row in at..(at + together).min(end) {
+                let (block, line) = (row / height, row % height);
+                for (channel, weights) in &mine {
+                    let dy = block * y_block + channel * plane + y_origin + line * y_row;
+                    read(APART + dy * vector, width * lanes * vector);
+                    let x = block * x_block + x_origin + line * step_y;
+                    for shift in &rows.shift[weights.clone()] {
+                        if step_x == lanes {
+                            read((x + shift) * vector, width * lanes * vector);
+                        } else {
+                            (0..width).for_each(|at| read((x + shift + at * step_x) * vector, lanes * vector));
+                        }
+                    }
+                }
+            }
+            at += together;
+            true
+        })
+    }
+}
+
+/// The workgroups of `conv_sparse_grad_weight_pixels`: of each tile of pixels all groups of weights, as many a round as there
+/// are teams.
+pub fn sparse_pixels<'a>(kernel: &'a Kernel, grid: [u32; 3], rows: &'a Rows) -> impl Fn(u64) -> Workgroup<'a> {
+    let of = Constants(kernel);
+    let [group, count, tiles, pixels] = ["GROUP", "GROUPS", "TILES_W", "PIXELS"].map(|name| of.get(name));
+    let [blocks, height, split] = ["BLOCKS", "OUT_H", "SPLIT"].map(|name| of.get(name));
+    let teams = (of.get("WG") / of.get("TEAM")) as usize;
+    let groups = groups_of(rows, group as usize);
+    move |number| {
+        let of = Constants(kernel);
+        let [x, y, z] = unfold(number, grid);
+        let first = ((x + y * 65535) * count) as usize;
+        let mine = groups.get(first..groups.len().min(first + count as usize)).unwrap_or_default().to_vec();
+        let all = blocks * height * tiles;
+        let (mut tile, end) = (all * z / split, all * (z + 1) / split);
+        let [lanes, vector] = [of.get("LANES"), of.vector()];
+        let [x_block, x_origin, step_y, step_x] =
+            ["IN_BLOCK", "IN_ORIGIN", "IN_STEP_Y", "IN_STEP_X"].map(|name| of.get(name));
+        let [y_block, y_origin, plane, y_row] =
+            ["OUT_BLOCK", "OUT_ORIGIN", "OUT_PLANE", "OUT_ROW"].map(|name| of.get(name));
+        let mut done = 0;
+        Box::new(move |read| {
+            if tile >= end || mine.is_empty() {
+                return false;
+            }
+            let (row, column) = (tile / tiles, tile % tiles * pixels);
+            let (block, line) = (row / height, row % height);
+            for (channel, weights) in &mine[done..mine.len().min(done + teams)] {
+                read(2 * APART + 4 * weights.start as u64, 4 * group);
+                for pixel in column..column + pixels {
+                    let dy = block * y_block + channel * plane + y_origin + line * y_row + pixel * lanes;
+                    read(APART + dy * vector, lanes * vector);
+                    let x = block * x_block + x_origin + line * step_y + pixel * step_x;
+                    for shift in &rows.shift[weights.clone()] {
+                        read((x + shift) * vector, lanes * vector);
+                    }
+                }
+            }
+            done += teams;
+            if done >= mine.len() {
+                (done, tile) = (0, tile + 1);
+            }
+            true
+        })
+    }
+}
+
+/// Groups of at most `group` consecutive weights of one row: the row and the weights.
+fn groups_of(rows: &Rows, group: usize) -> Vec<(u64, std::ops::Range<usize>)> {
+    let of = |(row, ends): (usize, &[usize])| {
+        let end = ends[1];
+        (ends[0]..end)
+            .step_by(group)
+            .map(move |first| (row as u64, first..(first + group).min(end)))
+            .collect::<Vec<_>>()
+    };
+    rows.start.windows(2).enumerate().flat_map(of).collect()
+}
+
+/// The workgroups of `conv_dense_grad_weight_*`: of each tile of output channels and each input channel, rows of dy and of x.
+pub fn dense_sums<'a>(kernel: &'a Kernel, grid: [u32; 3]) -> impl Fn(u64) -> Workgroup<'a> {
+    let of = Constants(kernel);
+    let [tile, taps, blocks, height, width] = ["TILE", "KERNEL", "BLOCKS", "OUT_H", "OUT_W"].map(|name| of.get(name));
+    let (tiles, split) = (of.get("TILES"), of.get("SPLIT"));
+    // Alone, an invocation takes a tile; those that shuffle take neighbouring input channels of one.
+    let size = of.get("WG");
+    let (each, channels) = match kernel.shader {
+        "conv_dense_grad_weight_invocation" => (size, 1),
+        "conv_dense_grad_weight_shuffle" => (1, size),
+        _ => (1, 1),
+    };
+    move |number| {
+        let of = Constants(kernel);
+        let [x, y, z] = unfold(number, grid);
+        let first = (x + y * 65535) * each;
+        let mine = first..(first + each).min(tiles);
+        let part = (blocks * height).div_ceil(split);
+        let mut at = z * part;
+        let end = ((z + 1) * part).min(blocks * height);
+        let [lanes, vector, inputs] = [of.get("LANES"), of.vector(), of.get("IN_CHANNELS")];
+        let [x_block, x_origin, x_plane, x_row, step_y, step_x] =
+            ["IN_BLOCK", "IN_ORIGIN", "IN_PLANE", "IN_ROW", "IN_STEP_Y", "IN_STEP_X"].map(|name| of.get(name));
+        let [y_block, y_origin, y_plane, y_row] =
+            ["OUT_BLOCK", "OUT_ORIGIN", "OUT_PLANE", "OUT_ROW"].map(|name| of.get(name));
+        Box::new(move |read| {
+            if at >= end || mine.is_empty() {
+                return false;
+            }
+            let (block, line) = (at / height, at % height);
+            for index in mine.clone() {
+                let columns = inputs.div_ceil(channels);
+                let (k, c) = (index / columns * tile, index % columns * channels);
+                for channel in k..k + tile {
+                    let dy = block * y_block + channel * y_plane + y_origin + line * y_row;
+                    read(APART + dy * vector, width * lanes * vector);
+                }
+                for (c, r) in (c..inputs.min(c + channels)).flat_map(|c| (0..taps).map(move |r| (c, r))) {
+                    let x = block * x_block + c * x_plane + x_origin + line * step_y + r * x_row;
+                    read(x * vector, (width * step_x + (taps - 1) * lanes) * vector);
+                }
+            }
+            at += 1;
+            true
+        })
+    }
+}
