@@ -74,22 +74,6 @@ fn main(
     var sum$p = all_of(0.0);
 #endif
 #endfor
-#ifdef SHUFFLE
-    for (var begin = first; begin < end; begin += $CHUNKu) {
-        let my_packed = packed_weight[min(begin + mine % $CHUNKu, end - 1u)];
-        let my_shift = shift_of(my_packed);
-        let my_weight = weight_of(my_packed);
-        // Counted so that a compiler does not see at most $CHUNK rounds and unroll all: loads are long code on some drivers.
-        let last = min(begin + $CHUNKu, end);
-        for (var i = begin; i < last; i += 1u) {
-            let at = place.base + subgroupShuffle(my_shift, i - begin);
-            let w = subgroupShuffle(my_weight, i - begin);
-#for p in 0..$ROW
-            sum$p = add(sum$p, w, values(input[at + $pu * IN_STEP_X]));
-#endfor
-        }
-    }
-#else
 #ifdef PAIRS
     for (var pair = first / 2u; pair < end / 2u; pair += $PAIRSu) {
 #for j in 0..$PAIRS
@@ -107,6 +91,22 @@ fn main(
         sum$p = add(sum$p, bitcast<f32>(packed$j.w), values(x$j_1_$p));
 #endfor
 #endfor
+    }
+#else
+#ifdef SHUFFLE
+    for (var begin = first; begin < end; begin += $CHUNKu) {
+        let my_packed = packed_weight[min(begin + mine % $CHUNKu, end - 1u)];
+        let my_shift = shift_of(my_packed);
+        let my_weight = weight_of(my_packed);
+        // Counted so that a compiler does not see at most $CHUNK rounds and unroll all: loads are long code on some drivers.
+        let last = min(begin + $CHUNKu, end);
+        for (var i = begin; i < last; i += 1u) {
+            let at = place.base + subgroupShuffle(my_shift, i - begin);
+            let w = subgroupShuffle(my_weight, i - begin);
+#for p in 0..$ROW
+            sum$p = add(sum$p, w, values(input[at + $pu * IN_STEP_X]));
+#endfor
+        }
     }
 #else
     for (var e = first; e < end; e += 1u) {

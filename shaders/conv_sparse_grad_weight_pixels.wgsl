@@ -1,5 +1,5 @@
 // Gradient of the active weights only, as conv_sparse_grad_weight_invocation, but a workgroup takes up to GROUPS groups of
-// weights, of a small layer all, and goes with all of them from one tile of $PIXELS pixels to the next. What x and dy have
+// weights, of a small layer all, and goes with all of them from one tile of PIXELS pixels to the next. What x and dy have
 // there is then loaded into a GPU's first cache once, and used by all weights.
 //
 // $TEAM neighbouring lanes work on a group, one for each vector of a pixel (LANES of them, so that the last lanes may be idle).
@@ -8,6 +8,7 @@
 #import fold
 
 override GROUPS: u32;
+override PIXELS: u32;
 // tiles in a row of pixels
 override TILES_W: u32;
 
@@ -43,8 +44,12 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     for (var tile = tiles.x; tile < tiles.y; tile += 1u) {
         let row = divide(tile, TILES_W);
         let place = divide(row.x, OUT_H);
-        let in_base = in_base_of(place) + row.y * $PIXELSu * IN_STEP_X + vector;
-        let out_base = out_base_of(place, 0u) + row.y * $PIXELSu * LANES + vector;
+        let in_base = in_base_of(place) + vector;
+        let out_base = out_base_of(place, 0u) + vector;
+        // Bounds of which a compiler does not see how far apart they are: so many invocations have few registers each, and an
+        // unrolled loop needs more.
+        let left = row.y * PIXELS;
+        let right = min(left + PIXELS, OUT_W);
         // Keeps the workgroup at one tile, where its loads meet; and no sum comes before the zeros.
         workgroupBarrier();
         // As many rounds for every team: no lane may leave before its neighbours.
@@ -55,12 +60,13 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
             let shift$i = shift[min(first + $iu, weights.z)] / $QUADSu;
             var sum$i = 0.0;
 #endfor
-#for p in 0..$PIXELS
-            let dy$p = values(output_grad[out_base + weights.x * OUT_PLANE + $pu * LANES]);
+            for (var pixel = left; pixel < right; pixel += 1u) {
+                let dy = values(output_grad[out_base + weights.x * OUT_PLANE + pixel * LANES]);
+                let base = in_base + pixel * IN_STEP_X;
 #for i in 0..$GROUP
-            sum$i += product(dy$p, values(input[in_base + $pu * IN_STEP_X + shift$i]));
+                sum$i += product(dy, values(input[base + shift$i]));
 #endfor
-#endfor
+            }
             let adds = weights.y <= weights.z && lane < LANES;
             var sums = array<f32, $GROUP>(
 #for i in 0..$GROUP

@@ -44,7 +44,7 @@ impl GpuModel {
         usual.device.most_group = 1024;
         match self.family {
             Family::Unknown => usual,
-            _ => Tuning { device: usual.device.clone().as_card(), ..usual },
+            _ => Tuning { device: usual.device.clone().of_a_card(), ..usual },
         }
     }
 }

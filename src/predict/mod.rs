@@ -249,3 +249,104 @@ fn work(
     work.from_memory += stored;
     work
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::trial::Candidate;
+    use crate::plan::PlanInput;
+    use crate::sparsity::Distribution;
+
+    /// Two processors with a first cache of 16 lines.
+    const SMALL: GpuModel = GpuModel { processors: 2, l1: 2048, resident: 64, ..GPUS[0] };
+
+    /// A gather over four pixels of a row of 32 images, in one workgroup of two rows.
+    fn gather() -> Kernel {
+        let defines = [("WG", 64), ("GROUP", 2), ("ROW", 1), ("UNROLL", 2), ("LANES", 8), ("QUADS", 1)];
+        let kernel =
+            defines.into_iter().fold(Kernel::new("conv_sparse_gather"), |k, (name, value)| k.define(name, value));
+        let constants = [("IN_ORIGIN", 0), ("IN_BLOCK", 288), ("IN_PLANE", 144), ("IN_ROW", 48), ("GRID_W", 4)];
+        let more = [("IN_STEP_Y", 48), ("IN_STEP_X", 8), ("OUT_STEP", 1), ("OUT_H", 1), ("OUT_W", 4)];
+        constants.into_iter().chain(more).fold(kernel, |k, (name, value)| k.set(name, value))
+    }
+
+    #[test]
+    fn bytes_are_as_counted_by_hand() {
+        let kernel = gather();
+        // Row 0 multiplies the first pixel of both channels, row 1 the second pixel of the first channel.
+        let rows = trace::Rows { start: vec![0, 2, 3], shift: vec![0, 144, 8] };
+        let work = simulate(&SMALL, 1, 64, trace::sparse_gather(&kernel, [1, 1, 1], &rows));
+        // Three times four pixels of 128 bytes, and two rounds of two weights. The third reads three pixels of the first again.
+        assert_eq!(work.asked, f64::from(3 * 512 + 2 * 16));
+        assert_eq!((work.from_l2, work.from_memory), (f64::from(2 * 512 + 128 + 32), f64::from(2 * 512 + 128 + 32)));
+        // One round of loads that missed, and one that finds the end.
+        assert_eq!(work.waits, CHAIN * SMALL.l2_latency);
+    }
+
+    #[test]
+    fn what_one_processor_has_another_must_fetch() {
+        let kernel = gather();
+        let rows = trace::Rows { start: vec![0, 1, 1, 2, 2], shift: vec![0, 0] };
+        let work = simulate(&SMALL, 2, 64, trace::sparse_gather(&kernel, [2, 1, 1], &rows));
+        // From the cache that both share the second time; the weights of both lie in one sector.
+        assert_eq!((work.from_l2, work.from_memory), (f64::from(2 * (512 + 32)), f64::from(512 + 32)));
+        assert_eq!(work.busiest, f64::from(512 + 16));
+    }
+
+    /// What a layer of 64 channels at 32×32 is predicted to take: rows that share a workgroup need a fraction of the bytes.
+    #[test]
+    fn grouped_rows_fetch_less() {
+        let graph = crate::model::build("resnet8", 10, crate::model::Shape::new(3, 32, 32)).unwrap();
+        let gpu = &GPUS[0];
+        let densities = Distribution::Erk.densities(&graph, 0.1).unwrap();
+        let numels = graph.prunable().map(|(_, param)| param.numel());
+        let active: Vec<usize> = densities.iter().zip(numels).map(|(d, numel)| (d * numel as f64) as usize).collect();
+        let plan = |tuning| {
+            let input = PlanInput {
+                graph: &graph,
+                batch: 128,
+                storage: crate::ops::Storage::F32,
+                active: active.clone(),
+                capacity: active.clone(),
+                update: None,
+                nesterov: false,
+                augment: None,
+                images: 128,
+                tuning,
+                max_binding: 1 << 30,
+                max_buffer: 1 << 30,
+            };
+            Plan::compile(&input).unwrap()
+        };
+        let tuning = gpu.tuning();
+        let layer =
+            plan(tuning.clone()).layers.into_iter().find(|layer| layer.name.contains("layer1.0.conv1")).unwrap();
+        let of = |name: &str| {
+            let candidate = Candidate::all(&layer.conv, &tuning, Some(layer.active))
+                .concat()
+                .into_iter()
+                .find(|one| one.name() == name)
+                .unwrap_or_else(|| panic!("no {name}"));
+            let mut choice = tuning.choice(&layer.conv, layer.density());
+            candidate.put(&mut choice);
+            let mut tuning = tuning.clone();
+            tuning.measured = [(crate::ops::Tuning::key(&layer.conv, layer.density()), choice)]
+                .into_iter()
+                .collect::<std::collections::BTreeMap<_, _>>()
+                .into();
+            let plan = plan(tuning);
+            let mine = |one: &&Command| one.label().node == "layer1.0.conv1" && one.label().kind == Kind::Forward;
+            let commands: Vec<Command> = plan.train.iter().filter(mine).cloned().collect();
+            let all = predict(&graph, &plan, &commands, gpu);
+            assert_eq!(all.len(), 2, "packing and the gather");
+            let gather = all[1].work;
+            // Each active weight multiplies each pixel of each image, and loads four bytes to do so.
+            let pixels = (layer.conv.output.pixels() * layer.conv.output.images) as f64;
+            assert_eq!(gather.multiply_adds, layer.active as f64 * pixels);
+            assert!(gather.asked > 4.0 * gather.multiply_adds && gather.asked < 4.6 * gather.multiply_adds);
+            gather
+        };
+        let [alone, grouped] = ["forward sparse 1x2 unroll 4", "forward sparse 16x2 unroll 4"].map(of);
+        assert!(alone.from_l2 > 2.0 * grouped.from_l2, "{} and {}", alone.from_l2, grouped.from_l2);
+    }
+}

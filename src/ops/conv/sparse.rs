@@ -196,11 +196,11 @@ impl ConvLayer<'_> {
             .define("GROUP", group)
             .define("TEAM", team)
             .define("LEFT", group / team)
-            .define("PIXELS", pixels)
             .define_if(team >= 2, "HALVE4")
             .define_if(team >= 4, "HALVE2")
             .define_if(team >= 8, "HALVE1")
             .set("GROUPS", groups.div_ceil(workgroups))
+            .set("PIXELS", pixels as usize)
             .set("TILES_W", self.conv.output.width / pixels as usize);
         (kernel, workgroups)
     }

@@ -37,7 +37,7 @@ impl DeviceProfile {
         let usual = Self { matrices: gpu.matrices, least_group, most_group, ..usual };
         match (gpu.summary.kind, gpu.summary.backend) {
             // Metal calls what shares its memory with the processor integrated, which is all that Apple makes.
-            ("discrete" | "virtual", _) | ("integrated", "metal") => usual.as_card(),
+            ("discrete" | "virtual", _) | ("integrated", "metal") => usual.of_a_card(),
             // A browser does not say what it is.
             ("other", "webgpu") => Self { dispatch_flops: 10_000_000_000, occupancy_target: 1 << 16, ..usual },
             _ => usual,
@@ -45,7 +45,7 @@ impl DeviceProfile {
     }
 
     /// The same of a graphics card: a tenth of a second at 250 GFLOP/s, a thousand invocations for each of 128 processors.
-    pub fn as_card(self) -> Self {
+    pub fn of_a_card(self) -> Self {
         Self { dispatch_flops: 25_000_000_000, occupancy_target: 1 << 17, ..self }
     }
 

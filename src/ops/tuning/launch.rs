@@ -21,7 +21,7 @@ pub struct LaunchSizes {
     /// Vectors of four images that an invocation of a pointwise pass handles.
     pub pointwise: u32,
     /// Whether workgroups can take many weights of a sparse weight gradient at a few pixels, which pays where a first cache is
-    /// large.
+    /// large. (Apple's is small, and an invocation of so large a workgroup has too few registers there; software has none.)
     pub pixels: bool,
     /// Active weights of one output channel that the sparse weight gradient computes at once.
     pub weight_group: u32,
@@ -40,7 +40,7 @@ impl LaunchSizes {
             reduce: if software { 8 } else { 256 },
             weight_workgroup: if software { 8 } else { 64 },
             pointwise: if software { 8 } else { 1 },
-            pixels: !software,
+            pixels: matches!(family, Family::Nvidia | Family::Amd | Family::Unknown),
             weight_group: 8,
         }
     }
