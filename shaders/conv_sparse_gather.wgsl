@@ -4,9 +4,9 @@
 // Input gradient: a row is an input channel and one of the OUT_STEP² parity classes of its pixels, the input is dy; with
 // stride 2 a tap reaches exactly one class, so no work is wasted and nothing is scattered.
 //
-// One workgroup: $GROUP rows at the same pixels, with the same number of invocations for each row. Rows of one group reach
-// overlapping pixels, which a GPU then finds in its first cache. Groups of rows are the fastest dimension of the grid, so that
-// a tile of the input stays in the next cache while every row uses it.
+// One workgroup: one row, or (GROUP) so many rows at the same pixels, with the same number of invocations for each row. Rows of
+// one group reach overlapping pixels, which a GPU then finds in its first cache. Groups of rows are the fastest dimension of
+// the grid, so that a tile of the input stays in the next cache while every row uses it.
 //
 // One invocation: $ROW neighbouring pixels of one row. It loads $UNROLL weights, then all that they multiply, then adds up in
 // the order of the weights: one wait for many loads. Or (SHUFFLE) each lane of a subgroup loads one of $CHUNK weights and passes
@@ -51,7 +51,11 @@ fn weight_of(packed: Packed) -> f32 {
 #endif
 
 // Invocations of a row.
+#ifdef GROUP
 const SLOTS = $WGu / $GROUPu;
+#else
+const SLOTS = $WGu;
+#endif
 
 @compute @workgroup_size($WG)
 fn main(
@@ -61,7 +65,12 @@ fn main(
     @builtin(subgroup_invocation_id) mine: u32,
 #endif
 ) {
+#ifdef GROUP
     let row = wid.x * $GROUPu + lane / SLOTS;
+#else
+    // The same for all invocations, which shuffles demand.
+    let row = wid.x;
+#endif
     let channel = row / (OUT_STEP * OUT_STEP);
     let place = place_of(wid.z, wid.y * SLOTS + lane % SLOTS, row % (OUT_STEP * OUT_STEP));
     let start = row_start[row];

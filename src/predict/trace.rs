@@ -106,7 +106,8 @@ fn places(of: &Constants, first_block: u64, ids: std::ops::Range<u64>) -> Vec<(u
 /// The workgroups of `conv_sparse_gather`, in the order in which they are launched.
 pub fn sparse_gather<'a>(kernel: &'a Kernel, grid: [u32; 3], rows: &'a Rows) -> impl Fn(u64) -> Workgroup<'a> {
     let of = Constants(kernel);
-    let [group, unroll, size] = ["GROUP", "UNROLL", "WG"].map(|name| of.get(name));
+    let [unroll, size] = ["UNROLL", "WG"].map(|name| of.get(name));
+    let group = of.find("GROUP").unwrap_or(1);
     let (slots, vector) = (size / group, of.vector());
     move |number| {
         let [x, y, z] = unfold(number, grid);

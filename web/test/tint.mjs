@@ -11,7 +11,8 @@ const wrong = [];
 // What naga adds to WGSL: no other compiler can be asked.
 const LEFT_OUT = [[/\b[iu]64\b/, "64-bit integers"], [/\benable wgpu_\w+;/, "cooperative matrices"]];
 
-// A device without what the tier does not promise: the base tier must do with WebGPU's default limits.
+// A device without what the tier does not promise: the base tier must do with WebGPU's default limits. What has subgroups also
+// runs outside of browsers, where workgroups may have as many invocations as GPUs have (src/gpu/device.rs).
 async function open(features) {
   const adapter = await gpu.requestAdapter();
   const missing = features.filter((feature) => !adapter.features.has(feature));
@@ -19,7 +20,10 @@ async function open(features) {
     console.log(`this adapter lacks ${missing.join(", ")}: those kernels are not read`);
     return null;
   }
-  const device = await adapter.requestDevice({ requiredFeatures: features });
+  const most = (limit) => [limit, Math.min(adapter.limits[limit], 1024)];
+  const larger = ["maxComputeInvocationsPerWorkgroup", "maxComputeWorkgroupSizeX"].map(most);
+  const requiredLimits = Object.fromEntries(features.includes("subgroups") ? larger : []);
+  const device = await adapter.requestDevice({ requiredFeatures: features, requiredLimits });
   device.lost.then(({ reason, message }) => { if (reason !== "destroyed") wrong.push(`the device is lost: ${message}`); });
   return device;
 }

@@ -209,7 +209,7 @@ impl ConvLayer<'_> {
         let Strip { row, unroll, group, chunk, load64 } = strip;
         let shape = GatherShape { row, load64, lanes: chunk.max(1), group };
         let (kernel, work) = self.conv.gather_kernel(self.tuning, "conv_sparse_gather", (rows, backward), shape);
-        let kernel = kernel.define("GROUP", group).define("UNROLL", unroll);
+        let kernel = if group > 1 { kernel.define("GROUP", group) } else { kernel }.define("UNROLL", unroll);
         let kernel = if unroll > 1 { kernel.define("PAIRS", unroll / 2) } else { kernel };
         let kernel = if chunk > 0 { kernel.define("SHUFFLE", 1).define("CHUNK", chunk) } else { kernel };
         (kernel, work)
