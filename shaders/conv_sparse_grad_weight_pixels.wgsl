@@ -2,7 +2,7 @@
 // weights, of a small layer all, and goes with all of them from one tile of PIXELS pixels to the next. What x and dy have
 // there is then loaded into a GPU's first cache once, and used by all weights.
 //
-// $TEAM neighbouring lanes work on a group, one for each vector of a pixel (LANES of them, so that the last lanes may be idle).
+// $TEAM neighbouring lanes, a team, work on a group, one for each vector of a pixel (LANES of them, so that the last lanes may be idle).
 
 #import sparse_sums
 #import fold
@@ -27,6 +27,13 @@ fn weights_of(first_group: u32, index: u32) -> vec3<u32> {
         return vec3<u32>(0u, 1u, 0u);
     }
     return vec3<u32>(group, min(group.y + $GROUPu, row_start[group.x + 1u]) - 1u);
+}
+
+// Of two weights' sums a lane keeps one, and gives the other to the lane that differs in `bit`, which keeps that: the sum of
+// both lanes.
+fn halved(lower: f32, upper: f32, lane: u32, bit: u32) -> f32 {
+    let keeps_upper = (lane & bit) != 0u;
+    return select(lower, upper, keeps_upper) + subgroupShuffleXor(select(upper, lower, keeps_upper), bit);
 }
 
 @compute @workgroup_size($WG)
@@ -73,22 +80,19 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
                 select(0.0, sum$i, adds),
 #endfor
             );
-            // Each step halves the weights of a lane: it gives the other half to its neighbour, whose part of its own it adds.
+            // Each step halves the weights of a lane.
 #ifdef HALVE4
 #for i in 0..4
-            sums[$i] = select(sums[$i], sums[$i + 4], (lane & 1u) == 1u)
-                + subgroupShuffleXor(select(sums[$i + 4], sums[$i], (lane & 1u) == 1u), 1u);
+            sums[$i] = halved(sums[$i], sums[$i + 4], lane, 1u);
 #endfor
 #endif
 #ifdef HALVE2
 #for i in 0..2
-            sums[$i] = select(sums[$i], sums[$i + 2], (lane & 2u) == 2u)
-                + subgroupShuffleXor(select(sums[$i + 2], sums[$i], (lane & 2u) == 2u), 2u);
+            sums[$i] = halved(sums[$i], sums[$i + 2], lane, 2u);
 #endfor
 #endif
 #ifdef HALVE1
-            sums[0] = select(sums[0], sums[1], (lane & 4u) == 4u)
-                + subgroupShuffleXor(select(sums[1], sums[0], (lane & 4u) == 4u), 4u);
+            sums[0] = halved(sums[0], sums[1], lane, 4u);
 #endif
             if begin + team < GROUPS {
 #for i in 0..$LEFT

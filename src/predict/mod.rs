@@ -17,9 +17,10 @@ use crate::ops::reference::topology::{Index, index};
 use crate::plan::{LayerPlan, Plan};
 use crate::sparsity::init::random_set;
 
-pub use cache::Cache;
 pub use gpus::{GPUS, GpuModel};
-pub use trace::Workgroup;
+
+use cache::Cache;
+use trace::Workgroup;
 
 /// What a kernel asks of each resource.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -91,7 +92,7 @@ const CHAIN: f64 = 2.0;
 
 /// Runs `count` workgroups of `size` invocations through the caches of `gpu`, in order: as many as fit are on each processor at
 /// once and take turns.
-pub fn simulate<'a>(gpu: &GpuModel, count: u64, size: usize, open: impl Fn(u64) -> Workgroup<'a>) -> Work {
+fn simulate<'a>(gpu: &GpuModel, count: u64, size: usize, open: impl Fn(u64) -> Workgroup<'a>) -> Work {
     let resident = (gpu.resident / size).max(1);
     let mut l1: Vec<Cache> = vec![Cache::new(gpu.l1, gpu.line, gpu.sector); gpu.processors];
     let mut l2 = Cache::new(gpu.l2, gpu.line, gpu.sector);
@@ -178,7 +179,9 @@ impl<'a> Layer<'a> {
     }
 }
 
-/// What each dispatch of `commands`, a step of `plan`, asks of `gpu`. Layers that are alike are looked at once.
+/// What each dispatch of `commands`, a step of `plan`, asks of `gpu`. Layers that are alike are looked at once. The caches see
+/// the convolutions alone, and of these neither the naive kernels nor those of matrices: all other kernels are taken to read or
+/// write each number that they are given once.
 pub fn predict(graph: &Graph, plan: &Plan, commands: &[Command], gpu: &GpuModel) -> Vec<Prediction> {
     let weight_of = |node: &str| match graph.nodes.iter().find(|one| one.name == node)?.op {
         Op::Conv { weight, .. } => plan.layers.iter().position(|layer| layer.param == weight),

@@ -174,43 +174,88 @@ fn unfold(number: u64, grid: [u32; 3]) -> [u64; 3] {
     [number % x, number / x % y, number / (x * y)]
 }
 
+/// Where a weight gradient reads: x and dy, as of `sparse_sums.wgsl` and `dense_strips.wgsl`, in vectors.
+#[derive(Clone, Copy)]
+struct Pictures {
+    blocks: u64,
+    height: u64,
+    width: u64,
+    /// Vectors a pixel, and bytes a vector.
+    lanes: u64,
+    vector: u64,
+    split: u64,
+    x: [u64; 4],
+    dy: [u64; 4],
+}
+
+impl Pictures {
+    fn of(of: &Constants) -> Self {
+        let [blocks, height, width, lanes, split] =
+            ["BLOCKS", "OUT_H", "OUT_W", "LANES", "SPLIT"].map(|name| of.get(name));
+        let x = ["IN_BLOCK", "IN_ORIGIN", "IN_STEP_Y", "IN_STEP_X"].map(|name| of.get(name));
+        let dy = ["OUT_BLOCK", "OUT_ORIGIN", "OUT_ROW", "OUT_PLANE"].map(|name| of.get(name));
+        Self { blocks, height, width, lanes, vector: of.vector(), split, x, dy }
+    }
+
+    /// The first tap of what pixel `column` of row `row` (counted through all blocks of images) multiplies.
+    fn x(&self, row: u64, column: u64) -> u64 {
+        let [block, origin, step_y, step_x] = self.x;
+        row / self.height * block + origin + row % self.height * step_y + column * step_x
+    }
+
+    /// Reads `pixels` pixels of output channel `channel` from pixel `column` of row `row` on.
+    fn read_dy(&self, read: &mut dyn FnMut(u64, u64), channel: u64, [row, column]: [u64; 2], pixels: u64) {
+        let [block, origin, line, plane] = self.dy;
+        let first = row / self.height * block + channel * plane + origin + row % self.height * line;
+        read(APART + (first + column * self.lanes) * self.vector, pixels * self.lanes * self.vector);
+    }
+
+    /// The pieces of x that a row of pixels multiplies at the first tap: all in one where it has no stride.
+    fn row_of_x(&self, row: u64) -> Vec<(u64, u64)> {
+        merged((0..self.width).map(|column| (self.x(row, column), self.lanes)).collect())
+    }
+
+    /// Reads `vectors` vectors of the input from vector `first` on.
+    fn read_x(&self, read: &mut dyn FnMut(u64, u64), first: u64, vectors: u64) {
+        read(first * self.vector, vectors * self.vector);
+    }
+
+    /// Of `each` items for each row of the pixels, those of part `part`.
+    fn part(&self, part: u64, each: u64) -> (u64, u64) {
+        let all = self.blocks * self.height * each;
+        (all * part / self.split, all * (part + 1) / self.split)
+    }
+}
+
+/// Of `all`, the `each` that belong to workgroup `x`, `y` of a grid that is folded.
+fn share<T: Clone>(all: &[T], [x, y]: [u64; 2], each: u64) -> Vec<T> {
+    let first = ((x + y * 65535) * each) as usize;
+    all.iter().skip(first).take(each as usize).cloned().collect()
+}
+
 /// The workgroups of `conv_sparse_grad_weight_*`: of each group of consecutive weights of a row, dy's row once and x's row for
 /// each weight. A round is as many rows of pixels as the invocations take at once.
 pub fn sparse_sums<'a>(kernel: &'a Kernel, grid: [u32; 3], rows: &'a Rows) -> impl Fn(u64) -> Workgroup<'a> {
     let of = Constants(kernel);
-    let [group, blocks, height, width] = ["GROUP", "BLOCKS", "OUT_H", "OUT_W"].map(|name| of.get(name));
-    let groups = groups_of(rows, group as usize);
+    let (pictures, groups) = (Pictures::of(&of), groups_of(rows, of.get("GROUP") as usize));
     // Alone, an invocation takes a group.
     let each = if kernel.shader.ends_with("_invocation") { of.get("WG") } else { 1 };
-    let (together, split) = (of.find("TOGETHER").unwrap_or(1), of.get("SPLIT"));
+    let together = of.find("TOGETHER").unwrap_or(1);
     move |number| {
-        let of = Constants(kernel);
         let [x, y, z] = unfold(number, grid);
-        let first = ((x + y * 65535) * each) as usize;
-        let mine = groups.get(first..groups.len().min(first + each as usize)).unwrap_or_default().to_vec();
-        let part = (blocks * height).div_ceil(split);
-        let mut at = z * part;
-        let end = ((z + 1) * part).min(blocks * height);
-        let [lanes, vector] = [of.get("LANES"), of.vector()];
-        let [x_block, x_origin, step_y, step_x] =
-            ["IN_BLOCK", "IN_ORIGIN", "IN_STEP_Y", "IN_STEP_X"].map(|name| of.get(name));
-        let [y_block, y_origin, plane, y_row] =
-            ["OUT_BLOCK", "OUT_ORIGIN", "OUT_PLANE", "OUT_ROW"].map(|name| of.get(name));
+        let mine = share(&groups, [x, y], each);
+        let (mut at, end) = pictures.part(z, 1);
         Box::new(move |read| {
             if at >= end || mine.is_empty() {
                 return false;
             }
             for row in at..(at + together).min(end) {
-                let (block, line) = (row / height, row % height);
+                let pieces = pictures.row_of_x(row);
                 for (channel, weights) in &mine {
-                    let dy = block * y_block + channel * plane + y_origin + line * y_row;
-                    read(APART + dy * vector, width * lanes * vector);
-                    let x = block * x_block + x_origin + line * step_y;
+                    pictures.read_dy(read, *channel, [row, 0], pictures.width);
                     for shift in &rows.shift[weights.clone()] {
-                        if step_x == lanes {
-                            read((x + shift) * vector, width * lanes * vector);
-                        } else {
-                            (0..width).for_each(|at| read((x + shift + at * step_x) * vector, lanes * vector));
+                        for &(first, vectors) in &pieces {
+                            pictures.read_x(read, first + shift, vectors);
                         }
                     }
                 }
@@ -226,36 +271,24 @@ pub fn sparse_sums<'a>(kernel: &'a Kernel, grid: [u32; 3], rows: &'a Rows) -> im
 pub fn sparse_pixels<'a>(kernel: &'a Kernel, grid: [u32; 3], rows: &'a Rows) -> impl Fn(u64) -> Workgroup<'a> {
     let of = Constants(kernel);
     let [group, count, tiles, pixels] = ["GROUP", "GROUPS", "TILES_W", "PIXELS"].map(|name| of.get(name));
-    let [blocks, height, split] = ["BLOCKS", "OUT_H", "SPLIT"].map(|name| of.get(name));
     let teams = (of.get("WG") / of.get("TEAM")) as usize;
-    let groups = groups_of(rows, group as usize);
+    let (pictures, groups) = (Pictures::of(&of), groups_of(rows, group as usize));
     move |number| {
-        let of = Constants(kernel);
         let [x, y, z] = unfold(number, grid);
-        let first = ((x + y * 65535) * count) as usize;
-        let mine = groups.get(first..groups.len().min(first + count as usize)).unwrap_or_default().to_vec();
-        let all = blocks * height * tiles;
-        let (mut tile, end) = (all * z / split, all * (z + 1) / split);
-        let [lanes, vector] = [of.get("LANES"), of.vector()];
-        let [x_block, x_origin, step_y, step_x] =
-            ["IN_BLOCK", "IN_ORIGIN", "IN_STEP_Y", "IN_STEP_X"].map(|name| of.get(name));
-        let [y_block, y_origin, plane, y_row] =
-            ["OUT_BLOCK", "OUT_ORIGIN", "OUT_PLANE", "OUT_ROW"].map(|name| of.get(name));
+        let mine = share(&groups, [x, y], count);
+        let (mut tile, end) = pictures.part(z, tiles);
         let mut done = 0;
         Box::new(move |read| {
             if tile >= end || mine.is_empty() {
                 return false;
             }
             let (row, column) = (tile / tiles, tile % tiles * pixels);
-            let (block, line) = (row / height, row % height);
             for (channel, weights) in &mine[done..mine.len().min(done + teams)] {
                 read(2 * APART + 4 * weights.start as u64, 4 * group);
                 for pixel in column..column + pixels {
-                    let dy = block * y_block + channel * plane + y_origin + line * y_row + pixel * lanes;
-                    read(APART + dy * vector, lanes * vector);
-                    let x = block * x_block + x_origin + line * step_y + pixel * step_x;
+                    pictures.read_dy(read, *channel, [row, pixel], 1);
                     for shift in &rows.shift[weights.clone()] {
-                        read((x + shift) * vector, lanes * vector);
+                        pictures.read_x(read, pictures.x(row, pixel) + shift, pictures.lanes);
                     }
                 }
             }
@@ -283,8 +316,10 @@ fn groups_of(rows: &Rows, group: usize) -> Vec<(u64, std::ops::Range<usize>)> {
 /// The workgroups of `conv_dense_grad_weight_*`: of each tile of output channels and each input channel, rows of dy and of x.
 pub fn dense_sums<'a>(kernel: &'a Kernel, grid: [u32; 3]) -> impl Fn(u64) -> Workgroup<'a> {
     let of = Constants(kernel);
-    let [tile, taps, blocks, height, width] = ["TILE", "KERNEL", "BLOCKS", "OUT_H", "OUT_W"].map(|name| of.get(name));
-    let (tiles, split) = (of.get("TILES"), of.get("SPLIT"));
+    let [tile, taps, tiles, inputs, plane, row_step] =
+        ["TILE", "KERNEL", "TILES", "IN_CHANNELS", "IN_PLANE", "IN_ROW"].map(|name| of.get(name));
+    let pictures = Pictures::of(&of);
+    let [.., step_x] = pictures.x;
     // Alone, an invocation takes a tile; those that shuffle take neighbouring input channels of one.
     let size = of.get("WG");
     let (each, channels) = match kernel.shader {
@@ -292,37 +327,24 @@ pub fn dense_sums<'a>(kernel: &'a Kernel, grid: [u32; 3]) -> impl Fn(u64) -> Wor
         "conv_dense_grad_weight_shuffle" => (1, size),
         _ => (1, 1),
     };
+    let (all, columns) = ((0..tiles).collect::<Vec<_>>(), inputs.div_ceil(channels));
     move |number| {
-        let of = Constants(kernel);
         let [x, y, z] = unfold(number, grid);
-        let first = (x + y * 65535) * each;
-        let mine = first..(first + each).min(tiles);
-        let part = (blocks * height).div_ceil(split);
-        let mut at = z * part;
-        let end = ((z + 1) * part).min(blocks * height);
-        let [lanes, vector, inputs] = [of.get("LANES"), of.vector(), of.get("IN_CHANNELS")];
-        let [x_block, x_origin, x_plane, x_row, step_y, step_x] =
-            ["IN_BLOCK", "IN_ORIGIN", "IN_PLANE", "IN_ROW", "IN_STEP_Y", "IN_STEP_X"].map(|name| of.get(name));
-        let [y_block, y_origin, y_plane, y_row] =
-            ["OUT_BLOCK", "OUT_ORIGIN", "OUT_PLANE", "OUT_ROW"].map(|name| of.get(name));
+        let mine = share(&all, [x, y], each);
+        let (mut row, end) = pictures.part(z, 1);
         Box::new(move |read| {
-            if at >= end || mine.is_empty() {
+            if row >= end || mine.is_empty() {
                 return false;
             }
-            let (block, line) = (at / height, at % height);
-            for index in mine.clone() {
-                let columns = inputs.div_ceil(channels);
-                let (k, c) = (index / columns * tile, index % columns * channels);
-                for channel in k..k + tile {
-                    let dy = block * y_block + channel * y_plane + y_origin + line * y_row;
-                    read(APART + dy * vector, width * lanes * vector);
-                }
-                for (c, r) in (c..inputs.min(c + channels)).flat_map(|c| (0..taps).map(move |r| (c, r))) {
-                    let x = block * x_block + c * x_plane + x_origin + line * step_y + r * x_row;
-                    read(x * vector, (width * step_x + (taps - 1) * lanes) * vector);
+            for index in &mine {
+                let (k, first) = (index / columns * tile, index % columns * channels);
+                (k..k + tile).for_each(|channel| pictures.read_dy(read, channel, [row, 0], pictures.width));
+                for (c, r) in (first..inputs.min(first + channels)).flat_map(|c| (0..taps).map(move |r| (c, r))) {
+                    let first = pictures.x(row, 0) + c * plane + r * row_step;
+                    pictures.read_x(read, first, pictures.width * step_x + (taps - 1) * pictures.lanes);
                 }
             }
-            at += 1;
+            row += 1;
             true
         })
     }

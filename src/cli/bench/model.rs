@@ -183,23 +183,28 @@ impl Network<'_> {
         for layer in plan.layers.iter().filter(|layer| layer.name.contains(name)) {
             let sparse = layer.sparse.map(|_| layer.active);
             for candidate in Candidate::all(&layer.conv, &tuning, sparse).into_iter().flatten() {
-                if candidate.to_string() == "naive" || candidate.by_matrices() {
+                // The model knows neither.
+                if candidate.is_naive() || candidate.by_matrices() {
                     continue;
                 }
                 let mut choice = tuning.choice(&layer.conv, layer.density());
                 candidate.put(&mut choice);
                 let measured = BTreeMap::from([(Tuning::key(&layer.conv, layer.density()), choice)]);
                 let plan = self.plan(&Tuning { measured: Arc::new(measured), ..tuning.clone() })?;
-                let kind = match candidate {
-                    Candidate::Forward(_) => Kind::Forward,
-                    Candidate::GradInput(_) => Kind::GradInput,
-                    Candidate::GradWeight(_) => Kind::GradWeight,
-                };
-                let is_mine =
-                    |label: &Label| label.kind == kind && layer.name.strip_suffix(".weight") == Some(&label.node);
+                let node = layer.name.strip_suffix(".weight");
+                let is_mine = |label: &Label| label.kind == candidate.kind() && node == Some(&label.node);
                 let mine: Vec<_> = plan.train.iter().filter(|one| is_mine(one.label())).cloned().collect();
                 let all = predict(self.graph, &plan, &mine, gpu);
-                rows.push(Row::of(gpu, self.sparsity, format!("{} {}", layer.name, candidate.name()), all.iter()));
+                let row = Row::of(gpu, self.sparsity, format!("{} {}", layer.name, candidate.name()), all.iter());
+                // Now, for there are dozens, and each takes seconds.
+                eprintln!(
+                    "{}, {sparsity}: {}: {:.3} ms",
+                    gpu.name,
+                    row.what,
+                    row.predicted_ms,
+                    sparsity = self.sparsity
+                );
+                rows.push(row);
             }
         }
         if rows.is_empty() {

@@ -53,6 +53,11 @@ impl Conv {
         (kernel, [rows / group as usize, group as usize * block * together, blocks / together])
     }
 
+    /// Workgroups of [`Scope::Pixels`] for `groups` groups of weights, whose sums each keeps in its memory.
+    pub(in crate::ops) fn pixels_workgroups(tuning: &Tuning, groups: usize) -> usize {
+        groups.div_ceil((GROUP_CELLS / tuning.launch.weight_group) as usize).max(1)
+    }
+
     /// Workgroup size of a sum over all pixels.
     pub(super) fn reduce_size(&self, tuning: &Tuning) -> u32 {
         let size = tuning.launch.reduce.min(self.output.vectors(false).plane_lanes().next_power_of_two() as u32);

@@ -132,6 +132,7 @@ impl ConvLayer<'_> {
     /// The active weights with their shifts for a pass of `kind` (of the input gradient in the transposed order), and where
     /// they will lie.
     fn pack(&self, kind: Kind, sparse: &SparseWeight, weight: Slice, strip: Strip) -> (Command, Slice) {
+        assert!(strip.unroll <= UNROLL_MOST, "the workspace has no room for rows padded to {}", strip.unroll);
         let backward = kind == Kind::GradInput;
         let SparseTensor { capacity, rows, columns, .. } = sparse.tensor;
         let (count, start, shift) = match backward {
@@ -188,10 +189,9 @@ impl ConvLayer<'_> {
     fn pixels_kernel(&self, how: WeightGradKernel, groups: usize) -> (Kernel, usize) {
         let (group, lanes) = (self.tuning.launch.weight_group, self.conv.input.vectors(how.load64).lanes());
         let team = lanes.next_power_of_two().min(group as usize) as u32;
-        let most = (GROUP_CELLS / group) as usize;
-        let workgroups = groups.div_ceil(most);
+        let workgroups = Conv::pixels_workgroups(self.tuning, groups);
         let pixels = pixels_at_once(self.conv);
-        let kernel = self.conv.weight_kernel(self.tuning, how, (most as u32 * group, 1));
+        let kernel = self.conv.weight_kernel(self.tuning, how, (GROUP_CELLS, 1));
         let kernel = kernel
             .define("GROUP", group)
             .define("TEAM", team)

@@ -3,7 +3,7 @@
 use web_time::Instant;
 
 use super::{Choice, Conv, ConvLayer, ForwardKernel, Scope, SparseWeight, WeightGradKernel};
-use crate::gpu::{BufferPlan, Command, Executor, Gpu, GpuError, Label, Slice};
+use crate::gpu::{BufferPlan, Command, Executor, Gpu, GpuError, Kind, Label, Slice};
 use crate::ops::philox::{Purpose, unit, word};
 use crate::ops::topology::Scratch;
 use crate::ops::{SparseTensor, Storage, Tuning};
@@ -24,6 +24,20 @@ impl Candidate {
             Candidate::GradInput(_) => "grad_input",
             Candidate::GradWeight(_) => "grad_weight",
         }
+    }
+
+    /// What its commands are for.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Candidate::Forward(_) => Kind::Forward,
+            Candidate::GradInput(_) => Kind::GradInput,
+            Candidate::GradWeight(_) => Kind::GradWeight,
+        }
+    }
+
+    /// Whether it is the naive kernel, which is there to be read.
+    pub fn is_naive(&self) -> bool {
+        matches!(self, Candidate::Forward(ForwardKernel::Naive) | Candidate::GradInput(ForwardKernel::Naive))
     }
 
     /// All candidates of a layer with `active` weights (`None`: a dense layer), direction by direction, the simplest of each

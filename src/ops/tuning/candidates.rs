@@ -1,7 +1,8 @@
 //! Which kernels a layer may run.
 
-use super::{GROUP_CELLS, Tuning};
+use super::Tuning;
 use crate::ops::conv::{Strip, Tile};
+use crate::ops::sparse_tensor::groups_most;
 use crate::ops::{Conv, ForwardKernel, Scope, WeightGradKernel};
 
 /// The most numbers of sums that an invocation keeps where matrices are multiplied.
@@ -126,6 +127,7 @@ impl Tuning {
             split: self.split(conv, active.unwrap_or(0), whole),
             ..*whole
         };
+        // (`Scope::Pixels` is split already.)
         let whole = all.iter().filter(|sum| sum.split == 1);
         all.extend(whole.map(split).filter(|sum| sum.split > 1).collect::<Vec<_>>());
         all
@@ -146,9 +148,9 @@ impl Tuning {
         let sharing = match sum.scope {
             Scope::Invocation | Scope::Shuffle => return 1,
             Scope::Pixels => {
-                // Parts of the pixels cost no more memory than the weights of one workgroup.
-                let groups = active.div_ceil(self.launch.weight_group as usize) + conv.output.channels;
-                let workgroups = groups.div_ceil((GROUP_CELLS / self.launch.weight_group) as usize);
+                // As many as fill the adapter. The more workgroups the weights take, the fewer parts: their sums never take more
+                // than a few MiB.
+                let workgroups = Conv::pixels_workgroups(self, groups_most(conv, active, self));
                 let most = self.device.occupancy_target / (workgroups * self.device.most_group as usize);
                 return most.clamp(1, conv.output.blocks() * conv.output.height) as u32;
             }
