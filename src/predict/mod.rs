@@ -146,25 +146,26 @@ fn simulate<'a>(gpu: &GpuModel, count: u64, size: usize, open: impl Fn(u64) -> W
 struct Layer<'a> {
     plan: &'a LayerPlan,
     index: Index,
-    /// `(out, in, r, s)` of each active weight.
+    /// `(row, in, r, s)` of each entry.
     weights: Vec<[usize; 4]>,
 }
 
 impl<'a> Layer<'a> {
     /// With as many active weights as `plan` says, at random.
     fn new(plan: &'a LayerPlan, number: usize) -> Self {
-        let Conv { input, output, kernel, stride, padding } = plan.conv;
+        let Conv { input, kernel, stride, padding, .. } = plan.conv;
+        let (positions, rows) = (plan.conv.positions(), plan.conv.rows());
         let bits = match plan.sparse {
-            Some(_) => random_set(1, number, plan.numel, plan.active),
-            None => vec![u32::MAX; plan.numel.div_ceil(32)],
+            Some(_) => random_set(1, number, (positions, 1), plan.entries(plan.active)),
+            None => vec![u32::MAX; positions.div_ceil(32)],
         };
-        let active: Vec<bool> = (0..plan.numel).map(|at| bits[at / 32] >> (at % 32) & 1 == 1).collect();
+        let active: Vec<bool> = (0..positions).map(|at| bits[at / 32] >> (at % 32) & 1 == 1).collect();
         let place = |at: usize| {
             let (channel, tap) = (at / (kernel * kernel), at % (kernel * kernel));
             [channel / input.channels, channel % input.channels, tap / kernel, tap % kernel]
         };
-        let weights = (0..plan.numel).filter(|&at| active[at]).map(place).collect();
-        Self { plan, index: index(&active, output.channels, input.channels, kernel, stride, padding), weights }
+        let weights = (0..positions).filter(|&at| active[at]).map(place).collect();
+        Self { plan, index: index(&active, rows, input.channels, kernel, stride, padding), weights }
     }
 
     fn rows(&self, kernel: &Kernel, transposed: bool) -> trace::Rows {
@@ -311,6 +312,7 @@ mod tests {
                 storage: crate::ops::Storage::F32,
                 active: active.clone(),
                 capacity: active.clone(),
+                structure: Structure::Unstructured,
                 update: None,
                 nesterov: false,
                 augment: None,

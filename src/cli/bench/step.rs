@@ -14,7 +14,8 @@ use crate::data::{self, Dataset};
 use crate::gpu::{Gpu, GpuError};
 use crate::ops::Storage;
 use crate::plan::METRIC_SLOTS;
-use crate::train::{Method, RunPlan, TrainError, Trainer};
+use crate::sparsity::Structure;
+use crate::train::{Config, Method, RunPlan, TrainError, Trainer};
 use crate::words::number_of;
 
 #[derive(Args)]
@@ -34,6 +35,9 @@ pub struct StepArgs {
     /// How activations are kept, comma-separated: f32, f16, bf16
     #[arg(long, value_delimiter = ',', default_value = "f32", value_parser = flags::storage())]
     storage: Vec<Storage>,
+    /// What is active together, comma-separated: unstructured, block:4x1, block:8x1, fan-in
+    #[arg(long, value_delimiter = ',', default_value = "unstructured", value_parser = flags::structure())]
+    structure: Vec<Structure>,
     /// Rounds; each row is timed once per round, the result is the median
     #[arg(long, default_value_t = 5, value_parser = flags::count(10_000))]
     rounds: usize,
@@ -54,6 +58,7 @@ struct Row {
     model: String,
     method: &'static str,
     sparsity: f64,
+    structure: Structure,
     storage: &'static str,
     batch_size: usize,
     images_per_second: f64,
@@ -72,8 +77,13 @@ pub fn run(args: &StepArgs) -> Result<(), Failure> {
     let mut problems = Vec::new();
     for &storage in &args.storage {
         for &sparsity in &args.sparsity {
-            let config = config(&args.model, method, sparsity, args.batch_size, storage);
-            problems.push(args.tuning.run_plan(config, &dataset, &gpu, None, true)?);
+            // The dense network has no sets that could have a structure.
+            let structures = if sparsity == 0.0 { &args.structure[..1] } else { &args.structure };
+            for &structure in structures {
+                let config = config(&args.model, method, sparsity, args.batch_size, storage);
+                let config = Config { structure, ..config };
+                problems.push(args.tuning.run_plan(config, &dataset, &gpu, None, true)?);
+            }
         }
     }
     let together: Vec<&RunPlan> = problems.iter().collect();
@@ -91,9 +101,13 @@ pub fn run(args: &StepArgs) -> Result<(), Failure> {
         timed => timed.map_err(Failure::start)?,
     };
     let rows = &timed.rows;
+    let name = |row: &Row| match row.structure {
+        Structure::Unstructured => format!("{} {} {}", row.method, row.sparsity, row.storage),
+        structure => format!("{} {} {structure} {}", row.method, row.sparsity, row.storage),
+    };
     let cells = |row: &Row| {
         vec![
-            format!("{} {} {}", row.method, row.sparsity, row.storage),
+            name(row),
             format!("{:.1}", row.images_per_second),
             format!("{:.1}", row.step_ms),
             format!("{:.2}", row.step_ms.recip() * rows[0].step_ms),
@@ -114,7 +128,7 @@ pub fn run(args: &StepArgs) -> Result<(), Failure> {
     );
     if args.passes {
         for row in rows {
-            println!("\n{} {}", row.method, row.sparsity);
+            println!("\n{}", name(row));
             let line = |(name, ms): (&String, &serde_json::Value)| {
                 vec![name.clone(), format!("{:.2}", ms.as_f64().unwrap_or_default())]
             };
@@ -165,6 +179,7 @@ fn measure(args: &StepArgs, gpu: &Gpu, dataset: &Dataset, problems: &[&RunPlan])
             model: config.model.clone(),
             method: config.method.name,
             sparsity: if config.method == Method::DENSE { 0.0 } else { config.sparsity },
+            structure: config.structure,
             storage: config.storage.name(),
             batch_size: config.batch_size,
             images_per_second: config.batch_size as f64 / seconds,

@@ -202,7 +202,7 @@ mod tests {
         let mut tuning = Tuning::for_gpu(gpu);
         (tuning.device.matrices, tuning.device.occupancy_target) = (matrices, 1 << 14);
         let [input, output] = [8, 16].map(|channels| Layout::new(channels, 4, 8, 1, 32));
-        let conv = Conv { input, output, kernel: 3, stride: 1, padding: 1 };
+        let conv = Conv { input, output, kernel: 3, stride: 1, padding: 1, block: 1 };
         let trial = pollster::block_on(Trial::new(gpu, &tuning, conv, 0.3)).unwrap();
         let all = Candidate::all(&conv, &tuning, Some(trial.active));
         (trial, all)
@@ -295,7 +295,7 @@ mod tests {
         let (gpu, mut cache) = (gpu(), TuningCache::empty());
         let tuning = Tuning::for_gpu(&gpu);
         let [input, output] = [8, 16].map(|channels| Layout::new(channels, 4, 8, 1, 32));
-        let choice = tuning.choice(&Conv { input, output, kernel: 3, stride: 1, padding: 1 }, 0.3);
+        let choice = tuning.choice(&Conv { input, output, kernel: 3, stride: 1, padding: 1, block: 1 }, 0.3);
         cache.adapters.entry(adapter(&gpu)).or_default().insert("a layer".into(), choice);
         assert_eq!(cache.apply(&gpu, &tuning).measured.len(), 1);
         cache.refuse(&adapter(&gpu), &Candidate::of(&choice)[2].name(), "it hung");
