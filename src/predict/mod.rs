@@ -218,10 +218,11 @@ fn work(
     // The last binding that is no bias is written.
     let written = |at: usize| bindings.get(at).map_or(0, |slice| slice.bytes) as f64;
     let (mut work, multiply_adds, stored) = match (layer, kernel.shader) {
-        (Some(layer), "conv_sparse_gather") => {
+        (Some(layer), "conv_sparse_gather" | "conv_block_gather") => {
             let rows = layer.rows(kernel, label.kind == Kind::GradInput);
             let work = simulate(gpu, count, size, trace::sparse_gather(kernel, grid, &rows));
-            (work, layer.multiply_adds(layer.plan.active), written(3))
+            let result = if kernel.shader == "conv_block_gather" { 4 } else { 3 };
+            (work, layer.multiply_adds(layer.plan.active), written(result))
         }
         (Some(layer), "conv_dense_gather") => {
             let work = simulate(gpu, count, size, trace::dense_gather(kernel, grid));
