@@ -5,7 +5,8 @@
 // Input gradient: a row is an input channel and a parity class of its pixels, the input is dy, of which a block reads $BLOCK
 // channels.
 //
-// Groups of rows, pixels and blocks under way are as there. Weights are loaded four at a time.
+// Groups of rows and pixels are as there, and so are (UNROLL) several blocks under way; without it one x is loaded after the other.
+// Weights are loaded four at a time.
 
 #import conv_gather
 
@@ -50,6 +51,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
 #endfor
 #endfor
 #endif
+#ifdef UNROLL
     for (var first = row_start[row]; first < end; first += $UNROLLu) {
         // Behind the row's end: its last block once more, and weights that add nothing.
 #for j in 0..$UNROLL
@@ -95,6 +97,35 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
 #endif
 #endfor
     }
+#else
+    for (var e = row_start[row]; e < end; e += 1u) {
+        let at = place.base + shift[e] / $QUADSu;
+#ifdef TRANSPOSED
+        let own = entry[e] * $QUARTERSu;
+#for q in 0..$QUARTERS
+        let w$q = weight[own + $qu];
+#for c in 0..4
+        let at$q_$c = at + ($qu * 4u + $cu) * IN_PLANE;
+#for p in 0..$ROW
+        sum$p = add(sum$p, w$q[$c], values(input[at$q_$c + $pu * IN_STEP_X]));
+#endfor
+#endfor
+#endfor
+#else
+#for p in 0..$ROW
+        let x$p = values(input[at + $pu * IN_STEP_X]);
+#endfor
+#for q in 0..$QUARTERS
+        let w$q = weight[e * $QUARTERSu + $qu];
+#for c in 0..4
+#for p in 0..$ROW
+        sum$p_$q_$c = add(sum$p_$q_$c, w$q[$c], x$p);
+#endfor
+#endfor
+#endfor
+#endif
+    }
+#endif
     if !place.inside {
         return;
     }

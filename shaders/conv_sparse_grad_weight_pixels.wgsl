@@ -17,7 +17,10 @@ var<workgroup> cells: array<f32, $CELLS>;
 
 const TEAMS = $WGu / $TEAMu;
 
-// Where the weights of the workgroup's group `index` begin and end: (row, first, last); last < first where there is no group.
+// Weights of a group: of its blocks, if they are active in blocks.
+const SUMS = $GROUPu * $BLOCKu;
+
+// Where the entries of the workgroup's group `index` begin and end: (row, first, last); last < first where there is no group.
 fn weights_of(first_group: u32, index: u32) -> vec3<u32> {
     var group = vec2<u32>(GROUP_END, 0u);
     if index < GROUPS {
@@ -43,7 +46,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let first_group = fold_index(wid) * GROUPS;
     let vector = min(lane, LANES - 1u);
     // After the steps below a lane has the sums of $LEFT weights of the group, from this one on.
-    let own = (lane & 1u) * 4u + (lane & 2u) + (lane >> 2u);
+    let own = ((lane & 1u) * 4u + (lane & 2u) + (lane >> 2u)) * SUMS / 8u;
     for (var i = invocation; i < $CELLSu; i += $WGu) {
         cells[i] = 0.0;
     }
@@ -65,38 +68,49 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
             let first = min(weights.y, weights.z);
 #for i in 0..$GROUP
             let shift$i = shift[min(first + $iu, weights.z)] / $QUADSu;
-            var sum$i = 0.0;
+#for b in 0..$BLOCK
+            var sum$i_$b = 0.0;
+#endfor
 #endfor
             for (var pixel = left; pixel < right; pixel += 1u) {
-                let dy = values(output_grad[out_base + weights.x * OUT_PLANE + pixel * LANES]);
+#for b in 0..$BLOCK
+                let dy$b = values(output_grad[out_base + (weights.x * $BLOCKu + $bu) * OUT_PLANE + pixel * LANES]);
+#endfor
                 let base = in_base + pixel * IN_STEP_X;
 #for i in 0..$GROUP
-                sum$i += product(dy, values(input[base + shift$i]));
+                let x$i = values(input[base + shift$i]);
+#for b in 0..$BLOCK
+                sum$i_$b += product(dy$b, x$i);
+#endfor
 #endfor
             }
             let adds = weights.y <= weights.z && lane < LANES;
-            var sums = array<f32, $GROUP>(
+            var sums = array<f32, SUMS>(
 #for i in 0..$GROUP
-                select(0.0, sum$i, adds),
+#for b in 0..$BLOCK
+                select(0.0, sum$i_$b, adds),
+#endfor
 #endfor
             );
             // Each step halves the weights of a lane.
-#ifdef HALVE4
-#for i in 0..4
-            sums[$i] = halved(sums[$i], sums[$i + 4], lane, 1u);
+#ifdef HALF
+#for i in 0..$HALF
+            sums[$i] = halved(sums[$i], sums[$i + $HALF], lane, 1u);
 #endfor
 #endif
-#ifdef HALVE2
-#for i in 0..2
-            sums[$i] = halved(sums[$i], sums[$i + 2], lane, 2u);
+#ifdef QUARTER
+#for i in 0..$QUARTER
+            sums[$i] = halved(sums[$i], sums[$i + $QUARTER], lane, 2u);
 #endfor
 #endif
-#ifdef HALVE1
-            sums[0] = halved(sums[0], sums[1], lane, 4u);
+#ifdef EIGHTH
+#for i in 0..$EIGHTH
+            sums[$i] = halved(sums[$i], sums[$i + $EIGHTH], lane, 4u);
+#endfor
 #endif
             if begin + team < GROUPS {
 #for i in 0..$LEFT
-                cells[(begin + team) * $GROUPu + own + $iu] += sums[$i];
+                cells[(begin + team) * SUMS + own + $iu] += sums[$i];
 #endfor
             }
         }
@@ -104,8 +118,8 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     for (var index = team; index < GROUPS; index += TEAMS) {
         let weights = weights_of(first_group, index);
 #for i in 0..$LEFT
-        if weights.y + own + $iu <= weights.z {
-            weight_grad[wid.z * WEIGHTS + weights.y + own + $iu] = cells[index * $GROUPu + own + $iu];
+        if own + $iu < (weights.z + 1u - weights.y) * $BLOCKu {
+            weight_grad[wid.z * WEIGHTS + weights.y * $BLOCKu + own + $iu] = cells[index * SUMS + own + $iu];
         }
 #endfor
     }

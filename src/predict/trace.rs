@@ -107,7 +107,7 @@ fn places(of: &Constants, first_block: u64, ids: std::ops::Range<u64>) -> Vec<(u
 /// The workgroups of `conv_sparse_gather` and `conv_block_gather`, in the order in which they are launched.
 pub fn sparse_gather<'a>(kernel: &'a Kernel, grid: [u32; 3], rows: &'a Rows) -> impl Fn(u64) -> Workgroup<'a> {
     let of = Constants(kernel);
-    let [unroll, size] = ["UNROLL", "WG"].map(|name| of.get(name));
+    let (unroll, size) = (of.find("UNROLL").unwrap_or(1), of.get("WG"));
     let group = of.find("GROUP").unwrap_or(1);
     let (slots, vector) = (size / group, of.vector());
     // Bytes of an entry: its shift and its weights. A block's input gradient reads as many channels.
@@ -284,6 +284,7 @@ pub fn sparse_pixels<'a>(kernel: &'a Kernel, grid: [u32; 3], rows: &'a Rows) -> 
     let [group, count, tiles, pixels] = ["GROUP", "GROUPS", "TILES_W", "PIXELS"].map(|name| of.get(name));
     let teams = (of.get("WG") / of.get("TEAM")) as usize;
     let (pictures, groups) = (Pictures::of(&of), groups_of(rows, group as usize));
+    let block = of.get("BLOCK");
     move |number| {
         let [x, y, z] = unfold(number, grid);
         let mine = share(&groups, [x, y], count);
@@ -294,10 +295,12 @@ pub fn sparse_pixels<'a>(kernel: &'a Kernel, grid: [u32; 3], rows: &'a Rows) -> 
                 return false;
             }
             let (row, column) = (tile / tiles, tile % tiles * pixels);
-            for (channel, weights) in &mine[done..mine.len().min(done + teams)] {
+            for (index, weights) in &mine[done..mine.len().min(done + teams)] {
                 read(2 * APART + 4 * weights.start as u64, 4 * group);
                 for pixel in column..column + pixels {
-                    pictures.read_dy(read, *channel, [row, pixel], 1);
+                    for channel in index * block..(index + 1) * block {
+                        pictures.read_dy(read, channel, [row, pixel], 1);
+                    }
                     for shift in &rows.shift[weights.clone()] {
                         pictures.read_x(read, pictures.x(row, pixel) + shift, pictures.lanes);
                     }

@@ -296,7 +296,12 @@ mod tests {
             ("grow_random", "words[i] >> 1u", "words[0] >> 1u", topology(true)),
             ("block_magnitudes", "sum += abs", "sum -= abs", of(is_of_blocks)),
             ("select_rows", "tie < ties", "tie <= ties", of(is_of_rows)),
-            ("conv_block_gather", "first + $ju < end", "first + $ju + 1u < end", blocks()),
+            (
+                "conv_block_gather",
+                "sum$p_$q_$c = add(sum$p_$q_$c, w$q[$c], x$p)",
+                "sum$p_$q_$c = add(sum$p_$q_$c, w$q[0], x$p)",
+                blocks(),
+            ),
             ("topology_stats", "countOneBits(", "1u + countOneBits(", topology(false)),
             ("topology_ages", "min(age + 1u, 255u)", "min(age + 2u, 255u)", topology(false)),
             ("topology_move", "+ i] = m;", "+ i] = m + 1u;", topology(false)),

@@ -54,8 +54,8 @@ impl Conv {
     }
 
     /// Workgroups of [`Scope::Pixels`] for `groups` groups of weights, whose sums each keeps in its memory.
-    pub(in crate::ops) fn pixels_workgroups(tuning: &Tuning, groups: usize) -> usize {
-        groups.div_ceil((GROUP_CELLS / tuning.launch.weight_group) as usize).max(1)
+    pub(in crate::ops) fn pixels_workgroups(&self, tuning: &Tuning, groups: usize) -> usize {
+        groups.div_ceil((GROUP_CELLS / (self.weight_group(tuning) * self.block as u32)) as usize).max(1)
     }
 
     /// Entries of a row that the sparse weight gradient works on at once: active weights, or blocks of them.

@@ -176,7 +176,10 @@ impl ConvLayer<'_> {
         let (kernel, work) = self.conv.gather_kernel(self.tuning, "conv_block_gather", (rows, backward), shape);
         let block = self.conv.block as u32;
         let kernel = kernel.define("BLOCK", block).define("QUARTERS", block / 4);
-        (kernel.define("GROUP", group).define("UNROLL", unroll), work)
+        let kernel = kernel.define("GROUP", group);
+        // A block of an input gradient loads as many vectors as it has channels.
+        let blocks = if backward { (unroll / block).max(1) } else { unroll };
+        (if unroll > 1 { kernel.define("UNROLL", blocks) } else { kernel }, work)
     }
 
     /// The active weights with their shifts for a pass of `kind` (of the input gradient in the transposed order), and where
@@ -239,18 +242,17 @@ impl ConvLayer<'_> {
 
     /// The kernel of [`Scope::Pixels`] for so many groups of weights, and its workgroups for one part of the pixels.
     fn pixels_kernel(&self, how: WeightGradKernel, groups: usize) -> (Kernel, usize) {
-        let (group, lanes) = (self.tuning.launch.weight_group, self.conv.input.vectors(how.load64).lanes());
-        let team = lanes.next_power_of_two().min(group as usize) as u32;
-        let workgroups = Conv::pixels_workgroups(self.tuning, groups);
+        let (group, block) = (self.conv.weight_group(self.tuning), self.conv.block as u32);
+        let (sums, lanes) = (group * block, self.conv.input.vectors(how.load64).lanes());
+        let team = lanes.next_power_of_two().min(8) as u32;
+        let workgroups = self.conv.pixels_workgroups(self.tuning, groups);
         let pixels = pixels_at_once(self.conv);
         let kernel = self.conv.weight_kernel(self.tuning, how, (GROUP_CELLS, 1));
+        let kernel =
+            kernel.define("GROUP", group).define("BLOCK", block).define("TEAM", team).define("LEFT", sums / team);
+        let halves = [("HALF", 2), ("QUARTER", 4), ("EIGHTH", 8)].into_iter().filter(|&(_, parts)| parts <= team);
+        let kernel = halves.fold(kernel, |kernel, (name, parts)| kernel.define(name, sums / parts));
         let kernel = kernel
-            .define("GROUP", group)
-            .define("TEAM", team)
-            .define("LEFT", group / team)
-            .define_if(team >= 2, "HALVE4")
-            .define_if(team >= 4, "HALVE2")
-            .define_if(team >= 8, "HALVE1")
             .set("GROUPS", groups.div_ceil(workgroups))
             .set("PIXELS", pixels as usize)
             .set("TILES_W", self.conv.output.width / pixels as usize);

@@ -58,21 +58,20 @@ impl Tuning {
         all
     }
 
-    /// The same for blocks, in all groupings of rows.
+    /// The same for blocks.
     pub(super) fn block_strips(&self, conv: &Conv, backward: bool) -> Vec<Strip> {
         let loads = [false, true].into_iter().filter(|load64| !load64 || self.device.load64_fits(conv));
         let strips = loads.flat_map(|load64| {
-            self.launch.block_strips.iter().map(move |&[row, unroll]| {
+            self.launch.block_strips[usize::from(backward)].iter().map(move |&[row, unroll]| {
                 let row = row_that_fits(conv, backward, (row / conv.input.quads(load64) as u32).max(1));
-                // A block of an input gradient loads as many vectors as it has channels.
-                let unroll = if backward { (unroll / 4).max(1) } else { unroll };
                 Strip { row, unroll, group: 1, chunk: 0, load64 }
             })
         });
-        let grouped = |strip: Strip| {
-            self.launch.groups.iter().map(move |&group| Strip { group: rows_that_fit(conv, backward, group), ..strip })
+        let grouped = |(number, strip): (usize, Strip)| {
+            let groups = if number == 0 { self.launch.groups } else { &self.launch.groups[..1] };
+            groups.iter().map(move |&group| Strip { group: rows_that_fit(conv, backward, group), ..strip })
         };
-        strips.flat_map(grouped).collect()
+        strips.enumerate().flat_map(grouped).collect()
     }
 
     /// Every gather by matrices: that of strided input gradients, few, has none.
@@ -108,7 +107,7 @@ impl Tuning {
                     // Whole, it would be one workgroup or a few.
                     let whole = WeightGradKernel { tile: None, scope, load64, split: 1 };
                     let split = self.split(conv, active.unwrap_or(0), &whole);
-                    let offered = active.is_some() && !load64 && self.pixels_fit() && conv.block == 1;
+                    let offered = active.is_some() && !load64 && self.pixels_fit();
                     all.extend(offered.then_some(WeightGradKernel { split, ..whole }));
                     continue;
                 }
@@ -172,7 +171,7 @@ impl Tuning {
             Scope::Pixels => {
                 // As many as fill the adapter. The more workgroups the weights take, the fewer parts: their sums never take more
                 // than a few MiB.
-                let workgroups = Conv::pixels_workgroups(self, groups_most(conv, active, self));
+                let workgroups = conv.pixels_workgroups(self, groups_most(conv, active / conv.block, self));
                 let most = self.device.occupancy_target / (workgroups * self.device.most_group as usize);
                 return most.clamp(1, conv.output.blocks() * conv.output.height) as u32;
             }
@@ -195,7 +194,7 @@ impl Tuning {
 
     /// Teams are parts of a subgroup, a lane for each vector of a pixel.
     fn pixels_fit(&self) -> bool {
-        self.launch.pixels && self.device.subgroup_size >= self.launch.weight_group
+        self.launch.pixels && self.device.subgroup_size >= 8
     }
 
     /// An invocation keeps the sum of one weight of a group, and a workgroup is one subgroup.

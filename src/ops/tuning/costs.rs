@@ -75,7 +75,9 @@ impl Tuning {
         let costs = &self.costs;
         let load64 = costs.prefer_load64 && self.device.load64_fits(conv);
         let above = costs.dense_above[usize::from(conv.input.storage != Storage::F32)];
-        let gather = |backward: bool| match density > above.gather {
+        // A load serves a whole block, but for the input gradient (measured in 16 bits, predicted on GPUs).
+        let gain = if conv.block > 1 { 2.0 } else { 1.0 };
+        let gather = |backward: bool| match density > above.gather * if backward { 1.0 } else { gain } {
             true => self.default_dense(conv, backward),
             false if conv.block > 1 => {
                 let strips = self.block_strips(conv, backward).into_iter();
@@ -93,11 +95,10 @@ impl Tuning {
         let scope = match (conv.block, costs.scope) {
             (1, scope) => scope,
             (_, Scope::Subgroup) => Scope::Invocation,
-            (_, Scope::Pixels) => Scope::Workgroup,
             (_, scope) => scope,
         };
         let sparse = WeightGradKernel { tile: None, scope, load64, split: 1 };
-        let grad_weight = if density > above.sums {
+        let grad_weight = if density > above.sums * gain {
             self.dense(conv, sparse)
         } else {
             let active = (density * conv.numel() as f64) as usize;

@@ -25,9 +25,9 @@ pub struct LaunchSizes {
     pub pixels: bool,
     /// Active weights of one output channel that the sparse weight gradient computes at once.
     pub weight_group: u32,
-    /// What an invocation of a gather of blocks can be given, the default first: neighbouring pixels (as of `strips`), blocks
-    /// under way.
-    pub block_strips: &'static [[u32; 2]],
+    /// What an invocation of a gather of blocks can be given, forward and for the input gradient, the default first: neighbouring
+    /// pixels (as of `strips`); vectors under way of each.
+    pub block_strips: [&'static [[u32; 2]]; 2],
     /// Active weights that an invocation of the weight gradient of blocks computes at once (a power of two).
     pub block_sums: u32,
 }
@@ -47,7 +47,10 @@ impl LaunchSizes {
             pointwise: if software { 8 } else { 1 },
             pixels: matches!(family, Family::Nvidia | Family::Amd | Family::Unknown),
             weight_group: 8,
-            block_strips: if software { &[[4, 1], [2, 1], [1, 1]] } else { &[[2, 2], [1, 4], [2, 4], [1, 8]] },
+            block_strips: match software {
+                true => [&[[4, 1], [2, 1], [1, 1]], &[[2, 1], [1, 1]]],
+                false => [&[[2, 4], [2, 2], [1, 4], [1, 8]], &[[2, 4], [1, 4], [1, 8], [2, 8]]],
+            },
             block_sums: if software { 32 } else { 16 },
         }
     }
