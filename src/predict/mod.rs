@@ -17,7 +17,7 @@ use crate::ops::reference::topology::{Index, index};
 use crate::plan::{LayerPlan, Plan};
 use crate::sparsity::init::random_set;
 
-pub use gpus::{GPUS, GpuModel};
+pub use gpus::{GPUS, GpuModel, model_of};
 
 use cache::Cache;
 use trace::Workgroup;
