@@ -61,7 +61,7 @@ if [ -z "$itop" ]; then
     echo "== build"
     cargo build --release
     itop=${CARGO_TARGET_DIR:-target}/release/itop
-    built="$SECONDS s, not counted"
+    built="$SECONDS s, not counted, $(rustc --version)"
 else
     built="elsewhere"
 fi
@@ -114,7 +114,7 @@ printf '%s\n' "$adapters" >"$out/adapters.json"
     echo "system: $(uname -srm)"
     processor=$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo 2>/dev/null | head -n 1 || true)
     echo "processor: ${processor:-$(uname -p)}, $(getconf _NPROCESSORS_ONLN) cores"
-    echo "build: $built$(command -v rustc >/dev/null && echo ", $(rustc --version)")"
+    echo "build: $built"
     if command -v nvidia-smi >/dev/null; then
         smi=$(nvidia-smi --query-gpu=name,driver_version,clocks.max.sm,clocks.max.mem,power.limit --format=csv,noheader || true)
         echo "nvidia-smi: ${smi//$'\n'/; }"
@@ -142,6 +142,8 @@ part() { # NAME SECONDS COMMAND...: its output to the screen and to NAME.txt
         [ "$name" = kernels ] || failed+=("$name")
         return
     fi
+    # Software takes its time to compile what is tuned.
+    [ "$kind" != software ] || limit=$((2 * limit))
     [ "$limit" -lt "$left" ] || limit=$left
     command=("$@")
     if command -v timeout >/dev/null; then command=(timeout -k 5 "$limit" "$@"); fi

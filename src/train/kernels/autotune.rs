@@ -152,11 +152,11 @@ fn worth_timing(tuning: &Tuning, conv: &Conv, candidate: &Candidate, density: f6
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
     use crate::gpu::GpuOptions;
 
-    pub fn gpu() -> Gpu {
+    fn gpu() -> Gpu {
         let adapter = std::env::var("ITOP_TEST_ADAPTER").unwrap_or("auto".into());
         pollster::block_on(Gpu::open(&GpuOptions { adapter, ..Default::default() })).unwrap()
     }

@@ -141,10 +141,14 @@ async fn try_one(
 
 #[cfg(test)]
 mod tests {
-    use super::super::autotune::tests::gpu;
     use super::*;
-    use crate::gpu::{Gpu, broken, emulated};
+    use crate::gpu::{Gpu, GpuOptions, broken, emulated};
     use crate::ops::{Conv, ForwardKernel, Layout, Scope, Tuning};
+
+    fn gpu() -> Gpu {
+        let adapter = std::env::var("ITOP_TEST_ADAPTER").unwrap_or("auto".into());
+        pollster::block_on(Gpu::open(&GpuOptions { adapter, ..Default::default() })).unwrap()
+    }
 
     /// A small sparse layer on a new device, and its candidates; of those by matrices, emulated ones.
     fn trial(gpu: &Gpu) -> (Trial, [Vec<Candidate>; 3]) {
