@@ -5,7 +5,7 @@
 @group(0) @binding(0) var<storage, read> parts: array<f32>;
 @group(0) @binding(1) var<storage, read_write> weight_grad: array<f32>;
 #ifdef ACTIVE
-// Its last word is the number of active weights; what lies behind them stays zero.
+// Its last word is the number of entries, of $ACTIVE weights each; what lies behind them stays zero.
 @group(0) @binding(2) var<storage, read> row_start: array<u32>;
 override ROWS: u32;
 #endif
@@ -19,7 +19,7 @@ override WEIGHTS: u32;
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let at = fold_index(wid) * 64u + lane;
 #ifdef ACTIVE
-    let count = row_start[ROWS];
+    let count = row_start[ROWS] * $ACTIVEu;
 #else
     let count = WEIGHTS;
 #endif

@@ -4,7 +4,7 @@
 // multiplied there: shift[e] lies between the two, as in the forward pass. Gradients of inactive weights are not computed.
 //
 // One invocation sums for a group of $GROUP consecutive active weights of one output channel (one weight would do, but then dy
-// were loaded for each), and nobody helps it. The other kernels `conv_sparse_grad_weight_*` differ in who sums.
+// were loaded for each; of blocks of $BLOCK output channels, for a group of blocks), and nobody helps it. The other kernels `conv_sparse_grad_weight_*` differ in who sums.
 
 #import sparse_sums
 #import fold
@@ -23,32 +23,45 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let rows = rows_of(wid.z, BLOCKS * OUT_H);
 #for i in 0..$GROUP
     let shift$i = shift[min(first + $iu, last)] / $QUADSu;
-    var total$i = 0.0;
+#for b in 0..$BLOCK
+    var total$i_$b = 0.0;
+#endfor
 #endfor
     for (var each = rows.x; each < rows.y; each += 1u) {
         let place = divide(each, OUT_H);
         let in_base = in_base_of(place);
-        let out_base = out_base_of(place, row);
+        let out_base = out_base_of(place, row * $BLOCKu);
         // Rows are summed on their own: a long chain of additions would round more.
 #for i in 0..$GROUP
-        var sum$i = 0.0;
+#for b in 0..$BLOCK
+        var sum$i_$b = 0.0;
+#endfor
 #endfor
         // Each vector is one pixel of several images: `product` multiplies image by image and adds up.
         for (var at = 0u; at < width; at += 1u) {
-            let dy = values(output_grad[out_base + at]);
+#for b in 0..$BLOCK
+            let dy$b = values(output_grad[out_base + $bu * OUT_PLANE + at]);
+#endfor
             let base = in_base + in_row(at);
 #for i in 0..$GROUP
-            sum$i += product(dy, values(input[base + shift$i]));
+            let x$i = values(input[base + shift$i]);
+#for b in 0..$BLOCK
+            sum$i_$b += product(dy$b, x$i);
+#endfor
 #endfor
         }
 #for i in 0..$GROUP
-        total$i += sum$i;
+#for b in 0..$BLOCK
+        total$i_$b += sum$i_$b;
+#endfor
 #endfor
     }
-    let to = wid.z * WEIGHTS + first;
+    let to = wid.z * WEIGHTS + first * $BLOCKu;
 #for i in 0..$GROUP
     if first + $iu <= last {
-        weight_grad[to + $iu] = total$i;
+#for b in 0..$BLOCK
+        weight_grad[to + $iu * $BLOCKu + $bu] = total$i_$b;
+#endfor
     }
 #endfor
 }

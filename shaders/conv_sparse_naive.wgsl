@@ -10,6 +10,9 @@
 // of their own (CSC), and entry[e] says where among the rows the value of their weight e is. With a stride, a tap reaches one
 // pixel in STRIDE²: each class of pixels that the same taps reach is a column of its own.
 //
+// Where weights are active in blocks of $BLOCK neighbouring output channels, a row of the index is one of such channels, an entry
+// is a block, and its weights lie side by side.
+//
 // One invocation: one pixel of one row, for all images of a vector (4, or 8 of 16 bits).
 
 #import conv_gather
@@ -40,16 +43,22 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
 #else
     var sum = all_of(0.0);
 #endif
+#ifdef TRANSPOSED
     let end = row_start[row + 1u];
     for (var e = row_start[row]; e < end; e += 1u) {
-#ifdef TRANSPOSED
-        let w = weight[entry[e]];
+        for (var i = 0u; i < $BLOCKu; i += 1u) {
+            let w = weight[entry[e] * $BLOCKu + i];
+            // Shifts count groups of four images, $QUADS of which are a vector.
+            sum = add(sum, w, values(input[place.base + shift[e] / $QUADSu + i * IN_PLANE]));
+        }
+    }
 #else
-        let w = weight[e];
-#endif
-        // Shifts count groups of four images, $QUADS of which are a vector.
+    let end = row_start[row / $BLOCKu + 1u];
+    for (var e = row_start[row / $BLOCKu]; e < end; e += 1u) {
+        let w = weight[e * $BLOCKu + row % $BLOCKu];
         sum = add(sum, w, values(input[place.base + shift[e] / $QUADSu]));
     }
+#endif
     let at = result_at(place, channel);
 #ifdef ACCUMULATE
     sum = plus(sum, values(output[at]));

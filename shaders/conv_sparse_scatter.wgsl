@@ -41,18 +41,24 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     for (var position = word * 32u; position < end; position += 1u) {
         let is_set = (bits & 1u) == 1u;
         bits >>= 1u;
+        // The weights of a block are of neighbouring output channels, and side by side in the list.
+        let first = position + position / LENGTH * (($BLOCKu - 1u) * LENGTH);
 #ifdef GATHER
         if is_set {
-            list[at] = dense[position];
+            for (var i = 0u; i < $BLOCKu; i += 1u) {
+                list[at * $BLOCKu + i] = dense[first + i * LENGTH];
+            }
             at += 1u;
         }
 #else
-        var value = 0.0;
-        if is_set {
-            value = list[at];
-            at += 1u;
+        for (var i = 0u; i < $BLOCKu; i += 1u) {
+            var value = 0.0;
+            if is_set {
+                value = list[at * $BLOCKu + i];
+            }
+            dense[first + i * LENGTH] = value;
         }
-        dense[position] = value;
+        at += u32(is_set);
 #endif
     }
 }

@@ -15,11 +15,12 @@ override ROWS: u32;
 
 @compute @workgroup_size($WG)
 fn main(@builtin(local_invocation_index) lane: u32) {
-    let entries = row_start[ROWS];
+    let weights = row_start[ROWS] * $BLOCKu;
     var sum = 0.0;
-    for (var entry = lane; entry < entries; entry += $WGu) {
+    for (var at = lane; at < weights; at += $WGu) {
+        let entry = at / $BLOCKu;
         if byte_of(ages[entry / 4u], entry) == 0u {
-            sum += abs(value[entry]);
+            sum += abs(value[at]);
         }
     }
     let total = reduce_sums(lane, vec2<f32>(sum, 0.0)).x;

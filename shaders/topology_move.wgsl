@@ -1,5 +1,5 @@
 // Moves values and momentum from the old active list to the new one. Kept and regrown positions keep theirs; new ones start at
-// 0/0.
+// 0/0. Of blocks, all $BLOCK weights move.
 
 #uniform
 
@@ -27,15 +27,18 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     var to = after_rank[at];
     for (var left = after[at]; left != 0u; left &= left - 1u) {
         let bit = countTrailingZeros(left);
-        var v = 0u;
-        var m = 0u;
-        if ((old >> bit) & 1u) == 1u {
-            let entry = first + countOneBits(bits_below(old, bit));
-            v = value[entry];
-            m = momentum[entry];
+        let stays = ((old >> bit) & 1u) == 1u;
+        let entry = first + countOneBits(bits_below(old, bit));
+        for (var i = 0u; i < $BLOCKu; i += 1u) {
+            var v = 0u;
+            var m = 0u;
+            if stays {
+                v = value[entry * $BLOCKu + i];
+                m = momentum[entry * $BLOCKu + i];
+            }
+            moved_value[to * $BLOCKu + i] = v;
+            moved_momentum[to * $BLOCKu + i] = m;
         }
-        moved_value[to] = v;
-        moved_momentum[to] = m;
         to += 1u;
     }
 }

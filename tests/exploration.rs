@@ -11,7 +11,7 @@ use itop::data;
 use itop::ops::reference;
 use itop::ops::reference::topology::prune;
 use itop::ops::topology::{AGE_BINS, UpdateStats, age_bin};
-use itop::sparsity::prune_count;
+use itop::sparsity::{Structure, prune_count};
 use itop::train::frames::FrameLine;
 use itop::train::run_folder::ExplorationLine;
 use itop::train::{Config, Method, RunData, RunPlan, Session, Trainer};
@@ -30,25 +30,28 @@ fn count(is: impl Iterator<Item = bool>) -> u32 {
     is.filter(|&is| is).count() as u32
 }
 
+/// Of each sparse layer its set, and the magnitude of each position.
 fn sets(trainer: &Trainer) -> Vec<Option<(Vec<bool>, Vec<f32>)>> {
     let plan = &trainer.run_plan.plan;
     let layer = |layer: &itop::plan::LayerPlan| {
         let sparse = layer.sparse?;
         let read = |slice| pollster::block_on(trainer.network.executor.read(slice)).unwrap();
-        let active = to_mask(&read(sparse.active), layer.numel);
+        let active = to_mask(&read(sparse.active), layer.conv.positions());
         let list: Vec<f32> = pollster::block_on(trainer.network.executor.read(sparse.value)).unwrap();
-        let mut values = list.into_iter();
-        let weight = active.iter().map(|&set| if set { values.next().unwrap() } else { 0.0 }).collect();
+        let mut entries = list.chunks_exact(layer.conv.block);
+        let magnitude = |block: &[f32]| block.iter().map(|weight| weight.abs()).sum();
+        let weight = active.iter().map(|&set| if set { magnitude(entries.next().unwrap()) } else { 0.0 }).collect();
         Some((active, weight))
     };
     plan.layers.iter().map(layer).collect()
 }
 
-fn config(method: Method) -> Config {
+fn config(method: Method, structure: Structure) -> Config {
     Config {
         model: "resnet8".into(),
         data: "sample".into(),
         method,
+        structure,
         sparsity: 0.6,
         delta_t: 1,
         batch_size: 16,
@@ -60,8 +63,14 @@ fn config(method: Method) -> Config {
 }
 
 fn check(method: Method) {
+    Structure::ALL.into_iter().for_each(|structure| check_structure(method, structure));
+}
+
+fn check_structure(method: Method, structure: Structure) {
     let dataset = data::load("sample").unwrap();
-    let run_plan = RunPlan::new(config(method), &dataset, &gpu()).unwrap();
+    let run_plan = RunPlan::new(config(method, structure), &dataset, &gpu()).unwrap();
+    let of_blocks = |layer: &itop::plan::LayerPlan| layer.structure == structure && layer.sparse.is_some();
+    assert!(run_plan.plan.layers.iter().any(of_blocks), "no layer is {structure}");
     assert!(run_plan.plan.layers.iter().any(|layer| layer.sparse.is_none()), "no layer is dense");
     let start = || pollster::block_on(Trainer::new(gpu(), &run_plan, &dataset, &mut ())).unwrap();
     let mut trainer = start();
@@ -93,8 +102,17 @@ fn check(method: Method) {
             else {
                 continue;
             };
-            let pruned = prune_count(run_plan.prune_rate(step), layer.active);
-            let kept = prune(weight, old, pruned);
+            let rows = if layer.structure == Structure::FanIn { layer.conv.rows() } else { 1 };
+            let of_row = prune_count(run_plan.prune_rate(step), layer.active / layer.conv.block / rows);
+            let pruned = rows * of_row;
+            let lengths = old.len() / rows;
+            let kept = weight.chunks(lengths).zip(old.chunks(lengths));
+            let kept: Vec<bool> = kept.flat_map(|(weight, old)| prune(weight, old, of_row)).collect();
+            if rows > 1 {
+                let each = layer.active / rows;
+                let row = |now: &[bool]| now.iter().filter(|&&set| set).count();
+                assert!(now.chunks(lengths).all(|now| row(now) == each), "{}: rows are not alike", layer.name);
+            }
             let all = || 0..now.len();
             let (row, taps) = (layer.conv.row_length(), layer.conv.kernel * layer.conv.kernel);
             let dead_input = |c: usize| all().all(|i| !now[i] || i % row / taps != c);
@@ -124,7 +142,7 @@ fn check(method: Method) {
             let found = f64::from(f32::from_bits(counters[number].young_magnitude));
             assert!((found - magnitude).abs() <= 1e-5 * magnitude, "{}: {found} for {magnitude}", layer.name);
             wanted.young_magnitude = counters[number].young_magnitude;
-            assert_eq!(counters[number], wanted, "{method:?}, update {step}, {}", layer.name);
+            assert_eq!(counters[number], wanted, "{method:?} {structure}, update {step}, {}", layer.name);
             let ages: Vec<usize> = all().map(aged).collect();
             seen.ages = ages;
             all().for_each(|i| {
@@ -153,8 +171,8 @@ fn gradient_growth() {
 
 /// A whole run, and what it wrote: `(updates, frames)`. Every frame's cells add up to the counts of its update, and the
 /// last frame is that of the last sets, position by position.
-fn written(method: Method) -> (Vec<ExplorationLine>, Vec<FrameLine>) {
-    let config = Config { batch_size: 5, lr: 0.1, ..config(method) };
+fn written(method: Method, structure: Structure) -> (Vec<ExplorationLine>, Vec<FrameLine>) {
+    let config = Config { batch_size: 5, lr: 0.1, ..config(method, structure) };
     let data = RunData::of(toy::in_memory(25), &config).unwrap();
     let run_plan = RunPlan::new(config, &data.dataset, &gpu()).unwrap();
     let place = tempfile::tempdir().unwrap();
@@ -177,7 +195,8 @@ fn written(method: Method) -> (Vec<ExplorationLine>, Vec<FrameLine>) {
             continue;
         };
         let cells = |frame: &FrameLine| frame.layers[sparse].unpack().expect("the cells fit to the grid");
-        let ever = to_mask(&pollster::block_on(trainer.network.executor.read(slices.explored)).unwrap(), layer.numel);
+        let ever = pollster::block_on(trainer.network.executor.read(slices.explored)).unwrap();
+        let ever = to_mask(&ever, layer.conv.positions());
         let (grid, found) = cells(&frames[frames.len() - 1]);
         assert_eq!(frames[0].layers[sparse].name, layer.name);
         assert!(found == reference::topology_map::cells(&grid, now, &ever), "{method:?}: {}", layer.name);
@@ -187,8 +206,10 @@ fn written(method: Method) -> (Vec<ExplorationLine>, Vec<FrameLine>) {
                 cells(frame).1.iter().map(|cell| usize::from(of(cell))).sum::<usize>()
             };
             let line = &update.layers[number];
-            assert_eq!((frame.step, sum(|cell| cell.active)), (update.step, line.active), "{}", line.name);
-            assert_eq!(sum(|cell| cell.explored), line.explored, "{}", line.name);
+            // A line counts weights, a frame blocks of them.
+            let block = layer.conv.block;
+            assert_eq!((frame.step, block * sum(|cell| cell.active)), (update.step, line.active), "{}", line.name);
+            assert_eq!(block * sum(|cell| cell.explored), line.explored, "{}", line.name);
         }
         if method == Method::STATIC {
             assert!(start == now && start == &ever, "{} moved", layer.name);
@@ -206,14 +227,16 @@ fn written(method: Method) -> (Vec<ExplorationLine>, Vec<FrameLine>) {
 
 #[test]
 fn a_run_writes_what_happened() {
-    let (updates, frames) = written(Method::SET);
-    assert_eq!((frames[0].step, frames[0].update), (0, 0));
-    assert!(updates.windows(2).all(|pair| pair[0].itop_rate <= pair[1].itop_rate));
-    assert!(updates[updates.len() - 1].itop_rate > updates[0].itop_rate, "nothing was explored");
+    for structure in Structure::ALL {
+        let (updates, frames) = written(Method::SET, structure);
+        assert_eq!((frames[0].step, frames[0].update), (0, 0));
+        assert!(updates.windows(2).all(|pair| pair[0].itop_rate <= pair[1].itop_rate));
+        assert!(updates[updates.len() - 1].itop_rate > updates[0].itop_rate, "{structure}: nothing was explored");
+    }
 }
 
 #[test]
 fn static_sets_stay() {
-    let (updates, frames) = written(Method::STATIC);
+    let (updates, frames) = written(Method::STATIC, Structure::Unstructured);
     assert!(updates.is_empty() && frames.len() == 1);
 }

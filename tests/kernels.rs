@@ -24,11 +24,13 @@ fn conv_case() -> impl Strategy<Value = ConvCase> {
     let shape = (1usize..12, 1usize..20, 3usize..10, 3usize..10);
     let kind = prop_oneof![Just((3, 1)), Just((3, 0)), Just((1, 0)), Just((1, 1))];
     let density = prop_oneof![Just(0.0f32), Just(0.005), 0.02f32..0.5, Just(1.0)];
-    let rest = (1usize..3, density, any::<bool>(), 0usize..1000, storage());
+    let block = prop_oneof![2 => Just(1usize), 1 => Just(4), 1 => Just(8)];
+    let rest = (1usize..3, (density, block), any::<bool>(), 0usize..1000, storage());
     (images, shape, kind, rest).prop_map(
-        |(images, (c, k, h, w), (kernel, padding), (stride, density, accumulate, pick, storage))| {
+        |(images, (c, k, h, w), (kernel, padding), (stride, (density, block), accumulate, pick, storage))| {
             let pick = Pick::One(pick);
-            ConvCase { images, c, k, h, w, kernel, stride, padding, density, accumulate, pick, storage }
+            let k = if block > 1 { block * k.div_ceil(4) } else { k };
+            ConvCase { images, c, k, h, w, kernel, stride, padding, density, block, accumulate, pick, storage }
         },
     )
 }

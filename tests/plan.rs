@@ -13,29 +13,40 @@ use itop::ops::augment::Padding;
 use itop::ops::trial::Candidate;
 use itop::ops::{Choice, Storage, Tuning};
 use itop::plan::{Plan, PlanError, PlanInput};
-use itop::sparsity::{Distribution, Method, exact_nnz};
+use itop::sparsity::{Distribution, Method, Structure};
 use itop::train::{Config, RunPlan, RunPlanError};
 use naga::valid::{Capabilities, GlobalUse, ValidationFlags, Validator};
 
 const IMAGES: usize = 1_000;
 
-fn input<'a>(graph: &'a Graph, batch: usize, storage: Storage, method: Method, density: f64) -> PlanInput<'a> {
+fn input<'a>(
+    graph: &'a Graph,
+    batch: usize,
+    storage: Storage,
+    (method, structure): (Method, Structure),
+    density: f64,
+) -> PlanInput<'a> {
     let densities = match density {
         1.0 => vec![1.0; graph.prunable().count()],
         _ => Distribution::Erk.densities(graph, density).unwrap(),
     };
-    let numels = || graph.prunable().map(|(_, param)| param.numel());
+    let shapes = || graph.prunable().map(|(_, param)| param.shape.as_slice());
     let active: Vec<usize> =
-        densities.iter().zip(numels()).map(|(&density, numel)| exact_nnz(density, numel)).collect();
-    // Memory for more than there is at the start, as gradual methods need it.
-    let more = |(&active, numel): (&usize, usize)| (active + batch).min(numel);
-    let capacity = if batch % 2 == 1 { active.iter().zip(numels()).map(more).collect() } else { active.clone() };
+        densities.iter().zip(shapes()).map(|(&density, shape)| structure.active(density, shape)).collect();
+    // Memory for more than there is at the start, as gradual methods need it: whole blocks, as many in each row.
+    let unit = |outputs: usize| match structure.of_layer(outputs) {
+        Structure::FanIn => outputs,
+        own => own.block(),
+    };
+    let more = |(&active, shape): (&usize, &[usize])| (active + batch * unit(shape[0])).min(shape.iter().product());
+    let capacity = if batch % 2 == 1 { active.iter().zip(shapes()).map(more).collect() } else { active.clone() };
     PlanInput {
         graph,
         batch,
         storage,
         active,
         capacity,
+        structure,
         update: method.update,
         nesterov: false,
         augment: Some(Padding::Zero),
@@ -59,6 +70,7 @@ fn tunings() -> [Tuning; 3] {
 /// storages take turns too.
 fn each(mut check: impl FnMut(&PlanInput, &Plan)) {
     let mut tunings = tunings().into_iter().cycle();
+    let mut structures = Structure::ALL.into_iter().cycle();
     for name in model::NAMES {
         let graph = model::build(name, 10, Shape::new(3, 32, 32)).unwrap();
         let large = graph.nodes.len() > 30;
@@ -67,7 +79,8 @@ fn each(mut check: impl FnMut(&PlanInput, &Plan)) {
                 let turn = (number + at) % Storage::ALL.len();
                 for (_, storage) in Storage::ALL.into_iter().enumerate().filter(|(i, _)| !large || *i == turn) {
                     let tuning = tunings.next().unwrap();
-                    let input = PlanInput { tuning, ..input(&graph, batch, storage, method, density) };
+                    let structure = structures.next().unwrap();
+                    let input = PlanInput { tuning, ..input(&graph, batch, storage, (method, structure), density) };
                     check(&input, &Plan::compile(&input).unwrap());
                 }
             }
@@ -167,14 +180,14 @@ fn lasting(input: &PlanInput, plan: &Plan) -> Vec<(String, Slice, u64)> {
     }
     for layer in &plan.layers {
         let Some(sparse) = &layer.sparse else { continue };
-        let (rows, columns) = (sparse.rows, sparse.columns);
+        let (rows, columns, entries) = (sparse.rows, sparse.columns, layer.capacity / layer.conv.block);
         for (part, words) in [
-            (rows.start, layer.conv.output.channels + 1),
-            (rows.shift, layer.capacity),
+            (rows.start, layer.conv.rows() + 1),
+            (rows.shift, entries),
             (rows.groups, 2),
             (columns.start, layer.conv.columns() + 1),
-            (columns.entry, layer.capacity),
-            (columns.shift, layer.capacity),
+            (columns.entry, entries),
+            (columns.shift, entries),
         ] {
             all.push((format!("index of {}", layer.name), part, 4 * words as u64));
         }
@@ -182,8 +195,10 @@ fn lasting(input: &PlanInput, plan: &Plan) -> Vec<(String, Slice, u64)> {
             layer.growth_state.map(|state| (format!("growth of {}", layer.name), state, 4 * layer.numel as u64));
         all.extend(state);
         let sets = [sparse.active, sparse.explored, sparse.reliable, sparse.initial];
-        all.extend(sets.map(|set| (format!("a set of {}", layer.name), set, layer.numel.div_ceil(32) as u64 * 4)));
-        all.push((format!("ages of {}", layer.name), sparse.ages, layer.capacity as u64));
+        all.extend(
+            sets.map(|set| (format!("a set of {}", layer.name), set, layer.conv.positions().div_ceil(32) as u64 * 4)),
+        );
+        all.push((format!("ages of {}", layer.name), sparse.ages, entries as u64));
     }
     for (norm, running) in input.graph.norms().zip(&plan.running) {
         let channels = input.graph.params[norm.weight].numel();
@@ -478,8 +493,9 @@ fn every_candidate_has_its_place() {
     let mut uses = Uses::default();
     for name in ["resnet8", "vgg_c", "mlp_cifar10"] {
         let graph = model::build(name, 10, Shape::new(3, 32, 32)).unwrap();
-        for (tuning, storage) in tunings().into_iter().zip(Storage::ALL) {
-            let input = PlanInput { tuning, ..input(&graph, 32, storage, Method::MOMENTUM, 0.1) };
+        let structures = [Structure::Unstructured, Structure::Block(4), Structure::Block(8)];
+        for ((tuning, storage), structure) in tunings().into_iter().zip(Storage::ALL).zip(structures) {
+            let input = PlanInput { tuning, ..input(&graph, 32, storage, (Method::MOMENTUM, structure), 0.1) };
             let layers = Plan::compile(&input).unwrap().layers;
             for round in 0.. {
                 let mut measured: BTreeMap<String, Choice> = BTreeMap::new();
@@ -532,7 +548,7 @@ fn limits_are_kept_or_told() {
                 let limits = PlanInput {
                     max_binding,
                     max_buffer: 2 * max_binding,
-                    ..input(&graph, 16, Storage::F32, method, density)
+                    ..input(&graph, 16, Storage::F32, (method, Structure::Unstructured), density)
                 };
                 match Plan::compile(&limits) {
                     Ok(plan) => {
@@ -560,7 +576,11 @@ fn a_dataset_has_three_bindings() {
     let graph = model::build("mlp_cifar10", 10, Shape::new(3, 32, 32)).unwrap();
     let max_binding = 64 << 20;
     let most = 3 * (max_binding as usize / 3072);
-    let of = |images| PlanInput { images, max_binding, ..input(&graph, 1, Storage::F32, Method::STATIC, 0.05) };
+    let of = |images| PlanInput {
+        images,
+        max_binding,
+        ..input(&graph, 1, Storage::F32, (Method::STATIC, Structure::Unstructured), 0.05)
+    };
     assert_eq!(Plan::compile(&of(most)).unwrap().chunks.len(), 3);
     let error = Plan::compile(&of(most + 1)).unwrap_err();
     assert!(matches!(error, PlanError::DatasetTooLarge { images, .. } if images == most + 1), "{error}");

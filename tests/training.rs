@@ -97,6 +97,7 @@ fn a_larger_capacity_trains_to_the_same_bits() {
         storage: Storage::F32,
         capacity: more.collect(),
         active,
+        structure: roomy.config.structure,
         update: roomy.config.method.update,
         nesterov: roomy.config.nesterov,
         augment: roomy.config.augment.padding(),

@@ -210,11 +210,11 @@ def tuning_section(rows, defaults):
     rows = [row for row in rows if row.get("layers")]
     if not rows:
         return "Nothing was measured.\n"
-    before = {(row["model"], row["sparsity"], row["storage"], row["batch_size"]): row for row in defaults}
+    before = {heading(row): row for row in defaults}
     lines, changes, failed = [], [], []
     for row in rows:
         tuned = row.get("tuned") or {}
-        old = before.get((row["model"], row["sparsity"], row["storage"], row["batch_size"]))
+        old = before.get(heading(row))
         changed = []
         if old:
             was = {layer["layer"]: layer for layer in old["layers"]}

@@ -24,6 +24,7 @@ pub fn describe(run_plan: &RunPlan, dataset: &Dataset, gpu: &Gpu, origin: &Origi
     text.push('\n');
     let rows: Vec<Vec<String>> = run_plan.plan.layers.iter().map(|layer| row(run_plan, layer)).collect();
     text += &table(&["layer", "shape", "density", "active"], &rows);
+    text += &unstructured(run_plan);
     text.push('\n');
     text + &kernels(run_plan)
 }
@@ -62,6 +63,23 @@ fn summary(run_plan: &RunPlan, gpu: &Gpu) -> String {
         ),
     ];
     lines.iter().map(|line| fold(line)).collect()
+}
+
+/// Which layers do not have the structure that was asked for, and why.
+fn unstructured(run_plan: &RunPlan) -> String {
+    let structure = run_plan.config.structure;
+    let sparse: Vec<&LayerPlan> = run_plan.plan.layers.iter().filter(|layer| layer.sparse.is_some()).collect();
+    let name = |layer: &&LayerPlan| format!("{} ({} outputs)", layer.name, layer.conv.output.channels);
+    let without: Vec<String> = sparse.iter().filter(|layer| layer.structure != structure).map(name).collect();
+    if without.is_empty() {
+        return String::new();
+    }
+    fold(&format!(
+        "structure = {structure} needs output channels that make whole blocks; without blocks are {} of {}: {}",
+        without.len(),
+        number_of(sparse.len(), "sparse layer"),
+        without.join(", ")
+    ))
 }
 
 /// A layer and what is active of it.

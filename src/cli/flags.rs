@@ -7,7 +7,7 @@ use clap::builder::TypedValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 use crate::ops::Storage;
-use crate::sparsity::Method;
+use crate::sparsity::{Method, Structure};
 use crate::train::config_builder::ConfigBuilder;
 use crate::train::keys::{self, KEYS, Key};
 use crate::train::kinds::Kind;
@@ -192,6 +192,11 @@ pub fn name(key: &'static str) -> impl TypedValueParser<Value = String> {
 /// Of `storage`.
 pub fn storage() -> impl TypedValueParser<Value = Storage> {
     parser(keys::kind("storage"), |value| value.as_str()?.parse().ok())
+}
+
+/// Of `structure`.
+pub fn structure() -> impl TypedValueParser<Value = Structure> {
+    parser(keys::kind("structure"), |value| value.as_str()?.parse().ok())
 }
 
 #[cfg(test)]

@@ -25,7 +25,9 @@ macro_rules! sources {
 /// Every kernel: `(name, WGSL with directives)`.
 pub const KERNELS: &[(&str, &str)] = sources![
     "augment",
+    "block_magnitudes",
     "conv_bias_grad",
+    "conv_block_gather",
     "conv_dense_gather",
     "conv_dense_grad_weight_invocation",
     "conv_dense_grad_weight_shuffle",
@@ -72,6 +74,7 @@ pub const KERNELS: &[(&str, &str)] = sources![
     "select_apply",
     "select_histogram",
     "select_pick",
+    "select_rows",
     "sgd",
     "topology_ages",
     "topology_growth",

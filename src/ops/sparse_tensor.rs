@@ -9,6 +9,9 @@ use crate::gpu::{ALIGNMENT, BufferPlan, Command, Kernel, Label, Slice};
 /// there can be, the capacity. Lists begin with the active weights in flat order `(out, in, tap)`; what follows them up to the
 /// capacity is zero in `value`, `momentum`, `grad` and `ages`, and anything in the index.
 ///
+/// Where weights are active in blocks ([`Conv::block`]), an entry is a block: the index, the bitsets, the ages, and all counts
+/// are of blocks, and the lists of values, momentum and gradient have the weights of a block side by side.
+///
 /// `active` is the one source of truth: [`SparseTensor::index`] makes both orders of the index from it.
 #[derive(Clone, Copy, Debug)]
 pub struct SparseTensor {
@@ -16,11 +19,13 @@ pub struct SparseTensor {
     pub conv: Conv,
     /// Number of the layer among the prunable ones: its place in what all layers share.
     pub layer: usize,
-    /// The most active weights that there is memory for.
+    /// Whether each row has as many entries as every other, and is pruned and grown on its own.
+    pub fan_in: bool,
+    /// The most entries (active weights, or blocks of them) that there is memory for.
     pub capacity: usize,
     pub rows: Csr,
     pub columns: Csc,
-    /// Bitsets of [`bitset_bytes`] over the flat positions: active now, at any time, reliably (through a whole interval and
+    /// Bitsets of [`bitset_bytes`] over the [`Conv::positions`]: active now, at any time, reliably (through a whole interval and
     /// the prune that ended it), and at the start.
     pub active: Slice,
     pub explored: Slice,
@@ -30,14 +35,14 @@ pub struct SparseTensor {
     pub value: Slice,
     pub momentum: Slice,
     pub grad: Slice,
-    /// Updates survived by each active weight: [`age_bytes`].
+    /// Updates survived by each entry: [`age_bytes`].
     pub ages: Slice,
 }
 
 /// The active weights by output channel (compressed sparse rows), for the forward pass and the weight gradient.
 #[derive(Clone, Copy, Debug)]
 pub struct Csr {
-    /// `out + 1` first entries; the last one is the number of active weights.
+    /// `rows + 1` first entries; the last one is the number of entries.
     pub start: Slice,
     /// Per entry: offset of its input element from the pixel's base.
     pub shift: Slice,
@@ -68,7 +73,7 @@ pub fn age_bytes(capacity: usize) -> u64 {
 
 /// Most groups there can be: every row may end with a short one.
 pub(super) fn groups_most(conv: &Conv, capacity: usize, tuning: &Tuning) -> usize {
-    (capacity / tuning.launch.weight_group as usize + conv.output.channels).min(capacity)
+    (capacity / conv.weight_group(tuning) as usize + conv.rows()).min(capacity)
 }
 
 impl SparseTensor {
@@ -76,11 +81,11 @@ impl SparseTensor {
     pub fn plan(
         buffers: &mut BufferPlan,
         name: &str,
-        (conv, layer, capacity): (Conv, usize, usize),
+        (conv, layer, capacity, fan_in): (Conv, usize, usize, bool),
         [value, momentum, grad]: [Slice; 3],
         tuning: &Tuning,
     ) -> Self {
-        let (rows, columns) = (conv.output.channels + 1, conv.columns() + 1);
+        let (rows, columns) = (conv.rows() + 1, conv.columns() + 1);
         let groups = 2 * groups_most(&conv, capacity, tuning);
         let sizes = [rows, capacity, groups, columns, capacity, capacity].map(|words| 4 * words as u64);
         let aligned = |bytes: u64| bytes.next_multiple_of(ALIGNMENT);
@@ -91,11 +96,12 @@ impl SparseTensor {
             at += aligned(bytes);
             slice
         });
-        let (bits, ages) = (bitset_bytes(conv.numel()), age_bytes(capacity));
+        let (bits, ages) = (bitset_bytes(conv.positions()), age_bytes(capacity));
         let mut bitset = |set: &str| buffers.storage("bitsets", format!("{set} {name}"), bits).part(0, bits);
         Self {
             conv,
             layer,
+            fan_in,
             capacity,
             rows: Csr { start: row_start, shift: row_shift, groups },
             columns: Csc { start: column_start, entry, shift: column_shift },
@@ -110,16 +116,24 @@ impl SparseTensor {
         }
     }
 
-    /// The same on its own, with lists for values, momentum and gradient.
-    pub fn alone(buffers: &mut BufferPlan, conv: Conv, layer: usize, capacity: usize, tuning: &Tuning) -> Self {
-        let bytes = 4 * capacity as u64;
+    /// The same on its own, with lists for values, momentum and gradient: of its number, its capacity, and whether rows have as many
+    /// entries as each other.
+    pub fn alone(buffers: &mut BufferPlan, conv: Conv, of: (usize, usize, bool), tuning: &Tuning) -> Self {
+        let (layer, capacity, fan_in) = of;
+        // As the arenas have them: whole vectors.
+        let bytes = (4 * (capacity * conv.block) as u64).next_multiple_of(16);
         let lists = ["weight", "momentum", "weight gradient"].map(|name| buffers.storage("lists", name, bytes));
-        Self::plan(buffers, "weight", (conv, layer, capacity), lists, tuning)
+        Self::plan(buffers, "weight", (conv, layer, capacity, fan_in), lists, tuning)
     }
 
     /// The kernels that the layer's convolutions run while it is filled to its capacity.
     pub fn choice(&self, tuning: &Tuning) -> Choice {
-        tuning.choice(&self.conv, self.capacity as f64 / self.conv.numel() as f64)
+        tuning.choice(&self.conv, self.capacity as f64 / self.conv.positions() as f64)
+    }
+
+    /// The most active weights.
+    pub fn most_weights(&self) -> usize {
+        self.capacity * self.conv.block
     }
 
     /// GPU bytes of the index and of the bitsets that training needs (active, and explored and reliable of the ITOP rates).
@@ -152,9 +166,10 @@ impl SparseTensor {
     fn between_list_and_dense(&self, label: Label, [list, dense]: [Slice; 2], gather: bool) -> Command {
         let kernel = Kernel::new("conv_sparse_scatter")
             .define_if(gather, "GATHER")
-            .set("COUNT", self.conv.numel())
+            .define("BLOCK", self.conv.block as u32)
+            .set("COUNT", self.conv.positions())
             .set("LENGTH", self.conv.row_length());
-        let grid = kernel.cover(self.conv.numel().div_ceil(32), 1);
+        let grid = kernel.cover(self.conv.positions().div_ceil(32), 1);
         Command::dispatch(label, kernel, &[self.active, self.rows.start, list, dense], grid)
     }
 }

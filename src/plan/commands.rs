@@ -153,6 +153,7 @@ impl Context<'_> {
                     // The optimiser's step comes before the prune, the dense gradient is this step's (ITOP code).
                     commands.extend(self.sgd(label, [slot.value, slot.momentum, slot.grad]));
                     let (keys, scores) = ((prune.keys)(tensor), (growth.score)(&site));
+                    let scores = (scores, growth.scores_weights());
                     commands.extend(tensor.update(label, tuning, scratch, keys, scores));
                 }
             }
@@ -200,8 +201,8 @@ impl Context<'_> {
     /// The geometry of a convolution's node, and its layer if that is sparse.
     fn conv(&self, node: &Node) -> Option<(Conv, Option<&LayerPlan>)> {
         let Op::Conv { weight, .. } = node.op else { return None };
-        let conv = conv_of(node, &self.tensors.layouts)?;
         let layer = self.params.layers.iter().find(|layer| layer.param == weight && layer.sparse.is_some());
+        let conv = layer.map_or_else(|| conv_of(node, &self.tensors.layouts), |layer| Some(layer.conv))?;
         Some((conv, layer))
     }
 
@@ -240,7 +241,7 @@ mod tests {
     use crate::model::{self, Shape};
     use crate::ops::{Storage, Tuning};
     use crate::plan::Plan;
-    use crate::sparsity::Method;
+    use crate::sparsity::{Method, Structure};
 
     /// Whatever PyTorch calls its layers: a ResNet's norms are `bn1`, those of VGG and the MLP have numbers.
     #[test]
@@ -254,6 +255,7 @@ mod tests {
                 storage: Storage::F32,
                 capacity: active.clone(),
                 active,
+                structure: Structure::Unstructured,
                 update: Method::SET.update,
                 nesterov: true,
                 augment: None,

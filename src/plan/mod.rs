@@ -17,8 +17,8 @@ use crate::gpu::{BufferPlan, Command, Slice};
 use crate::model::{Graph, Op, ParamId};
 use crate::ops::augment::Padding;
 use crate::ops::{Layout, StepParams, Storage, Tuning};
-use crate::sparsity::Growth;
 use crate::sparsity::prune::Prune;
+use crate::sparsity::{Growth, Structure};
 use crate::words::{count, number_of};
 
 /// Metrics slots for training steps; one more is for evaluation.
@@ -32,10 +32,12 @@ pub struct PlanInput<'a> {
     pub batch: usize,
     /// How activations are kept.
     pub storage: Storage,
-    /// Active weights of each prunable parameter at the start, in parameter order.
+    /// Active weights of each prunable parameter at the start, in parameter order: numbers that `structure` allows.
     pub active: Vec<usize>,
     /// The most that each has at any time: what memory is planned for. A layer that may be full runs dense.
     pub capacity: Vec<usize>,
+    /// What is active together.
+    pub structure: Structure,
     /// How updates prune and grow; none: there are none.
     pub update: Option<(&'static Prune, &'static Growth)>,
     pub nesterov: bool,

@@ -8,6 +8,7 @@ use crate::ops::pointwise::{NormSlices, partial_bytes};
 use crate::ops::topology::Scratch;
 use crate::ops::topology::map::Grid;
 use crate::ops::{Conv, Layout, SparseTensor};
+use crate::sparsity::Structure;
 
 /// A parameter's place: `len` values (active ones only, in flat order) from the start of each slice.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +26,8 @@ pub struct LayerPlan {
     /// The weight's name.
     pub name: String,
     pub conv: Conv,
+    /// What is active together, as it fits the layer.
+    pub structure: Structure,
     pub numel: usize,
     /// Active weights at the start, and the most at any time.
     pub active: usize,
@@ -36,6 +39,16 @@ pub struct LayerPlan {
 }
 
 impl LayerPlan {
+    /// How many of the active weights an update with `rate` prunes.
+    pub fn prune_count(&self, rate: f64) -> usize {
+        self.structure.prune_count(rate, self.active, self.conv.output.channels)
+    }
+
+    /// Entries of its index for so many active weights: as many, or blocks.
+    pub fn entries(&self, weights: usize) -> usize {
+        weights / self.conv.block
+    }
+
     /// The most of the weights that are active at any time, as a share: what kernels are chosen by.
     pub fn density(&self) -> f64 {
         self.capacity as f64 / self.numel as f64
@@ -74,7 +87,11 @@ pub(super) fn plan(input: &PlanInput, layouts: &[Layout], buffers: &mut BufferPl
             let node = graph.nodes.iter().find(|node| matches!(node.op, Op::Conv { weight, .. } if weight == param))?;
             let conv = conv_of(node, layouts)?;
             let (name, numel) = (data.name.clone(), data.numel());
-            Some(LayerPlan { param, name, conv, numel, active, capacity, sparse: None, growth_state: None })
+            let own = input.structure.of_layer(conv.output.channels);
+            // A layer without zeros has no set that could have a structure.
+            let structure = if capacity < numel { own } else { Structure::Unstructured };
+            let conv = Conv { block: structure.block(), ..conv };
+            Some(LayerPlan { param, name, conv, structure, numel, active, capacity, sparse: None, growth_state: None })
         })
         .collect();
 
@@ -117,7 +134,8 @@ pub(super) fn plan(input: &PlanInput, layouts: &[Layout], buffers: &mut BufferPl
     for (number, layer) in layers.iter_mut().enumerate() {
         if is_sparse(layer) {
             let ParamSlot { value, momentum, grad, .. } = slots[layer.param];
-            let of = (layer.conv, number, layer.capacity);
+            let fan_in = layer.structure == Structure::FanIn;
+            let of = (layer.conv, number, layer.entries(layer.capacity), fan_in);
             layer.sparse = Some(SparseTensor::plan(buffers, &layer.name, of, [value, momentum, grad], &input.tuning));
             let state = input.update.map_or(0, |(_, growth)| growth.state_bytes(layer.numel));
             layer.growth_state = (state > 0).then(|| buffers.storage("growth", &layer.name, state).part(0, state));
@@ -170,8 +188,8 @@ pub(super) fn plan(input: &PlanInput, layouts: &[Layout], buffers: &mut BufferPl
 fn workspace_bytes(input: &PlanInput, layouts: &[Layout], layers: &[LayerPlan]) -> u64 {
     let of_node = |node: &Node| {
         let Op::Conv { weight, .. } = node.op else { return None };
-        let conv = conv_of(node, layouts)?;
         let layer = layers.iter().find(|layer| layer.param == weight);
+        let conv = layer.map_or_else(|| conv_of(node, layouts), |layer| Some(layer.conv))?;
         let (active, density) = layer.map_or((conv.numel(), 1.0), |layer| (layer.capacity, layer.density()));
         let choice = input.tuning.choice(&conv, density);
         let own = choice.workspace_bytes(&conv, active);

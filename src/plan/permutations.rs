@@ -10,7 +10,7 @@ use crate::model::{self, Graph, Shape};
 use crate::ops::augment::Padding;
 use crate::ops::trial::Candidate;
 use crate::ops::{Choice, Storage, Tuning};
-use crate::sparsity::{Distribution, Method};
+use crate::sparsity::{Distribution, Method, Structure};
 
 /// Between them these have every operation: batch normalisation, shortcuts, both poolings, biases, linear layers.
 const MODELS: [&str; 4] = ["resnet8", "resnet34", "vgg_c", "mlp_cifar10"];
@@ -72,15 +72,19 @@ fn of_networks(tuning: &Tuning, found: &mut Found) {
 }
 
 fn of_network(graph: &Graph, storage: Storage, tuning: &Tuning, found: &mut Found) {
-    for (density, method, augment) in [
-        (1.0, Method::DENSE, None),
-        (0.1, Method::SET, Some(Padding::Zero)),
-        (0.5, Method::MOMENTUM, Some(Padding::Zero)),
-        (0.5, Method::RIGL, Some(Padding::Reflect)),
+    for (density, method, structure, augment) in [
+        (1.0, Method::DENSE, Structure::Unstructured, None),
+        (0.1, Method::SET, Structure::Unstructured, Some(Padding::Zero)),
+        (0.5, Method::MOMENTUM, Structure::Unstructured, Some(Padding::Zero)),
+        (0.5, Method::RIGL, Structure::Unstructured, Some(Padding::Reflect)),
+        (0.1, Method::RIGL, Structure::Block(4), None),
+        (0.1, Method::RIGL, Structure::Block(8), None),
+        (0.1, Method::SET, Structure::FanIn, None),
     ] {
         let Ok(densities) = Distribution::Erk.densities(graph, density) else { continue };
-        let numels = graph.prunable().map(|(_, param)| param.numel());
-        let active: Vec<usize> = densities.iter().zip(numels).map(|(d, n)| (d * n as f64).ceil() as usize).collect();
+        let shapes = graph.prunable().map(|(_, param)| param.shape.as_slice());
+        let active: Vec<usize> =
+            densities.iter().zip(shapes).map(|(&density, shape)| structure.active(density, shape)).collect();
         let plan = |images, tuning: &Tuning| {
             Plan::compile(&PlanInput {
                 graph,
@@ -88,6 +92,7 @@ fn of_network(graph: &Graph, storage: Storage, tuning: &Tuning, found: &mut Foun
                 storage,
                 active: active.clone(),
                 capacity: active.clone(),
+                structure,
                 update: method.update,
                 nesterov: method.update.is_some(),
                 augment,

@@ -138,11 +138,11 @@ pub(super) fn layouts(graph: &Graph, batch: usize, storage: Storage) -> Vec<Layo
     layouts
 }
 
-/// The convolution that a node computes.
+/// The convolution that a node computes, with a weight without blocks.
 pub(super) fn conv_of(node: &Node, layouts: &[Layout]) -> Option<Conv> {
     match node.op {
         Op::Conv { kernel, stride, padding, .. } => {
-            Some(Conv { input: layouts[node.input], output: layouts[node.output], kernel, stride, padding })
+            Some(Conv { input: layouts[node.input], output: layouts[node.output], kernel, stride, padding, block: 1 })
         }
         _ => None,
     }

@@ -146,25 +146,26 @@ fn simulate<'a>(gpu: &GpuModel, count: u64, size: usize, open: impl Fn(u64) -> W
 struct Layer<'a> {
     plan: &'a LayerPlan,
     index: Index,
-    /// `(out, in, r, s)` of each active weight.
+    /// `(row, in, r, s)` of each entry.
     weights: Vec<[usize; 4]>,
 }
 
 impl<'a> Layer<'a> {
     /// With as many active weights as `plan` says, at random.
     fn new(plan: &'a LayerPlan, number: usize) -> Self {
-        let Conv { input, output, kernel, stride, padding } = plan.conv;
+        let Conv { input, kernel, stride, padding, .. } = plan.conv;
+        let (positions, rows) = (plan.conv.positions(), plan.conv.rows());
         let bits = match plan.sparse {
-            Some(_) => random_set(1, number, plan.numel, plan.active),
-            None => vec![u32::MAX; plan.numel.div_ceil(32)],
+            Some(_) => random_set(1, number, (positions, 1), plan.entries(plan.active)),
+            None => vec![u32::MAX; positions.div_ceil(32)],
         };
-        let active: Vec<bool> = (0..plan.numel).map(|at| bits[at / 32] >> (at % 32) & 1 == 1).collect();
+        let active: Vec<bool> = (0..positions).map(|at| bits[at / 32] >> (at % 32) & 1 == 1).collect();
         let place = |at: usize| {
             let (channel, tap) = (at / (kernel * kernel), at % (kernel * kernel));
             [channel / input.channels, channel % input.channels, tap / kernel, tap % kernel]
         };
-        let weights = (0..plan.numel).filter(|&at| active[at]).map(place).collect();
-        Self { plan, index: index(&active, output.channels, input.channels, kernel, stride, padding), weights }
+        let weights = (0..positions).filter(|&at| active[at]).map(place).collect();
+        Self { plan, index: index(&active, rows, input.channels, kernel, stride, padding), weights }
     }
 
     fn rows(&self, kernel: &Kernel, transposed: bool) -> trace::Rows {
@@ -217,10 +218,11 @@ fn work(
     // The last binding that is no bias is written.
     let written = |at: usize| bindings.get(at).map_or(0, |slice| slice.bytes) as f64;
     let (mut work, multiply_adds, stored) = match (layer, kernel.shader) {
-        (Some(layer), "conv_sparse_gather") => {
+        (Some(layer), "conv_sparse_gather" | "conv_block_gather") => {
             let rows = layer.rows(kernel, label.kind == Kind::GradInput);
             let work = simulate(gpu, count, size, trace::sparse_gather(kernel, grid, &rows));
-            (work, layer.multiply_adds(layer.plan.active), written(3))
+            let result = if kernel.shader == "conv_block_gather" { 4 } else { 3 };
+            (work, layer.multiply_adds(layer.plan.active), written(result))
         }
         (Some(layer), "conv_dense_gather") => {
             let work = simulate(gpu, count, size, trace::dense_gather(kernel, grid));
@@ -258,7 +260,7 @@ mod tests {
     use super::*;
     use crate::ops::trial::Candidate;
     use crate::plan::PlanInput;
-    use crate::sparsity::Distribution;
+    use crate::sparsity::{Distribution, Structure};
 
     /// Two processors with a first cache of 16 lines.
     const SMALL: GpuModel = GpuModel { processors: 2, l1: 2048, resident: 64, ..GPUS[0] };
@@ -311,6 +313,7 @@ mod tests {
                 storage: crate::ops::Storage::F32,
                 active: active.clone(),
                 capacity: active.clone(),
+                structure: Structure::Unstructured,
                 update: None,
                 nesterov: false,
                 augment: None,

@@ -11,12 +11,12 @@ pub type Workgroup<'a> = Box<dyn FnMut(&mut dyn FnMut(u64, u64)) -> bool + 'a>;
 /// Apart from each other in the addresses: the input, the gradient of the output, the weights.
 const APART: u64 = 1 << 40;
 
-/// The active weights of a layer as a gather in one direction reads them.
+/// The entries of a layer's index as a gather in one direction reads them.
 #[derive(Clone, Debug)]
 pub struct Rows {
     /// First entries, as of [`Index::rows`].
     pub start: Vec<usize>,
-    /// How far on what each weight multiplies lies, in vectors.
+    /// How far on what each entry multiplies lies (of the input gradient of a block: its first channel), in vectors.
     pub shift: Vec<u64>,
 }
 
@@ -42,7 +42,7 @@ impl Constants<'_> {
 
 impl Rows {
     /// The rows of a gather by `kernel`: of the forward pass, or (`transposed`) of the input gradient. `weights` has the position
-    /// `(out, in, r, s)` of each active weight in flat order.
+    /// `(row, in, r, s)` of each entry in flat order.
     pub fn of(kernel: &Kernel, transposed: Option<[usize; 3]>, index: &Index, weights: &[[usize; 4]]) -> Self {
         let of = Constants(kernel);
         let [plane, row, lanes] = ["IN_PLANE", "IN_ROW", "LANES"].map(|name| of.get(name));
@@ -53,9 +53,10 @@ impl Rows {
             }
             Some([stride, padding, lead]) => {
                 let back = |tap: usize| ((tap + padding) % stride + padding + lead * stride - tap) / stride;
+                let block = of.find("BLOCK").unwrap_or(1) as usize;
                 let shift = |&entry: &usize| {
-                    let [k, _, r, s] = weights[entry];
-                    at([k, back(r), back(s)])
+                    let [row, _, r, s] = weights[entry];
+                    at([row * block, back(r), back(s)])
                 };
                 Self { start: index.columns.clone(), shift: index.entries.iter().map(shift).collect() }
             }
@@ -103,12 +104,19 @@ fn places(of: &Constants, first_block: u64, ids: std::ops::Range<u64>) -> Vec<(u
     merged(pieces)
 }
 
-/// The workgroups of `conv_sparse_gather`, in the order in which they are launched.
+/// The workgroups of `conv_sparse_gather` and `conv_block_gather`, in the order in which they are launched.
 pub fn sparse_gather<'a>(kernel: &'a Kernel, grid: [u32; 3], rows: &'a Rows) -> impl Fn(u64) -> Workgroup<'a> {
     let of = Constants(kernel);
     let [unroll, size] = ["UNROLL", "WG"].map(|name| of.get(name));
     let group = of.find("GROUP").unwrap_or(1);
     let (slots, vector) = (size / group, of.vector());
+    // Bytes of an entry: its shift and its weights. A block's input gradient reads as many channels.
+    let (bytes, channels) = match (of.find("BLOCK"), of.find("TRANSPOSED")) {
+        (None, _) => (8, 1),
+        (Some(block), None) => (4 + 4 * block, 1),
+        (Some(block), Some(_)) => (8 + 4 * block, block),
+    };
+    let plane = of.get("IN_PLANE");
     move |number| {
         let [x, y, z] = unfold(number, grid);
         let pieces = places(&Constants(kernel), z, y * slots..(y + 1) * slots);
@@ -122,8 +130,9 @@ pub fn sparse_gather<'a>(kernel: &'a Kernel, grid: [u32; 3], rows: &'a Rows) -> 
                     continue;
                 }
                 any = true;
-                read(2 * APART + 8 * weights.start as u64, 8 * unroll);
-                for shift in &rows.shift[weights] {
+                read(2 * APART + bytes * weights.start as u64, bytes * unroll);
+                let shifts = rows.shift[weights].iter();
+                for shift in shifts.flat_map(|shift| (0..channels).map(move |channel| shift + channel * plane)) {
                     for (first, count) in &pieces {
                         read((first + shift) * vector, count * vector);
                     }
@@ -240,7 +249,7 @@ pub fn sparse_sums<'a>(kernel: &'a Kernel, grid: [u32; 3], rows: &'a Rows) -> im
     let (pictures, groups) = (Pictures::of(&of), groups_of(rows, of.get("GROUP") as usize));
     // Alone, an invocation takes a group.
     let each = if kernel.shader.ends_with("_invocation") { of.get("WG") } else { 1 };
-    let together = of.find("TOGETHER").unwrap_or(1);
+    let (together, block) = (of.find("TOGETHER").unwrap_or(1), of.find("BLOCK").unwrap_or(1));
     move |number| {
         let [x, y, z] = unfold(number, grid);
         let mine = share(&groups, [x, y], each);
@@ -251,8 +260,10 @@ pub fn sparse_sums<'a>(kernel: &'a Kernel, grid: [u32; 3], rows: &'a Rows) -> im
             }
             for row in at..(at + together).min(end) {
                 let pieces = pictures.row_of_x(row);
-                for (channel, weights) in &mine {
-                    pictures.read_dy(read, *channel, [row, 0], pictures.width);
+                for (index, weights) in &mine {
+                    for channel in index * block..(index + 1) * block {
+                        pictures.read_dy(read, channel, [row, 0], pictures.width);
+                    }
                     for shift in &rows.shift[weights.clone()] {
                         for &(first, vectors) in &pieces {
                             pictures.read_x(read, first + shift, vectors);

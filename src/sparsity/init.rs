@@ -1,6 +1,7 @@
 //! The first active sets and the first weights.
 
 use crate::model::{Param, ParamKind};
+use crate::ops::Conv;
 use crate::ops::philox::{Purpose, unit, word};
 
 /// How the active set of a prunable weight starts.
@@ -12,30 +13,35 @@ pub enum Init {
     Random,
 }
 
-/// A bitset over `numel` positions: the `active` with the largest random keys (of equals the lower first), exactly as many.
-/// `layer` is the number of the layer among the prunable ones. Reference: `ops::reference::topology::init_mask`.
-pub fn random_set(seed: u64, layer: usize, numel: usize, active: usize) -> Vec<u32> {
+/// A bitset over `positions`: of each of `rows` equal rows of them those with the largest random keys (of equals the lower first),
+/// `active` in all, exactly as many. `layer` is the number of the layer among the prunable ones. Reference:
+/// `ops::reference::topology::init_mask` of one row, `init_fan_in_mask` of several.
+pub fn random_set(seed: u64, layer: usize, (positions, rows): (usize, usize), active: usize) -> Vec<u32> {
     let key = |i: &usize| word(seed, Purpose::InitMask, layer as u32, 0, *i) >> 1;
-    let mut positions: Vec<(u32, usize)> = (0..numel).map(|i| (u32::MAX - key(&i), i)).collect();
-    if active < numel {
-        positions.select_nth_unstable(active);
-    }
-    let mut bits = vec![0u32; numel.div_ceil(32)];
-    for &(_, i) in &positions[..active] {
-        bits[i / 32] |= 1 << (i % 32);
+    let mut keys: Vec<(u32, usize)> = (0..positions).map(|i| (u32::MAX - key(&i), i)).collect();
+    let mut bits = vec![0u32; positions.div_ceil(32)];
+    let (length, of_row) = (positions / rows, active / rows);
+    for row in keys.chunks_mut(length) {
+        if of_row < length {
+            row.select_nth_unstable(of_row);
+        }
+        for &(_, i) in &row[..of_row] {
+            bits[i / 32] |= 1 << (i % 32);
+        }
     }
     bits
 }
 
-/// The first values of parameter number `id` (PyTorch's defaults), of its active positions in flat order; `active`: its bitset,
-/// none of a parameter that is not sparse. Reference: `ops::reference::topology::init_weight`.
-pub fn values(seed: u64, id: usize, param: &Param, active: Option<&[u32]>) -> Vec<f32> {
+/// The first values of parameter number `id` (PyTorch's defaults), of its active weights in the order of the lists; `active`: its
+/// geometry and its bitset, none of a parameter that is not sparse. Reference: `ops::reference::topology::init_weight`.
+pub fn values(seed: u64, id: usize, param: &Param, active: Option<(&Conv, &[u32])>) -> Vec<f32> {
     let numel = param.numel();
     let uniform = |fan_in: usize| {
         let bound = 1.0 / (fan_in as f32).sqrt();
-        let draw = |i| unit(word(seed, Purpose::InitWeight, id as u32, 0, i));
-        let is_active = |i: &usize| active.is_none_or(|bits| bits[i / 32] >> (i % 32) & 1 == 1);
-        (0..numel).filter(is_active).map(|i| (2.0 * draw(i) - 1.0) * bound).collect()
+        let draw = |i| (2.0 * unit(word(seed, Purpose::InitWeight, id as u32, 0, i)) - 1.0) * bound;
+        let Some((conv, bits)) = active else { return (0..numel).map(draw).collect() };
+        let is_active = |i: &usize| bits[i / 32] >> (i % 32) & 1 == 1;
+        (0..conv.positions()).filter(is_active).flat_map(|position| conv.weights_at(position)).map(draw).collect()
     };
     match param.kind {
         ParamKind::NormWeight => vec![1.0; numel],

@@ -1,5 +1,5 @@
 //! Which weights are active: how many a layer gets ([`distribution`]), which ones at first ([`init`]), what an update removes
-//! ([`prune`]) and activates ([`growth`]), when and how many ([`schedule`]), and how far that explores ([`expected`]).
+//! ([`prune`]) and activates ([`growth`]), what is active together ([`Structure`]), when and how many ([`schedule`]), and how far that explores ([`expected`]).
 //! [`Method`] is the table of what goes together.
 
 pub mod distribution;
@@ -9,9 +9,11 @@ pub mod init;
 mod method;
 pub mod prune;
 pub mod schedule;
+mod structure;
 
 pub use distribution::{Distribution, DistributionError, exact_nnz};
 pub use growth::{DenseGradient, Growth};
 pub use init::Init;
 pub use method::Method;
 pub use schedule::{Decay, PruneRate, ScheduleError, prune_count};
+pub use structure::Structure;

@@ -12,7 +12,7 @@ use crate::ops::augment::PAD;
 use crate::ops::{Storage, Tuning};
 use crate::plan::{Plan, PlanError, PlanInput};
 use crate::sparsity::expected::Explored;
-use crate::sparsity::{self, DistributionError, Init, exact_nnz, expected, init};
+use crate::sparsity::{self, DistributionError, Init, Structure, expected, init};
 use crate::words::number_of;
 
 /// A configuration and a dataset that do not make a run.
@@ -108,8 +108,10 @@ impl RunPlan {
             Init::Random => config.distribution.densities(&graph, config.density())?,
         };
         let numels: Vec<usize> = graph.prunable().map(|(_, param)| param.numel()).collect();
+        let structure = config.structure;
+        let shapes = graph.prunable().map(|(_, param)| param.shape.as_slice());
         let active: Vec<usize> =
-            targets.iter().zip(&numels).map(|(&density, &numel)| exact_nnz(density, numel)).collect();
+            targets.iter().zip(shapes).map(|(&density, shape)| structure.active(density, shape)).collect();
         let densities: Vec<f64> = active.iter().zip(&numels).map(|(&a, &n)| a as f64 / n as f64).collect();
         let batch = config.batch_size.min(dataset.parts().map(Images::len).max().unwrap_or_default());
         let input = PlanInput {
@@ -118,6 +120,7 @@ impl RunPlan {
             storage: config.storage,
             capacity: active.clone(),
             active,
+            structure,
             update: config.method.update,
             nesterov: config.nesterov,
             augment: config.augment.padding(),
@@ -273,11 +276,15 @@ impl RunPlan {
         maps + sparse.map(|sparse| sparse.statistics_bytes()).sum::<u64>()
     }
 
-    /// The first active set of each prunable parameter as a bitset: exact counts, uniform over the positions.
+    /// The first active set of each prunable parameter as a bitset over its positions: exact counts, uniform over what the
+    /// structure allows.
     pub fn initial_sets(&self) -> Vec<Vec<u32>> {
         let seed = self.config.seed;
-        let layers = self.plan.layers.iter().enumerate();
-        layers.map(|(number, layer)| init::random_set(seed, number, layer.numel, layer.active)).collect()
+        let of = |(number, layer): (usize, &crate::plan::LayerPlan)| {
+            let rows = if layer.structure == Structure::FanIn { layer.conv.rows() } else { 1 };
+            init::random_set(seed, number, (layer.conv.positions(), rows), layer.entries(layer.active))
+        };
+        self.plan.layers.iter().enumerate().map(of).collect()
     }
 
     /// The first weights (PyTorch's defaults) and the first active sets.
@@ -286,7 +293,7 @@ impl RunPlan {
         let active = self.initial_sets();
         let values = self.graph.params.iter().enumerate().map(|(id, param)| {
             let layer = self.plan.layers.iter().position(|layer| layer.param == id && layer.sparse.is_some());
-            init::values(seed, id, param, layer.map(|layer| active[layer].as_slice()))
+            init::values(seed, id, param, layer.map(|layer| (&self.plan.layers[layer].conv, active[layer].as_slice())))
         });
         Initial { values: values.collect(), active }
     }

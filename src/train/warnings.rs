@@ -155,7 +155,12 @@ impl RunPlan {
             let sets = self.initial_sets();
             let numbers: Vec<Option<usize>> =
                 (0..self.graph.params.len()).map(|id| plan.iter().position(|layer| layer.param == id)).collect();
-            let active = |param: usize, i: usize| numbers[param].is_none_or(|n| sets[n][i / 32] >> (i % 32) & 1 == 1);
+            let active = |param: usize, i: usize| {
+                numbers[param].is_none_or(|n| {
+                    let position = plan[n].conv.position_of(i);
+                    sets[n][position / 32] >> (position % 32) & 1 == 1
+                })
+            };
             let (reached, classes) = (reach::classes_reached(&self.graph, active), self.graph.classes);
             let mend = match self.sparsity_with_paths() {
                 Some(sparsity) => format!("lower it (`sparsity = {sparsity}` has paths), or take a larger network"),

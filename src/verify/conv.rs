@@ -23,6 +23,8 @@ pub enum Pick {
         from: usize,
         of: usize,
     },
+    /// Those that work on active weights alone.
+    Active,
     /// Those by cooperative matrices.
     Matrices,
     /// Those that run where nothing was measured.
@@ -38,6 +40,7 @@ impl Pick {
             Self::All => true,
             Self::One(one) => at == one % all.len(),
             Self::Share { from, of } => at == 0 || number(at) % of == from % of,
+            Self::Active => all[at].of_active(),
             Self::Matrices => all[at].by_matrices(),
             Self::Last => at + 1 == all.len(),
             Self::Default => default.contains(&all[at]),
@@ -58,6 +61,8 @@ pub struct ConvCase {
     pub stride: usize,
     pub padding: usize,
     pub density: f32,
+    /// Output channels that are active together ([`Conv::block`]); where they make no whole blocks, one.
+    pub block: usize,
     /// The input gradient is added to what is there.
     pub accumulate: bool,
     pub pick: Pick,
@@ -77,6 +82,7 @@ impl ConvCase {
         stride: 1,
         padding: 1,
         density: 0.2,
+        block: 1,
         accumulate: true,
         pick: Pick::All,
         storage: Storage::F32,
@@ -92,21 +98,26 @@ impl ConvCase {
             kernel,
             stride,
             padding,
+            block: if k.is_multiple_of(self.block) { self.block } else { 1 },
         }
     }
 
     pub async fn compare(&self, device: &Device) -> Result<Vec<Comparison>, GpuError> {
-        let &Self { images, c, k, h, w, kernel, stride, padding, density, accumulate, pick, storage } = self;
+        let &Self { images, c, k, h, w, kernel, stride, padding, density, accumulate, pick, storage, .. } = self;
         let reference = reference::conv::Conv { n: images, c, h, w, k, kernel, stride, padding };
         let conv = self.conv(&reference);
         let numel = conv.numel();
-        let mut mask: Vec<bool> = noise(1, numel).iter().map(|v| (v + 1.0) / 2.0 < density).collect();
-        if !mask.contains(&true) {
-            mask[numel / 2] = true;
+        let positions = conv.positions();
+        let mut set: Vec<bool> = noise(1, positions).iter().map(|v| (v + 1.0) / 2.0 < density).collect();
+        if !set.contains(&true) {
+            set[positions / 2] = true;
         }
+        let mask: Vec<bool> = (0..numel).map(|at| set[conv.position_of(at)]).collect();
+        // Where the active weights lie, in the order of their list.
+        let list: Vec<usize> = (0..positions).filter(|&at| set[at]).flat_map(|at| conv.weights_at(at)).collect();
         let masked: Vec<f32> =
             noise(2, numel).iter().zip(&mask).map(|(&w, &keep)| if keep { w } else { 0.0 }).collect();
-        let active: Vec<f32> = masked.iter().zip(&mask).filter(|(_, keep)| **keep).map(|(&w, _)| w).collect();
+        let active: Vec<f32> = list.iter().map(|&at| masked[at]).collect();
         let x = rounded(storage, noise(3, images * c * h * w));
         // Matrices must not take numbers below 2⁻¹⁴ for zero, which most gradients in f16 are.
         let scale = if matches!(pick, Pick::Matrices) && !accumulate { 0.5f32.powi(15) } else { 1.0 };
@@ -122,15 +133,15 @@ impl ConvCase {
         let bias_s = harness.upload("bias", &bias);
         let dense_weight = harness.upload("dense weights", &masked);
         let bias_grad = harness.empty("bias grad", 4 * k as u64);
-        let entries = active.len();
-        let scratch = Scratch::new(&mut harness.buffers, &[conv], entries, 1, true);
-        let tensor = SparseTensor::alone(&mut harness.buffers, conv, 0, entries, tuning);
+        let (entries, weights) = (list.len() / conv.block, list.len());
+        let scratch = Scratch::new(&mut harness.buffers, &[conv], weights, 1, true);
+        let tensor = SparseTensor::alone(&mut harness.buffers, conv, (0, entries, false), tuning);
         let sparse_weight = tensor.value;
         harness.write(tensor.value, &active);
-        harness.write(tensor.active, &bits(&mask));
+        harness.write(tensor.active, &bits(&set));
         let mut commands = tensor.index("verify", tuning, &scratch);
         let sparse = Some(SparseWeight::new(tensor, &scratch));
-        let most = tuning.workspace_bytes(&conv, Some(entries)).max(tuning.workspace_bytes(&conv, None));
+        let most = tuning.workspace_bytes(&conv, Some(weights)).max(tuning.workspace_bytes(&conv, None));
         let workspace = harness.empty("workspace", most.max(4));
         let sparse = ConvLayer { node: "sparse", conv: &conv, tuning, sparse, workspace };
         let dense = ConvLayer { node: "dense", sparse: None, ..sparse };
@@ -138,9 +149,9 @@ impl ConvCase {
         let mut results: Vec<(bool, Candidate, Slice, Vec<&'static str>)> = Vec::new();
         for is_sparse in [true, false] {
             let (layer, weight, count) =
-                if is_sparse { (&sparse, sparse_weight, entries) } else { (&dense, dense_weight, numel) };
+                if is_sparse { (&sparse, sparse_weight, weights) } else { (&dense, dense_weight, numel) };
             let of_dense = Candidate::all(&conv, tuning, None);
-            let all = Candidate::all(&conv, tuning, is_sparse.then_some(entries));
+            let all = Candidate::all(&conv, tuning, is_sparse.then_some(weights));
             let default = Candidate::of(&tuning.choice(&conv, if is_sparse { density.into() } else { 1.0 }));
             for (all, of_dense) in all.iter().zip(&of_dense) {
                 for candidate in pick.of(all, of_dense, &default) {
@@ -180,11 +191,10 @@ impl ConvCase {
         let dense = reference::conv::grad_weight(&reference, &f64s(&x), &f64s(&dy));
         // A lone active weight's gradient may cancel to nearly nothing: sums are measured by their terms.
         let terms = reference::conv::grad_weight(&reference, &magnitudes(&x), &magnitudes(&dy));
-        let kept =
-            |all: &[f64]| -> Vec<f64> { all.iter().zip(&mask).filter(|(_, keep)| **keep).map(|(&g, _)| g).collect() };
+        let kept = |all: &[f64]| -> Vec<f64> { list.iter().map(|&at| all[at]).collect() };
         let (of_active, terms_of_active) = (kept(&dense), kept(&terms));
         let mut comparisons = Vec::new();
-        let positions = (0..numel).filter(|&at| mask[at]).map(|at| at % conv.row_length());
+        let positions = (0..positions).filter(|&at| set[at]).map(|at| at % conv.row_length());
         let shifts = positions.map(|at| {
             let (channel, tap) = (at / (kernel * kernel), at % (kernel * kernel));
             (channel * input.plane() + tap / kernel * input.row() + tap % kernel * input.lanes()) as u32
@@ -192,7 +202,8 @@ impl ConvCase {
         let got = ran.read::<u32>(tensor.rows.shift).await?;
         let wanted: Vec<u32> = shifts.collect();
         comparisons.push(Comparison::exact(&["index_entries"], "shifts", &got[..entries], &wanted));
-        let mut first: [Option<Vec<u32>>; 2] = [None, None];
+        // All weights are summed channel by channel in an input gradient, blocks block by block.
+        let mut first: [Option<Vec<u32>>; 4] = [const { None }; 4];
         for (is_sparse, candidate, slice, kernels) in results {
             let kind = if is_sparse { "sparse layer" } else { "dense layer" };
             let what = format!("{kind} {}, {candidate}, {}", candidate.direction(), storage.name());
@@ -216,7 +227,8 @@ impl ConvCase {
             }
             // Whatever the other candidates, the sums are taken in the order of the weight. (−0 equals 0.)
             let found: Vec<u32> = got.iter().map(|v| (v + 0.0).to_bits()).collect();
-            let wanted = first[direction].get_or_insert_with(|| found.clone());
+            let by_blocks = conv.block > 1 && is_sparse && candidate.of_active();
+            let wanted = first[direction + 2 * usize::from(by_blocks)].get_or_insert_with(|| found.clone());
             let same = Comparison::exact(&kernels, &format!("{what}: bits of the first candidate"), &found, wanted);
             if !same.agrees() {
                 comparisons.push(same);

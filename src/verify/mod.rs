@@ -31,7 +31,7 @@ use crate::ops::augment::Padding;
 use crate::ops::philox::{Purpose, unit, word};
 use crate::ops::pool::PoolKind;
 use crate::ops::topology::map::Grid;
-use crate::sparsity::growth;
+use crate::sparsity::{Structure, growth};
 
 /// Something to run beside its reference.
 #[derive(Clone, Debug)]
@@ -84,7 +84,20 @@ pub fn cases(gpu: &Gpu) -> Vec<Case> {
         // A set that stays as large as it is, and one that shrinks.
         let regrow = if growth.state { 0.5 } else { 1.0 };
         let (density, rate, coarse) = (0.2, 0.3, !random);
-        cases.push(Case::Topology(TopologyCase { shape, stride: 2, density, rate, regrow, coarse, growth, seed: 3 }));
+        for structure in Structure::ALL {
+            cases.push(Case::Topology(TopologyCase {
+                // Whole blocks.
+                shape: [shape[0] / structure.block() * structure.block(), shape[1], shape[2]],
+                stride: 2,
+                density,
+                rate,
+                regrow,
+                coarse,
+                growth,
+                structure,
+                seed: 3,
+            }));
+        }
     }
     // Cells of several channels, the last ones of fewer.
     let grid = Grid { outputs: 70, inputs: 130, taps: 9 };
@@ -100,6 +113,13 @@ pub fn cases(gpu: &Gpu) -> Vec<Case> {
             // A strided layer, and a shortcut of a batch that fills no vector.
             let strided = ConvCase { stride: 2, accumulate: false, pick: Pick::One(1), ..ConvCase::SMALL };
             cases.push(Case::Conv(strided.clone()));
+            // Blocks of output channels.
+            let blocks = |block| ConvCase { block, k: 40, pick: Pick::Active, ..ConvCase::SMALL };
+            cases.extend([4, 8].map(|block| Case::Conv(blocks(block))));
+            cases.push(Case::Conv(ConvCase {
+                pick: Pick::Default,
+                ..ConvCase { stride: 2, accumulate: false, ..blocks(4) }
+            }));
             cases.push(Case::Conv(ConvCase { images: 5, kernel: 1, padding: 0, pick: Pick::One(1), ..strided }));
             // Channels that make no whole vectors of weights, in a few candidates of each kind.
             let odd = ConvCase { c: 35, k: 43, ..ConvCase::SMALL };
@@ -243,6 +263,9 @@ mod tests {
             true => of(|case| matches!(case, Case::Topology(case) if *case.growth == growth::RANDOM)),
             false => of(|case| matches!(case, Case::Topology(case) if *case.growth == growth::GRADIENT)),
         };
+        let is_of_blocks = |case: &Case| matches!(case, Case::Topology(case) if case.structure.block() > 1);
+        let is_of_rows = |case: &Case| matches!(case, Case::Topology(case) if case.structure == Structure::FanIn);
+        let blocks = || Case::Conv(ConvCase { block: 4, k: 8, density: 0.05, pick: Pick::Default, ..small.clone() });
         let pointwise = || of(|case| matches!(case, Case::Pointwise(_)));
         let families = [
             ("philox_test", "philox4x32(keys[wid.x]", "philox4x32(keys[0]", Case::Philox),
@@ -253,7 +276,7 @@ mod tests {
             ("conv_sparse_naive", "let end = row_start[row + 1u];", "let end = row_start[row];", naive()),
             ("conv_dense_naive", "var term = 0u; term <", "var term = 1u; term <", naive()),
             ("conv_sparse_grad_weight_invocation", "product(dy", "0.0 * product(dy", naive()),
-            ("conv_sparse_scatter", "dense[position] = value", "dense[position] = 0.5 * value", dense()),
+            ("conv_sparse_scatter", "LENGTH] = value", "LENGTH] = 0.5 * value", dense()),
             ("conv_dense_gather", "var term = 0u; term <", "var term = 1u; term <", dense()),
             ("conv_dense_grad_weight_invocation", "var at = 0u; at <", "var at = 1u; at <", naive()),
             ("conv_grad_weight_finish", "total += parts", "total -= parts", conv(0.05, Pick::Last)),
@@ -271,9 +294,12 @@ mod tests {
             ("loss", "exp(v.v", "exp(0.5 * v.v", of(|case| matches!(case, Case::Loss(_)))),
             ("sgd", "run.weight_decay", "0.0 * run.weight_decay", of(|case| matches!(case, Case::Sgd(_)))),
             ("grow_random", "words[i] >> 1u", "words[0] >> 1u", topology(true)),
+            ("block_magnitudes", "sum += abs", "sum -= abs", of(is_of_blocks)),
+            ("select_rows", "tie < ties", "tie <= ties", of(is_of_rows)),
+            ("conv_block_gather", "first + $ju < end", "first + $ju + 1u < end", blocks()),
             ("topology_stats", "countOneBits(", "1u + countOneBits(", topology(false)),
             ("topology_ages", "min(age + 1u, 255u)", "min(age + 2u, 255u)", topology(false)),
-            ("topology_move", "moved_momentum[to] = m", "moved_momentum[to] = m + 1u", topology(false)),
+            ("topology_move", "+ i] = m;", "+ i] = m + 1u;", topology(false)),
             ("topology_map", "sum.x | (", "(sum.x + 1u) | (", of(|case| matches!(case, Case::Map(_)))),
         ];
         for (shader, from, to, case) in families {

@@ -9,6 +9,7 @@ use crate::model::{Graph, ModelError, Shape, resnet};
 use crate::ops::reference::topology;
 use crate::ops::{Layout, StepParams, Storage};
 use crate::plan::{Plan, PlanInput};
+use crate::sparsity::Structure;
 
 const CLASSES: usize = 4;
 const IMAGES: usize = 8;
@@ -118,6 +119,7 @@ pub async fn training(device: &Device, of: Input) -> Result<Vec<Comparison>, Gpu
         storage: Storage::F32,
         capacity: active.clone(),
         active,
+        structure: Structure::Unstructured,
         update: None,
         nesterov: true,
         augment: None,

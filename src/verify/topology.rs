@@ -8,7 +8,7 @@ use crate::ops::philox::key;
 use crate::ops::topology::{Scratch, UpdateCounts, UpdateStats};
 use crate::ops::{Conv, Layout, SparseTensor, StepParams, reference};
 use crate::sparsity::growth::{Growth, Observed, Site};
-use crate::sparsity::prune;
+use crate::sparsity::{Structure, prune};
 
 /// A layer with a random set and random numbers.
 #[derive(Clone, Debug)]
@@ -23,14 +23,18 @@ pub struct TopologyCase {
     /// Values full of ties and zeros.
     pub coarse: bool,
     pub growth: &'static Growth,
+    pub structure: Structure,
     pub seed: u64,
 }
 
-/// Weight `[k, c, kernel, kernel]` before an update.
+/// Weight `[k, c, kernel, kernel]` before an update. Sets and ages are of its positions.
 #[derive(Clone, Debug)]
 pub struct BeforeUpdate {
     pub shape: [usize; 3],
     pub stride: usize,
+    /// One that the weight has.
+    pub structure: Structure,
+    /// For each position those of its block; 0 where it is inactive.
     pub weight: Vec<f32>,
     pub momentum: Vec<f32>,
     pub active: Vec<bool>,
@@ -38,11 +42,11 @@ pub struct BeforeUpdate {
     pub reliable: Vec<bool>,
     pub initial: Vec<bool>,
     pub ages: Vec<u8>,
-    /// How many active weights go, and how many positions are then activated.
+    /// How many active positions go, and how many are then activated.
     pub prune: usize,
     pub grow: usize,
     pub growth: &'static Growth,
-    /// The gradient of all positions, and what the growth rule kept of earlier ones; empty where the rule needs none.
+    /// The gradient of all weights (in dense order), and what the growth rule kept of earlier ones; empty where the rule needs none.
     pub gradient: Vec<f32>,
     pub state: Vec<f32>,
     pub seed: u64,
@@ -79,30 +83,41 @@ const MOMENTUM: f32 = 0.9;
 impl BeforeUpdate {
     /// The layer that `case` describes.
     pub fn random(case: &TopologyCase) -> Self {
-        let &TopologyCase { shape, stride, density, rate, regrow, coarse, growth, seed } = case;
-        let numel = shape[0] * shape[1] * shape[2] * shape[2];
+        let &TopologyCase { shape, stride, density, rate, regrow, coarse, growth, structure, seed } = case;
+        let structure = structure.of_layer(shape[0]);
+        let block = structure.block();
+        // Weights, and their positions.
+        let weights = shape[0] * shape[1] * shape[2] * shape[2];
+        let numel = weights / block;
         let stream = seed as u32;
         let mut active: Vec<bool> = noise(stream, numel).iter().map(|v| (v + 1.0) / 2.0 < density).collect();
         if !active.contains(&true) {
             active[numel - 1] = true;
         }
+        let rows = if structure == Structure::FanIn { shape[0] } else { 1 };
+        if rows > 1 {
+            let of_row = ((f64::from(density) * (numel / rows) as f64) as usize).clamp(1, numel / rows);
+            active = reference::topology::init_fan_in_mask(seed, LAYER as u32, [rows, numel], rows * of_row);
+        }
         let round = |v: f32| if coarse { (v * 3.0).round() / 3.0 } else { v };
-        let values = |stream| noise(stream, numel).into_iter().map(round).collect::<Vec<f32>>();
-        let weight: Vec<f32> = values(stream + 1).iter().zip(&active).map(|(&w, &a)| if a { w } else { 0.0 }).collect();
+        let values = |stream| noise(stream, weights).into_iter().map(round).collect::<Vec<f32>>();
+        let of_active = |(at, w): (usize, f32)| if active[at / block] { w } else { 0.0 };
+        let weight: Vec<f32> = values(stream + 1).into_iter().enumerate().map(of_active).collect();
         let explored = noise(stream + 2, numel).iter().zip(&active).map(|(&v, &a)| a || v > 0.5).collect();
         let reliable = noise(stream + 3, numel).iter().map(|&v| v > 0.8).collect();
         let entries = active.iter().filter(|&&a| a).count();
-        let prune = crate::sparsity::prune_count(rate, entries);
+        let prune = rows * crate::sparsity::prune_count(rate, entries / rows);
         // Many of age 0, some at the end of what a byte holds.
         let age = |v: f32| if v < -0.4 { 0 } else { ((v + 0.4) * 200.0).min(255.0) as u8 };
         let ages = noise(stream + 7, numel).iter().zip(&active).map(|(&v, &a)| if a { age(v) } else { 0 }).collect();
         Self {
             shape,
             stride,
+            structure,
             momentum: values(stream + 4),
             prune,
             // Rules that may grow more than they prune are bounded by what is free.
-            grow: ((regrow * prune as f64) as usize).min(numel - entries + prune),
+            grow: rows * ((regrow * prune as f64) as usize).min(numel - entries + prune) / rows,
             growth,
             gradient: if growth.needs_dense_gradient(true) { values(stream + 5) } else { Vec::new() },
             state: if growth.state { values(stream + 8) } else { Vec::new() },
@@ -127,15 +142,22 @@ impl BeforeUpdate {
             kernel,
             stride: self.stride,
             padding,
+            block: self.structure.block(),
         }
     }
 
     /// On the GPU.
     pub async fn update(&self, device: &Device) -> Result<AfterUpdate, GpuError> {
         let (conv, tuning, mut harness) = (self.conv(), &device.tuning, Harness::default());
-        let numel = conv.numel();
+        let (numel, block) = (conv.positions(), conv.block);
         let list = |values: &[f32]| -> Vec<f32> {
-            values.iter().zip(&self.active).filter(|(_, active)| **active).map(|(&v, _)| v).collect()
+            values
+                .chunks(block)
+                .zip(&self.active)
+                .filter(|(_, active)| **active)
+                .flat_map(|(v, _)| v)
+                .copied()
+                .collect()
         };
         let entries = self.active.iter().filter(|&&set| set).count();
         // More than there will be, so that lists have an end to keep zero.
@@ -143,8 +165,9 @@ impl BeforeUpdate {
         let mut ages: Vec<u8> =
             self.ages.iter().zip(&self.active).filter(|(_, set)| **set).map(|(&age, _)| age).collect();
         ages.resize(ages.len().next_multiple_of(4), 0);
-        let mut scratch = Scratch::new(&mut harness.buffers, &[conv], capacity, LAYER + 1, true);
-        let tensor = SparseTensor::alone(&mut harness.buffers, conv, LAYER, capacity, tuning);
+        let mut scratch = Scratch::new(&mut harness.buffers, &[conv], capacity * block, LAYER + 1, true);
+        let fan_in = self.structure == Structure::FanIn;
+        let tensor = SparseTensor::alone(&mut harness.buffers, conv, (LAYER, capacity, fan_in), tuning);
         harness.write(tensor.value, &list(&self.weight));
         harness.write(tensor.momentum, &list(&self.momentum));
         harness.write(tensor.ages, &ages);
@@ -162,15 +185,19 @@ impl BeforeUpdate {
             harness.write(scratch.dense, &self.gradient);
         }
         let state = self.growth.state.then(|| harness.upload("growth state", &self.state));
-        let state = state.map(|state| state.part(0, self.growth.state_bytes(numel)));
+        let state = state.map(|state| state.part(0, self.growth.state_bytes(conv.numel())));
         let params =
             StepParams { seed: key(self.seed), update: self.update, momentum: MOMENTUM, ..StepParams::default() };
         let site = Site { label: "layer", tensor: &tensor, scratch: &scratch, state, run: harness.params(params) };
         let mut commands: Vec<Command> = tensor.index("layer", tuning, &scratch);
         // What the first index counts is not the update's.
-        commands.push(Command::Clear { label: Label::other("update stats"), slice: scratch.update_stats });
+        let threshold = if fan_in { u32::MAX } else { 0 };
+        let fresh = UpdateStats { threshold, ..UpdateStats::default() };
+        let fresh = harness.upload("fresh counters", &[fresh; LAYER + 1]);
+        commands.push(Command::copy(Label::other("update stats"), fresh, scratch.update_stats));
         commands.extend((self.growth.observe)(&site));
         let (keys, scores) = ((prune::MAGNITUDE.keys)(&tensor), (self.growth.score)(&site));
+        let scores = (scores, self.growth.scores_weights());
         commands.extend(tensor.update("layer", tuning, &scratch, keys, scores));
         let ran = harness.run(&device.gpu, &commands).await?;
 
@@ -180,7 +207,9 @@ impl BeforeUpdate {
         let [values, momenta] = [ran.read::<u32>(tensor.value).await?, ran.read::<u32>(tensor.momentum).await?];
         let dense = |list: &[u32]| {
             let mut list = list.iter().copied();
-            active.iter().map(|&set| if set { list.next().unwrap_or(u32::MAX) } else { 0 }).collect::<Vec<_>>()
+            let of_block = |set: bool| (0..block).map(move |_| set);
+            let of_weights = active.iter().flat_map(|&set| of_block(set));
+            of_weights.map(|set| if set { list.next().unwrap_or(u32::MAX) } else { 0 }).collect::<Vec<_>>()
         };
         let mut list = ran.read::<u8>(tensor.ages).await?.into_iter();
         let ages = active.iter().map(|&set| if set { list.next().unwrap_or(0) } else { 0 }).collect();
@@ -192,13 +221,13 @@ impl BeforeUpdate {
         Ok(AfterUpdate {
             weight: dense(&values),
             momentum: dense(&momenta),
-            behind: values[left..].iter().chain(&momenta[left..]).copied().max().unwrap_or(0),
+            behind: values[left * block..].iter().chain(&momenta[left * block..]).copied().max().unwrap_or(0),
             explored: mask(tensor.explored).await?,
             reliable: mask(tensor.reliable).await?,
             ages,
             update_stats: update_stats[LAYER],
             index: reference::topology::Index {
-                rows: usizes(tensor.rows.start, self.shape[0] + 1).await?,
+                rows: usizes(tensor.rows.start, conv.rows() + 1).await?,
                 columns: usizes(tensor.columns.start, conv.columns() + 1).await?,
                 entries: usizes(tensor.columns.entry, left).await?,
             },
@@ -210,6 +239,8 @@ impl BeforeUpdate {
     pub fn reference(&self) -> AfterUpdate {
         use reference::topology::{Layer, index, update};
         let [k, c, kernel] = self.shape;
+        let block = self.structure.block();
+        let rows = k / block;
         let score = (self.growth.reference)(&Observed {
             seed: self.seed,
             layer: LAYER as u32,
@@ -217,11 +248,21 @@ impl BeforeUpdate {
             gradient: &self.gradient,
             state: &self.state,
             momentum: MOMENTUM,
-            numel: self.active.len(),
+            positions: self.active.len(),
         });
+        let score = match block > 1 && self.growth.scores_weights() {
+            true => {
+                let scores: Vec<f32> = score.iter().map(|&bits| f32::from_bits(bits)).collect();
+                let of_blocks = reference::topology::in_blocks(&scores, c * kernel * kernel, block);
+                reference::topology::gradient_scores(&reference::topology::block_magnitudes(&of_blocks, block))
+            }
+            false => score,
+        };
         let mut layer = Layer {
-            outputs: k,
+            outputs: rows,
             inputs: c,
+            block,
+            fan_in: self.structure == Structure::FanIn,
             initial: self.initial.clone(),
             ages: self.ages.clone(),
             active: self.active.clone(),
@@ -237,7 +278,7 @@ impl BeforeUpdate {
             behind: 0,
             weight: bits(&layer.weight),
             momentum: bits(&layer.momentum),
-            index: index(&layer.active, k, c, kernel, self.stride, kernel / 2),
+            index: index(&layer.active, rows, c, kernel, self.stride, kernel / 2),
             active: layer.active,
             explored: layer.explored,
             reliable: layer.reliable,
@@ -249,10 +290,15 @@ impl BeforeUpdate {
     pub async fn compare(&self, device: &Device) -> Result<Vec<Comparison>, GpuError> {
         let (got, wanted) = (self.update(device).await?, self.reference());
         let growth = self.growth.name;
-        let mut select = vec!["rank_count", "scan", "rank_write", "select_histogram", "select_pick", "select_apply"];
+        let mut select = vec!["rank_count", "scan", "rank_write"];
+        match self.structure {
+            Structure::FanIn => select.push("select_rows"),
+            _ => select.extend(["select_histogram", "select_pick", "select_apply"]),
+        }
+        select.extend((self.structure.block() > 1).then_some("block_magnitudes"));
         select.extend(self.growth.shader);
         let exact = |kernels: &[&'static str], what: &str, got: &[u32], wanted: &[u32]| {
-            Comparison::exact(kernels, &format!("{growth} growth, {what}"), got, wanted)
+            Comparison::exact(kernels, &format!("{growth} growth, {}, {what}", self.structure), got, wanted)
         };
         let set = |mask: &[bool]| bits(mask);
         let index = |part: &[usize]| part.iter().map(|&v| v as u32).collect::<Vec<_>>();

@@ -14,7 +14,7 @@ use crate::model::{self, Shape};
 use crate::ops::trial::{Candidate, Trial};
 use crate::ops::{Conv, Storage, Tuning};
 use crate::plan::convolutions;
-use crate::sparsity::Distribution;
+use crate::sparsity::{Distribution, Structure};
 
 #[derive(Args)]
 pub struct KernelArgs {
@@ -39,6 +39,9 @@ pub struct KernelArgs {
     /// Only candidates whose name contains this
     #[arg(long, default_value = "")]
     candidate: String,
+    /// What is active together: unstructured, block:4x1, block:8x1 or fan-in
+    #[arg(long, default_value = "unstructured", value_parser = flags::structure())]
+    structure: Structure,
     /// Samples of each; the result is the median
     #[arg(long, default_value_t = 5, value_parser = flags::count(10_000))]
     samples: usize,
@@ -81,6 +84,8 @@ pub fn run(args: &KernelArgs) -> Result<(), Failure> {
                 continue;
             }
             seen.push(conv);
+            let block = args.structure.of_layer(conv.output.channels).block();
+            let conv = Conv { block: if density < 1.0 { block } else { 1 }, ..conv };
             let trial = Trial::new(&gpu, &tuning, conv, density);
             let mut trial = pollster::block_on(trial).map_err(Failure::run)?;
             for candidate in

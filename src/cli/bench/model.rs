@@ -16,7 +16,7 @@ use crate::ops::trial::Candidate;
 use crate::ops::{Storage, Tuning};
 use crate::plan::{Plan, PlanInput};
 use crate::predict::{GPUS, GpuModel, Prediction, predict};
-use crate::sparsity::{Distribution, Method, exact_nnz};
+use crate::sparsity::{Distribution, Method, Structure};
 
 #[derive(Args)]
 pub struct ModelArgs {
@@ -38,6 +38,9 @@ pub struct ModelArgs {
     /// How activations are kept: f32, f16 or bf16
     #[arg(long, default_value = "f32", value_parser = flags::storage())]
     storage: Storage,
+    /// What is active together: unstructured, block:4x1, block:8x1 or fan-in
+    #[arg(long, default_value = "unstructured", value_parser = flags::structure())]
+    structure: Structure,
     /// Compare all candidates of the layers whose name contains this
     #[arg(long, value_name = "NAME")]
     layer: Option<String>,
@@ -126,8 +129,9 @@ pub fn run(args: &ModelArgs) -> Result<(), Failure> {
                 0.0 => vec![1.0; graph.prunable().count()],
                 _ => Distribution::Erk.densities(&graph, 1.0 - sparsity).map_err(Failure::input)?,
             };
-            let numels = graph.prunable().map(|(_, param)| param.numel());
-            let active = densities.iter().zip(numels).map(|(&density, numel)| exact_nnz(density, numel)).collect();
+            let shapes = graph.prunable().map(|(_, param)| param.shape.as_slice());
+            let active =
+                densities.iter().zip(shapes).map(|(&density, shape)| args.structure.active(density, shape)).collect();
             let network = Network { args, graph: &graph, sparsity, active };
             rows.extend(match &args.layer {
                 None => network.step(gpu)?,
@@ -150,6 +154,7 @@ impl Network<'_> {
             storage: self.args.storage,
             active: self.active.clone(),
             capacity: self.active.clone(),
+            structure: self.args.structure,
             update: method.update,
             nesterov: true,
             augment: None,

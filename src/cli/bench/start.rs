@@ -14,8 +14,8 @@ use crate::cli::{Failure, GpuArgs, flags};
 use crate::data;
 use crate::gpu::{Command, Kernel, Label};
 use crate::ops::Storage;
-use crate::sparsity::Method;
-use crate::train::{TrainError, Trainer};
+use crate::sparsity::{Method, Structure};
+use crate::train::{Config, TrainError, Trainer};
 
 #[derive(Args)]
 pub struct StartArgs {
@@ -28,6 +28,9 @@ pub struct StartArgs {
     /// Sparsity; 0: the dense network
     #[arg(long, default_value_t = 0.98, value_parser = flags::number("sparsity"))]
     sparsity: f64,
+    /// What is active together: unstructured, block:4x1, block:8x1 or fan-in
+    #[arg(long, default_value = "unstructured", value_parser = flags::structure())]
+    structure: Structure,
     /// Images per step
     #[arg(long, default_value_t = 32, value_parser = flags::whole("batch_size"))]
     batch_size: usize,
@@ -63,6 +66,7 @@ pub fn run(args: &StartArgs) -> Result<(), Failure> {
     let gpu = args.gpu.open_to_compile()?;
     lap("adapter");
     let config = config(&args.model, method(&args.method), args.sparsity, args.batch_size, args.storage);
+    let config = Config { structure: args.structure, ..config };
     let run_plan = args.tuning.run_plan(config, &dataset, &gpu, None, false)?;
     lap("plan and first weights");
     let trainer = pollster::block_on(Trainer::new(gpu.clone(), &run_plan, &dataset, &mut ()));

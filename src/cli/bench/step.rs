@@ -16,8 +16,9 @@ use crate::gpu::{Gpu, GpuError};
 use crate::ops::Storage;
 use crate::plan::METRIC_SLOTS;
 use crate::predict::GPUS;
+use crate::sparsity::Structure;
 use crate::train::autotune::Measured;
-use crate::train::{Method, RunPlan, TrainError, Trainer};
+use crate::train::{Config, Method, RunPlan, TrainError, Trainer};
 use crate::words::number_of;
 
 #[derive(Args)]
@@ -37,6 +38,9 @@ pub struct StepArgs {
     /// How activations are kept, comma-separated: f32, f16, bf16
     #[arg(long, value_delimiter = ',', default_value = "f32", value_parser = flags::storage())]
     storage: Vec<Storage>,
+    /// What is active together, comma-separated: unstructured, block:4x1, block:8x1, fan-in
+    #[arg(long, value_delimiter = ',', default_value = "unstructured", value_parser = flags::structure())]
+    structure: Vec<Structure>,
     /// Rounds; each row is timed once per round, the result is the median
     #[arg(long, default_value_t = 5, value_parser = flags::count(10_000))]
     rounds: usize,
@@ -64,6 +68,7 @@ struct Row {
     model: String,
     method: &'static str,
     sparsity: f64,
+    structure: Structure,
     storage: &'static str,
     batch_size: usize,
     images_per_second: f64,
@@ -88,10 +93,15 @@ pub fn run(args: &StepArgs) -> Result<(), Failure> {
     let (mut problems, mut tuned) = (Vec::new(), Vec::new());
     for &storage in &args.storage {
         for &sparsity in &args.sparsity {
-            let config = config(&args.model, method, sparsity, args.batch_size, storage);
-            let (run_plan, measured) = args.tuning.measured_run_plan(config, &dataset, &gpu, None, true)?;
-            problems.push(run_plan);
-            tuned.push(measured);
+            // The dense network has no sets that could have a structure.
+            let structures = if sparsity == 0.0 { &args.structure[..1] } else { &args.structure };
+            for &structure in structures {
+                let config = config(&args.model, method, sparsity, args.batch_size, storage);
+                let config = Config { structure, ..config };
+                let (run_plan, measured) = args.tuning.measured_run_plan(config, &dataset, &gpu, None, true)?;
+                problems.push(run_plan);
+                tuned.push(measured);
+            }
         }
     }
     let together: Vec<&RunPlan> = problems.iter().collect();
@@ -114,9 +124,13 @@ pub fn run(args: &StepArgs) -> Result<(), Failure> {
     // Now, for a prediction takes its time too.
     write_json(args.json.as_ref(), &adapter, &timed.rows)?;
     let rows = &timed.rows;
+    let name = |row: &Row| match row.structure {
+        Structure::Unstructured => format!("{} {} {}", row.method, row.sparsity, row.storage),
+        structure => format!("{} {} {structure} {}", row.method, row.sparsity, row.storage),
+    };
     let cells = |row: &Row| {
         vec![
-            format!("{} {} {}", row.method, row.sparsity, row.storage),
+            name(row),
             format!("{:.1}", row.images_per_second),
             format!("{:.1}", row.step_ms),
             format!("{:.2}", row.step_ms.recip() * rows[0].step_ms),
@@ -137,7 +151,7 @@ pub fn run(args: &StepArgs) -> Result<(), Failure> {
     );
     if args.passes {
         for row in rows {
-            println!("\n{} {}", row.method, row.sparsity);
+            println!("\n{}", name(row));
             let line = |(name, ms): (&String, &serde_json::Value)| {
                 vec![name.clone(), format!("{:.2}", ms.as_f64().unwrap_or_default())]
             };
@@ -195,6 +209,7 @@ fn measure(args: &StepArgs, gpu: &Gpu, dataset: &Dataset, problems: &[&RunPlan])
             model: config.model.clone(),
             method: config.method.name,
             sparsity: if config.method == Method::DENSE { 0.0 } else { config.sparsity },
+            structure: config.structure,
             storage: config.storage.name(),
             batch_size: config.batch_size,
             images_per_second: config.batch_size as f64 / seconds,

@@ -12,8 +12,8 @@ use crate::cli::{Failure, GpuArgs, flags};
 use crate::compare::by_operation;
 use crate::data;
 use crate::ops::Storage;
-use crate::sparsity::Method;
-use crate::train::Trainer;
+use crate::sparsity::{Method, Structure};
+use crate::train::{Config, Trainer};
 use crate::words::number_of;
 
 #[derive(Args)]
@@ -27,6 +27,9 @@ pub struct TopologyArgs {
     /// Sparsities, comma-separated
     #[arg(long, value_delimiter = ',', default_value = "0.9,0.99", value_parser = flags::number("sparsity"))]
     sparsity: Vec<f64>,
+    /// What is active together: unstructured, block:4x1, block:8x1 or fan-in
+    #[arg(long, default_value = "unstructured", value_parser = flags::structure())]
+    structure: Structure,
     /// Images per step
     #[arg(long, default_value_t = 32, value_parser = flags::whole("batch_size"))]
     batch_size: usize,
@@ -76,6 +79,7 @@ pub fn run(args: &TopologyArgs) -> Result<(), Failure> {
     for name in &args.method {
         for &sparsity in &args.sparsity {
             let config = config(&args.model, method(name), sparsity, args.batch_size, args.storage);
+            let config = Config { structure: args.structure, ..config };
             let run_plan = args.tuning.run_plan(config, &dataset, &gpu, None, true)?;
             let trainer = pollster::block_on(Trainer::new(gpu.clone(), &run_plan, &dataset, &mut ()));
             let mut trainer = trainer.map_err(Failure::start)?;

@@ -41,8 +41,8 @@ impl Pace {
 
 /// What makes the steps of two rows cost the same, or nearly so.
 fn kind(config: &Config) -> String {
-    let Config { model, data, batch_size, storage, distribution, .. } = config;
-    format!("{model} {data} {batch_size} {} {} {distribution}", storage.name(), config.density())
+    let Config { model, data, batch_size, storage, distribution, structure, .. } = config;
+    format!("{model} {data} {batch_size} {} {} {distribution} {structure}", storage.name(), config.density())
 }
 
 /// The time that `rows` take on the adapter, in words; what is wrong with an adapter that was asked for by name is an error.

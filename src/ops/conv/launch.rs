@@ -58,6 +58,14 @@ impl Conv {
         groups.div_ceil((GROUP_CELLS / tuning.launch.weight_group) as usize).max(1)
     }
 
+    /// Entries of a row that the sparse weight gradient works on at once: active weights, or blocks of them.
+    pub(in crate::ops) fn weight_group(&self, tuning: &Tuning) -> u32 {
+        match self.block {
+            1 => tuning.launch.weight_group,
+            block => (tuning.launch.block_sums / block as u32).max(1),
+        }
+    }
+
     /// Workgroup size of a sum over all pixels.
     pub(super) fn reduce_size(&self, tuning: &Tuning) -> u32 {
         let size = tuning.launch.reduce.min(self.output.vectors(false).plane_lanes().next_power_of_two() as u32);
@@ -73,7 +81,7 @@ impl Conv {
 
     /// Rows of y that the invocations of a scope take at once in a sparse weight gradient: as many as fill its lanes.
     pub(super) fn weight_rows(&self, tuning: &Tuning, how: WeightGradKernel) -> u32 {
-        let lanes = scope_lanes(tuning, how.scope, tuning.launch.weight_group);
+        let lanes = scope_lanes(tuning, how.scope, self.weight_group(tuning) * self.block as u32);
         let (vectors, rows) = (self.row_vectors(how.load64), self.output.blocks() * self.output.height);
         (lanes / vectors as u32).clamp(1, rows.div_ceil(how.split as usize) as u32)
     }

@@ -76,7 +76,7 @@ impl ConvLayer<'_> {
     pub fn grad_weight(&self, how: WeightGradKernel, [x, dy, weight_grad]: [Slice; 3]) -> Vec<Command> {
         match (how.tile, self.sparse) {
             (None, Some(sparse)) => {
-                let weights = (sparse.tensor.capacity, Some(sparse.tensor.rows.start));
+                let weights = (sparse.tensor.most_weights(), Some(sparse.tensor.rows.start));
                 self.split(how, weights, weight_grad, |to| self.sparse_grad_weight(&sparse, how, [x, dy, to]))
             }
             (_, Some(sparse)) => {
@@ -111,7 +111,7 @@ impl ConvLayer<'_> {
         let parts = self.workspace.part(0, how.workspace_bytes(self.conv, weights));
         let kernel = Kernel::new("conv_grad_weight_finish").set("SPLIT", how.split as usize).set("WEIGHTS", weights);
         let kernel = match row_start {
-            Some(_) => kernel.define("ACTIVE", 1).set("ROWS", self.conv.output.channels),
+            Some(_) => kernel.define("ACTIVE", self.conv.block as u32).set("ROWS", self.conv.rows()),
             None => kernel,
         };
         let label = self.label(Kind::GradWeight, "grad_weight");
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn long_passes_are_several_dispatches() {
         let side = |channels| Layout::new(channels, 8, 8, 1, 65);
-        let conv = Conv { input: side(16), output: side(32), kernel: 3, stride: 1, padding: 1 };
+        let conv = Conv { input: side(16), output: side(32), kernel: 3, stride: 1, padding: 1, block: 1 };
         let slice = |buffer, bytes| Slice { buffer, offset: 0, bytes };
         let (x, y) = (slice(0, conv.input.bytes()), slice(1, conv.output.bytes()));
         let weight = slice(2, 4 * conv.numel() as u64);

@@ -167,7 +167,7 @@ mod tests {
     fn a_wrong_product_is_refused() {
         emulated::set(true);
         let [input, output] = [8, 16].map(|channels| Layout::new(channels, 4, 4, 1, 8));
-        let conv = Conv { input, output, kernel: 3, stride: 1, padding: 1 };
+        let conv = Conv { input, output, kernel: 3, stride: 1, padding: 1, block: 1 };
         let check = |direction: usize| {
             let gpu = gpu();
             let mut tuning = Tuning::for_gpu(&gpu);

@@ -26,6 +26,9 @@ pub struct Conv {
     pub kernel: usize,
     pub stride: usize,
     pub padding: usize,
+    /// Output channels that are active together at one (input channel, tap) of a sparse weight: 1, or the side of its blocks,
+    /// which divides the output channels. Its index then has a row for each block of channels, and an entry for each block.
+    pub block: usize,
 }
 
 impl Conv {
@@ -53,6 +56,29 @@ impl Conv {
     /// Elements of the dense weight `[out, in, kernel, kernel]`.
     pub fn numel(&self) -> usize {
         self.output.channels * self.row_length()
+    }
+
+    /// Rows of a sparse weight's index: output channels, or blocks of them.
+    pub fn rows(&self) -> usize {
+        self.output.channels / self.block
+    }
+
+    /// Positions of a sparse weight `[rows, in, kernel, kernel]`, each active or not: of weights, or of blocks of them.
+    pub fn positions(&self) -> usize {
+        self.rows() * self.row_length()
+    }
+
+    /// Where in the dense weight the weights of `position` lie, in the order in which the lists have them.
+    pub fn weights_at(&self, position: usize) -> impl Iterator<Item = usize> + use<> {
+        let (length, block) = (self.row_length(), self.block);
+        let (row, at) = (position / length, position % length);
+        (0..block).map(move |i| (row * block + i) * length + at)
+    }
+
+    /// The position of the weight that lies at `at` in the dense weight.
+    pub fn position_of(&self, at: usize) -> usize {
+        let length = self.row_length();
+        at / length / self.block * length + at % length
     }
 
     /// Rows of the transposed order: input channels × parity classes.

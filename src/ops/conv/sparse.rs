@@ -64,14 +64,15 @@ impl ConvLayer<'_> {
         [x, weight, y]: [Slice; 3],
         bias: Option<Slice>,
     ) -> Vec<Command> {
-        let (conv, SparseTensor { capacity, rows, .. }) = (self.conv, sparse.tensor);
+        let (conv, SparseTensor { rows, .. }) = (self.conv, sparse.tensor);
         let (kernel, work) =
             conv.gather_kernel(self.tuning, "conv_sparse_naive", (conv.output.channels, false), GatherShape::NAIVE);
-        let kernel = conv.forward_constants(kernel.define_if(bias.is_some(), "BIAS"), false);
+        let kernel = kernel.define("BLOCK", conv.block as u32).define_if(bias.is_some(), "BIAS");
+        let (kernel, weights) = (conv.forward_constants(kernel, false), sparse.tensor.most_weights());
         let mut bindings = vec![x, rows.start, rows.shift, weight, y];
         bindings.extend(bias);
         let label = self.label(Kind::Forward, "forward");
-        self.gather_blocks(label, (kernel, capacity), (&bindings, 4), [&conv.input, &conv.output], work)
+        self.gather_blocks(label, (kernel, weights), (&bindings, 4), [&conv.input, &conv.output], work)
     }
 
     /// dx (+)= conv'(dy), by the simplest kernel.
@@ -81,14 +82,15 @@ impl ConvLayer<'_> {
         [dy, weight, dx]: [Slice; 3],
         accumulate: bool,
     ) -> Vec<Command> {
-        let (conv, SparseTensor { capacity, columns, .. }) = (self.conv, sparse.tensor);
+        let (conv, SparseTensor { columns, .. }) = (self.conv, sparse.tensor);
         let (kernel, work) =
             conv.gather_kernel(self.tuning, "conv_sparse_naive", (conv.columns(), true), GatherShape::NAIVE);
-        let kernel = kernel.define("TRANSPOSED", 1).define_if(accumulate, "ACCUMULATE");
-        let kernel = conv.backward_constants(kernel, false);
+        let kernel = kernel.define("BLOCK", conv.block as u32).define("TRANSPOSED", 1);
+        let kernel = kernel.define_if(accumulate, "ACCUMULATE");
+        let (kernel, weights) = (conv.backward_constants(kernel, false), sparse.tensor.most_weights());
         let bindings = [dy, columns.start, columns.shift, weight, dx, columns.entry];
         let label = self.label(Kind::GradInput, "grad_input");
-        self.gather_blocks(label, (kernel, capacity), (&bindings, 4), [&conv.output, &conv.input], work)
+        self.gather_blocks(label, (kernel, weights), (&bindings, 4), [&conv.output, &conv.input], work)
     }
 
     pub(super) fn sparse_forward(
@@ -98,6 +100,9 @@ impl ConvLayer<'_> {
         [x, weight, y]: [Slice; 3],
         bias: Option<Slice>,
     ) -> Vec<Command> {
+        if self.conv.block > 1 {
+            return self.block_forward(sparse, strip, [x, weight, y], bias);
+        }
         let (kernel, work) = self.gather(self.conv.output.channels, strip, false);
         let kernel = kernel.define_if(bias.is_some(), "BIAS");
         let (pack, packed) = self.pack(Kind::Forward, sparse, weight, strip);
@@ -116,6 +121,9 @@ impl ConvLayer<'_> {
         [dy, weight, dx]: [Slice; 3],
         accumulate: bool,
     ) -> Vec<Command> {
+        if self.conv.block > 1 {
+            return self.block_grad_input(sparse, strip, [dy, weight, dx], accumulate);
+        }
         let (kernel, work) = self.gather(self.conv.columns(), strip, true);
         let kernel = kernel.define_if(accumulate, "ACCUMULATE");
         let (pack, packed) = self.pack(Kind::GradInput, sparse, weight, strip);
@@ -127,6 +135,48 @@ impl ConvLayer<'_> {
             self.gather_blocks(self.label(Kind::GradInput, "grad_input"), kernel, (&bindings, 3), layouts, work),
         ]
         .concat()
+    }
+
+    fn block_forward(
+        &self,
+        sparse: &SparseWeight,
+        strip: Strip,
+        [x, weight, y]: [Slice; 3],
+        bias: Option<Slice>,
+    ) -> Vec<Command> {
+        let rows = sparse.tensor.rows;
+        let (kernel, work) = self.block_gather(self.conv.rows(), strip, false);
+        let kernel = self.conv.forward_constants(kernel.define_if(bias.is_some(), "BIAS"), strip.load64);
+        let mut bindings = vec![x, rows.start, rows.shift, weight, y];
+        bindings.extend(bias);
+        let (layouts, label) = ([&self.conv.input, &self.conv.output], self.label(Kind::Forward, "forward"));
+        self.gather_blocks(label, (kernel, sparse.tensor.most_weights()), (&bindings, 4), layouts, work)
+    }
+
+    fn block_grad_input(
+        &self,
+        sparse: &SparseWeight,
+        strip: Strip,
+        [dy, weight, dx]: [Slice; 3],
+        accumulate: bool,
+    ) -> Vec<Command> {
+        let columns = sparse.tensor.columns;
+        let (kernel, work) = self.block_gather(self.conv.columns(), strip, true);
+        let kernel = kernel.define("TRANSPOSED", 1).define_if(accumulate, "ACCUMULATE");
+        let kernel = self.conv.backward_constants(kernel, strip.load64);
+        let bindings = [dy, columns.start, columns.shift, weight, dx, columns.entry];
+        let (layouts, label) = ([&self.conv.output, &self.conv.input], self.label(Kind::GradInput, "grad_input"));
+        self.gather_blocks(label, (kernel, sparse.tensor.most_weights()), (&bindings, 4), layouts, work)
+    }
+
+    /// The kernel of a gather of blocks.
+    fn block_gather(&self, rows: usize, strip: Strip, backward: bool) -> (Kernel, [usize; 3]) {
+        let Strip { row, unroll, group, load64, .. } = strip;
+        let shape = GatherShape { row, load64, lanes: 1, group };
+        let (kernel, work) = self.conv.gather_kernel(self.tuning, "conv_block_gather", (rows, backward), shape);
+        let block = self.conv.block as u32;
+        let kernel = kernel.define("BLOCK", block).define("QUARTERS", block / 4);
+        (kernel.define("GROUP", group).define("UNROLL", unroll), work)
     }
 
     /// The active weights with their shifts for a pass of `kind` (of the input gradient in the transposed order), and where
@@ -158,6 +208,8 @@ impl ConvLayer<'_> {
     ) -> Vec<Command> {
         let (SparseTensor { capacity, rows, .. }, tuning) = (sparse.tensor, self.tuning);
         let groups = groups_most(self.conv, capacity, tuning);
+        let (group, block) = (self.conv.weight_group(tuning), self.conv.block as u32);
+        let weights = sparse.tensor.most_weights();
         let part = |groups: Range<usize>| {
             let table = rows.groups.part(GROUP_BYTES * groups.start as u64, GROUP_BYTES * groups.len() as u64);
             let bindings = [x, dy, rows.start, rows.shift, table, weight_grad];
@@ -165,24 +217,24 @@ impl ConvLayer<'_> {
             if how.scope == Scope::Pixels {
                 let (kernel, workgroups) = self.pixels_kernel(how, groups.len());
                 let [across, down, _] = fold(workgroups);
-                let kernel = kernel.set("GROUP_MOST", groups.len()).set("WEIGHTS", capacity);
+                let kernel = kernel.set("GROUP_MOST", groups.len()).set("WEIGHTS", weights);
                 return Command::dispatch(label, kernel, &bindings, [across, down, how.split]);
             }
             let together = self.conv.weight_rows(tuning, how);
-            let sums = (tuning.launch.weight_group, together as usize * self.conv.row_vectors(how.load64));
+            let sums = (group * block, together as usize * self.conv.row_vectors(how.load64));
             let mut kernel = self.conv.weight_kernel(tuning, how, sums);
-            kernel = kernel.define("GROUP", tuning.launch.weight_group);
+            kernel = kernel.define("GROUP", group).define("BLOCK", block);
             if how.scope == Scope::Subgroup {
                 kernel = kernel.define("ROW", self.conv.weight_row(tuning, how.load64));
             }
             if how.scope != Scope::Invocation {
                 kernel = kernel.define("TOGETHER", together);
             }
-            let kernel = kernel.set("GROUP_MOST", groups.len()).set("WEIGHTS", capacity);
+            let kernel = kernel.set("GROUP_MOST", groups.len()).set("WEIGHTS", weights);
             let grid = how.grid(&kernel, groups.len());
             Command::dispatch(label, kernel, &bindings, grid)
         };
-        self.parts(capacity, groups, aligned(GROUP_BYTES)).map(part).collect()
+        self.parts(weights, groups, aligned(GROUP_BYTES)).map(part).collect()
     }
 
     /// The kernel of [`Scope::Pixels`] for so many groups of weights, and its workgroups for one part of the pixels.

@@ -70,6 +70,16 @@ impl Candidate {
         format!("{} {self}", self.direction())
     }
 
+    /// Whether it works on active weights alone.
+    pub fn of_active(&self) -> bool {
+        match self {
+            Candidate::Forward(how) | Candidate::GradInput(how) => {
+                matches!(how, ForwardKernel::Naive | ForwardKernel::Sparse(_))
+            }
+            Candidate::GradWeight(how) => how.tile.is_none(),
+        }
+    }
+
     /// Puts this candidate in its place.
     pub fn put(&self, choice: &mut Choice) {
         match *self {
@@ -110,21 +120,23 @@ pub struct Trial {
 impl Trial {
     /// `density` of the weights are active; 1.0: a dense layer, without an index.
     pub async fn new(gpu: &Gpu, tuning: &Tuning, conv: Conv, density: f64) -> Result<Self, GpuError> {
-        let numel = conv.numel();
-        let mut bits = vec![0u32; numel.div_ceil(32)];
+        let positions = conv.positions();
+        let mut bits = vec![0u32; positions.div_ceil(32)];
         if density < 1.0 {
-            let draw = |&i: &usize| f64::from(unit(word(1, Purpose::InitMask, 0, 0, i))) < density || i == numel / 2;
-            (0..numel).filter(draw).for_each(|i| bits[i / 32] |= 1 << (i % 32));
+            let draw =
+                |&i: &usize| f64::from(unit(word(1, Purpose::InitMask, 0, 0, i))) < density || i == positions / 2;
+            (0..positions).filter(draw).for_each(|i| bits[i / 32] |= 1 << (i % 32));
         }
         let sparse = density < 1.0;
-        let active = if sparse { bits.iter().map(|word| word.count_ones() as usize).sum() } else { numel };
+        let entries: usize = bits.iter().map(|word| word.count_ones() as usize).sum();
+        let active = if sparse { entries * conv.block } else { conv.numel() };
         let mut buffers = BufferPlan::default();
         let x = buffers.storage("trial", "x", conv.input.bytes());
         let dy = buffers.storage("trial", "dy", conv.output.bytes());
         let most = tuning.workspace_bytes(&conv, sparse.then_some(active));
         let workspace = buffers.storage("trial", "workspace", most.max(4));
         let scratch = Scratch::new(&mut buffers, &[conv], active, 1, true);
-        let tensor = sparse.then(|| SparseTensor::alone(&mut buffers, conv, 0, active, tuning));
+        let tensor = sparse.then(|| SparseTensor::alone(&mut buffers, conv, (0, entries, false), tuning));
         let [weight, weight_grad] = match &tensor {
             Some(tensor) => [tensor.value, tensor.grad],
             None => ["weight", "weight gradient"].map(|name| buffers.storage("trial", name, 4 * active as u64)),
@@ -195,6 +207,8 @@ impl Trial {
             _ if candidate == other => 0.0,
             // Rounded weights make a hundredth of that, a wrong product far more.
             _ if candidate.by_matrices() => largest / 64.0,
+            // All weights are summed channel by channel, blocks block by block.
+            Candidate::GradInput(_) if self.conv.block > 1 => largest / 4096.0,
             Candidate::Forward(_) | Candidate::GradInput(_) => 0.0,
             // Another order of as many sums as there are images and pixels.
             Candidate::GradWeight(_) => largest / 4096.0,

@@ -34,6 +34,26 @@ pub fn init_weight(seed: u64, param: u32, fan_in: usize, numel: usize) -> Vec<f3
     (0..numel).map(|i| (2.0 * unit(word(seed, Purpose::InitWeight, param, 0, i)) - 1.0) * bound).collect()
 }
 
+/// The same where every one of `rows` rows has as many: `nnz / rows`, those of highest key of the row.
+pub fn init_fan_in_mask(seed: u64, layer: u32, [rows, numel]: [usize; 2], nnz: usize) -> Vec<bool> {
+    let keys: Vec<u32> = (0..numel).map(|i| word(seed, Purpose::InitMask, layer, 0, i) >> 1).collect();
+    let length = numel / rows;
+    let row = |row: usize| select(|i| keys[i], row * length..(row + 1) * length, nnz / rows);
+    mask_of(numel, &(0..rows).flat_map(row).collect::<Vec<_>>())
+}
+
+/// The sum of the magnitudes of each `block` numbers that lie side by side.
+pub fn block_magnitudes(values: &[f32], block: usize) -> Vec<f32> {
+    values.chunks(block).map(|block| block.iter().fold(0.0, |sum, value| sum + value.abs())).collect()
+}
+
+/// A number for every weight `[outputs, inputs, taps]`, where `length` is `inputs · taps`, in the order of the lists: the weights
+/// of a block of `block` outputs side by side.
+pub fn in_blocks<T: Copy>(dense: &[T], length: usize, block: usize) -> Vec<T> {
+    let rows = dense.chunks(length * block);
+    rows.flat_map(|row| (0..length).flat_map(move |at| (0..block).map(move |i| row[i * length + at]))).collect()
+}
+
 /// What stays when the `k` active weights of least magnitude go (of equals the higher index); all go if there are fewer.
 pub fn prune(weight: &[f32], active: &[bool], k: usize) -> Vec<bool> {
     let positions: Vec<usize> = (0..active.len()).filter(|&i| active[i]).collect();
@@ -53,12 +73,16 @@ pub fn gradient_scores(gradient: &[f32]) -> Vec<u32> {
     gradient.iter().map(|&g| magnitude(g)).collect()
 }
 
-/// A layer as an update finds and leaves it; every list is dense, over the flat index of the weight.
+/// A layer as an update finds and leaves it; every list is dense, over the positions of the weight.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layer {
-    /// The weight's first two dimensions.
+    /// The rows of the index (output channels, or blocks of them), and the input channels.
     pub outputs: usize,
     pub inputs: usize,
+    /// Weights of a position.
+    pub block: usize,
+    /// Whether each row is pruned and grown on its own, all by as much.
+    pub fan_in: bool,
     pub active: Vec<bool>,
     /// Active at any time so far.
     pub explored: Vec<bool>,
@@ -68,26 +92,30 @@ pub struct Layer {
     pub initial: Vec<bool>,
     /// Updates survived since the position was grown, at most 255; 0 where inactive.
     pub ages: Vec<u8>,
-    /// 0 where inactive, as the momentum.
+    /// `block` a position; 0 where inactive, as the momentum.
     pub weight: Vec<f32>,
     pub momentum: Vec<f32>,
 }
 
-/// Prunes `removed` weights and grows `added` positions. What is pruned and regrown at once keeps weight and momentum; what is new
+/// Prunes `removed` positions, those of the least sum of magnitudes, and grows `added`. What is pruned and regrown at once keeps weight and momentum; what is new
 /// starts both at 0 (the ITOP code's and RigL's behaviour).
 pub fn update(layer: &mut Layer, score: &[u32], removed: usize, added: usize) -> UpdateStats {
-    let kept = prune(&layer.weight, &layer.active, removed);
-    let after = grow(score, &kept, added);
+    let keys = block_magnitudes(&layer.weight, layer.block);
+    let (parts, row) = (if layer.fan_in { layer.outputs } else { 1 }, layer.active.len() / layer.outputs);
+    let part = if layer.fan_in { row } else { layer.active.len() };
+    let of = |i: usize| i * part..(i + 1) * part;
+    let kept: Vec<bool> = (0..parts).flat_map(|i| prune(&keys[of(i)], &layer.active[of(i)], removed / parts)).collect();
+    let after: Vec<bool> = (0..parts).flat_map(|i| grow(&score[of(i)], &kept[of(i)], added / parts)).collect();
     let count = |is: &dyn Fn(usize) -> bool| (0..after.len()).filter(|&i| is(i)).count() as u32;
-    let least_kept = (0..kept.len()).filter(|&i| kept[i]).map(|i| magnitude(layer.weight[i])).min();
-    let row = (after.len() / layer.outputs).max(1);
+    let least_kept = (0..kept.len()).filter(|&i| kept[i]).map(|i| magnitude(keys[i])).min();
+    let row = row.max(1);
     let taps = (row / layer.inputs).max(1);
     let input_lives = |c: usize| (0..after.len()).any(|i| after[i] && i / taps % layer.inputs == c);
     let young = |i: usize| layer.active[i] && layer.ages[i] == 0;
     let older = |i: usize| if kept[i] { layer.ages[i].saturating_add(1) } else { 0 };
     let mut ages = [0; AGE_BINS];
     (0..after.len()).filter(|&i| after[i]).for_each(|i| ages[age_bin(older(i).into())] += 1);
-    let young_magnitude: f64 = (0..after.len()).filter(|&i| young(i)).map(|i| f64::from(layer.weight[i].abs())).sum();
+    let young_magnitude: f64 = (0..after.len()).filter(|&i| young(i)).map(|i| f64::from(keys[i])).sum();
     let counters = UpdateStats {
         active: count(&|i| after[i]),
         pruned: count(&|i| layer.active[i] && !kept[i]),
@@ -110,7 +138,9 @@ pub fn update(layer: &mut Layer, score: &[u32], removed: usize, added: usize) ->
     layer.ages = (0..after.len()).map(older).collect();
     for i in 0..after.len() {
         if !(layer.active[i] && after[i]) {
-            (layer.weight[i], layer.momentum[i]) = (0.0, 0.0);
+            let weights = i * layer.block..(i + 1) * layer.block;
+            layer.weight[weights.clone()].fill(0.0);
+            layer.momentum[weights].fill(0.0);
         }
         layer.explored[i] |= after[i];
         layer.reliable[i] |= kept[i];
@@ -182,6 +212,8 @@ mod tests {
         let mut layer = Layer {
             outputs: 3,
             inputs: 2,
+            block: 1,
+            fan_in: false,
             active: vec![true, true, true, false, false, false],
             explored: vec![true, true, true, true, false, false],
             reliable: vec![false, false, false, true, false, false],

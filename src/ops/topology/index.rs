@@ -16,7 +16,7 @@ impl SparseTensor {
 
     /// Words of a bitset.
     pub(super) fn words(&self) -> usize {
-        self.conv.numel().div_ceil(32)
+        self.conv.positions().div_ceil(32)
     }
 
     /// The grid of a kernel that has an invocation for each word of a bitset.
@@ -46,8 +46,8 @@ impl SparseTensor {
     pub(super) fn reindex(&self, label: &str, tuning: &Tuning, scratch: &Scratch) -> Vec<Command> {
         let (conv, rank) = (&self.conv, scratch.after_rank);
         let rows = Kernel::new("index_rows")
-            .define("GROUP", tuning.launch.weight_group)
-            .set("ROWS", conv.output.channels)
+            .define("GROUP", conv.weight_group(tuning))
+            .set("ROWS", conv.rows())
             .set("LENGTH", conv.row_length())
             .set("WORDS", self.words())
             .set("GROUP_MOST", groups_most(conv, self.capacity, tuning));
@@ -65,13 +65,14 @@ impl SparseTensor {
                 .define("PIECE", COLUMN_PIECE as u32)
                 .set("PIECES", pieces)
                 .set("COLUMNS", conv.columns())
-                .set("ROWS", conv.output.channels)
+                .set("ROWS", conv.rows())
                 .set("LENGTH", conv.row_length())
                 .set("KERNEL", conv.kernel)
                 .set("STRIDE", conv.stride)
                 .set("PADDING", conv.padding)
                 .set("LEAD", conv.lead())
-                .set("OUT_PLANE", conv.output.plane())
+                // From a row to the next.
+                .set("OUT_PLANE", conv.block * conv.output.plane())
                 .set("OUT_ROW", conv.output.row())
                 .set("LANES", conv.output.lanes())
         };

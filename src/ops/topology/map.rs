@@ -22,7 +22,7 @@ impl Grid {
     /// The grid of a convolution's weight; none where a cell would have more positions than 16 bits count
     /// (weights of 2²⁸ positions and more).
     pub fn new(conv: &Conv) -> Option<Self> {
-        let (outputs, inputs) = (conv.output.channels, conv.input.channels);
+        let (outputs, inputs) = (conv.rows(), conv.input.channels);
         let grid = Self { outputs, inputs, taps: conv.kernel * conv.kernel };
         grid.is_countable().then_some(grid)
     }

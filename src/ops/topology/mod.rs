@@ -3,7 +3,8 @@
 //!
 //! The rule is the exact one: remove as many active weights as asked, those of least magnitude (of equals the higher index),
 //! then activate as many inactive positions as asked, those of highest score (of equals the lower index). Just-removed
-//! positions may regrow and then keep value and momentum; others start at 0/0 (the order of the ITOP code).
+//! positions may regrow and then keep value and momentum; others start at 0/0 (the order of the ITOP code). Where all output
+//! channels have as many active weights, the rule holds for each of them on its own; blocks are pruned and grown as a whole.
 //! Shaders: `rank_*`, `scan`, `select_*`, `topology_*`, `index_*`; reference: [`super::reference::topology`]. The scores come from
 //! module `sparsity`.
 
@@ -27,7 +28,8 @@ pub fn age_bin(age: usize) -> usize {
     ((usize::BITS - age.leading_zeros()) as usize).min(AGE_BINS - 1)
 }
 
-/// What an update did to a layer; mirrors the counters in `topology_stats.wgsl`.
+/// What an update did to a layer, counted in entries of its index (active weights, or blocks of them); mirrors the counters in
+/// `topology_stats.wgsl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct UpdateStats {
@@ -43,7 +45,7 @@ pub struct UpdateStats {
     pub explored: u32,
     /// Positions that were active for a whole interval and survived the prune that ended it.
     pub reliable: u32,
-    /// Bits of the least magnitude kept.
+    /// Bits of the least magnitude kept, of blocks of the least sum. Where rows are pruned on their own the largest number before.
     pub threshold: u32,
     /// Output channels without an active weight.
     pub dead_outputs: u32,
@@ -67,6 +69,27 @@ pub struct UpdateStats {
 impl Default for UpdateStats {
     fn default() -> Self {
         Self::zeroed()
+    }
+}
+
+impl UpdateStats {
+    /// Weights of which each position has `block`.
+    pub fn times(&self, block: u32) -> Self {
+        Self {
+            active: self.active * block,
+            pruned: self.pruned * block,
+            grown: self.grown * block,
+            regrown: self.regrown * block,
+            newly_explored: self.newly_explored * block,
+            explored: self.explored * block,
+            reliable: self.reliable * block,
+            dead_outputs: self.dead_outputs * block,
+            initial_kept: self.initial_kept * block,
+            young: self.young * block,
+            young_kept: self.young_kept * block,
+            ages: self.ages.map(|count| count * block),
+            ..*self
+        }
     }
 }
 

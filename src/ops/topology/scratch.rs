@@ -5,12 +5,12 @@ use crate::ops::Conv;
 use crate::ops::conv::{UNROLL_MOST, packed_bytes};
 use crate::ops::sparse_tensor::{age_bytes, bitset_bytes};
 
-/// Output channels of a column of the transposed order that one invocation looks through.
+/// Rows of a column of the transposed order that one invocation looks through.
 pub(super) const COLUMN_PIECE: usize = 64;
 
 /// In how many pieces the columns are looked through: one invocation each would keep few of a GPU's busy.
 pub(super) fn column_pieces(conv: &Conv) -> usize {
-    conv.output.channels.div_ceil(COLUMN_PIECE)
+    conv.rows().div_ceil(COLUMN_PIECE)
 }
 
 /// Bytes of a list of a word for each of `entries` weights, after which another may begin.
@@ -30,7 +30,9 @@ pub struct Scratch {
     pub(super) sums: Slice,
     pub(super) histogram: Slice,
     pub(super) selection: Slice,
-    /// Two words an active position: values and momentum on their way, or weights with their shifts.
+    /// The magnitudes of blocks, a float each: what a prune or a growth chooses them by.
+    pub(super) block_scores: Slice,
+    /// Two words an active weight: values and momentum on their way, or weights with their shifts.
     pub moved: Slice,
     pub(super) moved_ages: Slice,
     /// [`super::UpdateCounts`] per layer.
@@ -40,14 +42,15 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// For layers of `convs` with at most `entries` active positions; `scores` if any update may happen.
-    pub fn new(buffers: &mut BufferPlan, convs: &[Conv], entries: usize, layers: usize, scores: bool) -> Self {
+    /// For layers of `convs` with at most `weights` active weights; `scores` if any update may happen.
+    pub fn new(buffers: &mut BufferPlan, convs: &[Conv], weights: usize, layers: usize, scores: bool) -> Self {
         let numel = convs.iter().map(Conv::numel).max().unwrap_or(0);
         let pieces = convs.iter().map(|conv| conv.columns() * column_pieces(conv)).max().unwrap_or(0);
         let sums = numel.div_ceil(32 * 256).max(pieces) + 1;
         let bits = bitset_bytes(numel);
         let rows = convs.iter().map(|conv| conv.columns().max(conv.output.channels)).max().unwrap_or(0);
-        let packed = packed_bytes(rows, entries, UNROLL_MOST);
+        let packed = packed_bytes(rows, weights, UNROLL_MOST);
+        let blocks = convs.iter().filter(|conv| conv.block > 1).map(Conv::positions).max().unwrap_or(0);
         let mut scratch = |name: &str, bytes| buffers.storage("topology scratch", name, bytes);
         Self {
             dense: scratch("scores", if scores { 4 * numel as u64 } else { 4 }),
@@ -58,8 +61,12 @@ impl Scratch {
             sums: scratch("sums", 4 * sums as u64),
             histogram: scratch("histogram", 1024),
             selection: scratch("selection", 16),
-            moved: scratch("moved", packed.max(2 * list_bytes(entries))),
-            moved_ages: scratch("ages", age_bytes(entries)),
+            block_scores: scratch(
+                "block scores",
+                if scores { (4 * blocks as u64).next_multiple_of(16).max(16) } else { 16 },
+            ),
+            moved: scratch("moved", packed.max(2 * list_bytes(weights))),
+            moved_ages: scratch("ages", age_bytes(weights)),
             update_counts: scratch("wanted", ALIGNMENT * layers as u64),
             update_stats: scratch("counters", ALIGNMENT * layers as u64),
         }

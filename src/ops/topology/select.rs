@@ -1,7 +1,8 @@
-//! The prune and the growth: an exact radix select of the largest keys, four rounds of eight bits.
+//! The prune and the growth: an exact radix select of the largest keys, four rounds of eight bits. Of a layer as a whole, or of each
+//! row of it.
 
 use super::Scratch;
-use crate::gpu::{Command, Kernel, Kind, Label, Slice};
+use crate::gpu::{Command, Kernel, Kind, Label, Slice, fold};
 use crate::ops::SparseTensor;
 
 impl SparseTensor {
@@ -10,22 +11,73 @@ impl SparseTensor {
         self.select(label, scratch, keys, false)
     }
 
-    /// The kept positions, and of the others those of highest score in `scratch.dense`: to `scratch.after`.
-    pub(super) fn grow(&self, label: &str, scratch: &Scratch) -> Vec<Command> {
-        self.select(label, scratch, scratch.dense, true)
+    /// The kept positions, and of the others those of highest score in `scores`: to `scratch.after`.
+    pub(super) fn grow(&self, label: &str, scratch: &Scratch, scores: Slice) -> Vec<Command> {
+        self.select(label, scratch, scores, true)
+    }
+
+    /// What a prune chooses by: `keys`, a float an active weight; or the commands that sum those of each block, and where.
+    pub(super) fn block_keys(&self, label: &str, scratch: &Scratch, keys: Slice) -> (Option<Command>, Slice) {
+        if self.conv.block == 1 {
+            return (None, keys);
+        }
+        let kernel = self.block_kernel().define("LIST", 1).set("ROWS", self.conv.rows());
+        let grid = kernel.cover(self.capacity, 1);
+        let bindings = [keys, scratch.block_scores, self.rows.start];
+        let label = Label::new(Kind::Topology, label, "block magnitudes");
+        (Some(Command::dispatch(label, kernel, &bindings, grid)), scratch.block_scores)
+    }
+
+    /// What a growth chooses by: `scratch.dense`, a word a position; or, where there is one a weight, the commands that sum those of
+    /// each block, and where.
+    pub(super) fn block_scores(&self, label: &str, scratch: &Scratch, of_weights: bool) -> (Option<Command>, Slice) {
+        if self.conv.block == 1 || !of_weights {
+            return (None, scratch.dense);
+        }
+        let kernel = self.block_kernel();
+        let kernel = kernel.set("COUNT", self.conv.positions()).set("LENGTH", self.conv.row_length());
+        let grid = kernel.cover(self.conv.positions(), 1);
+        let label = Label::new(Kind::Topology, label, "block scores");
+        (Some(Command::dispatch(label, kernel, &[scratch.dense, scratch.block_scores], grid)), scratch.block_scores)
+    }
+
+    /// The same of each row on its own.
+    fn select_rows(&self, named: impl Fn() -> Label, scratch: &Scratch, keys: Slice, grow: bool) -> Vec<Command> {
+        let kernel = Kernel::new("select_rows")
+            .define_if(grow, "GROW")
+            .define("RESULT", if grow { 3 } else { 4 })
+            .set("ROWS", self.conv.rows())
+            .set("LENGTH", self.conv.row_length());
+        let counts = self.own(scratch.update_counts);
+        let (bits, result) = if grow { (scratch.kept, scratch.after) } else { (self.active, scratch.kept) };
+        let mut bindings = vec![keys, counts, bits];
+        if grow {
+            bindings.push(result);
+        } else {
+            bindings.extend([scratch.before_rank, result, self.own(scratch.update_stats)]);
+        }
+        let clear = Command::Clear { label: named(), slice: result };
+        vec![clear, Command::dispatch(named(), kernel, &bindings, fold(self.conv.rows()))]
+    }
+
+    fn block_kernel(&self) -> Kernel {
+        Kernel::new("block_magnitudes").define("BLOCK", self.conv.block as u32)
     }
 
     fn select(&self, label: &str, scratch: &Scratch, keys: Slice, grow: bool) -> Vec<Command> {
         let named = || Label::new(Kind::Topology, label, if grow { "grow" } else { "prune" });
+        if self.fan_in {
+            return self.select_rows(named, scratch, keys, grow);
+        }
         // Of the active list only the GPU knows how long it is.
-        let most = if grow { self.conv.numel() } else { self.capacity };
+        let most = if grow { self.conv.positions() } else { self.capacity };
         let candidates = if grow { scratch.kept } else { self.rows.start };
         let mut commands = Vec::new();
         for round in 0..4 {
             let kernel = Kernel::new("select_histogram").set("SHIFT", 24 - 8 * round);
             let kernel = match grow {
                 true => kernel.define("GROW", 1).set("COUNT", most),
-                false => kernel.set("ROWS", self.conv.output.channels),
+                false => kernel.set("ROWS", self.conv.rows()),
             };
             let bindings = [keys, scratch.selection, scratch.histogram, candidates];
             // An invocation looks at four times four keys.
@@ -41,7 +93,7 @@ impl SparseTensor {
                 .define_if(grow, "GROW")
                 .define_if(ties, "COUNT_TIES")
                 .define("RESULT", if grow { 4 } else { 5 })
-                .set("COUNT", self.conv.numel())
+                .set("COUNT", self.conv.positions())
         };
         let mut bindings = vec![keys, scratch.selection, scratch.sums];
         bindings.extend(if grow { vec![scratch.kept] } else { vec![self.active, scratch.before_rank] });

@@ -15,23 +15,29 @@ impl SparseTensor {
 
     /// One topology update. How many to keep and to grow is in `scratch.update_counts`, and this layer's part of
     /// `scratch.update_stats` must be zero. The prune removes the least of `keys`, a float an active weight; `scores` are the
-    /// commands that leave the scores of the growth in `scratch.dense`.
+    /// commands that leave the scores of the growth in `scratch.dense`, of weights (`of_weights`) or of positions. Blocks are chosen
+    /// by the sums of their weights' magnitudes.
     pub fn update(
         &self,
         label: &str,
         tuning: &Tuning,
         scratch: &Scratch,
         keys: Slice,
-        scores: Vec<Command>,
+        (scores, of_weights): (Vec<Command>, bool),
     ) -> Vec<Command> {
         let stats = self.own(scratch.update_stats);
         let mut commands = self.rank(label, scratch, self.active, scratch.before_rank);
-        let kernel = Kernel::new("topology_growth").define("WG", 256).set("ROWS", self.conv.output.channels);
+        let kernel = Kernel::new("topology_growth").define("WG", 256);
+        let kernel = kernel.define("BLOCK", self.conv.block as u32).set("ROWS", self.conv.rows());
         let bindings = [self.value, self.ages, stats, self.rows.start];
         commands.push(Command::dispatch(Label::new(Kind::Topology, label, "statistics"), kernel, &bindings, [1, 1, 1]));
+        let (of_entries, keys) = self.block_keys(label, scratch, keys);
+        commands.extend(of_entries);
         commands.extend(self.prune(label, scratch, keys));
         commands.extend(scores);
-        commands.extend(self.grow(label, scratch));
+        let (of_positions, scores) = self.block_scores(label, scratch, of_weights);
+        commands.extend(of_positions);
+        commands.extend(self.grow(label, scratch, scores));
         let sets = [self.explored, self.reliable, self.initial];
         let bindings = [&[self.active, scratch.kept, scratch.after], &sets[..], &[stats]].concat();
         commands.push(self.over_words(label, "statistics", "topology_stats", &bindings));
@@ -44,7 +50,7 @@ impl SparseTensor {
     /// Values, momentum and ages go to their places in the new list; what is new starts at zero, and so does what lies
     /// behind a list that became shorter.
     fn take_along(&self, label: &str, scratch: &Scratch) -> Vec<Command> {
-        let list = list_bytes(self.capacity);
+        let list = list_bytes(self.most_weights());
         let [value, momentum] = [0, list].map(|at| scratch.moved.part(at, list));
         let (ages, age_bytes) = (scratch.moved_ages.part(0, age_bytes(self.capacity)), age_bytes(self.capacity));
         let clear = |slice| Command::Clear { label: Label::new(Kind::Topology, label, "clear"), slice };
@@ -55,7 +61,7 @@ impl SparseTensor {
         let moves = [&places[..], &[self.value, self.momentum, value, momentum]].concat();
         let (stats, kept) = (self.own(scratch.update_stats), scratch.kept);
         let grows_old = [&places[..2], &[kept], &places[2..], &[self.ages, ages, stats]].concat();
-        let bytes = 4 * self.capacity as u64;
+        let bytes = 4 * self.most_weights() as u64;
         vec![
             clear(scratch.moved.part(0, 2 * list)),
             clear(ages),
@@ -64,7 +70,7 @@ impl SparseTensor {
             self.over_words(label, "statistics", "topology_ages", &grows_old),
             copy(value, self.value, bytes),
             copy(momentum, self.momentum, bytes),
-            copy(scratch.after, self.active, bitset_bytes(self.conv.numel())),
+            copy(scratch.after, self.active, bitset_bytes(self.conv.positions())),
             copy(ages, self.ages, age_bytes),
         ]
     }
@@ -72,6 +78,7 @@ impl SparseTensor {
     /// `shader` with an invocation a word of a bitset.
     fn over_words(&self, label: &str, part: &'static str, shader: &'static str, bindings: &[Slice]) -> Command {
         let kernel = Kernel::new(shader).set("WORDS", self.words());
+        let kernel = if shader == "topology_move" { kernel.define("BLOCK", self.conv.block as u32) } else { kernel };
         let grid = self.word_grid(&kernel);
         Command::dispatch(Label::new(Kind::Topology, label, part), kernel, bindings, grid)
     }

@@ -39,6 +39,9 @@ impl Tuning {
     /// Every sparse gather: the default in every grouping of rows, the others in the default one. Lanes hand weights round, and
     /// 64-bit words are loaded, only where one weight is under way.
     pub(super) fn strips(&self, conv: &Conv, backward: bool) -> Vec<Strip> {
+        if conv.block > 1 {
+            return self.block_strips(conv, backward);
+        }
         let mut all = Vec::new();
         for load64 in [false, true].into_iter().filter(|load64| !load64 || self.device.load64_fits(conv)) {
             let most = row_that_fits(conv, backward, 8 / conv.input.quads(load64) as u32).min(4);
@@ -53,6 +56,23 @@ impl Tuning {
             }
         }
         all
+    }
+
+    /// The same for blocks, in all groupings of rows.
+    pub(super) fn block_strips(&self, conv: &Conv, backward: bool) -> Vec<Strip> {
+        let loads = [false, true].into_iter().filter(|load64| !load64 || self.device.load64_fits(conv));
+        let strips = loads.flat_map(|load64| {
+            self.launch.block_strips.iter().map(move |&[row, unroll]| {
+                let row = row_that_fits(conv, backward, (row / conv.input.quads(load64) as u32).max(1));
+                // A block of an input gradient loads as many vectors as it has channels.
+                let unroll = if backward { (unroll / 4).max(1) } else { unroll };
+                Strip { row, unroll, group: 1, chunk: 0, load64 }
+            })
+        });
+        let grouped = |strip: Strip| {
+            self.launch.groups.iter().map(move |&group| Strip { group: rows_that_fit(conv, backward, group), ..strip })
+        };
+        strips.flat_map(grouped).collect()
     }
 
     /// Every gather by matrices: that of strided input gradients, few, has none.
@@ -88,11 +108,13 @@ impl Tuning {
                     // Whole, it would be one workgroup or a few.
                     let whole = WeightGradKernel { tile: None, scope, load64, split: 1 };
                     let split = self.split(conv, active.unwrap_or(0), &whole);
-                    let offered = active.is_some() && !load64 && self.pixels_fit();
+                    let offered = active.is_some() && !load64 && self.pixels_fit() && conv.block == 1;
                     all.extend(offered.then_some(WeightGradKernel { split, ..whole }));
                     continue;
                 }
-                if active.is_some() && scope != Scope::Shuffle {
+                // A lane of a subgroup keeps one sum, and a group of blocks has more sums than there are lanes.
+                let has_kernel = scope != Scope::Shuffle && (scope != Scope::Subgroup || conv.block == 1);
+                if active.is_some() && has_kernel {
                     all.push(WeightGradKernel { tile: None, scope, load64, split: 1 });
                 }
                 let Some(most) = self.device.weight_tile(conv, load64) else { continue };
@@ -159,7 +181,7 @@ impl Tuning {
             Scope::Matrices => self.device.matrices.most_lanes,
         };
         let sums = match (sum.tile, sum.scope) {
-            (None, _) => active.div_ceil(self.launch.weight_group as usize),
+            (None, _) => active.div_ceil(conv.weight_group(self) as usize * conv.block),
             (Some(tile), Scope::Matrices) => {
                 conv.kernel * conv.input.channels * conv.output.channels
                     / (tile * self.device.matrix(conv).max(1)) as usize
@@ -185,7 +207,7 @@ impl Tuning {
 
 /// The largest power of two up to `most` that divides the rows of the weight, by output or (backward) input channels.
 pub(super) fn rows_that_fit(conv: &Conv, backward: bool, most: u32) -> u32 {
-    let rows = if backward { conv.columns() } else { conv.output.channels };
+    let rows = if backward { conv.columns() } else { conv.rows() };
     most.min(1 << rows.trailing_zeros())
 }
 

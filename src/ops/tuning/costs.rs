@@ -77,6 +77,10 @@ impl Tuning {
         let above = costs.dense_above[usize::from(conv.input.storage != Storage::F32)];
         let gather = |backward: bool| match density > above.gather {
             true => self.default_dense(conv, backward),
+            false if conv.block > 1 => {
+                let usual = self.block_strips(conv, backward).into_iter().find(|strip| strip.load64 == load64);
+                usual.map_or(ForwardKernel::Naive, ForwardKernel::Sparse)
+            }
             false => {
                 let [most, unroll] = self.launch.strips[0];
                 let row = row_that_fits(conv, backward, (most / conv.input.quads(load64) as u32).max(1));
@@ -85,7 +89,13 @@ impl Tuning {
                 ForwardKernel::Sparse(Strip { row, unroll, group, chunk, load64 })
             }
         };
-        let sparse = WeightGradKernel { tile: None, scope: costs.scope, load64, split: 1 };
+        let scope = match (conv.block, costs.scope) {
+            (1, scope) => scope,
+            (_, Scope::Subgroup) => Scope::Invocation,
+            (_, Scope::Pixels) => Scope::Workgroup,
+            (_, scope) => scope,
+        };
+        let sparse = WeightGradKernel { tile: None, scope, load64, split: 1 };
         let grad_weight = if density > above.sums {
             self.dense(conv, sparse)
         } else {

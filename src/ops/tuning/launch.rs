@@ -25,6 +25,11 @@ pub struct LaunchSizes {
     pub pixels: bool,
     /// Active weights of one output channel that the sparse weight gradient computes at once.
     pub weight_group: u32,
+    /// What an invocation of a gather of blocks can be given, the default first: neighbouring pixels (as of `strips`), blocks
+    /// under way.
+    pub block_strips: &'static [[u32; 2]],
+    /// Active weights that an invocation of the weight gradient of blocks computes at once (a power of two).
+    pub block_sums: u32,
 }
 
 impl LaunchSizes {
@@ -42,6 +47,8 @@ impl LaunchSizes {
             pointwise: if software { 8 } else { 1 },
             pixels: matches!(family, Family::Nvidia | Family::Amd | Family::Unknown),
             weight_group: 8,
+            block_strips: if software { &[[4, 1], [2, 1], [1, 1]] } else { &[[2, 2], [1, 4], [2, 4], [1, 8]] },
+            block_sums: if software { 32 } else { 16 },
         }
     }
 }

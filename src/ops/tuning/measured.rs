@@ -14,8 +14,9 @@ impl Tuning {
     pub fn key(conv: &Conv, density: f64) -> String {
         let step = (4.0 * density.log2()).round();
         let (x, y) = (&conv.input, &conv.output);
+        let blocks = if conv.block > 1 { format!(" b{}", conv.block) } else { String::new() };
         format!(
-            "{}x{}x{} to {} k{} s{} p{} n{} {} {}",
+            "{}x{}x{} to {} k{} s{} p{} n{} {} {}{blocks}",
             x.channels,
             x.height,
             x.width,

@@ -91,7 +91,7 @@ pub(super) mod tests {
             (tuning.device.occupancy_target, tuning.device.registers) = (busy, Registers::of(family));
             for density in [0.01, 0.3, 0.5, 1.0] {
                 let side = |halo| Layout::new(channels, 8, 8, halo, 32);
-                let conv = Conv { input: side(1), output: side(1), kernel: 3, stride: 1, padding: 1 };
+                let conv = Conv { input: side(1), output: side(1), kernel: 3, stride: 1, padding: 1, block: 1 };
                 tuning.measured = Arc::default();
                 let usual = tuning.choice(&conv, density);
                 assert!(tuning.offers(&conv, density, &usual), "{channels} {density} {usual:?}");
@@ -134,7 +134,7 @@ pub(super) mod tests {
         tuning.device.matrices = matrices;
         let offered = |storage: Storage, [c, k, images, stride]: [usize; 4]| {
             let [input, output] = [c, k].map(|channels| Layout::new(channels, 8, 8, 1, images).stored(storage));
-            let conv = Conv { input, output, kernel: 3, stride, padding: 1 };
+            let conv = Conv { input, output, kernel: 3, stride, padding: 1, block: 1 };
             for density in [0.02, 0.5, 1.0] {
                 let choice = tuning.choice(&conv, density);
                 let by_matrices = |gather: ForwardKernel| matches!(gather, ForwardKernel::Matrices { .. });

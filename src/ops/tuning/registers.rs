@@ -74,7 +74,7 @@ mod tests {
 
     fn conv(storage: Storage, stride: usize) -> Conv {
         let side = |size| Layout::new(64, size, size, 1, 128).stored(storage);
-        Conv { input: side(32), output: side(32 / stride), kernel: 3, stride, padding: 1 }
+        Conv { input: side(32), output: side(32 / stride), kernel: 3, stride, padding: 1, block: 1 }
     }
 
     #[test]

@@ -37,7 +37,8 @@ pub struct Growth {
     pub state: bool,
     /// What it does in each step that has the dense gradient, which lies in `scratch.dense`.
     pub observe: fn(&Site) -> Vec<Command>,
-    /// Leaves the scores in `scratch.dense`: the bits of floats, of which the sign does not count.
+    /// Leaves the scores in `scratch.dense`: the bits of floats, of which the sign does not count; one a weight if the rule looks
+    /// at the dense gradient, else one a position ([`crate::ops::Conv::positions`]).
     pub score: fn(&Site) -> Vec<Command>,
     /// The scores as the CPU reference computes them.
     pub reference: fn(&Observed) -> Vec<u32>,
@@ -67,8 +68,8 @@ pub struct Observed<'a> {
     pub state: &'a [f32],
     /// SGD's momentum.
     pub momentum: f32,
-    /// Positions.
-    pub numel: usize,
+    /// Positions of the weight: as many as weights, unless these are active in blocks.
+    pub positions: usize,
 }
 
 impl PartialEq for Growth {
@@ -91,6 +92,11 @@ impl Growth {
             DenseGradient::AtUpdates => update,
             DenseGradient::EveryStep => true,
         }
+    }
+
+    /// Whether there is a score for every weight; else there is one for every position.
+    pub fn scores_weights(&self) -> bool {
+        self.dense_gradient != DenseGradient::Never
     }
 
     /// Bytes of the state for a weight of `numel` positions.

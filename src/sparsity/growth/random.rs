@@ -16,16 +16,16 @@ pub const RANDOM: Growth = Growth {
 };
 
 fn score(site: &Site) -> Vec<Command> {
-    let numel = site.tensor.conv.numel();
-    let kernel = Kernel::new("grow_random").set("COUNT", numel);
+    let positions = site.tensor.conv.positions();
+    let kernel = Kernel::new("grow_random").set("COUNT", positions);
     let bindings = [site.scratch.dense, site.run, site.tensor.own(site.scratch.update_counts)];
     let label = Label::new(Kind::Topology, site.label, "random scores");
     // An invocation draws a block of four.
-    let grid = kernel.cover(numel, 4);
+    let grid = kernel.cover(positions, 4);
     vec![Command::dispatch(label, kernel, &bindings, grid)]
 }
 
 fn reference(seen: &Observed) -> Vec<u32> {
     let draw = |i| word(seen.seed, Purpose::Grow, seen.layer, seen.update, i) >> 1;
-    (0..seen.numel).map(draw).collect()
+    (0..seen.positions).map(draw).collect()
 }

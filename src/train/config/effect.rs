@@ -11,7 +11,7 @@ impl Config {
     pub fn without_effect(&self) -> Vec<(&'static str, &'static str)> {
         let mut keys = vec![("finite_check", "on a result"), ("checkpoint_minutes", "on a result")];
         if self.method.init == Init::Dense {
-            keys.extend(["sparsity", "distribution"].map(|key| (key, "with method = dense")));
+            keys.extend(["sparsity", "distribution", "structure"].map(|key| (key, "with method = dense")));
         }
         if self.method.update.is_none() {
             let still = if self.method.init == Init::Dense { "with method = dense" } else { "with method = static" };
@@ -55,14 +55,14 @@ impl Config {
 mod tests {
     use super::*;
     use crate::sparsity::Method;
-    use crate::sparsity::{Distribution, PruneRate};
+    use crate::sparsity::{Distribution, PruneRate, Structure};
 
     #[test]
     fn a_key_without_effect_makes_no_other_run() {
         let base = Config::default();
         let constant = PruneRate { decay: Decay::Constant, ..PruneRate::default() };
         type Change = fn(&mut Config);
-        let changes: [(&str, Change, &[Method]); 7] = [
+        let changes: [(&str, Change, &[Method]); 8] = [
             ("delta_t", |config| config.delta_t = 7, &[Method::SET, Method::RIGL]),
             ("prune_rate.initial", |config| config.prune_rate.initial = 0.3, &[Method::SET, Method::RIGL]),
             ("prune_rate.stop_at", |config| config.prune_rate.stop_at = 0.3, &[Method::SET, Method::RIGL]),
@@ -72,6 +72,7 @@ mod tests {
                 |config| config.distribution = Distribution::Uniform,
                 &[Method::STATIC, Method::SET, Method::RIGL],
             ),
+            ("structure", |config| config.structure = Structure::FanIn, &[Method::STATIC, Method::SET, Method::RIGL]),
             ("lr", |config| config.lr = 0.3, &[Method::DENSE, Method::STATIC, Method::SET, Method::RIGL]),
             ("finite_check", |config| config.finite_check = false, &[]),
         ];

@@ -8,7 +8,7 @@ use toml::Value;
 
 use crate::data::MOST_TEST;
 use crate::model;
-use crate::sparsity::Method;
+use crate::sparsity::{Method, Structure};
 use crate::train::Config;
 use crate::train::kinds::{BELOW_ONE, Kind, LARGEST, NOT_NEGATIVE, POSITIVE, UNIT};
 
@@ -63,6 +63,12 @@ pub const KEYS: &[Key] = &[
         "distribution",
         Kind::OneOf(&["erk", "uniform"]),
         "how layers share the active weights: `erk`, or `uniform` (the same density everywhere)",
+    ),
+    key(
+        "structure",
+        "structure",
+        Kind::OneOf(&Structure::NAMES),
+        "what is active together: single weights, blocks of output channels (faster), or as many weights for each output channel",
     ),
     key("epochs", "epochs", Kind::Whole(1, 1_000_000), "passes over the training images"),
     key(

@@ -23,7 +23,7 @@ use lr::{LrSchedule, RunLength};
 use crate::data::{self, Source};
 use crate::ops::Storage;
 use crate::ops::augment::Padding;
-use crate::sparsity::{Distribution, Method, PruneRate, ScheduleError};
+use crate::sparsity::{Distribution, Method, PruneRate, ScheduleError, Structure};
 
 /// What training images go through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +66,7 @@ pub struct Config {
     /// Share of the prunable weights that is not there.
     pub sparsity: f64,
     pub distribution: Distribution,
+    pub structure: Structure,
     pub epochs: usize,
     /// Extended training: stretches the run and its schedules to this many times `epochs`.
     #[serde(alias = "multiplier")]
@@ -105,6 +106,7 @@ impl Default for Config {
             method: Method::RIGL,
             sparsity: 0.9,
             distribution: Distribution::Erk,
+            structure: Structure::Unstructured,
             epochs: 250,
             epoch_multiplier: 1,
             batch_size: 128,
@@ -182,11 +184,12 @@ impl Config {
 
     /// What a run's tensors and its past steps depend on, by key: it cannot change when the run is resumed.
     pub fn kept(&self) -> BTreeMap<String, String> {
-        let values: [(&str, &dyn Display); 8] = [
+        let values: [(&str, &dyn Display); 9] = [
             ("model", &self.model),
             ("method", &self.method.name),
             ("sparsity", &self.sparsity),
             ("distribution", &self.distribution),
+            ("structure", &self.structure),
             ("batch_size", &self.batch_size),
             ("seed", &self.seed),
             ("validation", &self.validation),
@@ -248,6 +251,10 @@ impl Config {
         let mut name = format!("{}-{data}-{}", self.model, self.method.name);
         if self.method != Method::DENSE {
             name += &format!("-{}", self.sparsity);
+            if self.structure != Structure::Unstructured {
+                // No system minds these characters in the name of a folder.
+                name += &format!("-{}", self.structure).replace(':', "");
+            }
         }
         name + &format!("-seed{}", self.seed)
     }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::train::{Config, Method, keys};
 
 /// What tables show first; other keys follow in alphabetical order.
-const FIRST: [&str; 6] = ["method", "model", "data", "sparsity", "distribution", "delta_t"];
+const FIRST: [&str; 7] = ["method", "model", "data", "sparsity", "distribution", "structure", "delta_t"];
 
 /// Keys in the order in which tables show them.
 pub fn sort(keys: &mut [String]) {
@@ -14,12 +14,13 @@ pub fn sort(keys: &mut [String]) {
 }
 
 /// The keys of a recipe, in the order in which a reader asks for them.
-pub const RECIPE: [&str; 16] = [
+pub const RECIPE: [&str; 17] = [
     "model",
     "data",
     "method",
     "sparsity",
     "distribution",
+    "structure",
     "delta_t",
     "prune_rate.initial",
     "epochs",

@@ -137,14 +137,16 @@ pub fn entries(plan: &Plan, graph: &Graph) -> Vec<Entry> {
     for layer in &plan.layers {
         if let Some(sparse) = &layer.sparse {
             // As many as at the start, where there is no memory for more.
-            let active = if layer.capacity == layer.active { layer.active..=layer.active } else { 0..=layer.capacity };
+            let [first, most, positions] =
+                [layer.active, layer.capacity, layer.numel].map(|count| layer.entries(count));
+            let active = if most == first { first..=first } else { 0..=most };
             for (set, slice) in sparse.bitsets() {
                 let count = match set {
                     "active" => active.clone(),
-                    "initial" => layer.active..=layer.active,
-                    _ => 0..=layer.numel,
+                    "initial" => first..=first,
+                    _ => 0..=positions,
                 };
-                add(format!("{set}.{}", layer.name), Dtype::U32, slice, Some(Bits { of: layer.numel, count }));
+                add(format!("{set}.{}", layer.name), Dtype::U32, slice, Some(Bits { of: positions, count }));
             }
             add(format!("ages.{}", layer.name), Dtype::U32, sparse.ages, None);
             if let Some(state) = layer.growth_state {
@@ -243,7 +245,7 @@ fn explored(plan: &Plan, entries: &[Entry], found: &[&[u8]]) -> Vec<f64> {
         let name = layer.sparse.map(|_| format!("explored.{}", layer.name));
         let data = name.and_then(|name| entries.iter().zip(found).find(|(entry, _)| entry.name == name));
         data.map_or(1.0, |(_, data)| {
-            data.iter().map(|byte| f64::from(byte.count_ones())).sum::<f64>() / layer.numel as f64
+            data.iter().map(|byte| f64::from(byte.count_ones())).sum::<f64>() / layer.conv.positions() as f64
         })
     };
     plan.layers.iter().map(explored).collect()

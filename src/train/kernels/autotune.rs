@@ -167,7 +167,7 @@ mod tests {
         let (gpu, mut cache) = (gpu(), TuningCache::empty());
         let tuning = Tuning::for_gpu(&gpu);
         let [input, output] = [8, 16].map(|channels| Layout::new(channels, 4, 8, 1, 32));
-        let choice = tuning.choice(&Conv { input, output, kernel: 3, stride: 1, padding: 1 }, 0.3);
+        let choice = tuning.choice(&Conv { input, output, kernel: 3, stride: 1, padding: 1, block: 1 }, 0.3);
         cache.adapters.entry(adapter(&gpu)).or_default().insert("a layer".into(), choice);
         assert_eq!(cache.apply(&gpu, &tuning).measured.len(), 1);
         cache.refuse(&adapter(&gpu), &Candidate::of(&choice)[2].name(), "it hung");

@@ -156,7 +156,7 @@ mod tests {
         let mut tuning = Tuning::for_gpu(gpu);
         (tuning.device.matrices, tuning.device.occupancy_target) = (matrices, 1 << 14);
         let [input, output] = [8, 16].map(|channels| Layout::new(channels, 4, 8, 1, 32));
-        let conv = Conv { input, output, kernel: 3, stride: 1, padding: 1 };
+        let conv = Conv { input, output, kernel: 3, stride: 1, padding: 1, block: 1 };
         let trial = pollster::block_on(Trial::new(gpu, &tuning, conv, 0.3)).unwrap();
         let all = Candidate::all(&conv, &tuning, Some(trial.active));
         (trial, all)

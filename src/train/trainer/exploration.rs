@@ -1,7 +1,6 @@
 //! From the statistics of a topology update to its line in `exploration.jsonl`.
 
 use crate::ops::topology::{UpdateStats, age_bin};
-use crate::sparsity::prune_count;
 use crate::train::RunPlan;
 use crate::train::run_folder::{ExplorationLine, LayerExploration};
 
@@ -18,6 +17,8 @@ pub(super) fn line(
         .iter()
         .zip(counters)
         .map(|(layer, c)| {
+            // The GPU counts blocks; people count weights.
+            let c = &c.times(layer.conv.block as u32);
             // Jaccard distance of the set now to one of `other` positions.
             let distance = |common: u32, other: u32| {
                 let (both, common) = (f64::from(c.active) + f64::from(other), f64::from(common));
@@ -48,7 +49,7 @@ pub(super) fn line(
             };
             if layer.sparse.is_none() {
                 // Without zeros, what is pruned is all that can grow: the rule regrows it, and nothing moves.
-                let pruned = prune_count(prune_rate, layer.active);
+                let pruned = layer.prune_count(prune_rate);
                 line.active = layer.active;
                 (line.pruned, line.grown, line.regrown) = (pruned, pruned, pruned);
                 (line.explored, line.reliably_explored, line.threshold) = (layer.numel, layer.numel, None);

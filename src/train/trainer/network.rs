@@ -9,8 +9,8 @@ use crate::data::{Dataset, epoch_order};
 use crate::gpu::{Command, Executor, Gpu, GpuError, Program, ReadBack, Slice};
 use crate::ops::topology::{UpdateCounts, UpdateStats};
 use crate::ops::{StepParams, augment, philox};
-use crate::plan::METRIC_SLOTS;
-use crate::sparsity::prune_count;
+use crate::plan::{LayerPlan, METRIC_SLOTS};
+use crate::sparsity::Structure;
 use crate::train::RunPlan;
 use crate::train::checkpoint::Progress;
 
@@ -128,11 +128,14 @@ impl<'a> Network<'a> {
         let plan = &self.run_plan.plan;
         let prune_rate = self.run_plan.prune_rate(step);
         let counts = plan.layers.iter().enumerate().map(|(number, layer)| {
-            let pruned = prune_count(prune_rate, layer.active);
-            UpdateCounts::new(number, layer.active - pruned, pruned)
+            let pruned = layer.prune_count(prune_rate);
+            UpdateCounts::new(number, layer.entries(layer.active - pruned), layer.entries(pruned))
         });
         self.executor.write(plan.update_counts, &counts.collect::<Vec<_>>());
-        self.executor.write(plan.update_stats, &vec![UpdateStats::default(); plan.layers.len()]);
+        // Rows that are pruned on their own lower the threshold to the least of theirs.
+        let threshold = |layer: &LayerPlan| if layer.structure == Structure::FanIn { u32::MAX } else { 0 };
+        let stats = |layer| UpdateStats { threshold: threshold(layer), ..UpdateStats::default() };
+        self.executor.write(plan.update_stats, &plan.layers.iter().map(stats).collect::<Vec<_>>());
     }
 
     /// Counts where the active weights lie now; none without sparse layers.
