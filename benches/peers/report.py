@@ -235,7 +235,8 @@ def tuning_section(rows, defaults):
         ])
     head = ["step", "tuning s", "shapes", "candidates tried", "left", "default ms", "tuned ms", "kernels changed"]
     text = table(head, lines) + ("\n`-`: the row's layers were tuned before, or its default step was not measured. "
-                                 "Left: candidates that there was no time for; the next start measures them.\n")
+                                 "Left: candidates that there was no time for; the next start measures them. "
+                                 "Default and tuned steps are of different parts, minutes apart.\n")
     if changes:
         text += "\n" + table(["step", "layer", "pass", "default kernel", "fastest kernel"], changes[:2 * MOST_LINES])
         if len(changes) > 2 * MOST_LINES:
