@@ -41,7 +41,9 @@ def load(path):
         if "images_per_second" in row:
             if not row["images_per_second"] > 0:
                 raise BadInput(f"{path}: a row with {row['images_per_second']} images/s")
-            row.setdefault("name", f"itop {row['method']} {row['sparsity']:g} {row['storage']}")
+            structure = row.get("structure", "unstructured")
+            words = [row["method"], f"{row['sparsity']:g}", "" if structure == "unstructured" else structure, row["storage"]]
+            row.setdefault("name", " ".join(["itop", *filter(None, words)]))
             steps.append(row)
         elif "kernel" in row:
             kernels.append(row)

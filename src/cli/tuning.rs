@@ -8,8 +8,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::Failure;
 use crate::data::Dataset;
 use crate::gpu::Gpu;
+use crate::train::autotune::Measured;
 use crate::train::kernel_choice::{self, Autotune, Kernels};
 use crate::train::{Config, Listener, RunPlan};
+use crate::words::number_of;
 
 #[derive(Args, Clone)]
 pub struct TuningArgs {
@@ -51,23 +53,39 @@ impl TuningArgs {
         resumed: Option<&Path>,
         measure: bool,
     ) -> Result<RunPlan, Failure> {
+        self.measured_run_plan(config, dataset, gpu, resumed, measure).map(|(run_plan, _)| run_plan)
+    }
+
+    /// The same, with what was measured for it, if anything was.
+    pub fn measured_run_plan(
+        &self,
+        config: Config,
+        dataset: &Dataset,
+        gpu: &Gpu,
+        resumed: Option<&Path>,
+        measure: bool,
+    ) -> Result<(RunPlan, Option<Measured>), Failure> {
         if measure && !self.no_verify {
             super::first_contact::check(gpu, config.storage)?;
         }
         let cache = super::cache::folder().join("tuning.json");
         let kernels = Kernels::of(resumed, self.wish(), gpu, &cache, measure);
         let mut bar = Bar::default();
-        Ok(pollster::block_on(kernel_choice::plan(config, dataset, gpu, kernels, &mut bar))?)
+        let run_plan = pollster::block_on(kernel_choice::plan(config, dataset, gpu, kernels, &mut bar))?;
+        Ok((run_plan, bar.measured.take()))
     }
 }
 
 /// Shows how far the measurement is.
 #[derive(Default)]
-struct Bar(Option<ProgressBar>);
+struct Bar {
+    bar: Option<ProgressBar>,
+    measured: Option<Measured>,
+}
 
 impl Listener for Bar {
     fn measuring(&mut self, layer: &str, number: usize, total: usize) {
-        let bar = self.0.get_or_insert_with(|| {
+        let bar = self.bar.get_or_insert_with(|| {
             let bar = ProgressBar::new(0);
             if let Ok(style) = ProgressStyle::with_template("measuring kernels [{bar:24}] {pos}/{len} {msg}") {
                 bar.set_style(style.progress_chars("=> "));
@@ -79,9 +97,24 @@ impl Listener for Bar {
         bar.set_message(layer.to_string());
     }
 
+    fn measured(&mut self, what: &Measured) {
+        self.measured = Some(what.clone());
+        let Measured { shapes, candidates, left, seconds, .. } = what;
+        let [shapes, candidates] =
+            [(*shapes, "layer shape"), (*candidates, "candidate")].map(|(n, what)| number_of(n, what));
+        let say = || match left {
+            0 => message!("measured {candidates} of {shapes} in {seconds:.1} s"),
+            _ => message!("measured {candidates} of {shapes} in {seconds:.1} s; {left} are left for the next start"),
+        };
+        match &self.bar {
+            Some(bar) => bar.suspend(say),
+            None => say(),
+        }
+    }
+
     fn warning(&mut self, text: &str) {
         let say = || message!("warning: {text}");
-        match &self.0 {
+        match &self.bar {
             Some(bar) => bar.suspend(say),
             None => say(),
         }
@@ -90,7 +123,7 @@ impl Listener for Bar {
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        if let Some(bar) = &self.0 {
+        if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
     }

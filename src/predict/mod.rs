@@ -17,7 +17,7 @@ use crate::ops::reference::topology::{Index, index};
 use crate::plan::{LayerPlan, Plan};
 use crate::sparsity::init::random_set;
 
-pub use gpus::{GPUS, GpuModel};
+pub use gpus::{GPUS, GpuModel, model_of};
 
 use cache::Cache;
 use trace::Workgroup;
@@ -260,7 +260,7 @@ mod tests {
     use super::*;
     use crate::ops::trial::Candidate;
     use crate::plan::PlanInput;
-    use crate::sparsity::Distribution;
+    use crate::sparsity::{Distribution, Structure};
 
     /// Two processors with a first cache of 16 lines.
     const SMALL: GpuModel = GpuModel { processors: 2, l1: 2048, resident: 64, ..GPUS[0] };

@@ -3,6 +3,7 @@
 mod floor;
 mod kernels;
 mod model;
+mod passes;
 mod peak;
 mod start;
 mod step;

@@ -20,7 +20,7 @@ use crate::sparsity::{Distribution, Method, Structure};
 
 #[derive(Args)]
 pub struct ModelArgs {
-    /// GPUs, comma-separated: h100, rtx4090, rx7900xtx, m2, iris-xe
+    /// GPUs, comma-separated: h100, h200, a100, rtx3060, rtx4090, rx7900xtx, m2, iris-xe
     #[arg(long, value_delimiter = ',', default_value = "h100", ignore_case = true, value_parser = names())]
     gpu: Vec<String>,
     /// Network

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
+use super::passes::{LayerKernels, Pass, Predictor, layers, passes, predict_all};
 use super::{config, method, write_json};
 use crate::cli::text::{bytes, table};
 use crate::cli::tuning::TuningArgs;
@@ -14,7 +15,9 @@ use crate::data::{self, Dataset};
 use crate::gpu::{Gpu, GpuError};
 use crate::ops::Storage;
 use crate::plan::METRIC_SLOTS;
+use crate::predict::GPUS;
 use crate::sparsity::Structure;
+use crate::train::autotune::Measured;
 use crate::train::{Config, Method, RunPlan, TrainError, Trainer};
 use crate::words::number_of;
 
@@ -44,6 +47,9 @@ pub struct StepArgs {
     /// Also print the slowest passes of each row
     #[arg(long)]
     passes: bool,
+    /// Also predict each pass, by the model of this GPU (`itop bench model`; `auto`: of the adapter, or the nearest)
+    #[arg(long, value_name = "GPU", ignore_case = true, value_parser = predictors())]
+    predicted: Option<String>,
     /// Write the rows as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -51,6 +57,10 @@ pub struct StepArgs {
     tuning: TuningArgs,
     #[command(flatten)]
     gpu: GpuArgs,
+}
+
+fn predictors() -> clap::builder::PossibleValuesParser {
+    std::iter::once("auto").chain(GPUS.iter().map(|gpu| gpu.name)).collect::<Vec<_>>().into()
 }
 
 #[derive(Serialize)]
@@ -67,6 +77,12 @@ struct Row {
     dispatches: usize,
     host_ms: f64,
     peak_gpu_bytes: u64,
+    /// Every dispatch, measured, and predicted where that was asked for.
+    kernels: Vec<Pass>,
+    predicted_by: Option<Predictor>,
+    /// Which candidates the layers run, and what it took to measure them.
+    layers: Vec<LayerKernels>,
+    tuned: Option<Measured>,
 }
 
 pub fn run(args: &StepArgs) -> Result<(), Failure> {
@@ -74,7 +90,7 @@ pub fn run(args: &StepArgs) -> Result<(), Failure> {
     let gpu = args.gpu.open()?;
     let adapter = gpu.summary.to_string();
     let method = method(&args.method);
-    let mut problems = Vec::new();
+    let (mut problems, mut tuned) = (Vec::new(), Vec::new());
     for &storage in &args.storage {
         for &sparsity in &args.sparsity {
             // The dense network has no sets that could have a structure.
@@ -82,12 +98,14 @@ pub fn run(args: &StepArgs) -> Result<(), Failure> {
             for &structure in structures {
                 let config = config(&args.model, method, sparsity, args.batch_size, storage);
                 let config = Config { structure, ..config };
-                problems.push(args.tuning.run_plan(config, &dataset, &gpu, None, true)?);
+                let (run_plan, measured) = args.tuning.measured_run_plan(config, &dataset, &gpu, None, true)?;
+                problems.push(run_plan);
+                tuned.push(measured);
             }
         }
     }
     let together: Vec<&RunPlan> = problems.iter().collect();
-    let timed = match measure(args, &gpu, &dataset, &together) {
+    let mut timed = match measure(args, &gpu, &dataset, &together) {
         Err(error) if problems.len() > 1 && is_of_memory(&error) => {
             message!("warning: the adapter has no memory for all rows at once: they are timed one after the other");
             // What was tried is gone when the device has noticed.
@@ -100,6 +118,11 @@ pub fn run(args: &StepArgs) -> Result<(), Failure> {
         }
         timed => timed.map_err(Failure::start)?,
     };
+    for (row, measured) in timed.rows.iter_mut().zip(tuned) {
+        row.tuned = measured;
+    }
+    // Now, for a prediction takes its time too.
+    write_json(args.json.as_ref(), &adapter, &timed.rows)?;
     let rows = &timed.rows;
     let name = |row: &Row| match row.structure {
         Structure::Unstructured => format!("{} {} {}", row.method, row.sparsity, row.storage),
@@ -135,7 +158,14 @@ pub fn run(args: &StepArgs) -> Result<(), Failure> {
             print!("{}", table(&["pass", "ms"], &row.passes.iter().map(line).collect::<Vec<_>>()));
         }
     }
-    write_json(args.json.as_ref(), &adapter, rows)
+    let Some(wish) = &args.predicted else { return Ok(()) };
+    let Some((by, model)) = Predictor::of(wish, &gpu.summary) else { return Ok(()) };
+    let mut kernels: Vec<_> = timed.rows.iter_mut().map(|row| &mut row.kernels).zip(&problems).collect();
+    predict_all(&mut kernels, model);
+    for row in &mut timed.rows {
+        row.predicted_by = Some(by);
+    }
+    write_json(args.json.as_ref(), &adapter, &timed.rows)
 }
 
 /// What was measured, and how.
@@ -188,6 +218,10 @@ fn measure(args: &StepArgs, gpu: &Gpu, dataset: &Dataset, problems: &[&RunPlan])
             dispatches: trainer.passes(),
             host_ms: 1e3 * host,
             peak_gpu_bytes: trainer.run_plan.plan.buffers.total_bytes(),
+            kernels: self::passes(trainer.run_plan, &passes),
+            predicted_by: None,
+            layers: layers(trainer.run_plan),
+            tuned: None,
         });
     }
     Ok(timed)

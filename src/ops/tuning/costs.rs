@@ -80,8 +80,7 @@ impl Tuning {
         let gather = |backward: bool| match density > above.gather * if backward { 1.0 } else { gain } {
             true => self.default_dense(conv, backward),
             false if conv.block > 1 => {
-                let strips = self.block_strips(conv, backward).into_iter();
-                let usual = strips.filter(|strip| strip.load64 == load64).next();
+                let usual = self.block_strips(conv, backward).into_iter().find(|strip| strip.load64 == load64);
                 usual.map_or(ForwardKernel::Naive, ForwardKernel::Sparse)
             }
             false => {

@@ -9,6 +9,7 @@ use crate::data::Dataset;
 use crate::gpu::{Gpu, GpuError};
 use crate::ops::Tuning;
 use crate::train::autotune::TuningCache;
+use crate::train::kernels::tuning_budget::{Budget, GPU_SECONDS};
 use crate::train::run_folder::{FolderError, RunFolder};
 use crate::train::tuning_journal::Journal;
 use crate::train::{Config, Listener, RunPlan, RunPlanError};
@@ -110,7 +111,9 @@ pub async fn plan(
     }
     if now {
         let progress = |layer: &str, number: usize, total: usize| listener.measuring(layer, number, total);
-        let measured = cache.measure(gpu, &default, &run_plan.plan, &mut journal, progress).await;
+        // On software, where somebody asked for it, as long as it takes.
+        let budget = if gpu.summary.is_software() { Budget::endless() } else { Budget::seconds(GPU_SECONDS) };
+        let measured = cache.measure(gpu, &default, &run_plan.plan, (&mut journal, &budget), progress).await;
         let measured = measured.map_err(|error| {
             keep(&cache, path, listener);
             ChoiceError::Measuring(error)
@@ -118,8 +121,9 @@ pub async fn plan(
         for failed in &measured.failed {
             listener.warning(&format!("a kernel that this driver refuses or gets wrong is left out: {failed}"));
         }
-        if measured.layers > 0 {
+        if measured.shapes > 0 {
             keep(&cache, path, listener);
+            listener.measured(&measured);
         }
     }
     planned(run_plan.config, cache.apply(gpu, &default))

@@ -24,6 +24,9 @@ pub struct TuningCache {
     pub(super) version: String,
     /// By adapter with its driver.
     pub(super) adapters: BTreeMap<String, BTreeMap<String, Choice>>,
+    /// By adapter and shape: seconds of the candidates of layers that there was no time to measure whole. The next start goes on.
+    #[serde(default)]
+    pub(super) unfinished: BTreeMap<String, BTreeMap<String, BTreeMap<String, f64>>>,
     /// By adapter: candidates that are left out there, and why.
     #[serde(default)]
     pub(super) refused: BTreeMap<String, BTreeMap<String, String>>,
@@ -46,6 +49,7 @@ impl TuningCache {
             schema: SCHEMA,
             version: version(),
             adapters: BTreeMap::new(),
+            unfinished: BTreeMap::new(),
             refused: BTreeMap::new(),
             careful: BTreeSet::new(),
         }

@@ -69,6 +69,9 @@ pub trait Listener {
     fn watching(&mut self, _why: &str, _long: Duration) {}
     /// The kernels of `layer` are measured: layer `number` of `total`.
     fn measuring(&mut self, _layer: &str, _number: usize, _total: usize) {}
+    /// Kernels were measured.
+    #[cfg(not(target_arch = "wasm32"))]
+    fn measured(&mut self, _what: &crate::train::autotune::Measured) {}
     /// All steps are done; the best epoch is tested.
     fn trained(&mut self) {}
     /// Asked between steps; true ends the run after a checkpoint.
