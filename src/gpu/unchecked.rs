@@ -26,7 +26,7 @@ pub(super) fn open(
     // - a kernel stops where its index reaches the size that it was specialised for, and plans make buffers of just these sizes;
     // - indices that are data (rows of a sparse weight, pixels of a batch) are made by the host or by kernels, never read from a
     //   file without a check;
-    // - the validation layer looks at every address of every kernel that `itop verify` runs, and of a training run
+    // - the validation layer looks at every address of the kernels that verification, candidates of a layer and a run use
     //   (scripts/test-bounds.sh).
     // On Metal it is always so: it has no such checks, and kernels bring none of their own (`gpu::kernel`). What `wgpu` validates
     // itself (copies, bindings, sizes) it validates as ever.
