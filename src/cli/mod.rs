@@ -104,9 +104,9 @@ struct GpuArgs {
     /// Keep the bounds checks in shaders (normally removed)
     #[arg(long)]
     checked_shaders: bool,
-    /// The driver's checks that no kernel leaves its buffers (Vulkan); `auto`: on, except with drivers where they cost much, once
+    /// The driver's checks that no kernel leaves its buffers (Vulkan); `auto`: off with drivers where they cost much, once
     /// `itop verify --checked-shaders` has passed
-    #[arg(long, value_enum, default_value = "auto", ignore_case = true)]
+    #[arg(long, value_enum, default_value = "on", ignore_case = true)]
     buffer_checks: BufferChecks,
 }
 
@@ -146,8 +146,8 @@ impl GpuArgs {
         let limits = matches!(self.limits, Limits::Webgpu).then(|| ["--limits".into(), "webgpu".into()]);
         let memory = self.gpu_memory.map(|mib| ["--gpu-memory".into(), mib.to_string()]);
         let checks = match self.buffer_checks {
-            BufferChecks::Auto => None,
-            BufferChecks::On => Some(["--buffer-checks".into(), "on".into()]),
+            BufferChecks::On => None,
+            BufferChecks::Auto => Some(["--buffer-checks".into(), "auto".into()]),
             BufferChecks::Off => Some(["--buffer-checks".into(), "off".into()]),
         };
         [adapter, limits, memory, checks].into_iter().flatten().flatten().collect()
@@ -179,7 +179,7 @@ impl GpuArgs {
         if self.may_do_without_checks(&gpu) && !gpu.summary.unchecked_buffers {
             message!(
                 "note: this driver writes a check of its buffer into every load of a kernel, which makes kernels slower; once \
-                 `itop verify --checked-shaders` has passed, runs do without (--buffer-checks on keeps the checks)"
+                 `itop verify --checked-shaders` has passed, runs with --buffer-checks auto do without"
             );
         }
         Ok(gpu)

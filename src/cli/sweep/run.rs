@@ -72,7 +72,7 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
         }
         let adapter = args.adapters.clone();
         let gpu_memory = args.gpu_memory;
-        let buffer_checks = BufferChecks::Auto;
+        let buffer_checks = BufferChecks::On;
         let gpu = GpuArgs { adapter, limits: Limits::Adapter, gpu_memory, checked_shaders: false, buffer_checks };
         let (retry_failed, end_by_input) = (args.retry_failed, args.end_by_input);
         return row::run(&sweep, &RowJob { row, retry_failed, stale, end_by_input, tuning: &args.tuning, gpu: &gpu });
