@@ -29,6 +29,10 @@ cargo xtask on-gpus -- env itop="$itop" bash -euo pipefail -c '
             echo "$model $storage: $(grep "^buffers and pipelines" "$log") ms, $(grep "^adapter:" "$log")"
         done
     done
+    $itop bench start --adapter vulkan --no-autotune --model resnet8 --buffer-checks off >"$log" 2>&1 ||
+        fail "it does not start without checks of buffers"
+    # The line may be folded anywhere.
+    tr -s "[:space:]" " " <"$log" | grep "without buffer checks" >/dev/null || fail "the device has checks of buffers"
 '
 
 # The same kernels one by one: none may spill, or grow beyond xtask/isa-baseline.tsv.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use common::{gpu, tuning};
 use itop::data;
+use itop::gpu::{BufferPlan, Command, Executor, Gpu, GpuOptions, Kernel, Label, Slice};
 use itop::ops::trial::Candidate;
 use itop::ops::{Storage, Tuning};
 use itop::plan::{LayerPlan, Plan, PlanInput};
@@ -36,9 +37,9 @@ fn run_plan(storage: Storage, tuning: Tuning) -> RunPlan {
 }
 
 /// Loss of each of the first steps.
-fn losses(run_plan: &RunPlan) -> Vec<f64> {
+fn losses(gpu: &Gpu, run_plan: &RunPlan) -> Vec<f64> {
     let dataset = data::load("sample").unwrap();
-    let mut trainer = pollster::block_on(Trainer::new(gpu(), run_plan, &dataset, &mut ())).unwrap();
+    let mut trainer = pollster::block_on(Trainer::new(gpu.clone(), run_plan, &dataset, &mut ())).unwrap();
     trainer.initialise();
     (0..STEPS).for_each(|_| trainer.step());
     let slots: Vec<[f32; 4]> = pollster::block_on(trainer.network.executor.read(run_plan.plan.metrics)).unwrap();
@@ -62,7 +63,7 @@ fn picked() -> Tuning {
 
 #[test]
 fn every_choice_of_kernels_trains_alike() {
-    let usual = losses(&run_plan(Storage::F32, tuning()));
+    let usual = losses(&gpu(), &run_plan(Storage::F32, tuning()));
     let (tuning, default) = (picked(), tuning());
     let run_plan = run_plan(Storage::F32, tuning.clone());
     let other = |layer: &&itop::plan::LayerPlan| {
@@ -70,7 +71,7 @@ fn every_choice_of_kernels_trains_alike() {
         tuning.choice(conv, density) != default.choice(conv, density)
     };
     assert!(run_plan.plan.layers.iter().filter(other).count() > 2, "these are the usual kernels");
-    for (step, (got, wanted)) in losses(&run_plan).iter().zip(&usual).enumerate() {
+    for (step, (got, wanted)) in losses(&gpu(), &run_plan).iter().zip(&usual).enumerate() {
         // Measured: 1.1e-7.
         let most = if step < DELTA_T { 1e-5 } else { 1e-3 };
         assert!((got - wanted).abs() < most * wanted, "step {step}: {got} instead of {wanted}");
@@ -81,7 +82,7 @@ fn every_choice_of_kernels_trains_alike() {
 #[test]
 fn a_larger_capacity_trains_to_the_same_bits() {
     let mut roomy = run_plan(Storage::F32, tuning());
-    let exact = losses(&roomy);
+    let exact = losses(&gpu(), &roomy);
     let (gpu, dataset) = (gpu(), data::load("sample").unwrap());
     let active: Vec<usize> = roomy.plan.layers.iter().map(|layer| layer.active).collect();
     // As much as leaves the layer its kernels: those for another density add in another order.
@@ -110,10 +111,43 @@ fn a_larger_capacity_trains_to_the_same_bits() {
     let larger = |(a, b): (&LayerPlan, &LayerPlan)| a.capacity > b.capacity;
     assert!(plan.layers.iter().zip(&roomy.plan.layers).any(larger), "no layer is sparse");
     roomy.plan = plan;
-    assert_eq!(losses(&roomy), exact);
+    assert_eq!(losses(&gpu, &roomy), exact);
 }
 
 /// What momentum growth keeps of the gradients is in a checkpoint: a run that continues from one grows the same weights.
+/// Nothing counts on the driver's checks of buffers: without them a run comes to the same bits. Shaders with checks count on
+/// them, so these are not to be had together.
+#[test]
+fn unchecked_buffers_train_to_the_same_bits() {
+    let without = GpuOptions { unchecked_buffers: true, ..GpuOptions::default() };
+    let unchecked = common::open_with(without.clone());
+    let possible = gpu().summary.backend == "vulkan" && gpu().tier() != "webgpu" && !gpu().checked_shaders;
+    assert_eq!(unchecked.summary.unchecked_buffers, possible, "{}", unchecked.summary);
+    assert_eq!(unchecked.summary.to_string().contains("without buffer checks"), possible, "{}", unchecked.summary);
+    let run_plan = run_plan(Storage::F32, tuning());
+    assert_eq!(losses(&gpu(), &run_plan), losses(&unchecked, &run_plan));
+
+    let adapter = gpu().summary.index.to_string();
+    let both = pollster::block_on(Gpu::open(&GpuOptions { adapter, checked_shaders: true, ..without })).unwrap();
+    assert!(both.checked_shaders && !both.summary.unchecked_buffers);
+}
+
+/// Within its buffer, so nothing comes of it; what looks at every access must see it.
+#[test]
+#[ignore = "scripts/test-bounds.sh looks at it"]
+fn a_write_beyond_a_binding() {
+    let gpu = common::open_with(GpuOptions { unchecked_buffers: true, ..GpuOptions::default() });
+    assert!(gpu.summary.unchecked_buffers, "{}", gpu.summary);
+    let mut buffers = BufferPlan::default();
+    let whole = buffers.storage("seen", "", 1024);
+    let part = Slice { bytes: 64, ..whole };
+    let command = Command::dispatch(Label::other("lanes"), Kernel::new("lanes").define("WG", 64), &[part], [1, 1, 1]);
+    let mut executor = pollster::block_on(Executor::new(gpu, &buffers)).unwrap();
+    let program = executor.prepare(&[command], |_| ()).unwrap();
+    executor.submit(&program);
+    pollster::block_on(executor.read::<u32>(whole)).unwrap();
+}
+
 #[test]
 fn momentum_growth_continues_from_a_checkpoint() {
     let (gpu, dataset) = (gpu(), data::load("sample").unwrap());
@@ -148,7 +182,7 @@ fn another_method_trains_otherwise() {
     let rigl = run_plan(Storage::F32, tuning());
     let config = Config { method: Method::SET, ..rigl.config.clone() };
     let set = RunPlan::new(config, &data::load("sample").unwrap(), &gpu()).unwrap();
-    let (rigl, set) = (losses(&rigl), losses(&set));
+    let (rigl, set) = (losses(&gpu(), &rigl), losses(&gpu(), &set));
     assert_eq!(rigl[..DELTA_T], set[..DELTA_T], "nothing has moved yet");
     let apart = rigl.iter().zip(&set).map(|(a, b)| (a - b).abs() / a).fold(0.0, f64::max);
     assert!(apart > AFTER_UPDATE, "SET lies but {apart:.4} apart from RigL");
@@ -156,10 +190,10 @@ fn another_method_trains_otherwise() {
 
 #[test]
 fn sixteen_bits_train_alike() {
-    let exact = losses(&run_plan(Storage::F32, tuning()));
+    let exact = losses(&gpu(), &run_plan(Storage::F32, tuning()));
     assert!(exact[STEPS - 1] < exact[0], "nothing is learnt: {exact:?}");
     for (storage, most) in [(Storage::F16, 0.01), (Storage::Bf16, 0.03)] {
-        let rounded = losses(&run_plan(storage, tuning()));
+        let rounded = losses(&gpu(), &run_plan(storage, tuning()));
         assert!(rounded != exact, "{storage:?} changes nothing");
         for (step, (got, wanted)) in rounded.iter().zip(&exact).enumerate() {
             let most = if step < DELTA_T { most } else { AFTER_UPDATE };

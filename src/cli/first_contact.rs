@@ -33,15 +33,33 @@ impl Verified {
     }
 }
 
-fn key(gpu: &Gpu, storage: Storage) -> String {
+fn key(gpu: &Gpu, what: &str) -> String {
     let kernels = shader::fingerprint();
-    format!("{}, tier {}, {}, kernels {kernels:016x}", gpu.summary, gpu.tier(), storage.name())
+    format!("{}, tier {}, {what}, kernels {kernels:016x}", gpu.summary, gpu.tier())
+}
+
+/// Everything that `itop verify` compares, with the checks in shaders: by one version of the program, whose plans are its own.
+const WITH_CHECKS: &str = concat!("all with checks by itop ", env!("CARGO_PKG_VERSION"));
+
+/// Whether all kernels have passed `itop verify` on this adapter with all checks on.
+pub fn has_passed_with_checks(gpu: &Gpu) -> bool {
+    Verified::read().adapters.contains(&key(gpu, WITH_CHECKS))
+}
+
+/// `gpu` computed all right.
+pub fn remember_all(gpu: &Gpu) {
+    let with_checks = gpu.checked_shaders.then_some(WITH_CHECKS);
+    keep(gpu, Storage::ALL.iter().map(|storage| storage.name()).chain(with_checks));
 }
 
 /// `gpu` computed right with activations in `storage`.
-pub fn remember(gpu: &Gpu, storages: &[Storage]) {
+pub fn remember(gpu: &Gpu, storage: Storage) {
+    keep(gpu, [storage.name()].into_iter());
+}
+
+fn keep<'a>(gpu: &Gpu, passed: impl Iterator<Item = &'a str>) {
     let mut verified = Verified::read();
-    verified.adapters.extend(storages.iter().map(|&storage| key(gpu, storage)));
+    verified.adapters.extend(passed.map(|what| key(gpu, what)));
     let text = serde_json::to_vec_pretty(&verified);
     let path = Verified::path();
     let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
@@ -53,7 +71,7 @@ pub fn remember(gpu: &Gpu, storages: &[Storage]) {
 
 /// Runs [`verify::short`] if `gpu` was never verified.
 pub fn check(gpu: &Gpu, storage: Storage) -> Result<(), Failure> {
-    if Verified::read().adapters.contains(&key(gpu, storage)) {
+    if Verified::read().adapters.contains(&key(gpu, storage.name())) {
         return Ok(());
     }
     eprintln!("checking that this adapter computes right: once, for some seconds (--no-verify leaves it out)");
@@ -66,6 +84,6 @@ pub fn check(gpu: &Gpu, storage: Storage) -> Result<(), Failure> {
              nonetheless"
         )));
     }
-    remember(gpu, &[storage]);
+    remember(gpu, storage);
     Ok(())
 }

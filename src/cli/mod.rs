@@ -102,8 +102,19 @@ struct GpuArgs {
     #[arg(long, value_name = "MIB")]
     gpu_memory: Option<u32>,
     /// Keep the bounds checks in shaders (normally removed)
-    #[arg(long, hide = true)]
+    #[arg(long)]
     checked_shaders: bool,
+    /// The driver's checks that no kernel leaves its buffers (Vulkan); `auto`: off with drivers where they cost much, once
+    /// `itop verify --checked-shaders` has passed
+    #[arg(long, value_enum, default_value = "on", ignore_case = true)]
+    buffer_checks: BufferChecks,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum BufferChecks {
+    Auto,
+    On,
+    Off,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -123,6 +134,7 @@ impl GpuArgs {
             adapter: self.adapter.clone(),
             limits,
             checked_shaders: self.checked_shaders,
+            unchecked_buffers: self.buffer_checks == BufferChecks::Off,
             memory: self.gpu_memory.map(|mib| u64::from(mib) << 20),
             to_compile: false,
         }
@@ -133,17 +145,44 @@ impl GpuArgs {
         let adapter = (!self.adapter.eq_ignore_ascii_case("auto")).then(|| ["--adapter".into(), self.adapter.clone()]);
         let limits = matches!(self.limits, Limits::Webgpu).then(|| ["--limits".into(), "webgpu".into()]);
         let memory = self.gpu_memory.map(|mib| ["--gpu-memory".into(), mib.to_string()]);
-        [adapter, limits, memory].into_iter().flatten().flatten().collect()
+        let checks = match self.buffer_checks {
+            BufferChecks::On => None,
+            BufferChecks::Auto => Some(["--buffer-checks".into(), "auto".into()]),
+            BufferChecks::Off => Some(["--buffer-checks".into(), "off".into()]),
+        };
+        [adapter, limits, memory, checks].into_iter().flatten().flatten().collect()
     }
 
     /// Opens the adapter.
     fn open_quietly(&self) -> Result<Gpu, Failure> {
-        pollster::block_on(Gpu::open(&self.options())).map_err(Failure::adapter)
+        let open = |options: &GpuOptions| pollster::block_on(Gpu::open(options)).map_err(Failure::adapter);
+        let gpu = open(&self.options())?;
+        match self.does_without_checks(&gpu) {
+            true => open(&GpuOptions { unchecked_buffers: true, ..self.options() }),
+            false => Ok(gpu),
+        }
+    }
+
+    /// Whether `gpu`, which was opened with the driver's checks of buffers, is to be used without.
+    fn does_without_checks(&self, gpu: &Gpu) -> bool {
+        self.may_do_without_checks(gpu) && first_contact::has_passed_with_checks(gpu)
+    }
+
+    fn may_do_without_checks(&self, gpu: &Gpu) -> bool {
+        let is_plain = !self.checked_shaders && matches!(self.limits, Limits::Adapter);
+        is_plain && self.buffer_checks == BufferChecks::Auto && gpu.summary.has_costly_checks()
     }
 
     /// Opens the adapter and says so in line 1.
     fn open(&self) -> Result<Gpu, Failure> {
-        self.open_quietly().map(introduce)
+        let gpu = introduce(self.open_quietly()?);
+        if self.may_do_without_checks(&gpu) && !gpu.summary.unchecked_buffers {
+            message!(
+                "note: this driver writes a check of its buffer into every load of a kernel, which makes kernels slower; once \
+                 `itop verify --checked-shaders` has passed, runs with --buffer-checks auto do without"
+            );
+        }
+        Ok(gpu)
     }
 
     /// The same of a device that only has to compile.

@@ -11,7 +11,7 @@ use super::recipe::{self, Origin};
 use super::text::percent;
 use super::tuning::TuningArgs;
 use super::{Exit, Failure, GpuArgs};
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, GpuOptions};
 use crate::train::config_builder::ConfigBuilder;
 use crate::train::presets::preset;
 use crate::train::run_folder::{self, Summary, read_config};
@@ -174,13 +174,15 @@ pub fn train(job: Job) -> Result<Outcome, Failure> {
         super::interrupt_by_input(interrupted.clone());
     }
     let mut progress = Progress::new(&run_plan, interrupted);
+    // The same device once more, should it be lost.
+    let options = GpuOptions { unchecked_buffers: gpu.summary.unchecked_buffers, ..adapter.options() };
     let mut session = pollster::block_on(Session::start(opening, gpu, &run_plan, &data, &mut progress))?;
     if tensorboard {
         session.tensorboard()?;
     }
     println!("run folder: {}", session.path().display());
 
-    let reopen = async || Gpu::open(&adapter.options()).await;
+    let reopen = async || Gpu::open(&options).await;
     let outcome = pollster::block_on(session.run_to_end(reopen, &mut progress));
     progress.finish();
     let outcome = outcome?;

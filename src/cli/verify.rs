@@ -77,8 +77,8 @@ pub fn run(args: &VerifyArgs) -> Result<(), Failure> {
     }
     let Some(first) = first else {
         match args.short {
-            Some(storage) => super::first_contact::remember(gpu, &[storage]),
-            None => super::first_contact::remember(gpu, &Storage::ALL),
+            Some(storage) => super::first_contact::remember(gpu, storage),
+            None => super::first_contact::remember_all(gpu),
         }
         return Ok(());
     };

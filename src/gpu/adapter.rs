@@ -17,6 +17,9 @@ pub struct AdapterSummary {
     pub family: Family,
     /// Direct3D 12: Microsoft's compiler that reads the kernels before the driver does. Others have one of their own.
     pub compiler: Option<HlslCompiler>,
+    /// Of an open device: its driver does not check that kernels stay within their buffers
+    /// ([`GpuOptions::unchecked_buffers`](super::GpuOptions)).
+    pub unchecked_buffers: bool,
 }
 
 /// Microsoft's compilers of HLSL.
@@ -41,6 +44,12 @@ impl AdapterSummary {
     /// Whether shaders run on the processor.
     pub fn is_software(&self) -> bool {
         self.kind == "software"
+    }
+
+    /// Whether the driver's checks of buffers are known to be many instructions: Mesa's drivers for NVIDIA's and Apple's GPUs
+    /// (`cargo xtask isa --robustness none`).
+    pub fn has_costly_checks(&self) -> bool {
+        self.backend == "vulkan" && ["NVK", "Honeykrisp"].iter().any(|driver| self.driver.starts_with(driver))
     }
 
     /// Whether `wanted` names it: a backend, an index of [`list`], or part of a name (case ignored).
@@ -76,6 +85,7 @@ impl AdapterSummary {
             kind,
             family: if kind == "software" { Family::Software } else { Family::of(info.vendor, &info.name) },
             compiler,
+            unchecked_buffers: false,
         }
     }
 }
@@ -88,6 +98,9 @@ impl std::fmt::Display for AdapterSummary {
         }
         if let Some(compiler) = self.compiler {
             write!(f, ", compiled by {compiler}")?;
+        }
+        if self.unchecked_buffers {
+            f.write_str(", without buffer checks")?;
         }
         f.write_str(")")
     }
@@ -198,6 +211,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn drivers_with_costly_checks_are_known() {
+        let mut summary = AdapterSummary {
+            index: 0,
+            name: "a GPU".into(),
+            backend: "vulkan",
+            driver: String::new(),
+            kind: "discrete",
+            family: Family::Unknown,
+            compiler: None,
+            unchecked_buffers: false,
+        };
+        for (driver, costly) in [
+            ("NVK Mesa 26.2.6-1", true),
+            ("Honeykrisp Mesa 26.2.6-1", true),
+            ("NVIDIA 580.82.09", false),
+            ("radv Mesa 26.2.6-1", false),
+            ("turnip Mesa driver Mesa 26.2.6-1", false),
+        ] {
+            summary.driver = driver.into();
+            assert_eq!(summary.has_costly_checks(), costly, "{driver}");
+        }
+        (summary.backend, summary.driver) = ("gl", "NVK Mesa 26.2.6-1".into());
+        assert!(!summary.has_costly_checks());
+    }
+
+    #[test]
     fn words_name_adapters() {
         let known = [
             ("NVIDIA A", "vulkan", "discrete"),
@@ -215,6 +254,7 @@ mod tests {
             kind,
             family: Family::Unknown,
             compiler: None,
+            unchecked_buffers: false,
         };
         let found: Vec<AdapterSummary> = known.into_iter().enumerate().map(summary).collect();
         let indices = |named: Result<Vec<&AdapterSummary>, GpuError>| -> Vec<usize> {

@@ -23,6 +23,8 @@ pub struct GpuOptions {
     pub limits: LimitChoice,
     /// Keep the bounds, loop and division checks in shaders that release builds leave out.
     pub checked_shaders: bool,
+    /// Without the driver's checks of buffers, where it can be (Vulkan; not with checks in shaders, which count on these).
+    pub unchecked_buffers: bool,
     /// The most bytes of buffers that a plan may take; as many as there are if nothing is said.
     pub memory: Option<u64>,
     /// Also a device that executes nothing: only its compiler is wanted.
@@ -35,6 +37,7 @@ impl Default for GpuOptions {
             adapter: "auto".into(),
             limits: LimitChoice::Adapter,
             checked_shaders: false,
+            unchecked_buffers: false,
             memory: None,
             to_compile: false,
         }
@@ -123,8 +126,19 @@ pub struct Gpu {
 impl Gpu {
     /// Opens the adapter that `options` name, with exactly the limits and features the kernels use.
     pub async fn open(options: &GpuOptions) -> Result<Self, GpuError> {
+        match Self::open_as(options).await {
+            // Something may be wrong without the checks alone.
+            Err(_) if options.unchecked_buffers => {
+                Self::open_as(&GpuOptions { unchecked_buffers: false, ..options.clone() }).await
+            }
+            opened => opened,
+        }
+    }
+
+    async fn open_as(options: &GpuOptions) -> Result<Self, GpuError> {
         let strict = options.limits == LimitChoice::WebGpu;
-        let (summary, adapter) = adapter::choose(&options.adapter, strict).await?;
+        let (mut summary, adapter) = adapter::choose(&options.adapter, strict).await?;
+        let unchecked = options.unchecked_buffers && !strict && !options.checked_shaders && summary.backend == "vulkan";
         let limits = required_limits(&summary, &adapter.limits(), options.limits)?;
         let timestamps = adapter.features() & wgpu::Features::TIMESTAMP_QUERY;
         // Nothing beyond WebGPU where a browser's limits are wanted.
@@ -171,7 +185,10 @@ impl Gpu {
                 experimental_features,
                 ..Default::default()
             };
-            adapter.request_device(&descriptor).await
+            match unchecked.then(|| super::unchecked::open(&adapter, &descriptor)).flatten() {
+                Some((device, queue)) => Ok((device, queue, true)),
+                None => adapter.request_device(&descriptor).await.map(|(device, queue)| (device, queue, false)),
+            }
         };
         let mut opened = request(matrices).await;
         if opened.is_err() && matrices.any() {
@@ -179,8 +196,9 @@ impl Gpu {
             matrices = Matrices::default();
             opened = request(matrices).await;
         }
-        let (device, queue) =
+        let (device, queue, unchecked) =
             opened.map_err(|error| GpuError::Device { adapter: summary.name.clone(), message: error.to_string() })?;
+        summary.unchecked_buffers = unchecked;
         let failure: Arc<Mutex<Option<GpuError>>> = Arc::default();
         let keep = |slot: &Arc<Mutex<Option<GpuError>>>, error| {
             // The first error is the cause; the rest follow from it.
@@ -370,6 +388,7 @@ mod tests {
             kind: "integrated",
             family: crate::gpu::Family::Apple,
             compiler: None,
+            unchecked_buffers: false,
         };
         let mut offered = wgpu::Limits::defaults();
         for (bytes, most) in [(1 << 40, (2u64 << 30) - 4), (256 << 20, 256 << 20)] {

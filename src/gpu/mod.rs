@@ -16,6 +16,7 @@ pub mod lanes;
 mod read_back;
 pub mod shader;
 mod translate;
+mod unchecked;
 
 pub use adapter::{AdapterSummary, HlslCompiler, each_once, list, named};
 pub use command::{ALIGNMENT, BufferId, BufferPlan, BufferSpec, Command, Kind, Label, Slice, fold};

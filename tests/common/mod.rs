@@ -1,5 +1,6 @@
 //! A harness for kernels: upload, run commands, read back. The adapter comes from `ITOP_TEST_ADAPTER` (default `auto`),
-//! `ITOP_TEST_LIMITS=webgpu` forces WebGPU's limits, `ITOP_TEST_SHADERS=checked` keeps the shader checks.
+//! `ITOP_TEST_LIMITS=webgpu` forces WebGPU's limits, `ITOP_TEST_SHADERS=checked` keeps the shader checks,
+//! `ITOP_TEST_BUFFERS=unchecked` does without the driver's.
 #![allow(dead_code)]
 
 use std::path::Path;
@@ -20,7 +21,9 @@ pub fn open_with(options: GpuOptions) -> Gpu {
     let var = |name| std::env::var(name).unwrap_or_default();
     let adapter = Some(var("ITOP_TEST_ADAPTER")).filter(|name| !name.is_empty()).unwrap_or("auto".into());
     let limits = if var("ITOP_TEST_LIMITS") == "webgpu" { LimitChoice::WebGpu } else { LimitChoice::Adapter };
-    let options = GpuOptions { adapter, limits, checked_shaders: var("ITOP_TEST_SHADERS") == "checked", ..options };
+    let checked_shaders = var("ITOP_TEST_SHADERS") == "checked";
+    let unchecked_buffers = options.unchecked_buffers || var("ITOP_TEST_BUFFERS") == "unchecked";
+    let options = GpuOptions { adapter, limits, checked_shaders, unchecked_buffers, ..options };
     pollster::block_on(Gpu::open(&options)).expect("the tests need an adapter: see `make setup`")
 }
 

@@ -19,7 +19,7 @@ use super::row::{self, RowJob};
 use super::worker::WorkerArgs;
 use super::{Exit, Failure, duration, open, rows_done, status, text};
 use crate::cli::tuning::TuningArgs;
-use crate::cli::{GpuArgs, Limits, interruption};
+use crate::cli::{BufferChecks, GpuArgs, Limits, interruption};
 use crate::gpu;
 use crate::shell;
 use crate::sweep::{State, Sweep};
@@ -72,7 +72,8 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
         }
         let adapter = args.adapters.clone();
         let gpu_memory = args.gpu_memory;
-        let gpu = GpuArgs { adapter, limits: Limits::Adapter, gpu_memory, checked_shaders: false };
+        let buffer_checks = BufferChecks::On;
+        let gpu = GpuArgs { adapter, limits: Limits::Adapter, gpu_memory, checked_shaders: false, buffer_checks };
         let (retry_failed, end_by_input) = (args.retry_failed, args.end_by_input);
         return row::run(&sweep, &RowJob { row, retry_failed, stale, end_by_input, tuning: &args.tuning, gpu: &gpu });
     }

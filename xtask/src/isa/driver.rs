@@ -4,6 +4,7 @@ use std::ffi::{CStr, c_void};
 
 use anyhow::{Context, Result, bail};
 use ash::vk;
+use clap::ValueEnum;
 
 use super::listing::Syntax;
 use super::printed::Printed;
@@ -14,6 +15,17 @@ const CAPTURE: vk::PipelineCreateFlags = vk::PipelineCreateFlags::from_raw(
     vk::PipelineCreateFlags::CAPTURE_STATISTICS_KHR.as_raw()
         | vk::PipelineCreateFlags::CAPTURE_INTERNAL_REPRESENTATIONS_KHR.as_raw(),
 );
+
+/// Which bounds checks of buffers the driver is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Robustness {
+    /// All that `wgpu` switches on: `robustBufferAccess` and `robustBufferAccess2`
+    Full,
+    /// `robustBufferAccess` alone: no access leaves the memory of its buffer
+    Basic,
+    /// None
+    None,
+}
 
 /// An open device.
 pub struct Driver {
@@ -33,7 +45,7 @@ pub struct Compiled {
 impl Driver {
     /// Opens the first device with the features that `wgpu` switches on for the kernels: of all it switches on, those of
     /// robustness change the code most.
-    pub fn open(robust: bool) -> Result<Self> {
+    pub fn open(robustness: Robustness) -> Result<Self> {
         // SAFETY: every call below gets objects of this instance and device, alive until the process ends, and structures that
         // outlive the call; no features are asked for that the device does not offer.
         unsafe {
@@ -51,15 +63,16 @@ impl Driver {
                 ash::khr::cooperative_matrix::NAME,
                 ash::ext::robustness2::NAME,
             ];
+            let full = robustness == Robustness::Full && offers(ash::ext::robustness2::NAME);
             let wanted =
-                wanted.into_iter().filter(|name| offers(name) && (robust || *name != ash::ext::robustness2::NAME));
+                wanted.into_iter().filter(|name| offers(name) && (full || *name != ash::ext::robustness2::NAME));
             let extensions: Vec<_> = wanted.map(CStr::as_ptr).collect();
 
             let mut memory_model = vk::PhysicalDeviceVulkanMemoryModelFeatures::default();
             let mut float16 = vk::PhysicalDeviceShaderFloat16Int8Features::default();
             let mut properties = vk::PhysicalDevicePipelineExecutablePropertiesFeaturesKHR::default();
             let mut matrices = vk::PhysicalDeviceCooperativeMatrixFeaturesKHR::default();
-            let mut robustness = vk::PhysicalDeviceRobustness2FeaturesEXT::default();
+            let mut robustness2 = vk::PhysicalDeviceRobustness2FeaturesEXT::default();
             let mut features = vk::PhysicalDeviceFeatures2::default()
                 .push_next(&mut memory_model)
                 .push_next(&mut float16)
@@ -67,14 +80,18 @@ impl Driver {
             if offers(ash::khr::cooperative_matrix::NAME) {
                 features = features.push_next(&mut matrices);
             }
-            if robust && offers(ash::ext::robustness2::NAME) {
-                features = features.push_next(&mut robustness);
-            }
             instance.get_physical_device_features2(physical, &mut features);
+            if full {
+                let mut offered = vk::PhysicalDeviceFeatures2::default().push_next(&mut robustness2);
+                instance.get_physical_device_features2(physical, &mut offered);
+                // Drivers test more for null descriptors, which `wgpu` does not ask for.
+                robustness2.null_descriptor = vk::FALSE;
+                features = features.push_next(&mut robustness2);
+            }
             let int64 = features.features.shader_int64;
-            let robust = vk::Bool32::from(robust);
+            let basic = vk::Bool32::from(robustness != Robustness::None);
             features.features =
-                vk::PhysicalDeviceFeatures { shader_int64: int64, robust_buffer_access: robust, ..Default::default() };
+                vk::PhysicalDeviceFeatures { shader_int64: int64, robust_buffer_access: basic, ..Default::default() };
 
             let queue = vk::DeviceQueueCreateInfo::default().queue_priorities(&[1.0]);
             let queues = [queue];

@@ -18,9 +18,10 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use driver::Robustness;
 use gpus::{GPUS, Gpu, PACKAGES};
 use listing::Loop;
 use worker::{Header, Row, Which};
@@ -46,9 +47,9 @@ pub struct Arguments {
     /// Write all rows as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Without bounds checks by the driver, which wgpu always switches on
-    #[arg(long)]
-    no_robustness: bool,
+    /// Which bounds checks of buffers to ask the driver for
+    #[arg(long, value_enum, default_value = "full")]
+    robustness: Robustness,
     /// No table: fail if a kernel does not compile or spills, and (default kernels) if it grew beyond xtask/isa-baseline.tsv
     #[arg(long)]
     check: bool,
@@ -107,7 +108,7 @@ struct Kernel<'a> {
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let which = if arguments.all { Which::All } else { arguments.which };
-    let of_baseline = which == Which::Default && arguments.kernel.is_none() && !arguments.no_robustness;
+    let of_baseline = which == Which::Default && arguments.kernel.is_none() && arguments.robustness == Robustness::Full;
     ensure!(
         !(arguments.check && which == Which::All),
         "--check goes with what a GPU is offered: say `--which offered` or `--which default`"
@@ -221,10 +222,11 @@ fn compile(root: &Path, gpu: &'static Gpu, arguments: &Arguments, which: Which) 
     let mut command = debian(root);
     command.args(["run", "env"]).args(gpu.printing());
     command.arg(std::env::current_exe()?).arg("isa-worker").arg(clap_name(which));
+    command.arg("--robustness").arg(clap_name(arguments.robustness));
     if let Some(kernel) = &arguments.kernel {
         command.args(["--kernel", kernel]);
     }
-    command.args(arguments.asm.then_some("--asm")).args(arguments.no_robustness.then_some("--no-robustness"));
+    command.args(arguments.asm.then_some("--asm"));
     let mut worker = command.stdout(Stdio::piped()).spawn().context("scripts/debian-sid.sh does not start")?;
     let mut lines = BufReader::new(worker.stdout.take().context("a worker without output")?).lines();
     let header: Option<Header> = lines.next().transpose()?.map(|line| serde_json::from_str(&line)).transpose()?;
@@ -237,7 +239,6 @@ fn compile(root: &Path, gpu: &'static Gpu, arguments: &Arguments, which: Which) 
     Ok(Report { gpu: gpu.name, title: gpu.title, header, rows })
 }
 
-fn clap_name(which: Which) -> String {
-    use clap::ValueEnum;
-    which.to_possible_value().map(|value| value.get_name().to_string()).unwrap_or_default()
+fn clap_name(value: impl ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_string()).unwrap_or_default()
 }

@@ -10,7 +10,7 @@ use itop::ops::{Storage, Tuning};
 use itop::train::{Config, Method, RunPlan};
 use serde::{Deserialize, Serialize};
 
-use super::driver::Driver;
+use super::driver::{Driver, Robustness};
 use super::listing::Loop;
 use super::printed::Printed;
 use super::statistics::Statistics;
@@ -36,9 +36,9 @@ pub struct WorkerArguments {
     /// With the machine code
     #[arg(long)]
     asm: bool,
-    /// Without the robustness that wgpu switches on
-    #[arg(long)]
-    no_robustness: bool,
+    /// Which bounds checks of buffers to ask the driver for
+    #[arg(long, value_enum, default_value = "full")]
+    robustness: Robustness,
 }
 
 /// The first line: who compiles.
@@ -77,7 +77,7 @@ pub fn work(arguments: &WorkerArguments) -> Result<()> {
     kernels.retain(|kernel| seen.insert(identity(&gpu, kernel)));
     kernels.retain(|kernel| arguments.kernel.as_ref().is_none_or(|part| kernel.to_string().contains(part)));
 
-    let driver = Driver::open(!arguments.no_robustness)?;
+    let driver = Driver::open(arguments.robustness)?;
     let header = Header {
         adapter: gpu.summary.name.clone(),
         driver: gpu.summary.driver.clone(),
