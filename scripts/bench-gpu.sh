@@ -17,7 +17,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # Ways in which active weights may lie, each timed on its own: one more word is one more, if `itop bench step` has --structure.
-structures="unstructured"
+structures="unstructured block:4x1"
 adapter=auto batch=128 sparsity=0,0.8,0.9,0.95,0.98,0.99 model=resnet34 predictor=auto minutes=10
 out='' itop='' software=''
 usage() { sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0"; }

@@ -5,8 +5,7 @@
 // Input gradient: a row is an input channel and a parity class of its pixels, the input is dy, of which a block reads $BLOCK
 // channels.
 //
-// Groups of rows and pixels are as there, and so are (UNROLL) several blocks under way; without it one x is loaded after the other.
-// Weights are loaded four at a time.
+// Groups of rows and pixels are as there, and so are (UNROLL) several blocks under way. Weights are loaded four at a time.
 
 #import conv_gather
 

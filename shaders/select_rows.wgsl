@@ -11,12 +11,10 @@
 @group(0) @binding(1) var<storage, read> counts: array<u32>;
 // active positions, or (GROW) kept ones
 @group(0) @binding(2) var<storage, read> bits: array<u32>;
-#ifndef GROW
-@group(0) @binding(3) var<storage, read> rank: array<u32>;
-#endif
 // Zeros before. Neighbouring rows may share a word.
-@group(0) @binding($RESULT) var<storage, read_write> result: array<atomic<u32>>;
+@group(0) @binding(3) var<storage, read_write> result: array<atomic<u32>>;
 #ifndef GROW
+@group(0) @binding(4) var<storage, read> rank: array<u32>;
 // The threshold is the largest number before.
 @group(0) @binding(5) var<storage, read_write> stats: array<atomic<u32>>;
 #endif

@@ -77,6 +77,8 @@ fn every_permutation_validates() {
                         "GROUP" | "CHUNK" | "MATRIX" | "TEAM" => 8,
                         "TILE" | "ROW" | "STEP" | "COLUMNS" | "SUBGROUPS" | "UNROLL" => 2,
                         "KEPT" | "LEFT" => 1,
+                        "BLOCK" => 4,
+                        "QUARTERS" => 1,
                         "LOADS" => 5,
                         "RESULT" => 5,
                         "FACTORS" => 20,

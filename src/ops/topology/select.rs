@@ -45,16 +45,13 @@ impl SparseTensor {
     fn select_rows(&self, named: impl Fn() -> Label, scratch: &Scratch, keys: Slice, grow: bool) -> Vec<Command> {
         let kernel = Kernel::new("select_rows")
             .define_if(grow, "GROW")
-            .define("RESULT", if grow { 3 } else { 4 })
             .set("ROWS", self.conv.rows())
             .set("LENGTH", self.conv.row_length());
         let counts = self.own(scratch.update_counts);
         let (bits, result) = if grow { (scratch.kept, scratch.after) } else { (self.active, scratch.kept) };
-        let mut bindings = vec![keys, counts, bits];
-        if grow {
-            bindings.push(result);
-        } else {
-            bindings.extend([scratch.before_rank, result, self.own(scratch.update_stats)]);
+        let mut bindings = vec![keys, counts, bits, result];
+        if !grow {
+            bindings.extend([scratch.before_rank, self.own(scratch.update_stats)]);
         }
         let clear = Command::Clear { label: named(), slice: result };
         vec![clear, Command::dispatch(named(), kernel, &bindings, fold(self.conv.rows()))]

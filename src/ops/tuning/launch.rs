@@ -48,8 +48,8 @@ impl LaunchSizes {
             pixels: matches!(family, Family::Nvidia | Family::Amd | Family::Unknown),
             weight_group: 8,
             block_strips: match software {
-                true => [&[[4, 1], [2, 1], [1, 1]], &[[2, 1], [1, 1]]],
-                false => [&[[2, 4], [2, 2], [1, 4], [1, 8]], &[[2, 4], [1, 4], [1, 8], [2, 8]]],
+                true => [&[[4, 1], [2, 1]], &[[2, 1], [1, 1]]],
+                false => [&[[2, 4], [1, 4]], &[[2, 4], [1, 8]]],
             },
             block_sums: if software { 32 } else { 16 },
         }
