@@ -93,19 +93,19 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
 #endfor
             );
             // Each step halves the weights of a lane.
-#ifdef HALF
-#for i in 0..$HALF
-            sums[$i] = halved(sums[$i], sums[$i + $HALF], lane, 1u);
+#ifdef SUMS2
+#for i in 0..$SUMS2
+            sums[$i] = halved(sums[$i], sums[$i + $SUMS2], lane, 1u);
 #endfor
 #endif
-#ifdef QUARTER
-#for i in 0..$QUARTER
-            sums[$i] = halved(sums[$i], sums[$i + $QUARTER], lane, 2u);
+#ifdef SUMS4
+#for i in 0..$SUMS4
+            sums[$i] = halved(sums[$i], sums[$i + $SUMS4], lane, 2u);
 #endfor
 #endif
-#ifdef EIGHTH
-#for i in 0..$EIGHTH
-            sums[$i] = halved(sums[$i], sums[$i + $EIGHTH], lane, 4u);
+#ifdef SUMS8
+#for i in 0..$SUMS8
+            sums[$i] = halved(sums[$i], sums[$i + $SUMS8], lane, 4u);
 #endfor
 #endif
             if begin + team < GROUPS {

@@ -177,9 +177,17 @@ fn every_candidate() {
 /// What GPUs are offered, where rows of the weight share workgroups of every size.
 #[test]
 fn every_candidate_of_gpus() {
-    for (stride, storage) in [(1, Storage::F32), (2, Storage::F32), (1, Storage::Bf16)] {
+    for (stride, storage, block) in [
+        (1, Storage::F32, 1),
+        (2, Storage::F32, 1),
+        (1, Storage::Bf16, 1),
+        (1, Storage::F32, 4),
+        (2, Storage::Bf16, 4),
+        (1, Storage::F32, 8),
+    ] {
         let images = if storage == Storage::F32 { 36 } else { 72 };
-        let case = ConvCase { images, c: 32, k: 64, h: 4, w: 8, stride, storage, ..ConvCase::SMALL };
+        let pick = if block > 1 { Pick::Active } else { Pick::All };
+        let case = ConvCase { images, c: 32, k: 64, h: 4, w: 8, stride, storage, block, pick, ..ConvCase::SMALL };
         let device = device_of_a_gpu();
         let compared = pollster::block_on(case.compare(&device)).unwrap_or_else(|error| panic!("{error}"));
         let seen: BTreeSet<&str> = compared.iter().flat_map(|one| one.kernels.clone()).collect();

@@ -2,7 +2,7 @@
 
 use super::text::{count, fold, number_of, percent, short};
 use crate::data::Dataset;
-use crate::sparsity::Init;
+use crate::sparsity::{Init, Structure};
 use crate::train::config_builder::ConfigBuilder;
 use crate::train::keys;
 use crate::train::lr::LrSchedule;
@@ -48,8 +48,12 @@ impl Origin {
 pub fn lines(run_plan: &RunPlan, dataset: &Dataset, origin: &Origin) -> String {
     let config = &run_plan.config;
     let train = run_plan.split.train.len();
+    let structure = match config.structure {
+        Structure::Unstructured => String::new(),
+        structure => format!(" in {structure}"),
+    };
     let run = format!(
-        "{} on {}: {}, {} active of {} weights, {} of {} of {}",
+        "{} on {}: {}, {} active{structure} of {} weights, {} of {} of {}",
         config.model,
         dataset.name,
         config.method.name,

@@ -2,6 +2,7 @@
 
 use super::read::Run;
 use super::setting::Settings;
+use crate::sparsity::Structure;
 use crate::train::names;
 use crate::words::number_of;
 
@@ -12,8 +13,12 @@ pub fn text(run: &Run) -> String {
     if let Some(config) = &run.config {
         let settings = Settings::of([config]);
         let setting = settings.all.first().map_or("", |setting| &setting.label);
+        let structure = match config.structure {
+            Structure::Unstructured => String::new(),
+            structure => format!(" ({structure})"),
+        };
         let sparse = if config.has_effect("sparsity") {
-            format!(", {} % sparse", shown("sparsity", config.sparsity.into()))
+            format!(", {} % sparse{structure}", shown("sparsity", config.sparsity.into()))
         } else {
             String::new()
         };

@@ -250,7 +250,7 @@ impl ConvLayer<'_> {
         let kernel = self.conv.weight_kernel(self.tuning, how, (GROUP_CELLS, 1));
         let kernel =
             kernel.define("GROUP", group).define("BLOCK", block).define("TEAM", team).define("LEFT", sums / team);
-        let halves = [("HALF", 2), ("QUARTER", 4), ("EIGHTH", 8)].into_iter().filter(|&(_, parts)| parts <= team);
+        let halves = [("SUMS2", 2), ("SUMS4", 4), ("SUMS8", 8)].into_iter().filter(|&(_, parts)| parts <= team);
         let kernel = halves.fold(kernel, |kernel, (name, parts)| kernel.define(name, sums / parts));
         let kernel = kernel
             .set("GROUPS", groups.div_ceil(workgroups))
