@@ -177,7 +177,7 @@ fn a_question_is_answered() {
         "2 of 8 rows repeat another and are left out: `delta_t` has no effect with method = static",
         "6 rows, ",
         "about ",
-        "all rows: MLP on toy, sparsity 95 %, distribution erk, structure unstructured, prune rate 0.5, 2 epochs",
+        "all rows: MLP on toy, sparsity 95 %, distribution erk, structure unstructured, prune rate 0.5, 2",
         "label smoothing 0.0",
         "choose the epoch, 8 test",
         "expected Rs",
