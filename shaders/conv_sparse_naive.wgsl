@@ -10,8 +10,8 @@
 // of their own (CSC), and entry[e] says where among the rows the value of their weight e is. With a stride, a tap reaches one
 // pixel in STRIDE²: each class of pixels that the same taps reach is a column of its own.
 //
-// Where weights are active in blocks of $BLOCK neighbouring output channels, a row of the index is one of such channels, an entry
-// is a block, and its weights lie side by side.
+// Weights may be active in blocks of $BLOCK neighbouring output channels. Then a row of the index belongs to $BLOCK channels, an
+// entry is a block, and the weights of a block lie side by side.
 //
 // One invocation: one pixel of one row, for all images of a vector (4, or 8 of 16 bits).
 

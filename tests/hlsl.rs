@@ -1,6 +1,6 @@
 //! Every kernel permutation goes through the two compilers that Direct3D 12 has: Microsoft's FXC (`d3dcompiler_47.dll`) and DXC
 //! (`dxcompiler.dll`), with the arguments that `wgpu` gives them. `ITOP_HLSL_REQUIRED=fxc,dxc` makes it a failure that one of
-//! them is not on this machine; `ITOP_HLSL_EVERY=3` takes every third permutation. `scripts/test-windows.sh` runs it on Wine.
+//! them is not on this machine. `scripts/test-windows.sh` runs it on Wine.
 #![cfg(windows)]
 
 #[path = "common/permutations.rs"]
@@ -71,8 +71,7 @@ fn compile_all<C: FnMut(&str) -> Result<(), String>>(
     takes: fn(Tier) -> bool,
     compiler: impl Fn() -> C + Sync,
 ) -> (Vec<Compiled>, f64) {
-    let every: usize = std::env::var("ITOP_HLSL_EVERY").map_or(1, |text| text.parse().expect("a whole number"));
-    let kernels: Vec<_> = permutations::all().iter().filter(|(tier, _)| takes(*tier)).step_by(every).collect();
+    let kernels: Vec<_> = permutations::all().iter().filter(|(tier, _)| takes(*tier)).collect();
     let next = AtomicUsize::new(0);
     let work = || {
         let mut compile = compiler();

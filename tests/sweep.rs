@@ -178,6 +178,8 @@ fn a_question_is_answered() {
         "6 rows, ",
         "about ",
         "all rows: MLP on toy, sparsity 95 %, distribution erk, structure unstructured, prune rate 0.5, 2",
+        // On the next line.
+        "  epochs, batch size 10, learning rate 0.1",
         "label smoothing 0.0",
         "choose the epoch, 8 test",
         "expected Rs",

@@ -1,6 +1,6 @@
 //! Which weights are active: how many a layer gets ([`distribution`]), which ones at first ([`init`]), what an update removes
-//! ([`prune`]) and activates ([`growth`]), what is active together ([`Structure`]), when and how many ([`schedule`]), and how far that explores ([`expected`]).
-//! [`Method`] is the table of what goes together.
+//! ([`prune`]) and activates ([`growth`]), what is active together ([`Structure`]), when and how many ([`schedule`]), and how far
+//! that explores ([`expected`]). [`Method`] is the table of what goes together.
 
 pub mod distribution;
 pub mod expected;

@@ -117,7 +117,7 @@ impl BeforeUpdate {
             momentum: values(stream + 4),
             prune,
             // Rules that may grow more than they prune are bounded by what is free.
-            grow: rows * ((regrow * prune as f64) as usize).min(numel - entries + prune) / rows,
+            grow: ((regrow * prune as f64) as usize).min(numel - entries + prune) / rows * rows,
             growth,
             gradient: if growth.needs_dense_gradient(true) { values(stream + 5) } else { Vec::new() },
             state: if growth.state { values(stream + 8) } else { Vec::new() },

@@ -40,7 +40,7 @@ impl SparseTensor {
         commands.extend(self.grow(label, scratch, scores));
         let sets = [self.explored, self.reliable, self.initial];
         let bindings = [&[self.active, scratch.kept, scratch.after], &sets[..], &[stats]].concat();
-        commands.push(self.over_words(label, "statistics", "topology_stats", &bindings));
+        commands.push(self.over_words(label, "statistics", Kernel::new("topology_stats"), &bindings));
         commands.extend(self.rank(label, scratch, scratch.after, scratch.after_rank));
         commands.extend(self.take_along(label, scratch));
         commands.extend(self.reindex(label, tuning, scratch));
@@ -62,12 +62,13 @@ impl SparseTensor {
         let (stats, kept) = (self.own(scratch.update_stats), scratch.kept);
         let grows_old = [&places[..2], &[kept], &places[2..], &[self.ages, ages, stats]].concat();
         let bytes = 4 * self.most_weights() as u64;
+        let moving = Kernel::new("topology_move").define("BLOCK", self.conv.block as u32);
         vec![
             clear(scratch.moved.part(0, 2 * list)),
             clear(ages),
             clear(self.grad),
-            self.over_words(label, "move", "topology_move", &moves),
-            self.over_words(label, "statistics", "topology_ages", &grows_old),
+            self.over_words(label, "move", moving, &moves),
+            self.over_words(label, "statistics", Kernel::new("topology_ages"), &grows_old),
             copy(value, self.value, bytes),
             copy(momentum, self.momentum, bytes),
             copy(scratch.after, self.active, bitset_bytes(self.conv.positions())),
@@ -75,10 +76,9 @@ impl SparseTensor {
         ]
     }
 
-    /// `shader` with an invocation a word of a bitset.
-    fn over_words(&self, label: &str, part: &'static str, shader: &'static str, bindings: &[Slice]) -> Command {
-        let kernel = Kernel::new(shader).set("WORDS", self.words());
-        let kernel = if shader == "topology_move" { kernel.define("BLOCK", self.conv.block as u32) } else { kernel };
+    /// `kernel` with an invocation a word of a bitset.
+    fn over_words(&self, label: &str, part: &'static str, kernel: Kernel, bindings: &[Slice]) -> Command {
+        let kernel = kernel.set("WORDS", self.words());
         let grid = self.word_grid(&kernel);
         Command::dispatch(Label::new(Kind::Topology, label, part), kernel, bindings, grid)
     }
