@@ -1,8 +1,9 @@
 // Gradient of relu(norm(input) + residual) to the input and the residual. Padding images get 0 behind a norm, which
-// would else spread the means over them. RELU, BY_INPUT: see pointwise_grad_stats.wgsl.
+// would else spread the means over them. RELU, BY_INPUT, DZ_KEPT: see pointwise_grad_stats.wgsl.
 
 #uniform
 
+// (DZ_KEPT) Of the residual.
 @group(0) @binding(0) var<storage, read> output_grad: array<Vector>;
 @group(0) @binding(1) var<storage, read_write> input_grad: array<Vector>;
 #import step
@@ -39,7 +40,11 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     for (var id = first; id < end; id += 64u) {
         let at = place(wid, vector);
         vector = advance(vector, step, WIDTH * LANES);
+#ifdef DZ_KEPT
+        var dz = values(output_grad[at.residual]);
+#else
         var dz = values(output_grad[at.output]);
+#endif
 #ifdef RELU
         let z = values(output[at.output]);
 #for j in 0..$QUADS

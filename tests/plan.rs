@@ -309,7 +309,17 @@ impl Follow<'_> {
         let wanted: Vec<Content> = [Content::Grad(node.output)].into_iter().chain(values).collect();
         let results: BTreeSet<Content> = tensors().map(Content::Grad).collect();
         for &(buffer, ..) in used.iter().filter(|(_, reads, writes)| *reads && !writes) {
-            self.read(buffer, &wanted, label);
+            // The gradient behind the ReLU, which the node's first pass left where the residual's gradient begins.
+            let begun = residual.map(Content::Grad).and_then(|content| {
+                let held = self.held.get_mut(&buffer)?;
+                (held.one_of.contains(&content) && held.by == BTreeSet::from([number])).then_some((held, content))
+            });
+            match begun {
+                Some((held, content)) => held.one_of = BTreeSet::from([content]),
+                None => {
+                    self.read(buffer, &wanted, label);
+                }
+            }
         }
         for &(buffer, reads, _) in used.iter().filter(|(.., writes)| *writes) {
             let settled: Vec<Content> = self

@@ -3,13 +3,10 @@
 #import rows
 #import inputs
 #import outputs
+#import residuals
 
 override PIXELS: u32;
 override WIDTH: u32;
-override RES_ORIGIN: u32;
-override RES_BLOCK: u32;
-override RES_PLANE: u32;
-override RES_ROW: u32;
 
 struct Place {
     input: u32,

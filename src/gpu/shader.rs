@@ -102,6 +102,7 @@ pub const SHARED: &[(&str, &str)] = sources![
     "shared/philox",
     "shared/pointwise",
     "shared/reduce",
+    "shared/residuals",
     "shared/rows",
     "shared/scan",
     "shared/select",

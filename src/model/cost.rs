@@ -81,8 +81,8 @@ pub fn forward_flops_ratio(graph: &Graph, densities: &[f64]) -> f64 {
 /// The fewest bytes of activations that a training step must move for `images` images of 4 bytes an element, when every
 /// pass reads each of its operands once and nothing stays in a cache from one pass to the next: a convolution reads x and
 /// writes y, reads dy and writes dx, reads x and dy; a pointwise node reads x, y and the residual and writes y, and backward
-/// reads x and dy twice (batch normalisation needs their sums first), and y where it tells what passed the ReLU and x alone does
-/// not, and writes dx and the residual's gradient. Its statistics come free with the convolution that writes x.
+/// reads x and dy twice (batch normalisation needs their sums first; the second time the residual's gradient may stand for dy), and
+/// once y where it tells what passed the ReLU and x alone does not, and writes dx and the residual's gradient. Its statistics come free with the convolution that writes x.
 pub fn step_bytes(graph: &Graph, images: usize) -> u64 {
     let size = |tensor: usize| {
         let shape = graph.tensors[tensor];
@@ -94,7 +94,7 @@ pub fn step_bytes(graph: &Graph, images: usize) -> u64 {
             Op::Conv { .. } => 3 * x + 3 * y,
             Op::Pointwise { norm, residual, relu } => {
                 let reads = if norm.is_some() { 2 } else { 1 };
-                let mask = if *relu && (norm.is_none() || residual.is_some()) { reads * y } else { 0 };
+                let mask = if *relu && (norm.is_none() || residual.is_some()) { y } else { 0 };
                 let forward = x + y + residual.map_or(0, size);
                 forward + reads * (if norm.is_some() { x } else { 0 } + y) + mask + x + residual.map_or(0, size)
             }

@@ -133,17 +133,24 @@ pub fn backward(label: &str, node: &Pointwise, tuning: &Tuning, io: &BackwardSli
     // Where the ReLU let numbers pass need not be read where the input says it, which is read in any case.
     let of_input = node.relu && node.norm.is_some() && node.residual.is_none();
     let of_output = node.relu && !of_input;
+    // The gradient behind the ReLU, if the first of two passes can leave it where the residual's gradient must be.
+    let kept = io.residual.filter(|(_, accumulate)| of_output && node.norm.is_some() && !accumulate);
     if let Some(norm) = &node.norm {
         let stats = Kernel::new("pointwise_grad_stats")
             .define("WG", reduce_size(x, tuning))
             .define_if(of_output, "RELU")
             .define_if(of_input, "BY_INPUT")
+            .define_if(kept.is_some(), "DZ_KEPT")
             .set("BLOCKS", x.blocks())
             .set("PIXELS", x.pixels())
             .set("WIDTH", x.width);
-        let stats = planes(stats, x, y, tuning);
+        let mut stats = planes(stats, x, y, tuning);
         let mut bindings = vec![io.x, io.dy, norm.factors, norm.partials];
         bindings.extend(of_output.then_some(io.y));
+        if let (Some((dz, _)), Some(residual)) = (kept, &node.residual) {
+            stats = residual.vectors(load64(x, tuning)).residual(stats);
+            bindings.push(dz);
+        }
         let grid = [x.channels as u32, 1, x.blocks() as u32];
         commands.push(Command::dispatch(Label::new(Kind::Pointwise, label, "grad statistics"), stats, &bindings, grid));
         let finish = Kernel::new("pointwise_grad_finish")
@@ -154,9 +161,10 @@ pub fn backward(label: &str, node: &Pointwise, tuning: &Tuning, io: &BackwardSli
         let grid = per_channel(&finish, x);
         commands.push(Command::dispatch(Label::new(Kind::Pointwise, label, "grad_weight"), finish, &bindings, grid));
     }
-    let mut kernel = Kernel::new("pointwise_backward").define_if(io.accumulate, "ACCUMULATE");
-    let mut bindings = vec![io.dy, io.dx, run];
-    if of_output {
+    let mut kernel =
+        Kernel::new("pointwise_backward").define_if(io.accumulate, "ACCUMULATE").define_if(kept.is_some(), "DZ_KEPT");
+    let mut bindings = vec![kept.map_or(io.dy, |(dz, _)| dz), io.dx, run];
+    if of_output && kept.is_none() {
         kernel = kernel.define("RELU", bindings.len() as u32);
         bindings.push(io.y);
     }
@@ -168,7 +176,7 @@ pub fn backward(label: &str, node: &Pointwise, tuning: &Tuning, io: &BackwardSli
             bindings.push(norm.factors);
         }
     }
-    if let Some((residual, accumulate)) = io.residual {
+    if let Some((residual, accumulate)) = io.residual.filter(|_| kept.is_none()) {
         kernel = kernel.define_if(accumulate, "RESIDUAL_ACCUMULATE").define("RESIDUAL", bindings.len() as u32);
         bindings.push(residual);
     }

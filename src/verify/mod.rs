@@ -267,6 +267,12 @@ mod tests {
         let is_of_rows = |case: &Case| matches!(case, Case::Topology(case) if case.structure == Structure::FanIn);
         let blocks = || Case::Conv(ConvCase { block: 4, k: 8, density: 0.05, pick: Pick::Default, ..small.clone() });
         let pointwise = || of(|case| matches!(case, Case::Pointwise(_)));
+        let kept_dz = || {
+            of(|case| match case {
+                Case::Pointwise(case) => case.norm && case.residual && case.relu && !case.residual_accumulate,
+                _ => false,
+            })
+        };
         let families = [
             ("philox_test", "philox4x32(keys[wid.x]", "philox4x32(keys[0]", Case::Philox),
             ("lanes", "seen[at] = 1u", "seen[at] = u32(wid.y == 0u)", Case::Grid(GridCase { workgroups: 65_536 })),
@@ -283,7 +289,8 @@ mod tests {
             ("conv_bias_grad", "product(sum, all_of(1.0))", "product(sum, all_of(0.5))", sparse()),
             ("index_entries", "shift[entry] = ", "shift[entry] = 1u + ", sparse()),
             ("pointwise_forward", "max(v.v", "min(v.v", pointwise()),
-            ("pointwise_backward", "packed(dz)", "packed(plus(dz, dz))", pointwise()),
+            ("pointwise_backward", "f.x * dz", "2.0 * f.x * dz", pointwise()),
+            ("pointwise_grad_stats", "[kept] = packed(dz)", "[kept] = packed(plus(dz, dz))", kept_dz()),
             (
                 "pool_forward",
                 "max(v.v",

@@ -126,7 +126,7 @@ impl PointwiseCase {
         if let Some((dres, _)) = dres {
             let wanted = plus(&gradients.residual, residual_accumulate);
             comparisons.push(close(
-                &["pointwise_backward"],
+                &in_backward,
                 "residual gradient",
                 &read(shortcut, dres).await?,
                 &wanted,

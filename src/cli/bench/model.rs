@@ -44,6 +44,12 @@ pub struct ModelArgs {
     /// Compare all candidates of the layers whose name contains this
     #[arg(long, value_name = "NAME")]
     layer: Option<String>,
+    /// Of them only those of `forward`, `grad_input` or `grad_weight`
+    #[arg(long, default_value = "", requires = "layer")]
+    direction: String,
+    /// Of them only those whose name contains this
+    #[arg(long, default_value = "", requires = "layer")]
+    candidate: String,
     /// Write the rows as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -188,8 +194,10 @@ impl Network<'_> {
         for layer in plan.layers.iter().filter(|layer| layer.name.contains(name)) {
             let sparse = layer.sparse.map(|_| layer.active);
             for candidate in Candidate::all(&layer.conv, &tuning, sparse).into_iter().flatten() {
-                // The model knows neither.
-                if candidate.is_naive() || candidate.by_matrices() {
+                let asked_for = candidate.direction().contains(&self.args.direction.to_lowercase())
+                    && candidate.to_string().contains(&self.args.candidate);
+                // The model knows neither naive kernels nor those by matrices.
+                if !asked_for || candidate.is_naive() || candidate.by_matrices() {
                     continue;
                 }
                 let mut choice = tuning.choice(&layer.conv, layer.density());

@@ -2,7 +2,7 @@
 
 use super::{Conv, Scope, WeightGradKernel};
 use crate::gpu::{Kernel, fold};
-use crate::ops::tuning::{GROUP_CELLS, Tuning};
+use crate::ops::tuning::{GROUP_CELLS, ROW_SLOTS, Tuning};
 
 /// What the invocations of a gather share.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +41,7 @@ impl Conv {
         // Blocks of images that share a workgroup, where one does not fill it and a dispatch may do as much.
         let flops = 2 * self.numel() as u64 * (self.output.pixels() * self.input.block_images()) as u64;
         // Invocations of a row.
-        let slots = if group > 1 { tuning.launch.row_group / group } else { tuning.launch.gather };
+        let slots = if group > 1 { (tuning.launch.row_group / group).max(ROW_SLOTS) } else { tuning.launch.gather };
         let most = (u64::from(slots) / block as u64).min(tuning.device.dispatch_flops / flops);
         let together = 1 << most.max(1).ilog2().min(blocks.trailing_zeros());
         let slots = slots.min((block * together).next_power_of_two() as u32).max(lanes);

@@ -1,6 +1,6 @@
 //! Which kernels a layer may run.
 
-use super::Tuning;
+use super::{ROW_SLOTS, Tuning};
 use crate::ops::conv::{Strip, Tile};
 use crate::ops::sparse_tensor::groups_most;
 use crate::ops::{Conv, ForwardKernel, Scope, WeightGradKernel};
@@ -42,15 +42,14 @@ impl Tuning {
         if conv.block > 1 {
             return self.block_strips(conv, backward);
         }
-        let mut all = Vec::new();
+        let (groups, mut all) = (self.row_groups(conv, backward), Vec::new());
         for load64 in [false, true].into_iter().filter(|load64| !load64 || self.device.load64_fits(conv)) {
             let most = row_that_fits(conv, backward, 8 / conv.input.quads(load64) as u32).min(4);
             let fits = |row: u32, unroll: u32| row <= most && (!load64 || unroll == 1);
             for (number, &[row, unroll]) in self.launch.strips.iter().enumerate() {
-                let groups = if number == 0 { self.launch.groups } else { &self.launch.groups[..1] };
+                let groups = if number == 0 { &groups[..] } else { &groups[..1] };
                 let chunks = if unroll == 1 { [0, self.device.subgroup_size] } else { [0, 0] };
                 for (&group, chunk) in groups.iter().flat_map(|group| chunks.map(|chunk| (group, chunk))) {
-                    let group = rows_that_fit(conv, backward, group);
                     all.extend(fits(row, unroll).then_some(Strip { row, unroll, group, chunk, load64 }));
                 }
             }
@@ -67,11 +66,21 @@ impl Tuning {
                 Strip { row, unroll, group: 1, chunk: 0, load64 }
             })
         });
+        let groups = self.row_groups(conv, backward);
         let grouped = |(number, strip): (usize, Strip)| {
-            let groups = if number == 0 { self.launch.groups } else { &self.launch.groups[..1] };
-            groups.iter().map(move |&group| Strip { group: rows_that_fit(conv, backward, group), ..strip })
+            let groups = if number == 0 { &groups[..] } else { &groups[..1] };
+            groups.iter().map(move |&group| Strip { group, ..strip }).collect::<Vec<_>>()
         };
         strips.enumerate().flat_map(grouped).collect()
+    }
+
+    /// How many rows of the weight, by output or (backward) input channels, can share a workgroup, the default first.
+    pub(super) fn row_groups(&self, conv: &Conv, backward: bool) -> Vec<u32> {
+        let rows = if backward { conv.columns() } else { conv.rows() };
+        let most = (self.device.most_group / ROW_SLOTS).clamp(1, 1 << rows.trailing_zeros());
+        let mut groups: Vec<u32> = self.launch.groups.iter().map(|&group| group.min(most)).collect();
+        groups.dedup();
+        groups
     }
 
     /// Every gather by matrices: that of strided input gradients, few, has none.
@@ -202,12 +211,6 @@ impl Tuning {
         let size = self.device.subgroup_size;
         size >= self.launch.weight_group && size >= self.device.least_group
     }
-}
-
-/// The largest power of two up to `most` that divides the rows of the weight, by output or (backward) input channels.
-pub(super) fn rows_that_fit(conv: &Conv, backward: bool, most: u32) -> u32 {
-    let rows = if backward { conv.columns() } else { conv.rows() };
-    most.min(1 << rows.trailing_zeros())
 }
 
 /// The largest power of two up to `most` that divides the pixels of a row of the result.

@@ -1,7 +1,7 @@
 //! What a layer runs where nothing was measured: a model of what kernels cost.
 
 use super::Tuning;
-use super::candidates::{row_that_fits, rows_that_fit};
+use super::candidates::row_that_fits;
 use crate::gpu::Family;
 use crate::ops::conv::{Strip, Tile};
 use crate::ops::{Choice, Conv, ForwardKernel, Scope, Storage, WeightGradKernel};
@@ -86,7 +86,7 @@ impl Tuning {
             false => {
                 let [most, unroll] = self.launch.strips[0];
                 let row = row_that_fits(conv, backward, (most / conv.input.quads(load64) as u32).max(1));
-                let group = rows_that_fit(conv, backward, self.launch.groups[0]);
+                let group = self.row_groups(conv, backward)[0];
                 let chunk = if unroll == 1 { self.device.subgroup_size } else { 0 };
                 ForwardKernel::Sparse(Strip { row, unroll, group, chunk, load64 })
             }

@@ -2,17 +2,21 @@
 
 use crate::gpu::Family;
 
+/// The fewest invocations of a row of the weight where several rows share a workgroup: four images each of 32.
+pub(in crate::ops) const ROW_SLOTS: u32 = 8;
+
 /// How large launches are.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LaunchSizes {
     /// Invocations of a gather (a power of two, at most 256).
     pub gather: u32,
-    /// The same where several rows of the weight share a workgroup.
+    /// The same where several rows of the weight share a workgroup, if each has at least [`ROW_SLOTS`] of them.
     pub row_group: u32,
     /// What an invocation of a sparse gather can be given, the default first: neighbouring pixels (as many
     /// vectors of four images by default), weights under way.
     pub strips: &'static [[u32; 2]],
-    /// How many rows of the weight can share a workgroup of a sparse gather, the default first (powers of two).
+    /// How many rows of the weight can share a workgroup of a sparse gather, the default first (powers of two), where the
+    /// adapter's workgroups are large enough.
     pub groups: &'static [u32],
     /// Invocations of a channel's statistics in a block of images (likewise).
     pub reduce: u32,
@@ -41,7 +45,13 @@ impl LaunchSizes {
             gather: 64,
             row_group: 256,
             strips: if software { &[[4, 1], [2, 1], [1, 1]] } else { &[[2, 4], [1, 4], [4, 4], [1, 8], [2, 8]] },
-            groups: if software { &[1] } else { &[32, 8, 1] },
+            groups: match family {
+                Family::Software => &[1],
+                Family::Nvidia => &[128, 64, 32, 1],
+                // Of its first cache of 32 KiB, smaller workgroups leave more to each other.
+                Family::Amd => &[64, 128, 32, 1],
+                _ => &[32, 1],
+            },
             reduce: if software { 8 } else { 256 },
             weight_workgroup: if software { 8 } else { 64 },
             pointwise: if software { 8 } else { 1 },

@@ -15,6 +15,7 @@ pub use costs::{CostModel, SHUFFLE_LEAST};
 pub use device::DeviceProfile;
 pub(super) use device::GROUP_CELLS;
 pub use launch::LaunchSizes;
+pub(super) use launch::ROW_SLOTS;
 pub use measured::MeasuredChoices;
 pub use registers::Registers;
 
