@@ -8,6 +8,9 @@ use crate::ops::{Conv, ForwardKernel, Scope, WeightGradKernel};
 /// The most numbers of sums that an invocation keeps where matrices are multiplied.
 const SUMS_MOST: u32 = 128;
 
+/// The most sums of four images that an invocation of a gather of blocks keeps, where it has several blocks under way.
+const BLOCK_SUMS_MOST: u32 = 16;
+
 /// The most parts of a weight gradient: their sums take that many times the weights' memory.
 const SPLIT_MOST: usize = 16;
 
@@ -36,18 +39,19 @@ impl Tuning {
         all
     }
 
-    /// Every sparse gather: the default in every grouping of rows, the others in the default one. Lanes hand weights round, and
-    /// 64-bit words are loaded, only where one weight is under way.
+    /// Every sparse gather: the default in every grouping of rows, the others, which need more registers, in one that leaves them
+    /// these. Lanes hand weights round, and 64-bit words are loaded, only where one weight is under way.
     pub(super) fn strips(&self, conv: &Conv, backward: bool) -> Vec<Strip> {
         if conv.block > 1 {
             return self.block_strips(conv, backward);
         }
         let (groups, mut all) = (self.row_groups(conv, backward), Vec::new());
+        let usual = [groups[0].min(self.launch.row_group / ROW_SLOTS)];
         for load64 in [false, true].into_iter().filter(|load64| !load64 || self.device.load64_fits(conv)) {
             let most = row_that_fits(conv, backward, 8 / conv.input.quads(load64) as u32).min(4);
             let fits = |row: u32, unroll: u32| row <= most && (!load64 || unroll == 1);
             for (number, &[row, unroll]) in self.launch.strips.iter().enumerate() {
-                let groups = if number == 0 { &groups[..] } else { &groups[..1] };
+                let groups = if number == 0 { &groups[..] } else { &usual[..] };
                 let chunks = if unroll == 1 { [0, self.device.subgroup_size] } else { [0, 0] };
                 for (&group, chunk) in groups.iter().flat_map(|group| chunks.map(|chunk| (group, chunk))) {
                     all.extend(fits(row, unroll).then_some(Strip { row, unroll, group, chunk, load64 }));
@@ -60,10 +64,14 @@ impl Tuning {
     /// The same for blocks.
     pub(super) fn block_strips(&self, conv: &Conv, backward: bool) -> Vec<Strip> {
         let loads = [false, true].into_iter().filter(|load64| !load64 || self.device.load64_fits(conv));
+        let sums = if backward { 1 } else { conv.block as u32 };
         let strips = loads.flat_map(|load64| {
-            self.launch.block_strips[usize::from(backward)].iter().map(move |&[row, unroll]| {
-                let row = row_that_fits(conv, backward, (row / conv.input.quads(load64) as u32).max(1));
-                Strip { row, unroll, group: 1, chunk: 0, load64 }
+            self.launch.block_strips[usize::from(backward)].iter().filter_map(move |&[row, unroll]| {
+                let quads = conv.input.quads(load64) as u32;
+                let row = row_that_fits(conv, backward, (row / quads).max(1));
+                // What is under way needs registers too.
+                let fits = unroll == 1 || sums * row * quads <= BLOCK_SUMS_MOST;
+                fits.then_some(Strip { row, unroll, group: 1, chunk: 0, load64 })
             })
         });
         let groups = self.row_groups(conv, backward);
@@ -77,7 +85,13 @@ impl Tuning {
     /// How many rows of the weight, by output or (backward) input channels, can share a workgroup, the default first.
     pub(super) fn row_groups(&self, conv: &Conv, backward: bool) -> Vec<u32> {
         let rows = if backward { conv.columns() } else { conv.rows() };
-        let most = (self.device.most_group / ROW_SLOTS).clamp(1, 1 << rows.trailing_zeros());
+        // An invocation that keeps the sums of a block has too few registers in a large workgroup.
+        let invocations = match (conv.block, backward) {
+            (1, _) => self.device.most_group,
+            (_, false) => self.device.most_group.min(self.launch.row_group),
+            (_, true) => self.device.most_group.min(2 * self.launch.row_group),
+        };
+        let most = (invocations / ROW_SLOTS).clamp(1, 1 << rows.trailing_zeros());
         let mut groups: Vec<u32> = self.launch.groups.iter().map(|&group| group.min(most)).collect();
         groups.dedup();
         groups
