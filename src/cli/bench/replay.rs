@@ -165,16 +165,19 @@ fn replay(network: &Network, gpu: &GpuModel, name: &str) -> Result<Vec<Row>, Fai
     Ok(rows)
 }
 
+/// A name, and which rows are meant.
+type Group = (&'static str, fn(&Row) -> bool);
+
 /// Of all rows of a layer at one sparsity, of each pass, and of the sparse kernels.
 fn agreements(rows: &[Row]) -> Vec<Agreement> {
-    let groups: [(&str, fn(&Row) -> bool); 5] = [
+    let groups: [Group; 5] = [
         ("all", |_| true),
         ("forward", |row| row.pass == Kind::Forward),
         ("grad_input", |row| row.pass == Kind::GradInput),
         ("grad_weight", |row| row.pass == Kind::GradWeight),
         ("sparse", |row| row.candidate.contains("sparse")),
     ];
-    let of = |(of, is_in): (&str, fn(&Row) -> bool)| {
+    let of = |(of, is_in): Group| {
         let rows: Vec<&Row> = rows.iter().filter(|row| is_in(row)).collect();
         let agree = |with: fn(&Row) -> f64, what: fn(&Row) -> f64| {
             rank_correlation(&rows.iter().map(|row| (with(row), what(row))).collect::<Vec<_>>())
