@@ -32,14 +32,17 @@ impl Cache {
         Self { lines: vec![Line::EMPTY; sets as usize * WAYS], sets, line, sector }
     }
 
-    /// Reads `bytes` bytes from `address` on, and calls `fetch` with address and size of each piece that was not there.
-    pub fn read(&mut self, address: u64, bytes: u64, mut fetch: impl FnMut(u64, u64)) {
+    /// Reads `bytes` bytes from `address` on, and calls `fetch` with address and size of each piece that was not there. Returns
+    /// the bytes of all sectors that were read.
+    pub fn read(&mut self, address: u64, bytes: u64, mut fetch: impl FnMut(u64, u64)) -> u64 {
         let end = address + bytes;
+        let mut sectors = 0;
         for number in address / self.line..end.div_ceil(self.line) {
             let first = address.max(number * self.line) - number * self.line;
             let last = end.min((number + 1) * self.line) - number * self.line;
             let wanted =
                 (first / self.sector..last.div_ceil(self.sector)).fold(0u32, |bits, sector| bits | 1 << sector);
+            sectors += u64::from(wanted.count_ones());
             let missing = wanted & !self.touch(number, wanted);
             for sector in 0..self.line / self.sector {
                 if missing >> sector & 1 == 1 {
@@ -47,6 +50,7 @@ impl Cache {
                 }
             }
         }
+        sectors * self.sector
     }
 
     /// Makes `number` the line of its set that was used last, with the sectors `wanted`; returns those that it had.
@@ -79,6 +83,8 @@ mod tests {
         assert_eq!(fetched(&mut cache, 16, 32), [(32, 32)]);
         assert_eq!(fetched(&mut cache, 0, 64), []);
         assert_eq!(fetched(&mut cache, 120, 16), [(96, 32), (128, 32)]);
+        // Whole sectors are delivered, be they there or not.
+        assert_eq!([(0, 16), (31, 2), (96, 64)].map(|(at, bytes)| cache.read(at, bytes, |_, _| ())), [32, 64, 64]);
     }
 
     #[test]

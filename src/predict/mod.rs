@@ -6,6 +6,9 @@
 
 mod cache;
 mod gpus;
+mod processor;
+mod ranks;
+mod replay;
 mod trace;
 
 use std::collections::HashMap;
@@ -18,6 +21,9 @@ use crate::plan::{LayerPlan, Plan};
 use crate::sparsity::init::random_set;
 
 pub use gpus::{GPUS, GpuModel, model_of};
+pub use processor::{Processor, ProcessorError};
+pub use ranks::rank_correlation;
+pub use replay::{Loads, Recorded, Times, record, take_turns};
 
 use cache::Cache;
 use trace::Workgroup;
@@ -32,7 +38,8 @@ pub struct Work {
     pub from_memory: f64,
     /// Multiply-adds in `f32`.
     pub multiply_adds: f64,
-    /// Bytes that the busiest processor's invocations load, and clocks that its workgroups wait for, one after the other.
+    /// Bytes of the sectors that the busiest processor's first cache delivers (of each load all that it touches), and clocks that
+    /// its workgroups wait for, one after the other.
     pub busiest: f64,
     pub waits: f64,
 }
@@ -91,8 +98,14 @@ pub struct Prediction {
 const CHAIN: f64 = 2.0;
 
 /// Runs `count` workgroups of `size` invocations through the caches of `gpu`, in order: as many as fit are on each processor at
-/// once and take turns.
-fn simulate<'a>(gpu: &GpuModel, count: u64, size: usize, open: impl Fn(u64) -> Workgroup<'a>) -> Work {
+/// once and take turns. `seen` is given each piece that is read, address and bytes.
+fn simulate<'a>(
+    gpu: &GpuModel,
+    count: u64,
+    size: usize,
+    open: impl Fn(u64) -> Workgroup<'a>,
+    mut seen: impl FnMut(u64, u64),
+) -> Work {
     let resident = (gpu.resident / size).max(1);
     let mut l1: Vec<Cache> = vec![Cache::new(gpu.l1, gpu.line, gpu.sector); gpu.processors];
     let mut l2 = Cache::new(gpu.l2, gpu.line, gpu.sector);
@@ -103,7 +116,8 @@ fn simulate<'a>(gpu: &GpuModel, count: u64, size: usize, open: impl Fn(u64) -> W
             on.extend(next.next().map(&open));
         }
     }
-    let mut asked = vec![0u64; gpu.processors];
+    let mut asked = 0;
+    let mut delivered = vec![0u64; gpu.processors];
     let mut waits = vec![0.0; gpu.processors];
     let (mut from_l2, mut from_memory) = (0, 0);
     while places.iter().any(|on| !on.is_empty()) {
@@ -113,8 +127,9 @@ fn simulate<'a>(gpu: &GpuModel, count: u64, size: usize, open: impl Fn(u64) -> W
             while at < on.len() {
                 let mut missed = false;
                 let goes_on = on[at](&mut |address, bytes| {
-                    asked[processor] += bytes;
-                    l1[processor].read(address, bytes, |address, bytes| {
+                    seen(address, bytes);
+                    asked += bytes;
+                    delivered[processor] += l1[processor].read(address, bytes, |address, bytes| {
                         missed = true;
                         from_l2 += bytes;
                         l2.read(address, bytes, |_, bytes| from_memory += bytes);
@@ -133,11 +148,11 @@ fn simulate<'a>(gpu: &GpuModel, count: u64, size: usize, open: impl Fn(u64) -> W
         }
     }
     Work {
-        asked: asked.iter().sum::<u64>() as f64,
+        asked: asked as f64,
         from_l2: from_l2 as f64,
         from_memory: from_memory as f64,
         multiply_adds: 0.0,
-        busiest: asked.iter().max().copied().unwrap_or(0) as f64,
+        busiest: delivered.into_iter().max().unwrap_or(0) as f64,
         waits: waits.into_iter().fold(0.0, f64::max),
     }
 }
@@ -168,10 +183,17 @@ impl<'a> Layer<'a> {
         Self { plan, index: index(&active, rows, input.channels, kernel, stride, padding), weights }
     }
 
-    fn rows(&self, kernel: &Kernel, transposed: bool) -> trace::Rows {
+    /// The rows that `kernel` reads (none, if it is dense), if it is a kernel whose loads are known.
+    fn rows(&self, label: &Label, kernel: &Kernel) -> Option<trace::Rows> {
+        if !trace::is_known(kernel) {
+            return None;
+        }
+        if !trace::is_sparse(kernel) {
+            return Some(trace::Rows::default());
+        }
         let conv = &self.plan.conv;
-        let transposed = transposed.then(|| [conv.stride, conv.padding, conv.lead()]);
-        trace::Rows::of(kernel, transposed, &self.index, &self.weights)
+        let transposed = (label.kind == Kind::GradInput).then(|| [conv.stride, conv.padding, conv.lead()]);
+        Some(trace::Rows::of(kernel, transposed, &self.index, &self.weights))
     }
 
     /// Multiply-adds of a pass that multiplies by `weights` weights.
@@ -180,14 +202,18 @@ impl<'a> Layer<'a> {
     }
 }
 
+/// The layer of `plan` whose convolution is `node`.
+fn layer_of(graph: &Graph, plan: &Plan, node: &str) -> Option<usize> {
+    match graph.nodes.iter().find(|one| one.name == node)?.op {
+        Op::Conv { weight, .. } => plan.layers.iter().position(|layer| layer.param == weight),
+        _ => None,
+    }
+}
+
 /// What each dispatch of `commands`, a step of `plan`, asks of `gpu`. Layers that are alike are looked at once. The caches see
 /// the convolutions alone, and of these neither the naive kernels nor those of matrices: all other kernels are taken to read or
 /// write each number that they are given once.
 pub fn predict(graph: &Graph, plan: &Plan, commands: &[Command], gpu: &GpuModel) -> Vec<Prediction> {
-    let weight_of = |node: &str| match graph.nodes.iter().find(|one| one.name == node)?.op {
-        Op::Conv { weight, .. } => plan.layers.iter().position(|layer| layer.param == weight),
-        _ => None,
-    };
     let layers: Vec<Layer> = plan.layers.iter().enumerate().map(|(number, layer)| Layer::new(layer, number)).collect();
     let mut known: HashMap<String, Work> = HashMap::new();
     let mut all = Vec::new();
@@ -196,7 +222,7 @@ pub fn predict(graph: &Graph, plan: &Plan, commands: &[Command], gpu: &GpuModel)
             Command::Dispatch { label, kernel, bindings, workgroups } => (label, kernel, bindings, *workgroups),
             Command::Copy { .. } | Command::Clear { .. } => continue,
         };
-        let layer = weight_of(&label.node).map(|layer| &layers[layer]);
+        let layer = layer_of(graph, plan, &label.node).map(|layer| &layers[layer]);
         let sizes: Vec<u64> = bindings.iter().map(|slice| slice.bytes).collect();
         let key =
             format!("{kernel} {:?} {grid:?} {sizes:?} {:?}", kernel.constants, layer.map(|layer| layer.plan.active));
@@ -213,46 +239,43 @@ fn work(
     grid: [u32; 3],
     gpu: &GpuModel,
 ) -> Work {
-    let count = grid.iter().map(|&size| u64::from(size)).product();
-    let size = kernel.workgroup_size() as usize;
     // The last binding that is no bias is written.
-    let written = |at: usize| bindings.get(at).map_or(0, |slice| slice.bytes) as f64;
-    let (mut work, multiply_adds, stored) = match (layer, kernel.shader) {
-        (Some(layer), "conv_sparse_gather" | "conv_block_gather") => {
-            let rows = layer.rows(kernel, label.kind == Kind::GradInput);
-            let work = simulate(gpu, count, size, trace::sparse_gather(kernel, grid, &rows));
-            let result = if kernel.shader == "conv_block_gather" { 4 } else { 3 };
-            (work, layer.multiply_adds(layer.plan.active), written(result))
-        }
-        (Some(layer), "conv_dense_gather") => {
-            let work = simulate(gpu, count, size, trace::dense_gather(kernel, grid));
-            (work, layer.multiply_adds(layer.plan.numel), written(2))
-        }
-        (Some(layer), shader) if shader.starts_with("conv_sparse_grad_weight") => {
-            let rows = layer.rows(kernel, false);
-            let work = match shader {
-                "conv_sparse_grad_weight_pixels" => {
-                    simulate(gpu, count, size, trace::sparse_pixels(kernel, grid, &rows))
-                }
-                _ => simulate(gpu, count, size, trace::sparse_sums(kernel, grid, &rows)),
-            };
-            (work, layer.multiply_adds(layer.plan.active), written(5))
-        }
-        (Some(layer), shader) if shader.starts_with("conv_dense_grad_weight") => {
-            let work = simulate(gpu, count, size, trace::dense_sums(kernel, grid));
-            (work, layer.multiply_adds(layer.plan.numel), written(2))
-        }
-        // Each number that is bound is read or written once.
-        _ => {
-            let bytes = bindings.iter().map(|slice| slice.bytes).sum::<u64>() as f64;
-            let busiest = bytes / gpu.processors as f64;
-            (Work { asked: bytes, from_l2: bytes, from_memory: bytes, busiest, ..Work::default() }, 0.0, 0.0)
-        }
+    let result = match kernel.shader {
+        "conv_block_gather" => 4,
+        "conv_sparse_gather" => 3,
+        shader if shader.starts_with("conv_sparse") => 5,
+        _ => 2,
     };
-    work.multiply_adds = multiply_adds;
+    let Some((layer, rows)) = layer.and_then(|layer| Some((layer, layer.rows(label, kernel)?))) else {
+        // Each number that is bound is read or written once.
+        let bytes = bindings.iter().map(|slice| slice.bytes).sum::<u64>() as f64;
+        return Work {
+            asked: bytes,
+            from_l2: bytes,
+            from_memory: bytes,
+            busiest: bytes / gpu.processors as f64,
+            ..Work::default()
+        };
+    };
+    let mut work = simulate_kernel(gpu, kernel, grid, &rows, |_, _| ());
+    let stored = bindings.get(result).map_or(0, |slice| slice.bytes) as f64;
+    work.multiply_adds =
+        layer.multiply_adds(if trace::is_sparse(kernel) { layer.plan.active } else { layer.plan.numel });
     work.from_l2 += stored;
     work.from_memory += stored;
     work
+}
+
+/// What the loads of `kernel`, one that [`Layer::rows`] knows, ask of `gpu`.
+fn simulate_kernel(
+    gpu: &GpuModel,
+    kernel: &Kernel,
+    grid: [u32; 3],
+    rows: &trace::Rows,
+    seen: impl FnMut(u64, u64),
+) -> Work {
+    let count = grid.iter().map(|&size| u64::from(size)).product();
+    simulate(gpu, count, kernel.workgroup_size() as usize, trace::workgroups(kernel, grid, rows), seen)
 }
 
 #[cfg(test)]
@@ -266,7 +289,7 @@ mod tests {
     const SMALL: GpuModel = GpuModel { processors: 2, l1: 2048, resident: 64, ..GPUS[0] };
 
     /// A gather over four pixels of a row of 32 images, in one workgroup of two rows.
-    fn gather() -> Kernel {
+    pub(super) fn gather() -> Kernel {
         let defines = [("WG", 64), ("GROUP", 2), ("ROW", 1), ("UNROLL", 2), ("LANES", 8), ("QUADS", 1)];
         let kernel =
             defines.into_iter().fold(Kernel::new("conv_sparse_gather"), |k, (name, value)| k.define(name, value));
@@ -280,7 +303,7 @@ mod tests {
         let kernel = gather();
         // Row 0 multiplies the first pixel of both channels, row 1 the second pixel of the first channel.
         let rows = trace::Rows { start: vec![0, 2, 3], shift: vec![0, 144, 8] };
-        let work = simulate(&SMALL, 1, 64, trace::sparse_gather(&kernel, [1, 1, 1], &rows));
+        let work = simulate(&SMALL, 1, 64, trace::sparse_gather(&kernel, [1, 1, 1], &rows), |_, _| ());
         // Three times four pixels of 128 bytes, and two rounds of two weights. The third reads three pixels of the first again.
         assert_eq!(work.asked, f64::from(3 * 512 + 2 * 16));
         assert_eq!((work.from_l2, work.from_memory), (f64::from(2 * 512 + 128 + 32), f64::from(2 * 512 + 128 + 32)));
@@ -292,10 +315,11 @@ mod tests {
     fn what_one_processor_has_another_must_fetch() {
         let kernel = gather();
         let rows = trace::Rows { start: vec![0, 1, 1, 2, 2], shift: vec![0, 0] };
-        let work = simulate(&SMALL, 2, 64, trace::sparse_gather(&kernel, [2, 1, 1], &rows));
+        let work = simulate(&SMALL, 2, 64, trace::sparse_gather(&kernel, [2, 1, 1], &rows), |_, _| ());
         // From the cache that both share the second time; the weights of both lie in one sector.
         assert_eq!((work.from_l2, work.from_memory), (f64::from(2 * (512 + 32)), f64::from(512 + 32)));
-        assert_eq!(work.busiest, f64::from(512 + 16));
+        // The weights of each are half a sector.
+        assert_eq!(work.busiest, f64::from(512 + 32));
     }
 
     /// What a layer of 64 channels at 32×32 is predicted to take: rows that share a workgroup need a fraction of the bytes.

@@ -9,10 +9,10 @@ use crate::ops::reference::topology::Index;
 pub type Workgroup<'a> = Box<dyn FnMut(&mut dyn FnMut(u64, u64)) -> bool + 'a>;
 
 /// Apart from each other in the addresses: the input, the gradient of the output, the weights.
-const APART: u64 = 1 << 40;
+pub const APART: u64 = 1 << 40;
 
 /// The entries of a layer's index as a gather in one direction reads them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Rows {
     /// First entries, as of [`Index::rows`].
     pub start: Vec<usize>,
@@ -102,6 +102,29 @@ fn places(of: &Constants, first_block: u64, ids: std::ops::Range<u64>) -> Vec<(u
         pieces.extend((0..row).map(|p| (base + p * step_x, 1)));
     }
     merged(pieces)
+}
+
+/// Whether [`workgroups`] knows what `kernel` reads.
+pub fn is_known(kernel: &Kernel) -> bool {
+    let gathers = ["conv_sparse_gather", "conv_block_gather", "conv_dense_gather"];
+    let sums = ["conv_sparse_grad_weight", "conv_dense_grad_weight"];
+    gathers.contains(&kernel.shader) || sums.iter().any(|name| kernel.shader.starts_with(name))
+}
+
+/// Whether `kernel` reads an index of active weights.
+pub fn is_sparse(kernel: &Kernel) -> bool {
+    !kernel.shader.starts_with("conv_dense")
+}
+
+/// The workgroups of `kernel`, in the order in which they are launched. Dense kernels have no `rows`.
+pub fn workgroups<'a>(kernel: &'a Kernel, grid: [u32; 3], rows: &'a Rows) -> Box<dyn Fn(u64) -> Workgroup<'a> + 'a> {
+    match kernel.shader {
+        "conv_sparse_gather" | "conv_block_gather" => Box::new(sparse_gather(kernel, grid, rows)),
+        "conv_dense_gather" => Box::new(dense_gather(kernel, grid)),
+        "conv_sparse_grad_weight_pixels" => Box::new(sparse_pixels(kernel, grid, rows)),
+        _ if is_sparse(kernel) => Box::new(sparse_sums(kernel, grid, rows)),
+        _ => Box::new(dense_sums(kernel, grid)),
+    }
 }
 
 /// The workgroups of `conv_sparse_gather` and `conv_block_gather`, in the order in which they are launched.

@@ -5,6 +5,7 @@ mod kernels;
 mod model;
 mod passes;
 mod peak;
+mod replay;
 mod start;
 mod step;
 mod topology;

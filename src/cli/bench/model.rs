@@ -7,14 +7,14 @@ use std::sync::Arc;
 use clap::Args;
 use serde::Serialize;
 
-use super::{method, write_json};
+use super::{method, replay, write_json};
 use crate::cli::text::table;
 use crate::cli::{Failure, flags};
-use crate::gpu::{Kind, Label};
+use crate::gpu::{Command, Kind, Label};
 use crate::model::{self, Graph, Shape};
 use crate::ops::trial::Candidate;
 use crate::ops::{Storage, Tuning};
-use crate::plan::{Plan, PlanInput};
+use crate::plan::{LayerPlan, Plan, PlanInput};
 use crate::predict::{GPUS, GpuModel, Prediction, predict};
 use crate::sparsity::{Distribution, Method, Structure};
 
@@ -50,6 +50,9 @@ pub struct ModelArgs {
     /// Of them only those whose name contains this
     #[arg(long, default_value = "", requires = "layer")]
     candidate: String,
+    /// Compare the model with measured times: one core of this processor is the GPU, and reads what the kernels would read
+    #[arg(long, requires = "layer")]
+    replay: bool,
     /// Write the rows as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -117,31 +120,27 @@ impl Row {
 }
 
 /// A network at one sparsity.
-struct Network<'a> {
+pub(super) struct Network<'a> {
     args: &'a ModelArgs,
-    graph: &'a Graph,
-    sparsity: f64,
+    pub(super) graph: &'a Graph,
+    pub(super) sparsity: f64,
     active: Vec<usize>,
 }
 
 pub fn run(args: &ModelArgs) -> Result<(), Failure> {
     let graph = model::build(&args.model, 10, Shape::new(3, 32, 32)).map_err(Failure::input)?;
+    let networks = args.sparsity.iter().map(|&sparsity| Network::new(args, &graph, sparsity));
+    let networks = networks.collect::<Result<Vec<_>, _>>()?;
+    if let Some(layer) = args.layer.as_ref().filter(|_| args.replay) {
+        return replay::run(&networks, &gpu_of(&args.gpu[0]), layer, args.json.as_ref());
+    }
     let mut rows = Vec::new();
-    for name in &args.gpu {
-        let gpu = GPUS.iter().find(|gpu| gpu.name == name.to_lowercase()).expect("clap takes names of the table alone");
+    for gpu in args.gpu.iter().map(|name| gpu_of(name)) {
         println!("{}: {}", gpu.title, gpu.source);
-        for &sparsity in &args.sparsity {
-            let densities = match sparsity {
-                0.0 => vec![1.0; graph.prunable().count()],
-                _ => Distribution::Erk.densities(&graph, 1.0 - sparsity).map_err(Failure::input)?,
-            };
-            let shapes = graph.prunable().map(|(_, param)| param.shape.as_slice());
-            let active =
-                densities.iter().zip(shapes).map(|(&density, shape)| args.structure.active(density, shape)).collect();
-            let network = Network { args, graph: &graph, sparsity, active };
+        for network in &networks {
             rows.extend(match &args.layer {
-                None => network.step(gpu)?,
-                Some(layer) => network.candidates(gpu, layer)?,
+                None => network.step(&gpu)?,
+                Some(layer) => network.candidates(&gpu, layer)?,
             });
         }
     }
@@ -151,7 +150,22 @@ pub fn run(args: &ModelArgs) -> Result<(), Failure> {
     write_json(args.json.as_ref(), "predicted", &rows)
 }
 
-impl Network<'_> {
+fn gpu_of(name: &str) -> GpuModel {
+    *GPUS.iter().find(|gpu| gpu.name == name.to_lowercase()).expect("clap takes names of the table alone")
+}
+
+impl<'a> Network<'a> {
+    fn new(args: &'a ModelArgs, graph: &'a Graph, sparsity: f64) -> Result<Self, Failure> {
+        let densities = match sparsity {
+            0.0 => vec![1.0; graph.prunable().count()],
+            _ => Distribution::Erk.densities(graph, 1.0 - sparsity).map_err(Failure::input)?,
+        };
+        let shapes = graph.prunable().map(|(_, param)| param.shape.as_slice());
+        let active =
+            densities.iter().zip(shapes).map(|(&density, shape)| args.structure.active(density, shape)).collect();
+        Ok(Self { args, graph, sparsity, active })
+    }
+
     fn plan(&self, tuning: &Tuning) -> Result<Plan, Failure> {
         let method = if self.sparsity == 0.0 { Method::DENSE } else { method(&self.args.method) };
         let plan = Plan::compile(&PlanInput {
@@ -188,9 +202,28 @@ impl Network<'_> {
 
     /// Every candidate of the layers that are named.
     fn candidates(&self, gpu: &GpuModel, name: &str) -> Result<Vec<Row>, Failure> {
+        let mut rows = Vec::new();
+        self.each_candidate(gpu, name, |layer, candidate, plan, mine| {
+            let all = predict(self.graph, plan, mine, gpu);
+            let row = Row::of(gpu, self.sparsity, format!("{} {}", layer.name, candidate.name()), all.iter());
+            // Now, for there are dozens, and each takes seconds.
+            eprintln!("{}, {}: {}: {:.3} ms", gpu.name, self.sparsity, row.what, row.predicted_ms);
+            rows.push(row);
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    /// Gives `take` each candidate of each layer that is named, with its plan and its commands.
+    pub(super) fn each_candidate(
+        &self,
+        gpu: &GpuModel,
+        name: &str,
+        mut take: impl FnMut(&LayerPlan, &Candidate, &Plan, &[Command]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         let tuning = gpu.tuning();
         let plan = self.plan(&tuning)?;
-        let mut rows = Vec::new();
+        let mut any = false;
         for layer in plan.layers.iter().filter(|layer| layer.name.contains(name)) {
             let sparse = layer.sparse.map(|_| layer.active);
             for candidate in Candidate::all(&layer.conv, &tuning, sparse).into_iter().flatten() {
@@ -200,6 +233,7 @@ impl Network<'_> {
                 if !asked_for || candidate.is_naive() || candidate.by_matrices() {
                     continue;
                 }
+                any = true;
                 let mut choice = tuning.choice(&layer.conv, layer.density());
                 candidate.put(&mut choice);
                 let measured = BTreeMap::from([(Tuning::key(&layer.conv, layer.density()), choice)]);
@@ -207,23 +241,12 @@ impl Network<'_> {
                 let node = layer.name.strip_suffix(".weight");
                 let is_mine = |label: &Label| label.kind == candidate.kind() && node == Some(&label.node);
                 let mine: Vec<_> = plan.train.iter().filter(|one| is_mine(one.label())).cloned().collect();
-                let all = predict(self.graph, &plan, &mine, gpu);
-                let row = Row::of(gpu, self.sparsity, format!("{} {}", layer.name, candidate.name()), all.iter());
-                // Now, for there are dozens, and each takes seconds.
-                eprintln!(
-                    "{}, {sparsity}: {}: {:.3} ms",
-                    gpu.name,
-                    row.what,
-                    row.predicted_ms,
-                    sparsity = self.sparsity
-                );
-                rows.push(row);
+                take(layer, &candidate, &plan, &mine)?;
             }
         }
-        if rows.is_empty() {
-            let what = anyhow::anyhow!("no layer of {} has `{name}` in its name", self.args.model);
-            return Err(Failure::input(what));
+        match any {
+            true => Ok(()),
+            false => Err(Failure::input(anyhow::anyhow!("no layer of {} has `{name}` in its name", self.args.model))),
         }
-        Ok(rows)
     }
 }
