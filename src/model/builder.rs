@@ -91,11 +91,15 @@ impl Builder {
     }
 
     /// Average over the whole map, which must be square; no node where it is 1×1 already.
-    pub fn global_avg_pool(&mut self, name: &str, input: TensorId) -> TensorId {
+    pub fn global_avg_pool(&mut self, name: &str, input: TensorId) -> Result<TensorId, ModelError> {
         match self.shape(input) {
-            Shape { height: 1, width: 1, .. } => input,
-            Shape { channels, height: size, .. } => {
-                self.node(name, Op::AvgPool { size }, input, Shape::new(channels, 1, 1))
+            Shape { height: 1, width: 1, .. } => Ok(input),
+            Shape { channels, height: size, width } if width == size => {
+                Ok(self.node(name, Op::AvgPool { size }, input, Shape::new(channels, 1, 1)))
+            }
+            _ => {
+                let (model, Shape { height, width, .. }) = (self.graph.name.clone(), self.shape(Self::INPUT));
+                Err(ModelError::NotSquare { model, height, width })
             }
         }
     }

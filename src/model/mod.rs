@@ -1,12 +1,14 @@
-//! Networks as data: the graph, the models of the ITOP paper and CIFAR ResNets, and what they cost.
+//! Networks as data: the graph, the models of the ITOP paper and of its peers, and what they cost.
 
 mod builder;
 pub mod cost;
 pub mod graph;
+mod lenet;
 mod mlp;
 pub mod reach;
 pub mod resnet;
 mod vgg;
+pub mod wrn;
 
 pub use graph::{Graph, Node, Norm, Op, Param, ParamId, ParamKind, Shape, TensorId};
 
@@ -21,7 +23,14 @@ pub const NAMES: &[&str] = &[
     "vgg_c",
     "vgg_d",
     "vgg_like",
+    "vgg19",
+    "wrn-16-8",
+    "wrn-22-2",
+    "wrn-28-2",
+    "wrn-28-10",
     "mlp_cifar10",
+    "lenet300-100",
+    "lenet5",
 ];
 
 /// Why a model cannot be built.
@@ -74,7 +83,14 @@ fn graph_of(name: &str, classes: usize, input: Shape) -> Result<Graph, ModelErro
         "vgg_c" => vgg::build(name, vgg::Config::C, classes, input),
         "vgg_d" => vgg::build(name, vgg::Config::D, classes, input),
         "vgg_like" => vgg::build(name, vgg::Config::Like, classes, input),
+        "vgg19" => vgg::nineteen(name, classes, input),
+        "wrn-16-8" => wrn::build(name, 16, 8, classes, input),
+        "wrn-22-2" => wrn::build(name, 22, 2, classes, input),
+        "wrn-28-2" => wrn::build(name, 28, 2, classes, input),
+        "wrn-28-10" => wrn::build(name, 28, 10, classes, input),
         "mlp_cifar10" => mlp::build(name, &[1024, 512], classes, input),
+        "lenet300-100" => mlp::build(name, &[300, 100], classes, input),
+        "lenet5" => lenet::build(name, classes, input),
         _ => Err(ModelError::Unknown(name.to_owned())),
     }
 }
@@ -85,6 +101,7 @@ mod tests {
     use std::collections::HashSet;
 
     const CIFAR: Shape = Shape::new(3, 32, 32);
+    const MNIST: Shape = Shape::new(1, 28, 28);
 
     /// With the least that would do, which does.
     #[test]
@@ -153,14 +170,25 @@ mod tests {
         }
     }
 
-    /// Models that no fixture covers. The ResNets' are those of the public PyTorch models less their classifier's bias;
-    /// the VGGs' are 14,723,136 for the convolutional part plus the classifier.
+    /// Of the first four no fixture says more: the ResNets' are those of the public PyTorch models less their classifier's
+    /// bias; the VGGs' are 14,723,136 for the convolutional part plus the classifier. PyTorch counts the others
+    /// (`scripts/make-model-fixture.py`).
     #[test]
     fn parameter_counts() {
-        for (name, parameters) in
-            [("resnet101", 42_512_960), ("resnet20", 272_464), ("vgg_d", 15_255_626), ("vgg_like", 14_991_946)]
-        {
-            let graph = build(name, 10, CIFAR).unwrap();
+        for (name, input, parameters) in [
+            ("resnet101", CIFAR, 42_512_960),
+            ("resnet20", CIFAR, 272_464),
+            ("vgg_d", CIFAR, 15_255_626),
+            ("vgg_like", CIFAR, 14_991_946),
+            ("vgg19", CIFAR, 20_035_018),
+            ("wrn-16-8", CIFAR, 10_961_370),
+            ("wrn-22-2", CIFAR, 1_079_642),
+            ("wrn-28-2", CIFAR, 1_467_610),
+            ("wrn-28-10", CIFAR, 36_479_194),
+            ("lenet300-100", MNIST, 266_610),
+            ("lenet5", MNIST, 431_080),
+        ] {
+            let graph = build(name, 10, input).unwrap();
             assert_eq!(cost::parameters(&graph), parameters, "{name}");
         }
     }

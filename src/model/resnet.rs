@@ -53,10 +53,6 @@ fn resnet(
     input: Shape,
 ) -> Result<Graph, ModelError> {
     let mut builder = Builder::new(name, classes, input)?;
-    let Shape { height, width, .. } = input;
-    if height != width {
-        return Err(ModelError::NotSquare { model: name.to_owned(), height, width });
-    }
     let stem = widths.first().copied().unwrap_or(input.channels);
     let mut x = builder.conv("conv1", Builder::INPUT, conv(stem, 3, 1))?;
     x = builder.norm_relu("bn1", x);
@@ -66,7 +62,7 @@ fn resnet(
             x = residual_block(&mut builder, &format!("layer{}.{index}", stage + 1), block, x, width, stride)?;
         }
     }
-    x = builder.global_avg_pool("avg_pool", x);
+    x = builder.global_avg_pool("avg_pool", x)?;
     builder.linear("classifier", x, classes, false);
     Ok(builder.finish())
 }
