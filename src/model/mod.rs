@@ -20,6 +20,9 @@ pub const NAMES: &[&str] = &[
     "resnet34",
     "resnet50",
     "resnet101",
+    "resnet18-imagenet",
+    "resnet34-imagenet",
+    "resnet50-imagenet",
     "vgg_c",
     "vgg_d",
     "vgg_like",
@@ -80,6 +83,9 @@ fn graph_of(name: &str, classes: usize, input: Shape) -> Result<Graph, ModelErro
         "resnet34" => resnet::basic(name, &[3, 4, 6, 3], WIDTHS, classes, input),
         "resnet50" => resnet::bottleneck(name, &[3, 4, 6, 3], WIDTHS, classes, input),
         "resnet101" => resnet::bottleneck(name, &[3, 4, 23, 3], WIDTHS, classes, input),
+        "resnet18-imagenet" => resnet::imagenet(name, resnet::Block::Basic, &[2, 2, 2, 2], WIDTHS, classes, input),
+        "resnet34-imagenet" => resnet::imagenet(name, resnet::Block::Basic, &[3, 4, 6, 3], WIDTHS, classes, input),
+        "resnet50-imagenet" => resnet::imagenet(name, resnet::Block::Bottleneck, &[3, 4, 6, 3], WIDTHS, classes, input),
         "vgg_c" => vgg::build(name, vgg::Config::C, classes, input),
         "vgg_d" => vgg::build(name, vgg::Config::D, classes, input),
         "vgg_like" => vgg::build(name, vgg::Config::Like, classes, input),
@@ -144,8 +150,8 @@ mod tests {
                         assert!(written.contains(residual) && graph.tensors[*residual] == input, "{}", node.name);
                     }
                 }
-                Op::MaxPool { size } | Op::AvgPool { size } => {
-                    assert_eq!((output.height, output.width), (input.height / size, input.width / size));
+                Op::Pool(pool) => {
+                    assert_eq!((output.height, output.width), (pool.outputs(input.height), pool.outputs(input.width)));
                 }
                 Op::Flatten => assert_eq!(output, Shape::new(input.len(), 1, 1)),
             }
@@ -189,6 +195,12 @@ mod tests {
             ("lenet5", MNIST, 431_080),
         ] {
             let graph = build(name, 10, input).unwrap();
+            assert_eq!(cost::parameters(&graph), parameters, "{name}");
+        }
+        for (name, parameters) in
+            [("resnet18-imagenet", 11_689_512), ("resnet34-imagenet", 21_797_672), ("resnet50-imagenet", 25_557_032)]
+        {
+            let graph = build(name, 1000, Shape::new(3, 224, 224)).unwrap();
             assert_eq!(cost::parameters(&graph), parameters, "{name}");
         }
     }

@@ -81,7 +81,7 @@ fn method(name: &str) -> String {
 fn model(name: &str) -> String {
     for (prefix, title) in [("resnet", "ResNet-"), ("wrn-", "WRN-"), ("lenet", "LeNet-")] {
         if let Some(rest) = name.strip_prefix(prefix) {
-            return format!("{title}{rest}");
+            return format!("{title}{}", rest.replace("-imagenet", " (ImageNet)"));
         }
     }
     match name {
