@@ -15,10 +15,22 @@
 #import outputs
 
 override SIZE: u32;
+override STRIDE: u32;
+override PADDING: u32;
 override IN_PIXELS: u32;
+override IN_H: u32;
 override IN_W: u32;
 override OUT_H: u32;
 override OUT_W: u32;
+
+#import pool
+
+// The first window along a side that holds `at`, and the one after the last.
+fn windows_of(at: u32, count: u32) -> vec2<u32> {
+    let padded = at + PADDING;
+    let first = divide(max(padded + STRIDE, SIZE) - SIZE, STRIDE).x;
+    return vec2<u32>(first, min(divide(padded, STRIDE).x + 1u, count));
+}
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -33,29 +45,36 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let x = place.y;
     let base = wid.z * IN_BLOCK + wid.x * IN_PLANE + IN_ORIGIN + n;
     let at = base + y * IN_ROW + x * LANES;
-    let oy = divide(y, SIZE).x;
-    let ox = divide(x, SIZE).x;
-    var d = all_of(0.0);
-    if oy < OUT_H && ox < OUT_W {
-        d = values(output_grad[wid.z * OUT_BLOCK + wid.x * OUT_PLANE + OUT_ORIGIN + oy * OUT_ROW + ox * LANES + n]);
+    let down = windows_of(y, OUT_H);
+    let across = windows_of(x, OUT_W);
 #ifdef MAX
-        let v = values(input[at]);
-        for (var i = 0u; i < SIZE * SIZE; i += 1u) {
-            let in_window = divide(i, SIZE);
-            let r = oy * SIZE + in_window.x;
-            let s = ox * SIZE + in_window.y;
-            let u = values(input[base + r * IN_ROW + s * LANES]);
-            // Another pixel wins if it is larger, or as large and earlier.
-            let earlier = vec4<bool>(r < y || (r == y && s < x));
+    let v = values(input[at]);
+#endif
+    var d = all_of(0.0);
+    for (var oy = down.x; oy < down.y; oy += 1u) {
+        for (var ox = across.x; ox < across.y; ox += 1u) {
+            let to = wid.z * OUT_BLOCK + wid.x * OUT_PLANE + OUT_ORIGIN + oy * OUT_ROW + ox * LANES + n;
+            var g = values(output_grad[to]);
+#ifdef MAX
+            let rows = window(oy, IN_H);
+            let columns = window(ox, IN_W);
+            for (var r = rows.x; r < rows.y; r += 1u) {
+                for (var s = columns.x; s < columns.y; s += 1u) {
+                    let u = values(input[base + r * IN_ROW + s * LANES]);
+                    // Another pixel wins if it is larger, or as large and earlier.
+                    let earlier = vec4<bool>(r < y || (r == y && s < x));
 #for j in 0..$QUADS
-            d.v$j = select(d.v$j, vec4<f32>(0.0), (u.v$j > v.v$j) | (earlier & (u.v$j == v.v$j)));
+                    g.v$j = select(g.v$j, vec4<f32>(0.0), (u.v$j > v.v$j) | (earlier & (u.v$j == v.v$j)));
 #endfor
-        }
+                }
+            }
 #else
 #for j in 0..$QUADS
-        d.v$j *= 1.0 / f32(SIZE * SIZE);
+            g.v$j *= 1.0 / f32(SIZE * SIZE);
 #endfor
 #endif
+            d = plus(d, g);
+        }
     }
 #ifdef ACCUMULATE
     d = plus(values(input_grad[at]), d);

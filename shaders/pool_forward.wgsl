@@ -1,4 +1,4 @@
-// Square pooling with stride = size, partial windows dropped: the maximum (MAX) or the average.
+// Square pooling, partial windows dropped: the maximum (MAX), for which padding does not count, or the average.
 
 #uniform
 
@@ -11,8 +11,14 @@
 #import outputs
 
 override SIZE: u32;
+override STRIDE: u32;
+override PADDING: u32;
+override IN_H: u32;
+override IN_W: u32;
 override OUT_PIXELS: u32;
 override OUT_W: u32;
+
+#import pool
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -25,14 +31,16 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let at = divide(pixel, OUT_W);
     let y = at.x;
     let x = at.y;
-    let base = wid.z * IN_BLOCK + wid.x * IN_PLANE + IN_ORIGIN + y * SIZE * IN_ROW + x * SIZE * LANES + n;
+    let base = wid.z * IN_BLOCK + wid.x * IN_PLANE + IN_ORIGIN + n;
+    let rows = window(y, IN_H);
+    let columns = window(x, IN_W);
 #ifdef MAX
-    var v = values(input[base]);
+    var v = values(input[base + rows.x * IN_ROW + columns.x * LANES]);
 #else
     var v = all_of(0.0);
 #endif
-    for (var r = 0u; r < SIZE; r += 1u) {
-        for (var s = 0u; s < SIZE; s += 1u) {
+    for (var r = rows.x; r < rows.y; r += 1u) {
+        for (var s = columns.x; s < columns.y; s += 1u) {
             let u = values(input[base + r * IN_ROW + s * LANES]);
 #for j in 0..$QUADS
 #ifdef MAX

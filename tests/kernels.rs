@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use common::{Harness, agree, device};
 use itop::gpu::{Family, shader};
 use itop::ops::augment::Padding;
-use itop::ops::pool::PoolKind;
+use itop::ops::pool::{Pool, PoolKind};
 use itop::ops::{Layout, Storage, Tuning, flatten};
 use itop::verify::{
     AugmentCase, ConvCase, Device, FlattenCase, LossCase, Pick, PointwiseCase, PoolCase, SgdCase, noise,
@@ -85,14 +85,16 @@ proptest! {
     #[test]
     fn pools(
         images in 1usize..40,
-        (c, h, w, size) in (1usize..6, 2usize..10, 2usize..10, 2usize..5),
+        (c, h, w, size) in (1usize..6, 2usize..10, 2usize..10, 1usize..5),
+        (stride, padding) in (1usize..5, 0usize..3),
         max: bool,
         ties: bool,
         storage in storage(),
     ) {
         let kind = if max { PoolKind::Max } else { PoolKind::Average };
         let size = size.min(h).min(w);
-        agree(PoolCase { kind, images, shape: [c, h, w], size, ties, storage }.compare(&device()));
+        let pool = Pool { kind, size, stride, padding: padding.min(size / 2) };
+        agree(PoolCase { pool, images, shape: [c, h, w], ties, storage }.compare(&device()));
     }
 
     #[test]

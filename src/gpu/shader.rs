@@ -101,6 +101,7 @@ pub const SHARED: &[(&str, &str)] = sources![
     "shared/packed_rows",
     "shared/philox",
     "shared/pointwise",
+    "shared/pool",
     "shared/reduce",
     "shared/residuals",
     "shared/rows",

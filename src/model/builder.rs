@@ -2,6 +2,7 @@
 //! order in which the PyTorch modules are registered.
 
 use super::{Graph, ModelError, Node, Norm, Op, Param, ParamId, ParamKind, Shape, TensorId};
+use crate::ops::pool::{Pool, PoolKind};
 
 /// Geometry of a convolution; `channels` are the output's.
 pub struct Conv {
@@ -84,18 +85,27 @@ impl Builder {
         self.node(name, Op::Pointwise { norm, residual, relu }, input, self.shape(input))
     }
 
+    /// Maximum of windows side by side.
     pub fn max_pool(&mut self, name: &str, input: TensorId, size: usize) -> Result<TensorId, ModelError> {
-        let shape = self.shape(input);
-        let output = self.map(name, Shape::new(shape.channels, shape.height / size, shape.width / size))?;
-        Ok(self.node(name, Op::MaxPool { size }, input, output))
+        self.pool(name, input, Pool::tiles(PoolKind::Max, size))
+    }
+
+    pub fn pool(&mut self, name: &str, input: TensorId, pool: Pool) -> Result<TensorId, ModelError> {
+        let Shape { channels, height, width } = self.shape(input);
+        let output = self.map(name, Shape::new(channels, pool.outputs(height), pool.outputs(width)))?;
+        Ok(self.node(name, Op::Pool(pool), input, output))
     }
 
     /// Average over the whole map, which must be square; no node where it is 1×1 already.
-    pub fn global_avg_pool(&mut self, name: &str, input: TensorId) -> TensorId {
+    pub fn global_avg_pool(&mut self, name: &str, input: TensorId) -> Result<TensorId, ModelError> {
         match self.shape(input) {
-            Shape { height: 1, width: 1, .. } => input,
-            Shape { channels, height: size, .. } => {
-                self.node(name, Op::AvgPool { size }, input, Shape::new(channels, 1, 1))
+            Shape { height: 1, width: 1, .. } => Ok(input),
+            Shape { height: size, width, .. } if width == size => {
+                self.pool(name, input, Pool::tiles(PoolKind::Average, size))
+            }
+            _ => {
+                let (model, Shape { height, width, .. }) = (self.graph.name.clone(), self.shape(Self::INPUT));
+                Err(ModelError::NotSquare { model, height, width })
             }
         }
     }

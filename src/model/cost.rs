@@ -98,7 +98,7 @@ pub fn step_bytes(graph: &Graph, images: usize) -> u64 {
                 let forward = x + y + residual.map_or(0, size);
                 forward + reads * (if norm.is_some() { x } else { 0 } + y) + mask + x + residual.map_or(0, size)
             }
-            Op::MaxPool { .. } | Op::AvgPool { .. } | Op::Flatten => 2 * x + 2 * y,
+            Op::Pool(_) | Op::Flatten => 2 * x + 2 * y,
         }
     });
     4 * images as u64 * elements.sum::<u64>()

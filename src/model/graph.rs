@@ -1,5 +1,7 @@
 //! A network as pure data: tensors, parameters and nodes in forward order. Nothing here knows about GPUs.
 
+use crate::ops::pool::Pool;
+
 /// Index into [`Graph::tensors`].
 pub type TensorId = usize;
 /// Index into [`Graph::params`].
@@ -78,13 +80,20 @@ pub struct Norm {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
     /// Square convolution, with zero padding. A linear layer is one with `kernel` 1 on 1×1 maps.
-    Conv { weight: ParamId, bias: Option<ParamId>, kernel: usize, stride: usize, padding: usize },
+    Conv {
+        weight: ParamId,
+        bias: Option<ParamId>,
+        kernel: usize,
+        stride: usize,
+        padding: usize,
+    },
     /// `relu(norm(input) + residual)`, each part optional, in this order.
-    Pointwise { norm: Option<Norm>, residual: Option<TensorId>, relu: bool },
-    /// Square maximum pooling with stride = size, partial windows dropped.
-    MaxPool { size: usize },
-    /// Square average pooling with stride = size, partial windows dropped.
-    AvgPool { size: usize },
+    Pointwise {
+        norm: Option<Norm>,
+        residual: Option<TensorId>,
+        relu: bool,
+    },
+    Pool(Pool),
     /// `[C, H, W]` to `[C·H·W, 1, 1]`.
     Flatten,
 }

@@ -32,7 +32,7 @@ pub fn classes_reached(graph: &Graph, active: impl Fn(ParamId, usize) -> bool) -
                 Some(other) => input.iter().zip(&reached[*other]).map(|(a, b)| *a || *b).collect(),
                 None => input.clone(),
             },
-            Op::MaxPool { .. } | Op::AvgPool { .. } => input.clone(),
+            Op::Pool(_) => input.clone(),
             Op::Flatten => input.iter().flat_map(|&channel| vec![channel; shape.height * shape.width]).collect(),
         };
         reached[node.output] = output;
@@ -57,7 +57,7 @@ pub fn classes_expected_unreached(graph: &Graph, densities: &[f64]) -> f64 {
                 (1.0 - density * (1.0 - input)).powf((shape.channels * area) as f64)
             }
             Op::Pointwise { residual: Some(other), .. } => input * unreached[*other],
-            Op::Pointwise { .. } | Op::MaxPool { .. } | Op::AvgPool { .. } | Op::Flatten => input,
+            Op::Pointwise { .. } | Op::Pool(_) | Op::Flatten => input,
         };
     }
     graph.classes as f64 * unreached[graph.logits()]

@@ -1,8 +1,10 @@
-//! Residual networks in their CIFAR form (He et al. 2016; the ITOP code's `ResNet18` … `ResNet101`): 3×3 stem, no
-//! max-pooling, stages at strides 1, 2, 2, …, global average pooling, a classifier without bias.
+//! Residual networks (He et al. 2016) in two forms. For CIFAR, as the ITOP code's `ResNet18` … `ResNet101`: 3×3 stem, no
+//! max-pooling, stages at strides 1, 2, 2, …, global average pooling, a classifier without bias. For ImageNet, as
+//! torchvision's: 7×7 stem at stride 2, 3×3 max-pooling at stride 2, the same stages, a classifier with bias.
 
 use super::builder::{Builder, Conv};
 use super::{Graph, ModelError, Shape, TensorId};
+use crate::ops::pool::{Pool, PoolKind};
 
 /// A ResNet of two-convolution blocks: `blocks[i]` of them at `widths[i]` channels in stage i.
 ///
@@ -14,7 +16,7 @@ pub fn basic(
     classes: usize,
     input: Shape,
 ) -> Result<Graph, ModelError> {
-    resnet(name, Block::Basic, blocks, widths, classes, input)
+    resnet(name, Form::Cifar, Block::Basic, blocks, widths, classes, input)
 }
 
 /// As [`basic`], of 1×1, 3×3, 1×1 blocks with `4 · widths[i]` output channels.
@@ -25,13 +27,69 @@ pub fn bottleneck(
     classes: usize,
     input: Shape,
 ) -> Result<Graph, ModelError> {
-    resnet(name, Block::Bottleneck, blocks, widths, classes, input)
+    resnet(name, Form::Cifar, Block::Bottleneck, blocks, widths, classes, input)
 }
 
+/// A ResNet with the stem for ImageNet: `blocks[i]` blocks at `widths[i]` channels in stage i. The last map of square images
+/// must be square too; it is 7×7 for 224×224.
+///
+/// # Errors
+/// As [`super::build`].
+pub fn imagenet(
+    name: &str,
+    block: Block,
+    blocks: &[usize],
+    widths: &[usize],
+    classes: usize,
+    input: Shape,
+) -> Result<Graph, ModelError> {
+    resnet(name, Form::ImageNet, block, blocks, widths, classes, input)
+}
+
+/// The residual blocks of a network.
 #[derive(Clone, Copy)]
-enum Block {
+pub enum Block {
+    /// Two 3×3 convolutions.
     Basic,
+    /// A 1×1, a 3×3 and a 1×1 convolution, the last with 4 times as many channels.
     Bottleneck,
+}
+
+/// What differs between the ITOP code's networks and torchvision's.
+#[derive(Clone, Copy)]
+enum Form {
+    Cifar,
+    ImageNet,
+}
+
+impl Form {
+    fn stem(self, builder: &mut Builder, channels: usize) -> Result<TensorId, ModelError> {
+        let first = match self {
+            Self::Cifar => conv(channels, 3, 1),
+            Self::ImageNet => conv(channels, 7, 2),
+        };
+        let x = builder.conv("conv1", Builder::INPUT, first)?;
+        let x = builder.norm_relu("bn1", x);
+        match self {
+            Self::Cifar => Ok(x),
+            Self::ImageNet => builder.pool("maxpool", x, Pool { kind: PoolKind::Max, size: 3, stride: 2, padding: 1 }),
+        }
+    }
+
+    fn shortcut(self) -> &'static str {
+        match self {
+            Self::Cifar => "shortcut",
+            Self::ImageNet => "downsample",
+        }
+    }
+
+    /// Name of the classifier, and whether it has a bias.
+    fn classifier(self) -> (&'static str, bool) {
+        match self {
+            Self::Cifar => ("classifier", false),
+            Self::ImageNet => ("fc", true),
+        }
+    }
 }
 
 impl Block {
@@ -46,6 +104,7 @@ impl Block {
 
 fn resnet(
     name: &str,
+    form: Form,
     block: Block,
     blocks: &[usize],
     widths: &[usize],
@@ -53,28 +112,24 @@ fn resnet(
     input: Shape,
 ) -> Result<Graph, ModelError> {
     let mut builder = Builder::new(name, classes, input)?;
-    let Shape { height, width, .. } = input;
-    if height != width {
-        return Err(ModelError::NotSquare { model: name.to_owned(), height, width });
-    }
-    let stem = widths.first().copied().unwrap_or(input.channels);
-    let mut x = builder.conv("conv1", Builder::INPUT, conv(stem, 3, 1))?;
-    x = builder.norm_relu("bn1", x);
+    let mut x = form.stem(&mut builder, widths.first().copied().unwrap_or(input.channels))?;
     for (stage, (&count, &width)) in blocks.iter().zip(widths).enumerate() {
         for index in 0..count {
             let stride = if stage > 0 && index == 0 { 2 } else { 1 };
-            x = residual_block(&mut builder, &format!("layer{}.{index}", stage + 1), block, x, width, stride)?;
+            let name = format!("layer{}.{index}", stage + 1);
+            x = residual_block(&mut builder, &name, (form, block), x, width, stride)?;
         }
     }
-    x = builder.global_avg_pool("avg_pool", x);
-    builder.linear("classifier", x, classes, false);
+    x = builder.global_avg_pool("avg_pool", x)?;
+    let (classifier, bias) = form.classifier();
+    builder.linear(classifier, x, classes, bias);
     Ok(builder.finish())
 }
 
 fn residual_block(
     builder: &mut Builder,
     name: &str,
-    block: Block,
+    (form, block): (Form, Block),
     input: TensorId,
     width: usize,
     stride: usize,
@@ -93,8 +148,9 @@ fn residual_block(
     let norm = builder.norm(&last, channels);
     let mut shortcut = input;
     if stride != 1 || builder.shape(input).channels != channels {
-        shortcut = builder.conv(&format!("{name}.shortcut.0"), input, conv(channels, 1, stride))?;
-        let bn = format!("{name}.shortcut.1");
+        let module = format!("{name}.{}", form.shortcut());
+        shortcut = builder.conv(&format!("{module}.0"), input, conv(channels, 1, stride))?;
+        let bn = format!("{module}.1");
         let norm = builder.norm(&bn, channels);
         shortcut = builder.pointwise(&bn, shortcut, Some(norm), None, false);
     }

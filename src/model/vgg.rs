@@ -1,5 +1,5 @@
 //! The three VGG-16 variants of SNIP (Lee et al. 2019) that the ITOP code trains: fully connected layers of 512 and
-//! batch normalisation in place of dropout.
+//! batch normalisation in place of dropout. And VGG-19 as papers on pruning train it on CIFAR.
 
 use super::builder::{Builder, Conv};
 use super::{Graph, ModelError, Shape};
@@ -44,5 +44,34 @@ pub fn build(name: &str, config: Config, classes: usize, input: Shape) -> Result
         x = builder.pointwise(&bn, x, Some(norm), None, false);
     }
     builder.linear(&format!("classifier.{}", 3 * hidden), x, classes, true);
+    Ok(builder.finish())
+}
+
+/// Convolutions and channels of each stage of VGG-19; a 2×2 maximum pooling lies between two stages.
+const STAGES_19: [(usize, usize); 5] = [(2, 64), (2, 128), (4, 256), (4, 512), (4, 512)];
+
+/// VGG-19 of "Rethinking the Value of Network Pruning" (Liu et al. 2019), which GraNet trains too: convolutions without
+/// bias, average pooling, one linear layer.
+///
+/// # Errors
+/// As [`super::build`].
+pub fn nineteen(name: &str, classes: usize, input: Shape) -> Result<Graph, ModelError> {
+    let mut builder = Builder::new(name, classes, input)?;
+    let mut x = Builder::INPUT;
+    let mut module = 0;
+    for (stage, (convs, channels)) in STAGES_19.into_iter().enumerate() {
+        if stage > 0 {
+            x = builder.max_pool(&format!("feature.{module}"), x, 2)?;
+            module += 1;
+        }
+        for _ in 0..convs {
+            let conv = Conv { channels, kernel: 3, stride: 1, padding: 1, bias: false };
+            x = builder.conv(&format!("feature.{module}"), x, conv)?;
+            x = builder.norm_relu(&format!("feature.{}", module + 1), x);
+            module += 3;
+        }
+    }
+    x = builder.global_avg_pool("avg_pool", x)?;
+    builder.linear("classifier", x, classes, true);
     Ok(builder.finish())
 }

@@ -5,8 +5,7 @@ use crate::gpu::{Command, Slice};
 use crate::model::{Node, Op, TensorId};
 use crate::ops::loss::LossSlices;
 use crate::ops::pointwise::{BackwardSlices, Pointwise};
-use crate::ops::pool::{self, PoolKind};
-use crate::ops::{Choice, Conv, ConvLayer, SparseWeight, flatten, loss, pointwise, sgd};
+use crate::ops::{Choice, Conv, ConvLayer, SparseWeight, flatten, loss, pointwise, pool, sgd};
 use crate::sparsity::growth::Site;
 
 pub(super) struct Context<'a> {
@@ -92,9 +91,8 @@ impl Context<'_> {
                         pointwise::forward_eval(label, &pointwise, tuning, x, residual, y)
                     });
                 }
-                Op::MaxPool { size } | Op::AvgPool { size } => {
-                    let (from, to) = (&layouts[node.input], &layouts[node.output]);
-                    commands.push(pool::forward(label, pool_kind(&node.op), *size, from, to, x, y));
+                Op::Pool(of) => {
+                    commands.push(pool::forward(label, of, &layouts[node.input], &layouts[node.output], x, y));
                 }
                 Op::Flatten => {
                     commands.push(flatten::forward(label, &layouts[node.input], &layouts[node.output], x, y));
@@ -171,11 +169,11 @@ impl Context<'_> {
                 };
                 commands.extend(pointwise::backward(label, &pointwise, tuning, &io, self.run));
             }
-            Op::MaxPool { size } | Op::AvgPool { size } => {
+            Op::Pool(of) => {
                 let Some(dx) = grad[node.input] else { return };
                 let (from, to) = (&layouts[node.input], &layouts[node.output]);
                 let io = [value[node.input], dy, dx];
-                commands.push(pool::backward(label, pool_kind(&node.op), *size, from, to, io, reach(node.input)));
+                commands.push(pool::backward(label, of, from, to, io, reach(node.input)));
             }
             Op::Flatten => {
                 let Some(dx) = grad[node.input] else { return };
@@ -228,10 +226,6 @@ impl Context<'_> {
             relu,
         }
     }
-}
-
-fn pool_kind(op: &Op) -> PoolKind {
-    if matches!(op, Op::MaxPool { .. }) { PoolKind::Max } else { PoolKind::Average }
 }
 
 #[cfg(test)]

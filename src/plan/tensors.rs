@@ -4,6 +4,7 @@
 use super::{PlanError, PlanInput};
 use crate::gpu::{BufferPlan, Slice};
 use crate::model::{Graph, Node, Op, Shape, TensorId};
+use crate::ops::pool::{Pool, PoolKind};
 use crate::ops::{Conv, Layout, Storage};
 
 /// Layout and place of every tensor of the graph.
@@ -45,7 +46,7 @@ pub(super) fn plan(input: &PlanInput, buffers: &mut BufferPlan) -> Result<Tensor
         touch(node.output, back);
         touch(node.input, back);
         match &node.op {
-            Op::Conv { .. } | Op::MaxPool { .. } => read(node.input, back),
+            Op::Conv { .. } | Op::Pool(Pool { kind: PoolKind::Max, .. }) => read(node.input, back),
             Op::Pointwise { norm, residual, relu } => {
                 if norm.is_some() {
                     read(node.input, back);
@@ -58,7 +59,7 @@ pub(super) fn plan(input: &PlanInput, buffers: &mut BufferPlan) -> Result<Tensor
                     touch(residual, back);
                 }
             }
-            Op::AvgPool { .. } | Op::Flatten => {}
+            Op::Pool(_) | Op::Flatten => {}
         }
     }
     read(graph.logits(), n);

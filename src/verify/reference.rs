@@ -1,7 +1,6 @@
 //! A whole training step made of the CPU references.
 
 use crate::model::{Graph, Node, Norm, Op, TensorId};
-use crate::ops::pool::PoolKind;
 use crate::ops::reference::sgd::Sgd;
 use crate::ops::reference::{conv, loss, pointwise, pool, sgd};
 
@@ -50,9 +49,9 @@ impl<'a> Reference<'a> {
         pointwise::Dims { n: self.images, c: shape.channels, plane: shape.height * shape.width }
     }
 
-    fn pool(&self, node: &Node, kind: PoolKind, size: usize) -> pool::Pool {
-        let shape = self.graph.tensors[node.input];
-        pool::Pool { kind, planes: self.images * shape.channels, h: shape.height, w: shape.width, size }
+    fn planes(&self, tensor: TensorId) -> pool::Planes {
+        let shape = self.graph.tensors[tensor];
+        pool::Planes { planes: self.images * shape.channels, h: shape.height, w: shape.width }
     }
 
     fn forward(&self, images: &[f64]) -> Vec<Vec<f64>> {
@@ -71,8 +70,7 @@ impl<'a> Reference<'a> {
                     let norm = norm.as_ref().map(|norm| (self.norm(norm), &mean[..], &variance[..]));
                     pointwise::forward(&dims, x, norm, residual.map(|tensor| tensors[tensor].as_slice()), *relu)
                 }
-                Op::MaxPool { size } => pool::forward(&self.pool(node, PoolKind::Max, *size), x),
-                Op::AvgPool { size } => pool::forward(&self.pool(node, PoolKind::Average, *size), x),
+                Op::Pool(of) => pool::forward(of, &self.planes(node.input), x),
                 Op::Flatten => x.clone(),
             };
         }
@@ -112,8 +110,7 @@ impl<'a> Reference<'a> {
                     }
                     found.x
                 }
-                Op::MaxPool { size } => pool::backward(&self.pool(node, PoolKind::Max, *size), x, &dy),
-                Op::AvgPool { size } => pool::backward(&self.pool(node, PoolKind::Average, *size), x, &dy),
+                Op::Pool(of) => pool::backward(of, &self.planes(node.input), x, &dy),
                 Op::Flatten => dy,
             };
             add(&mut grads[node.input], dx);

@@ -6,25 +6,24 @@ use super::{f64s, noise, rounded};
 use crate::gpu::{Command, GpuError, Kernel, Label};
 use crate::ops::loss::{self, LossSlices};
 use crate::ops::philox::{Purpose, philox4x32, word};
-use crate::ops::pool::{self, PoolKind};
+use crate::ops::pool::{self, Pool};
 use crate::ops::{Layout, StepParams, Storage, flatten, reference, sgd};
 
 /// Pooling of `[images, c, h, w]`; `ties`: with many equal values.
 #[derive(Clone, Debug)]
 pub struct PoolCase {
-    pub kind: PoolKind,
+    pub pool: Pool,
     pub images: usize,
     pub shape: [usize; 3],
-    pub size: usize,
     pub ties: bool,
     pub storage: Storage,
 }
 
 impl PoolCase {
     pub async fn compare(&self, device: &Device) -> Result<Vec<Comparison>, GpuError> {
-        let &Self { kind, images, shape: [c, h, w], size, ties, storage } = self;
+        let &Self { pool, images, shape: [c, h, w], ties, storage } = self;
         let from = Layout::new(c, h, w, 1, images).stored(storage);
-        let to = Layout::new(c, h / size, w / size, 0, images).stored(storage);
+        let to = Layout::new(c, pool.outputs(h), pool.outputs(w), 0, images).stored(storage);
         let mut x = rounded(storage, noise(1, images * c * h * w));
         if ties {
             x.iter_mut().for_each(|v| *v = (*v * 2.0).round());
@@ -33,18 +32,18 @@ impl PoolCase {
         let mut harness = Harness::default();
         let (xs, dys) = (harness.upload("x", &from.pack(&x)), harness.upload("dy", &to.pack(&dy)));
         let (ys, dxs) = (harness.empty("y", to.bytes()), harness.upload("dx", &from.pack(&x)));
-        let forward = pool::forward("pool", kind, size, &from, &to, xs, ys);
-        let backward = pool::backward("pool", kind, size, &from, &to, [xs, dys, dxs], true);
+        let forward = pool::forward("pool", &pool, &from, &to, xs, ys);
+        let backward = pool::backward("pool", &pool, &from, &to, [xs, dys, dxs], true);
         let ran = harness.run(&device.gpu, &[forward, backward]).await?;
-        let reference = reference::pool::Pool { kind, planes: images * c, h, w, size };
+        let planes = reference::pool::Planes { planes: images * c, h, w };
         let y = to.unpack(&ran.read(ys).await?);
-        let mut wanted = reference::pool::backward(&reference, &f64s(&x), &f64s(&dy));
+        let mut wanted = reference::pool::backward(&pool, &planes, &f64s(&x), &f64s(&dy));
         wanted.iter_mut().zip(&x).for_each(|(to, &add)| *to += f64::from(add));
         let dx = from.unpack(&ran.read(dxs).await?);
-        let what = format!("{}, {}", format!("{kind:?}").to_lowercase(), storage.name());
+        let what = format!("{}, {}", format!("{:?}", pool.kind).to_lowercase(), storage.name());
+        let pooled = reference::pool::forward(&pool, &planes, &f64s(&x));
         Ok(vec![
-            Comparison::close(&["pool_forward"], &what, &y, &reference::pool::forward(&reference, &f64s(&x)), 1e-6)
-                .stored(storage),
+            Comparison::close(&["pool_forward"], &what, &y, &pooled, 1e-6).stored(storage),
             Comparison::close(&["pool_backward"], &what, &dx, &wanted, 1e-6).stored(storage),
         ])
     }

@@ -77,12 +77,15 @@ fn method(name: &str) -> String {
     Method::named(name).map_or(name, |method| method.title).into()
 }
 
-/// `ResNet-34`, `VGG-C`, `MLP`; others as they are.
+/// `ResNet-34`, `WRN-28-10`, `VGG-C`, `MLP`; others as they are.
 fn model(name: &str) -> String {
-    if let Some(depth) = name.strip_prefix("resnet") {
-        return format!("ResNet-{depth}");
+    for (prefix, title) in [("resnet", "ResNet-"), ("wrn-", "WRN-"), ("lenet", "LeNet-")] {
+        if let Some(rest) = name.strip_prefix(prefix) {
+            return format!("{title}{}", rest.replace("-imagenet", " (ImageNet)"));
+        }
     }
     match name {
+        "vgg19" => "VGG-19".into(),
         "vgg_c" => "VGG-C".into(),
         "vgg_d" => "VGG-D".into(),
         "vgg_like" => "VGG-like".into(),
