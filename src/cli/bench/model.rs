@@ -213,7 +213,7 @@ impl Network<'_> {
             }
         }
         if rows.is_empty() {
-            let what = anyhow::anyhow!("no layer of {} has `{name}` in its name", self.args.model);
+            let what = anyhow::anyhow!("no layer of {} has `{name}` in its name", self.graph.name);
             return Err(Failure::input(what));
         }
         Ok(rows)
