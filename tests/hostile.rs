@@ -36,8 +36,9 @@ fn allowed(target: &str, bytes: &[u8]) -> usize {
             // What archives and images unpack to is bounded on its own.
             "archive" => 64 << 20,
             "image" => 48 << 20,
+            "idx" => 64 << 20,
             // Trees take more than their text; the text is at most so long.
-            "config" => 200 * bytes.len().min(64 << 10),
+            "config" | "network" => 200 * bytes.len().min(64 << 10),
             // Rows times their text are bounded.
             "sweep" => (256 << 20) + 200 * bytes.len().min(64 << 10),
             "tuning" => 40 * bytes.len().min(4 << 20),

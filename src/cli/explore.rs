@@ -193,7 +193,7 @@ pub fn run(args: &ExploreArgs) -> Result<(), Failure> {
             "{}",
             fold(&format!(
                 "assumed: {name} ({}, {}, {}); or --preset, --model, --data",
-                config.model,
+                config.model_name(),
                 number_of(data.classes, "class"),
                 number_of(data.images, "image")
             ))
@@ -231,7 +231,7 @@ pub fn run(args: &ExploreArgs) -> Result<(), Failure> {
         fold(&format!(
             "in full: preset {}, {} at sparsity {} ({}); {} of {height}×{width} in {} (data {}); {} of {}; prune rate {} to {}{}",
             name,
-            config.model,
+            config.model_name(),
             config.sparsity,
             config.distribution,
             number_of(data.images, "training image"),

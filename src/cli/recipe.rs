@@ -54,7 +54,7 @@ pub fn lines(run_plan: &RunPlan, dataset: &Dataset, origin: &Origin) -> String {
     };
     let run = format!(
         "{} on {}: {}, {} active{structure} of {} weights, {} of {} of {}",
-        config.model,
+        config.model_name(),
         dataset.name,
         config.method.name,
         count(run_plan.active()),

@@ -128,7 +128,7 @@ impl Report {
     pub(super) fn new(options: &Options, adapters: Vec<Side>, reference: Vec<f64>) -> Self {
         Self {
             schema: SCHEMA,
-            model: options.config.model.clone(),
+            model: options.config.model_name(),
             batch_size: options.config.batch_size,
             sparsity: options.config.sparsity,
             steps: options.steps,

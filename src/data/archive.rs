@@ -9,12 +9,7 @@ use std::{
 
 use flate2::read::MultiGzDecoder;
 
-use super::{
-    DataError,
-    cifar::{self, Files},
-    files::is_hidden,
-    folder::is_image,
-};
+use super::{DataError, cifar::Files, files::is_hidden, folder::is_image, source::is_part};
 
 /// Unpacked bytes that any archive may have, and that the largest may have; CIFAR has 184 MB.
 const LEAST: u64 = 64 << 20;
@@ -22,7 +17,7 @@ const MOST: u64 = 2 << 30;
 /// How many times its packed size an archive may have unpacked: photographs hardly pack at all.
 const RATIO: u64 = 20;
 
-/// Reads the regular files of the archive at `path` that are part of a CIFAR layout, by their last path component.
+/// Reads the regular files of the archive at `path` that are part of a layout, by their last path component.
 pub(super) fn read(path: &Path) -> Result<Files, DataError> {
     let failed = |source| DataError::Read { path: path.to_path_buf(), source };
     let file = File::open(path).map_err(failed)?;
@@ -38,6 +33,15 @@ pub(super) fn read_bytes(packed: &[u8], path: &Path) -> Result<Files, DataError>
 /// Bytes to which an archive of `packed` bytes may unpack.
 fn limit(packed: u64) -> u64 {
     packed.saturating_mul(RATIO).clamp(LEAST, MOST)
+}
+
+/// What the gzip file in `packed` holds, which `path` names in messages.
+pub(super) fn gunzip(packed: &[u8], path: &Path) -> Result<Vec<u8>, DataError> {
+    let limit = limit(packed.len() as u64);
+    let mut bytes = Vec::new();
+    let read = Bounded { inner: MultiGzDecoder::new(packed), left: limit, limit }.read_to_end(&mut bytes);
+    read.map_err(|source| DataError::Read { path: path.to_path_buf(), source })?;
+    Ok(bytes)
 }
 
 fn read_from(packed: impl Read, path: &Path, limit: u64) -> Result<Files, DataError> {
@@ -57,7 +61,7 @@ fn read_from(packed: impl Read, path: &Path, limit: u64) -> Result<Files, DataEr
         }
         let name = entry.path().map_err(failed)?.file_name().and_then(|name| name.to_str()).map(str::to_owned);
         images |= name.as_ref().is_some_and(|name| is_image(Path::new(name)) && !is_hidden(name));
-        let Some(name) = name.filter(|name| cifar::is_part(name)) else { continue };
+        let Some(name) = name.filter(|name| is_part(name)) else { continue };
         let mut bytes = Vec::new();
         let size = entry.size();
         entry.read_to_end(&mut bytes).map_err(failed)?;

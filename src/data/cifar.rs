@@ -1,9 +1,8 @@
 //! The binary layouts of CIFAR-10 and CIFAR-100 (<https://www.cs.toronto.edu/~kriz/cifar.html>), with any number of
 //! records a file. A record is its labels, one byte each, then 1024 red, 1024 green and 1024 blue bytes, row by row.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
-use super::files::ordinary;
 use super::{DataError, Dataset, Images, Parts, test_set_exists};
 
 /// The contents of the files of a dataset, by file name.
@@ -52,22 +51,6 @@ pub(super) fn is_images(name: &str) -> bool {
 pub(super) fn is_part(name: &str) -> bool {
     batch_number(name).is_some()
         || [CIFAR10, CIFAR100].iter().any(|layout| [layout.names, layout.train, layout.test].contains(&name))
-}
-
-/// Reads the files of `folder` that are part of a layout.
-pub(super) fn read_folder(folder: &Path) -> Result<Files, DataError> {
-    let failed = |source| DataError::Read { path: folder.to_path_buf(), source };
-    let mut files = Files::new();
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        if let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|name| is_part(name)) {
-            let bytes = ordinary(&path)
-                .and_then(|()| fs::read(&path))
-                .map_err(|source| DataError::Read { path: path.clone(), source })?;
-            files.insert(name.to_owned(), bytes);
-        }
-    }
-    Ok(files)
 }
 
 /// The dataset in `files`, which came from `source`. The file names tell the layout. Without a test file, `share` of each
@@ -279,7 +262,7 @@ pub(super) mod tests {
                 message(&[("data_batch_1.bin", records(1, &[0, 10])), test.clone()]),
                 "dir/data_batch_1.bin: record 1 has label 10, and there are 10 classes (0 to 9)",
             ),
-            (message(&[test.clone(), ("train.bin", good.clone())]), "dir holds both"),
+            (message(&[test.clone(), ("train.bin", good.clone())]), "dir holds files of more than one layout"),
             (message(&[("batches.meta.txt", vec![])]), "dir holds no data set"),
             (
                 message(&[("data_batch_1.bin", good), test, ("batches.meta.txt", b" \n".to_vec())]),

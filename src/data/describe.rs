@@ -23,14 +23,14 @@ pub fn describe(data: &Dataset) -> String {
         (0..parts.len()).map(|part| format!("{} {}", of(part), parts[part].0)).collect()
     };
     let images = if of_class.iter().flatten().all(|&count| count == 1) { " image" } else { " images" };
-    let triple = |values: [f32; 3]| values.map(|value| format!("{value:.4}")).join("  ");
+    let each_channel = |values: &[f32]| values.iter().map(|value| format!("{value:.4}")).collect::<Vec<_>>().join("  ");
     let train = &data.train;
     let mut text = format!("{}\n", printable(&data.name));
     for (key, value) in [
         ("images", each(&|part| parts[part].1.len().to_string()).join(", ")),
         ("size", format!("{} x {} x {} (channels, height, width)", train.channels, train.height, train.width)),
-        ("mean", triple(data.mean)),
-        ("std", triple(data.std)),
+        ("mean", each_channel(&data.mean)),
+        ("std", each_channel(&data.std)),
         ("classes", format!("{classes}, each of {}", and(&each(&|part| range(&of_class[part]))) + images)),
     ] {
         let _ = writeln!(text, "  {key:<8} {value}");

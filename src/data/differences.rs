@@ -24,8 +24,9 @@ impl Record {
     /// The same without a look at what is held out.
     pub fn image_differences(&self, now: &Self) -> Vec<String> {
         if self.image != now.image {
-            let size = |image: [usize; 3]| format!("{}x{}", image[2], image[1]);
-            return vec![format!("its images have {} pixels instead of {}", size(now.image), size(self.image))];
+            let what = |channels: usize| if channels == 1 { "grey pixels" } else { "pixels" };
+            let size = |[channels, height, width]: [usize; 3]| format!("{width}x{height} {}", what(channels));
+            return vec![format!("its images have {} instead of {}", size(now.image), size(self.image))];
         }
         let classes = self.class_differences(now);
         if classes.is_empty()
@@ -251,7 +252,7 @@ mod tests {
         let mut other = validated.clone();
         other.val = Some(before.train.clone());
         assert!(validated.differences(&other)[0].starts_with("the validation set has 4 images more (6)"));
-        let published = Record { mean: [0.5; 3], std: [0.1; 3], name: "cifar10".into(), ..before.clone() };
+        let published = Record { mean: vec![0.5; 3], std: vec![0.1; 3], name: "cifar10".into(), ..before.clone() };
         assert!(before.differences(&published).is_empty());
     }
 }

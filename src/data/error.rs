@@ -32,12 +32,13 @@ pub enum DataError {
 
     #[error(
         "{path} holds no data set: expected data_batch_N.bin and test_batch.bin (CIFAR-10), train.bin and test.bin \
-         (CIFAR-100; the binary versions, not the Python ones), or folders train/CLASS and test/CLASS of PNG or JPEG images"
+         (CIFAR-100; the binary versions, not the Python ones), train-images-idx3-ubyte and its kin (MNIST), or folders train/CLASS and test/CLASS of PNG or JPEG images"
     )]
     NoLayout { path: PathBuf },
 
     #[error(
-        "{path} holds both CIFAR-10 files (data_batch_N.bin) and CIFAR-100 files (train.bin); keep only one of them there"
+        "{path} holds files of more than one layout: CIFAR-10 (data_batch_N.bin), CIFAR-100 (train.bin), IDX \
+         (train-images-idx3-ubyte); keep only one of them there"
     )]
     TwoLayouts { path: PathBuf },
 
@@ -55,6 +56,9 @@ pub enum DataError {
 
     #[error("{path} holds the same images twice: {first} and {second} are equal; download them again, or remove one")]
     EqualFiles { path: PathBuf, first: String, second: String },
+
+    #[error("{path} is no IDX file of this kind: {what}; download it again")]
+    Idx { path: PathBuf, what: String },
 
     #[error("{path} holds no data set, but {}", there(.found))]
     Nested { path: PathBuf, found: Vec<PathBuf> },

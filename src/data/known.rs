@@ -119,8 +119,8 @@ impl Known {
             train: images(self.images.0),
             val: None,
             test: images(self.images.1),
-            mean: self.mean,
-            std: self.std,
+            mean: self.mean.to_vec(),
+            std: self.std.to_vec(),
             shared: Vec::new(),
         }
     }
@@ -133,7 +133,11 @@ impl Known {
     fn normalised(&self, data: Dataset) -> Dataset {
         let data = Dataset { name: self.spec.to_owned(), ..data };
         let original = (data.train.len(), data.test.len()) == self.images;
-        if original { Dataset { mean: self.mean, std: self.std, shared: Vec::new(), ..data } } else { data }
+        if original {
+            Dataset { mean: self.mean.to_vec(), std: self.std.to_vec(), shared: Vec::new(), ..data }
+        } else {
+            data
+        }
     }
 }
 
@@ -165,7 +169,7 @@ mod tests {
         write_cifar100(&second.join("cifar-100-binary"));
         let known = Known { images: (2, 1), ..*named("cifar100").unwrap() };
         let data = known.load(&[first.clone(), second.clone()], 0.0).unwrap();
-        assert_eq!((data.name.as_str(), data.mean, data.std), ("cifar100", known.mean, known.std));
+        assert_eq!((data.name.as_str(), data.mean, data.std), ("cifar100", known.mean.into(), known.std.into()));
 
         fs::create_dir_all(first.join("cifar-100-binary")).unwrap();
         assert!(matches!(known.load(&[first, second], 0.0), Err(DataError::NoLayout { .. })));

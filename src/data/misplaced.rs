@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{
     DataError, cifar,
     folder::{entries, file_name, first_image, is_part},
-    known,
+    idx, known,
 };
 
 /// How deep a data set is looked for: an archive that was unpacked twice, into folders of its own name, lies in the second.
@@ -59,7 +59,7 @@ fn folders(path: &Path) -> Vec<PathBuf> {
 fn is_data_set(folder: &Path) -> bool {
     let is = |path: &PathBuf| match path.is_dir() {
         true => file_name(path).eq_ignore_ascii_case("train") && has_images(path),
-        false => cifar::is_images(&file_name(path)),
+        false => cifar::is_images(&file_name(path)) || idx::is_part(&file_name(path)),
     };
     entries(folder).unwrap_or_default().iter().any(is)
 }

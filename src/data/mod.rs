@@ -9,6 +9,7 @@ mod error;
 pub mod fetch;
 mod files;
 mod folder;
+mod idx;
 mod known;
 mod misplaced;
 mod order;
@@ -30,7 +31,7 @@ pub use split::Split;
 /// Images of one size with their labels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Images {
-    /// `[len, channels, height, width]`; the channels are red, green, blue.
+    /// `[len, channels, height, width]`; the channels are red, green, blue, or one is grey.
     pub pixels: Vec<u8>,
     /// `[len]`, each below the dataset's number of classes.
     pub labels: Vec<u32>,
@@ -78,16 +79,21 @@ impl Images {
         }
     }
 
-    /// What is wrong with them as a part of a data set with images of `size`.
-    fn wrong(&self, size: (usize, usize), classes: usize, needed: bool) -> Option<String> {
-        let Self { channels, height, width, .. } = *self;
+    /// Channels, height, width.
+    fn shape(&self) -> [usize; 3] {
+        [self.channels, self.height, self.width]
+    }
+
+    /// What is wrong with them as a part of a data set with images of `shape`.
+    fn wrong(&self, shape: [usize; 3], classes: usize, needed: bool) -> Option<String> {
+        let [channels, height, width] = self.shape();
         let pixels = [channels, height, width].into_iter().try_fold(self.len(), usize::checked_mul);
         let label = self.labels.iter().position(|&label| label as usize >= classes);
         if needed && self.is_empty() {
             Some("are none".into())
-        } else if (channels, (height, width)) != (3, size) || height == 0 || width == 0 {
-            let (wanted_height, wanted_width) = size;
-            Some(format!("are {channels}×{height}×{width}, and must be 3×{wanted_height}×{wanted_width}, not 0"))
+        } else if self.shape() != shape || shape.contains(&0) {
+            let wanted = shape.map(|size| size.to_string()).join("×");
+            Some(format!("are {channels}×{height}×{width}, and must be {wanted}, not 0"))
         } else if pixels != Some(self.pixels.len()) {
             Some(format!("have {} bytes, and {} labels of {channels}×{height}×{width}", self.pixels.len(), self.len()))
         } else {
@@ -116,9 +122,9 @@ pub struct Dataset {
     pub val: Option<Images>,
     pub test: Images,
     /// Mean of each channel's `pixel / 255` over the train set (`cifar10`, `cifar100`: the published constant).
-    pub mean: [f32; 3],
+    pub mean: Vec<f32>,
     /// Standard deviation of the same, never 0.
-    pub std: [f32; 3],
+    pub std: Vec<f32>,
     /// What to know of images that two parts share. Of a published data set nothing: it is as it is.
     pub shared: Vec<String>,
 }
@@ -142,7 +148,7 @@ impl Dataset {
     /// a share of `train`.
     ///
     /// # Errors
-    /// When a part is empty (a validation set may be), or is not of RGB images of one size, or has a label that is no class.
+    /// When a part is empty (a validation set may be), or is not of images of one shape, or has a label that is no class.
     pub fn from_images(
         name: impl Into<String>,
         classes: Vec<String>,
@@ -151,9 +157,9 @@ impl Dataset {
         test: Images,
     ) -> Result<Self, DataError> {
         let name = name.into();
-        let size = (train.height, train.width);
+        let shape = train.shape();
         for (part, images) in [("train", Some(&train)), ("validation", val.as_ref()), ("test", Some(&test))] {
-            if let Some(wrong) = images.and_then(|images| images.wrong(size, classes.len(), part != "validation")) {
+            if let Some(wrong) = images.and_then(|images| images.wrong(shape, classes.len(), part != "validation")) {
                 return Err(DataError::Given { name, part, wrong });
             }
         }
@@ -201,21 +207,21 @@ pub fn outline(spec: &str) -> Option<Dataset> {
     known::named(spec).map(known::Known::outline)
 }
 
-/// The dataset in the bytes of a `.tar.gz` of a CIFAR layout; `source` names it in messages. For where there are no files.
+/// The dataset in the bytes of a `.tar.gz` of a CIFAR or IDX layout; `source` names it in messages. For where there are no files.
 ///
 /// # Errors
 /// As [`load`].
 pub fn from_archive(packed: &[u8], source: &Path) -> Result<Dataset, DataError> {
-    Ok(known::recognise(cifar::parse(source, archive::read_bytes(packed, source)?, 0.0)?))
+    Ok(known::recognise(source::parse(source, archive::read_bytes(packed, source)?, 0.0)?))
 }
 
-/// The dataset in the contents of the files of a CIFAR layout, by name; `source` names it in messages. One that is named
+/// The dataset in the contents of the files of a CIFAR or IDX layout, by name; `source` names it in messages. One that is named
 /// like CIFAR's own folder is what [`load`] finds as `cifar10` or `cifar100`.
 ///
 /// # Errors
 /// As [`load`].
 pub fn from_files(source: &Path, files: BTreeMap<String, Vec<u8>>) -> Result<Dataset, DataError> {
-    Ok(known::recognise(cifar::parse(source, files, 0.0)?))
+    Ok(known::recognise(source::parse(source, files, 0.0)?))
 }
 
 /// An RGB image in the bytes of a PNG or JPEG file; `source` names it in messages.
@@ -228,24 +234,24 @@ pub fn decode_image(bytes: &[u8], source: &Path) -> Result<image::RgbImage, Data
 
 /// Mean and (population) standard deviation of each channel's `pixel / 255`, from exact sums. A constant channel gets
 /// a deviation of 1, so that normalising makes it 0 and not NaN.
-fn mean_std(images: &Images) -> ([f32; 3], [f32; 3]) {
-    let plane = images.height * images.width;
-    let mut sums = [0u64; 3];
-    let mut squares = [0u64; 3];
+fn mean_std(images: &Images) -> (Vec<f32>, Vec<f32>) {
+    let (channels, plane) = (images.channels, images.height * images.width);
+    let mut sums = vec![(0u64, 0u64); channels];
     for (i, plane) in images.pixels.chunks_exact(plane).enumerate() {
-        sums[i % 3] += plane.iter().map(|&v| u64::from(v)).sum::<u64>();
-        squares[i % 3] += plane.iter().map(|&v| u64::from(v).pow(2)).sum::<u64>();
+        let (sum, squares) = &mut sums[i % channels];
+        *sum += plane.iter().map(|&v| u64::from(v)).sum::<u64>();
+        *squares += plane.iter().map(|&v| u64::from(v).pow(2)).sum::<u64>();
     }
     let n = (images.len() * plane) as u64;
-    let mean = sums.map(|sum| (sum as f64 / n as f64 / 255.0) as f32);
-    let std = std::array::from_fn(|c| {
-        let (n, sum, squares) = (u128::from(n), u128::from(sums[c]), u128::from(squares[c]));
+    let of = |(sum, squares): (u64, u64)| {
+        let mean = (sum as f64 / n as f64 / 255.0) as f32;
+        let (n, sum, squares) = (u128::from(n), u128::from(sum), u128::from(squares));
         match n * squares - sum * sum {
-            0 => 1.0,
-            scaled => ((scaled as f64).sqrt() / n as f64 / 255.0) as f32,
+            0 => (mean, 1.0),
+            scaled => (mean, ((scaled as f64).sqrt() / n as f64 / 255.0) as f32),
         }
-    });
-    (mean, std)
+    };
+    sums.into_iter().map(of).unzip()
 }
 
 #[cfg(test)]
@@ -257,7 +263,7 @@ mod tests {
         let mut images = Images::new(1, 2);
         images.pixels = vec![0, 255, 51, 51, 0, 0, /* second image */ 0, 255, 51, 51, 255, 255];
         images.labels = vec![0, 1];
-        assert_eq!(mean_std(&images), ([0.5, 0.2, 0.5], [0.5, 1.0, 0.5]));
+        assert_eq!(mean_std(&images), (vec![0.5, 0.2, 0.5], vec![0.5, 1.0, 0.5]));
     }
 
     #[test]
@@ -271,7 +277,7 @@ mod tests {
             (Images { labels: vec![0, 2], ..good() }, "label 2 at image 1"),
             (Images { pixels: vec![0; 23], ..good() }, "23 bytes"),
             (Images { height: 4, width: 1, ..good() }, "3×4×1, and must be 3×2×2"),
-            (Images { channels: 1, pixels: vec![0; 8], ..good() }, "1×2×2"),
+            (Images { channels: 1, pixels: vec![0; 8], ..good() }, "1×2×2, and must be 3×2×2"),
             (Images { height: usize::MAX, width: usize::MAX, ..good() }, "must be 3×2×2"),
         ] {
             let message = made(good(), None, bad).unwrap_err().to_string();
@@ -307,15 +313,18 @@ mod tests {
                 let count = |images: &Images| images.labels.iter().filter(|&&label| label == class).count();
                 assert_eq!((count(&data.train), count(&data.test)), (10_000 / classes, 2_500 / classes));
             }
-            assert_near(data.mean, mean);
-            assert_near(data.std, std);
+            assert_near(&data.mean, mean);
+            assert_near(&data.std, std);
             assert_eq!(data.classes[0], if classes == 10 { "smileys" } else { "face-smiling" });
             assert!(describe(&data).contains(&data.classes[classes - 1]));
         }
     }
 
     /// Equal to the four digits of the READMEs.
-    pub(super) fn assert_near(found: [f32; 3], expected: [f32; 3]) {
-        assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 5.1e-5), "{found:?} {expected:?}");
+    pub(super) fn assert_near(found: &[f32], expected: [f32; 3]) {
+        assert!(
+            found.len() == 3 && found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 5.1e-5),
+            "{found:?} {expected:?}"
+        );
     }
 }

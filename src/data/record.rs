@@ -17,9 +17,9 @@ pub struct Record {
     pub root: Option<PathBuf>,
     /// Channels, height and width.
     pub image: [usize; 3],
-    /// What pixels are normalised by.
-    pub mean: [f32; 3],
-    pub std: [f32; 3],
+    /// What pixels are normalised by: a number for each channel.
+    pub mean: Vec<f32>,
+    pub std: Vec<f32>,
     /// By label.
     pub classes: Vec<String>,
     pub train: PartRecord,
@@ -65,8 +65,8 @@ impl Record {
             name: data.name.clone(),
             root: None,
             image: [data.train.channels, data.train.height, data.train.width],
-            mean: data.mean,
-            std: data.std,
+            mean: data.mean.clone(),
+            std: data.std.clone(),
             classes: data.classes.clone(),
             train: part(&data.train),
             val: data.val.as_ref().map(part),

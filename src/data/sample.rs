@@ -42,7 +42,7 @@ mod tests {
             let count = |images: &Images| images.labels.iter().filter(|&&label| label == class).count();
             assert_eq!((count(&data.train), count(&data.test)), (200, 50));
         }
-        assert_near(data.mean, [0.607, 0.5662, 0.5482]);
-        assert_near(data.std, [0.3072, 0.2807, 0.2988]);
+        assert_near(&data.mean, [0.607, 0.5662, 0.5482]);
+        assert_near(&data.std, [0.3072, 0.2807, 0.2988]);
     }
 }

@@ -5,7 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{DataError, Dataset, MOST_TEST, archive, cifar, folder, known, misplaced, sample, test_set_exists};
+use super::cifar::Files;
+use super::files::ordinary;
+use super::{DataError, Dataset, MOST_TEST, archive, cifar, folder, idx, known, misplaced, sample, test_set_exists};
 
 /// A data set that somebody asks for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,8 +49,8 @@ impl<'a> Source<'a> {
 }
 
 /// Loads `sample` (embedded), `cifar10` or `cifar100` (from `$ITOP_DATA` or `./data`), or else the path of a folder in
-/// CIFAR-10 or CIFAR-100 binary layout with any number of records a file, of a `.tar.gz` of one, or of an image folder
-/// (`train/CLASS/*.png`, `test/CLASS/*.png`). A path that is named like a dataset is written `./sample`.
+/// CIFAR-10 or CIFAR-100 binary layout with any number of records a file, or with the IDX files of MNIST, of a `.tar.gz` of
+/// one, or of an image folder (`train/CLASS/*.png`, `test/CLASS/*.png`). A path that is named like a dataset is written `./sample`.
 ///
 /// # Errors
 /// When there is no such dataset, or a file of it is missing, cut or inconsistent; the message names the file.
@@ -112,13 +114,43 @@ pub(super) fn load_path(path: &Path, test: f64) -> Result<Dataset, DataError> {
         _ => DataError::NotFound { spec: path.display().to_string(), source },
     })?;
     if !kind.is_dir() {
-        return cifar::parse(path, archive::read(path)?, test);
+        return parse(path, archive::read(path)?, test);
     }
     if let Some(layout) = folder::layout(path, test)? {
         return folder::read(&layout, test);
     }
-    let files = cifar::read_folder(path)?;
-    if files.is_empty() { Err(misplaced::explain(path)) } else { cifar::parse(path, files, test) }
+    let files = read_folder(path)?;
+    if files.is_empty() { Err(misplaced::explain(path)) } else { parse(path, files, test) }
+}
+
+/// Whether a file of this name is part of the layout of a data set.
+pub(super) fn is_part(name: &str) -> bool {
+    cifar::is_part(name) || idx::is_part(name)
+}
+
+/// Reads the files of `folder` that are part of a layout.
+fn read_folder(folder: &Path) -> Result<Files, DataError> {
+    let failed = |source| DataError::Read { path: folder.to_path_buf(), source };
+    let mut files = Files::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|name| is_part(name)) {
+            let bytes = ordinary(&path)
+                .and_then(|()| fs::read(&path))
+                .map_err(|source| DataError::Read { path: path.clone(), source })?;
+            files.insert(name.to_owned(), bytes);
+        }
+    }
+    Ok(files)
+}
+
+/// The data set in `files`, which came from `source`; their names tell the layout.
+pub(super) fn parse(source: &Path, files: Files, test: f64) -> Result<Dataset, DataError> {
+    match (files.keys().any(|name| idx::is_part(name)), files.keys().any(|name| cifar::is_part(name))) {
+        (true, true) => Err(DataError::TwoLayouts { path: source.into() }),
+        (true, false) => idx::parse(source, files, test),
+        (false, _) => cifar::parse(source, files, test),
+    }
 }
 
 /// What to call the dataset at `path`: its last component, also of `.` and `..`.

@@ -111,10 +111,10 @@ impl Builder {
     }
 
     /// `[C·H·W, 1, 1]`; no node where the map is 1×1 already.
-    pub fn flatten(&mut self, input: TensorId) -> TensorId {
+    pub fn flatten(&mut self, name: &str, input: TensorId) -> TensorId {
         match self.shape(input) {
             Shape { height: 1, width: 1, .. } => input,
-            shape => self.node("flatten", Op::Flatten, input, Shape::new(shape.len(), 1, 1)),
+            shape => self.node(name, Op::Flatten, input, Shape::new(shape.len(), 1, 1)),
         }
     }
 

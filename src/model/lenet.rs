@@ -18,7 +18,7 @@ pub fn build(name: &str, classes: usize, input: Shape) -> Result<Graph, ModelErr
         x = builder.relu(&format!("relu{number}"), x);
         x = builder.max_pool(&format!("pool{number}"), x, 2)?;
     }
-    x = builder.flatten(x);
+    x = builder.flatten("flatten", x);
     x = builder.linear("fc3", x, 500, true);
     x = builder.relu("relu3", x);
     builder.linear("fc4", x, classes, true);

@@ -5,7 +5,7 @@ use super::{Graph, ModelError, Shape};
 
 pub fn build(name: &str, hidden: &[usize], classes: usize, input: Shape) -> Result<Graph, ModelError> {
     let mut builder = Builder::new(name, classes, input)?;
-    let mut x = builder.flatten(Builder::INPUT);
+    let mut x = builder.flatten("flatten", Builder::INPUT);
     for (i, &outputs) in hidden.iter().enumerate() {
         x = builder.linear(&format!("fc{}", i + 1), x, outputs, true);
         x = builder.relu(&format!("relu{}", i + 1), x);

@@ -5,10 +5,13 @@ pub mod cost;
 pub mod graph;
 mod lenet;
 mod mlp;
+mod network;
 pub mod reach;
 pub mod resnet;
 mod vgg;
 pub mod wrn;
+
+pub use network::{MOST_TEXT, Network, name_of, resolve};
 
 pub use graph::{Graph, Node, Norm, Op, Param, ParamId, ParamKind, Shape, TensorId};
 
@@ -41,6 +44,12 @@ pub const NAMES: &[&str] = &[
 pub enum ModelError {
     #[error("unknown model `{0}`: use one of {known}", known = NAMES.join(", "))]
     Unknown(String),
+    /// A network of somebody's own that is not described as it should be.
+    #[error("{origin}: {what}")]
+    Network { origin: String, what: String },
+    /// A layer of one that does not fit.
+    #[error("model `{model}`, layer `{layer}`: {what}")]
+    Layer { model: String, layer: String, what: String },
     #[error("model `{0}` was asked for 0 classes: the data set must have at least one")]
     NoClasses(String),
     #[error("model `{0}` cannot take empty images: channels, height and width must all be above 0")]
@@ -54,7 +63,7 @@ pub enum ModelError {
     TooSmall { model: String, layer: String, height: usize, width: usize, least: usize },
 }
 
-/// Builds the model `name` (one of [`NAMES`]) for images of shape `input`.
+/// Builds the model `name` (one of [`NAMES`], or the text of a [`Network`]) for images of shape `input`.
 ///
 /// Layers, names and parameter order are those of the official ITOP code (`sparselearning/models.py`), whose models
 /// take 3×32×32; for other sizes the final pooling of a ResNet and the first linear layer of the others adapt.
@@ -97,6 +106,7 @@ fn graph_of(name: &str, classes: usize, input: Shape) -> Result<Graph, ModelErro
         "mlp_cifar10" => mlp::build(name, &[1024, 512], classes, input),
         "lenet300-100" => mlp::build(name, &[300, 100], classes, input),
         "lenet5" => lenet::build(name, classes, input),
+        own if network::is_text(own) => Network::parse("the network in `model`", own)?.build(classes, input),
         _ => Err(ModelError::Unknown(name.to_owned())),
     }
 }

@@ -34,7 +34,7 @@ pub fn build(name: &str, config: Config, classes: usize, input: Shape) -> Result
         x = builder.max_pool(&format!("features.{module}"), x, 2)?;
         module += 1;
     }
-    x = builder.flatten(x);
+    x = builder.flatten("flatten", x);
     let hidden = if config == Config::Like { 1 } else { 2 };
     for i in 0..hidden {
         let [linear, relu, bn] = [0, 1, 2].map(|j| format!("classifier.{}", 3 * i + j));

@@ -120,6 +120,12 @@ pub(super) fn needs_grad(graph: &Graph) -> Vec<bool> {
                 _ => false,
             };
     }
+    // What adds or normalises passes a gradient on from its input's, be it of the images.
+    for node in &graph.nodes {
+        if matches!(node.op, Op::Pointwise { .. }) && needs[node.output] {
+            needs[node.input] = true;
+        }
+    }
     needs
 }
 

@@ -17,8 +17,10 @@ use safetensors::Dtype;
 /// A target's name and body.
 pub type Target = (&'static str, fn(&[u8]));
 
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 11] = [
     ("cifar", cifar),
+    ("idx", idx),
+    ("network", network),
     ("archive", archive),
     ("image", image),
     ("checkpoint", checkpoint),
@@ -48,6 +50,37 @@ pub fn cifar(bytes: &[u8]) {
     }
     if let Ok(set) = data::from_files(Path::new("folder"), files) {
         consistent(&set);
+    }
+}
+
+/// The four files of MNIST's layout: the first eight bytes say where the first three end and whether they are named as
+/// packed.
+pub fn idx(bytes: &[u8]) {
+    let [packed, ends @ .., _] = bytes.first_chunk::<8>().unwrap_or(&[0; 8]);
+    let mut rest = bytes.get(8..).unwrap_or_default();
+    let mut files = BTreeMap::new();
+    let names = ["train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"];
+    for (number, name) in names.into_iter().enumerate() {
+        let end = ends.as_chunks::<2>().0.get(number).map_or(rest.len(), |end| u16::from_le_bytes(*end).into());
+        let (file, after) = rest.split_at(end.min(rest.len()));
+        let gz = if packed >> number & 1 == 1 { ".gz" } else { "" };
+        files.insert(format!("{name}-ubyte{gz}"), file.to_vec());
+        rest = after;
+    }
+    if let Ok(set) = data::from_files(Path::new("folder"), files) {
+        consistent(&set);
+    }
+}
+
+/// A network of somebody's own.
+pub fn network(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let Ok(network) = itop::model::Network::parse("network.toml", &text) else { return };
+    for input in [itop::model::Shape::new(3, 32, 32), itop::model::Shape::new(1, 28, 28)] {
+        let Ok(graph) = network.build(10, input) else { continue };
+        assert_eq!(graph.tensors[graph.logits()], itop::model::Shape::new(10, 1, 1));
+        let weights: usize = graph.params.iter().map(|param| param.numel()).sum();
+        assert!(weights > 0 && itop::model::cost::macs(&graph) > 0);
     }
 }
 

@@ -55,7 +55,7 @@ impl<'a> Live<'a> {
             "software": gpu.summary.is_software(),
             "tier": gpu.tier(),
             "data": dataset.name,
-            "model": config.model,
+            "model": config.model_name(),
             "method": config.method.name,
             "active": run_plan.active(),
             "maskable": run_plan.prunable(),

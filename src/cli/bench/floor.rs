@@ -64,7 +64,7 @@ pub fn run(args: &FloorArgs) -> Result<(), Failure> {
     print!("{}", table(&head, &rows));
     println!(
         "{} at batch {}: {:.2} GB of activations a step at least; measured here: {:.1} GFLOP/s, {:.1} GB/s; H100: 67 TFLOP/s, 3.35 TB/s",
-        args.model,
+        model::name_of(&args.model),
         args.batch_size,
         1e-9 * traffic,
         1e-9 * here.0,

@@ -246,7 +246,7 @@ impl<'a> Network<'a> {
         }
         match any {
             true => Ok(()),
-            false => Err(Failure::input(anyhow::anyhow!("no layer of {} has `{name}` in its name", self.args.model))),
+            false => Err(Failure::input(anyhow::anyhow!("no layer of {} has `{name}` in its name", self.graph.name))),
         }
     }
 }

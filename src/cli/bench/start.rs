@@ -13,6 +13,7 @@ use crate::cli::tuning::TuningArgs;
 use crate::cli::{Failure, GpuArgs, flags};
 use crate::data;
 use crate::gpu::{Command, Kernel, Label};
+use crate::model::name_of;
 use crate::ops::Storage;
 use crate::sparsity::{Method, Structure};
 use crate::train::{Config, TrainError, Trainer};
@@ -106,7 +107,7 @@ pub fn run(args: &StartArgs) -> Result<(), Failure> {
     let mut rows: Vec<Row> = late.into_iter().map(row).collect();
     rows.sort_by(|a, b| b.first_ms.total_cmp(&a.first_ms));
     let cell = |(what, ms): &(&str, f64)| vec![(*what).into(), format!("{ms:.0}")];
-    print!("{}", table(&[args.model.as_str(), "ms"], &times.iter().map(cell).collect::<Vec<_>>()));
+    print!("{}", table(&[name_of(&args.model).as_str(), "ms"], &times.iter().map(cell).collect::<Vec<_>>()));
     let cell = |row: &Row| vec![row.shader.clone(), row.pipelines.to_string(), format!("{:.0}", row.first_ms)];
     println!("\nof which the first run of");
     print!("{}", table(&["shader", "pipelines", "ms"], &rows.iter().map(cell).collect::<Vec<_>>()));

@@ -13,6 +13,7 @@ use crate::cli::{Failure, GpuArgs, flags};
 use crate::compare::by_operation;
 use crate::data::{self, Dataset};
 use crate::gpu::{Gpu, GpuError};
+use crate::model::name_of;
 use crate::ops::Storage;
 use crate::plan::METRIC_SLOTS;
 use crate::predict::GPUS;
@@ -139,7 +140,8 @@ pub fn run(args: &StepArgs) -> Result<(), Failure> {
             bytes(row.peak_gpu_bytes),
         ]
     };
-    let head = [args.model.as_str(), "img/s", "ms/step", "x first row", "host ms", "passes", "GPU memory"];
+    let model = name_of(&args.model);
+    let head = [model.as_str(), "img/s", "ms/step", "x first row", "host ms", "passes", "GPU memory"];
     print!("{}", table(&head, &rows.iter().map(cells).collect::<Vec<_>>()));
     println!(
         "median of {} of {}, batch {}, {}; pass times by {}",
@@ -206,7 +208,7 @@ fn measure(args: &StepArgs, gpu: &Gpu, dataset: &Dataset, problems: &[&RunPlan])
         timed.by_timestamps &= timestamps;
         let config = &trainer.run_plan.config;
         timed.rows.push(Row {
-            model: config.model.clone(),
+            model: config.model_name(),
             method: config.method.name,
             sparsity: if config.method == Method::DENSE { 0.0 } else { config.sparsity },
             structure: config.structure,

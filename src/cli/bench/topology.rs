@@ -11,6 +11,7 @@ use crate::cli::tuning::TuningArgs;
 use crate::cli::{Failure, GpuArgs, flags};
 use crate::compare::by_operation;
 use crate::data;
+use crate::model::name_of;
 use crate::ops::Storage;
 use crate::sparsity::{Method, Structure};
 use crate::train::{Config, Trainer};
@@ -113,7 +114,7 @@ pub fn run(args: &TopologyArgs) -> Result<(), Failure> {
             let between = args.delta_t.max(1) as f64 * step_ms;
             let extra = update_step_ms - step_ms;
             rows.push(Row {
-                model: args.model.clone(),
+                model: name_of(&args.model),
                 method: name.clone(),
                 sparsity,
                 batch_size: args.batch_size,
@@ -136,7 +137,8 @@ pub fn run(args: &TopologyArgs) -> Result<(), Failure> {
             percent(row.share),
         ]
     };
-    let head = [args.model.as_str(), "step ms", "with update ms", "frame ms", "share of time", "with dense gradient"];
+    let model = name_of(&args.model);
+    let head = [model.as_str(), "step ms", "with update ms", "frame ms", "share of time", "with dense gradient"];
     print!("{}", table(&head, &rows.iter().map(cells).collect::<Vec<_>>()));
     let [delta_t, rounds] = [(args.delta_t, "step"), (args.rounds, "round")].map(|(n, what)| number_of(n, what));
     println!("one update every {delta_t}, batch {}, median of {rounds}", args.batch_size);

@@ -128,7 +128,9 @@ impl ConfigBuilder {
         }
         // A number in quotes is a string: the quotes are what is wrong.
         let quoted = value.as_str().is_some_and(|text| text.trim().parse::<f64>().is_ok());
-        let value = value.as_str().filter(|_| !quoted).map_or_else(|| value.to_string(), str::to_string);
+        // A network is many lines: its first says what it is.
+        let shown = |text: &str| text.lines().next().unwrap_or_default().to_string();
+        let value = value.as_str().filter(|_| !quoted).map_or_else(|| value.to_string(), shown);
         ConfigError::Takes { key: key.name, value, what }
     }
 }

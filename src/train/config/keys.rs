@@ -49,7 +49,7 @@ impl Key {
 
 /// The keys, in the order in which people read them. The first of a group (`prune_rate.…`) is what the group's name alone means.
 pub const KEYS: &[Key] = &[
-    key("model", "model", Kind::OneOf(model::NAMES), "the network"),
+    key("model", "model", Kind::Model, "the network; `docs/models.md` says how to describe one's own"),
     key("data", "data", Kind::Data, "`sample`, `cifar10`, `cifar100`, a folder, or a `.tar.gz`").or("dataset"),
     key(
         "method",
@@ -263,6 +263,10 @@ pub fn markdown() -> String {
         let default = default(key).map_or(String::new(), |value| format!("`{value}`"));
         let of = key.of.map_or(String::new(), |schedule| format!("{schedule}: "));
         let takes = match key.kind {
+            Kind::Model => {
+                let names = model::NAMES.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>();
+                format!("{}, or the path of a network's `.toml` file", names.join(", "))
+            }
             Kind::OneOf(names) => names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
             kind => kind.words(),
         };

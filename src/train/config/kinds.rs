@@ -5,6 +5,7 @@ use std::ops::RangeBounds;
 
 use toml::Value;
 
+use crate::model::{self, ModelError};
 use crate::train::keys::{plain, same, tip};
 use crate::words::count;
 
@@ -25,6 +26,8 @@ pub enum Kind {
     OneOf(&'static [&'static str]),
     /// The name of a data set that is known, or a path.
     Data,
+    /// The name of a model, or a network of somebody's own: the path of its file, or its text.
+    Model,
 }
 
 pub(in crate::train) const POSITIVE: Range = (Excluded(0.0), Unbounded);
@@ -49,6 +52,7 @@ impl Kind {
             Self::Switch => "true or false".into(),
             Self::OneOf(names) => format!("one of {}", names.join(", ")),
             Self::Data => "the name of a data set, or a path".into(),
+            Self::Model => format!("one of {}, or the path of a network's .toml file", model::NAMES.join(", ")),
         }
     }
 
@@ -62,6 +66,7 @@ impl Kind {
             Self::Switch => "true|false",
             Self::OneOf(_) => "NAME",
             Self::Data => "DATA",
+            Self::Model => "NAME|FILE",
         }
     }
 
@@ -73,7 +78,7 @@ impl Kind {
         };
         let string = || Value::String(text.trim().to_string());
         match self {
-            Self::OneOf(_) => toml().filter(Value::is_str).unwrap_or_else(string),
+            Self::OneOf(_) | Self::Model => toml().filter(Value::is_str).unwrap_or_else(string),
             // The name of a folder may begin and end with a space.
             Self::Data => toml().filter(Value::is_str).unwrap_or_else(|| Value::String(text.to_string())),
             // With or without brackets.
@@ -119,6 +124,11 @@ impl Kind {
                 let asked = plain(value.as_str()?);
                 names.iter().find(|name| plain(name) == asked).map(|name| Value::String((*name).into()))
             }
+            Self::Model => {
+                let text = value.as_str()?;
+                let known = Self::OneOf(model::NAMES).read(value);
+                known.or_else(|| model::resolve(text).ok().map(Value::String))
+            }
             Self::Data => value.as_str().filter(|text| !text.is_empty()).map(|text| Value::String(data(text))),
         }
     }
@@ -138,6 +148,11 @@ impl Kind {
                 format!(" and at most {}", count(i64::MAX))
             }
             (Self::OneOf(names), _, Value::String(name)) => tip(name, names.iter().copied()),
+            (Self::Model, _, Value::String(text)) => match model::resolve(text) {
+                Err(ModelError::Unknown(name)) => tip(&name, model::NAMES.iter().copied()),
+                Err(error) => return format!("describes no network: {error}"),
+                Ok(_) => String::new(),
+            },
             _ => String::new(),
         };
         format!("must be {}{more}", self.words())

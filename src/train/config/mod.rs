@@ -21,6 +21,7 @@ use config_builder::ConfigBuilder;
 use lr::{LrSchedule, RunLength};
 
 use crate::data::{self, Source};
+use crate::model;
 use crate::ops::Storage;
 use crate::ops::augment::Padding;
 use crate::sparsity::{Distribution, Method, PruneRate, ScheduleError, Structure};
@@ -59,6 +60,7 @@ impl Augment {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// The name of a model, or the text of a network of somebody's own ([`model::resolve`] reads it from a file).
     pub model: String,
     /// `sample`, `cifar10`, `cifar100`, or a path.
     pub data: String,
@@ -172,14 +174,16 @@ impl Config {
     /// stays.
     pub fn check_resume(&self, other: &Self) -> Result<(), ConfigError> {
         let (own, others) = (self.kept(), other.kept());
-        match own.iter().find(|(key, value)| others.get(*key) != Some(*value)) {
-            None => Ok(()),
-            Some((key, _)) => Err(ConfigError::Value {
-                key: keys::find(key).map_or("configuration", |key| key.name),
-                value: others.get(key).cloned().unwrap_or_default(),
-                must: "what it was when the run began; for another start another run",
-            }),
+        let Some((key, value)) = own.iter().find(|(key, value)| others.get(*key) != Some(*value)) else {
+            return Ok(());
+        };
+        let name = |value: &str| if key == "model" { model::name_of(value) } else { value.to_string() };
+        let (before, mut now) = (name(value), name(others.get(key).map_or("", String::as_str)));
+        if before == now {
+            now += " (its file has changed)";
         }
+        let must = "what it was when the run began; for another start another run";
+        Err(ConfigError::Value { key: keys::find(key).map_or("configuration", |key| key.name), value: now, must })
     }
 
     /// What a run's tensors and its past steps depend on, by key: it cannot change when the run is resumed.
@@ -240,6 +244,11 @@ impl Config {
         RunLength { epochs: self.epochs, multiplier: self.epoch_multiplier, steps_per_epoch }
     }
 
+    /// What to call the model: of a network of somebody's own its name.
+    pub fn model_name(&self) -> String {
+        model::name_of(&self.model)
+    }
+
     /// What to call the data: of a path the last component.
     pub fn data_name(&self) -> String {
         Path::new(&self.data).file_name().map_or("data".into(), |name| name.to_string_lossy().into_owned())
@@ -248,7 +257,7 @@ impl Config {
     /// A name for a run folder.
     pub fn run_name(&self) -> String {
         let data = self.data_name();
-        let mut name = format!("{}-{data}-{}", self.model, self.method.name);
+        let mut name = format!("{}-{data}-{}", self.model_name(), self.method.name);
         if self.method != Method::DENSE {
             name += &format!("-{}", self.sparsity);
             if self.structure != Structure::Unstructured {

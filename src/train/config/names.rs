@@ -59,7 +59,7 @@ pub fn in_percent(key: &str) -> bool {
 pub fn value(key: &str, value: &Value) -> String {
     match (key, value) {
         ("method", Value::String(name)) => method(name),
-        ("model", Value::String(name)) => model(name),
+        ("model", Value::String(name)) => model(&crate::model::name_of(name)),
         ("data", Value::String(path)) => data(path),
         (key, value) if in_percent(key) => value.as_f64().map_or_else(|| value.to_string(), percent),
         (_, Value::String(text)) => text.clone(),

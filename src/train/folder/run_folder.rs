@@ -258,8 +258,13 @@ impl RunFolder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             text => text.map_err(io_error("read", &file))?,
         };
-        let record = serde_json::from_slice(&text).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error));
-        record.map(Some).map_err(io_error("read", &file))
+        let invalid = |error: String| io_error("read", &file)(io::Error::new(io::ErrorKind::InvalidData, error));
+        let record: Record = serde_json::from_slice(&text).map_err(|error| invalid(error.to_string()))?;
+        let channels = record.image[0];
+        if (record.mean.len(), record.std.len()) != (channels, channels) {
+            return Err(invalid(format!("`mean` and `std` must have a number for each of {channels} channels")));
+        }
+        Ok(Some(record))
     }
 
     /// Writes `passes.json`.

@@ -60,7 +60,7 @@ impl RunData {
             });
         }
         // The network knows pixels as they were normalised then.
-        (found.dataset.mean, found.dataset.std) = (kept.mean, kept.std);
+        (found.dataset.mean, found.dataset.std) = (kept.mean.clone(), kept.std.clone());
         Ok(Self { record: kept, ..found })
     }
 

@@ -20,7 +20,7 @@ impl Trainer<'_> {
         let summary = Summary {
             schema: SCHEMA,
             name: folder.path().file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
-            model: config.model.clone(),
+            model: config.model_name(),
             data: config.data_name(),
             method: config.method.name.into(),
             seed: config.seed,
