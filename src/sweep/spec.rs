@@ -14,10 +14,10 @@ use toml::Value;
 use super::baseline;
 use super::random::draws;
 use super::spec_file::{base, grid, leaves, parse};
-use crate::train::keys;
-use crate::train::{Config, ConfigError};
 use crate::data;
 use crate::model;
+use crate::train::keys;
+use crate::train::{Config, ConfigError};
 
 /// More rows than anybody runs: a slip in the specification.
 pub const MOST_ROWS: usize = 10_000;
