@@ -71,7 +71,12 @@ pub fn command(config: &Config, origin: &Origin) -> String {
     let base = preset(base).and_then(ConfigBuilder::finish).unwrap_or_default();
     for (key, value) in keys::differences(&base, config) {
         if <Exploring as flags::Choice>::has(key) {
-            let value = value.as_str().map_or_else(|| value.to_string(), str::to_string);
+            let value = match value.as_str() {
+                // The file of a network of one's own is known to the user alone.
+                Some(_) if key.name == "model" && config.model_name() != config.model => "FILE.toml".into(),
+                Some(text) => text.to_string(),
+                None => value.to_string(),
+            };
             words.extend([format!("--{}", key.flag), value]);
         }
     }

@@ -114,6 +114,7 @@ fn graph_of(name: &str, classes: usize, input: Shape) -> Result<Graph, ModelErro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::words::count;
     use std::collections::HashSet;
 
     const CIFAR: Shape = Shape::new(3, 32, 32);
@@ -213,6 +214,25 @@ mod tests {
             let graph = build(name, 1000, Shape::new(3, 224, 224)).unwrap();
             assert_eq!(cost::parameters(&graph), parameters, "{name}");
         }
+    }
+
+    /// Rows of `docs/models.md`: name, images, classes, parameters, and FLOPs of a dense forward pass an image.
+    #[test]
+    fn every_model_is_documented() {
+        let page = include_str!("../../docs/models.md");
+        let rows = NAMES.iter().map(|name| {
+            let (input, classes) = match *name {
+                name if name.ends_with("-imagenet") => (Shape::new(3, 224, 224), 1000),
+                name if name.starts_with("lenet") => (MNIST, 10),
+                _ => (CIFAR, 10),
+            };
+            let graph = build(name, classes, input).unwrap();
+            let Shape { channels, height, width } = input;
+            let (parameters, flops) = (count(cost::parameters(&graph)), 2.0 * cost::macs(&graph) as f64);
+            format!("| `{name}` | {channels}×{height}×{width} | {classes} | {parameters} | {:.2} M |", flops / 1e6)
+        });
+        let lacking: Vec<String> = rows.filter(|row| !page.contains(row.as_str())).collect();
+        assert!(lacking.is_empty(), "docs/models.md must have these rows:\n{}", lacking.join("\n"));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 use std::fmt::Display;
 
+use serde::Serialize;
 use thiserror::Error;
 use toml::Value;
 
@@ -14,6 +15,7 @@ use super::baseline;
 use super::random::draws;
 use super::spec_file::{base, grid, leaves, parse};
 use crate::data;
+use crate::model;
 use crate::train::keys;
 use crate::train::{Config, ConfigError};
 
@@ -170,9 +172,14 @@ pub fn assignment(text: &str) -> Option<(String, Value)> {
     })
 }
 
-/// `method = "set", delta_t = 100`
-pub fn label<'a, V: Display + 'a>(varied: impl Iterator<Item = (&'a String, &'a V)>) -> String {
-    let pairs: Vec<String> = varied.map(|(key, value)| format!("{key} = {value}")).collect();
+/// `method = "set", delta_t = 100`. Of a network of somebody's own its name.
+pub fn label<'a, V: Display + Serialize + 'a>(varied: impl Iterator<Item = (&'a String, &'a V)>) -> String {
+    let name = |value: &V| Some(model::name_of(serde_json::to_value(value).ok()?.as_str()?));
+    let pair = |(key, value): (&'a String, &'a V)| match name(value).filter(|_| key == "model") {
+        Some(name) => format!("{key} = {name:?}"),
+        None => format!("{key} = {value}"),
+    };
+    let pairs: Vec<String> = varied.map(pair).collect();
     if pairs.is_empty() { "the base".into() } else { pairs.join(", ") }
 }
 
