@@ -22,7 +22,7 @@ fn storage() -> impl Strategy<Value = Storage> {
 fn conv_case() -> impl Strategy<Value = ConvCase> {
     let images = prop_oneof![Just(1usize), 2usize..9, Just(32), 33usize..70];
     let shape = (1usize..12, 1usize..20, 3usize..10, 3usize..10);
-    let kind = prop_oneof![Just((3, 1)), Just((3, 0)), Just((1, 0)), Just((1, 1))];
+    let kind = prop_oneof![Just((3, 1)), Just((3, 0)), Just((1, 0)), Just((1, 1)), Just((5, 1)), Just((7, 3))];
     let density = prop_oneof![Just(0.0f32), Just(0.005), 0.02f32..0.5, Just(1.0)];
     let block = prop_oneof![2 => Just(1usize), 1 => Just(4), 1 => Just(8)];
     let rest = (1usize..3, (density, block), any::<bool>(), 0usize..1000, storage());
