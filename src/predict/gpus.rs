@@ -39,7 +39,18 @@ pub struct GpuModel {
     pub source: &'static str,
 }
 
+/// Invocations of a subgroup, as of most GPUs.
+const SUBGROUP: usize = 32;
+
 impl GpuModel {
+    /// Lanes that multiply at once, of `count` workgroups of `size` invocations.
+    pub fn lanes_at_work(&self, count: u64, size: usize) -> f64 {
+        let subgroups = count as f64 * size.div_ceil(SUBGROUP) as f64;
+        let most = self.processors as f64 * self.multiply_adds / SUBGROUP as f64;
+        let busy = size as f64 / size.next_multiple_of(SUBGROUP) as f64;
+        subgroups.min(most) * SUBGROUP as f64 * busy
+    }
+
     /// What such a GPU runs by default.
     pub fn tuning(&self) -> Tuning {
         let mut usual = Tuning::of(self.family, 32, false);
@@ -222,6 +233,15 @@ pub const GPUS: [GpuModel; 8] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn few_invocations_leave_lanes_idle() {
+        // Two processors, each of four subgroups a clock.
+        let gpu = GpuModel { processors: 2, multiply_adds: 128.0, ..GPUS[0] };
+        for (count, size, lanes) in [(1, 8, 8.0), (3, 32, 96.0), (100, 64, 256.0), (100, 8, 64.0), (100, 48, 192.0)] {
+            assert_eq!(gpu.lanes_at_work(count, size), lanes, "{count} workgroups of {size}");
+        }
+    }
 
     #[test]
     fn models_are_found_by_what_drivers_call_gpus() {

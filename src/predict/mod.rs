@@ -36,8 +36,10 @@ pub struct Work {
     pub asked: f64,
     pub from_l2: f64,
     pub from_memory: f64,
-    /// Multiply-adds in `f32`.
+    /// Multiply-adds in `f32`, and how many of them are done at once: few invocations, or subgroups with idle lanes, leave a part
+    /// of a GPU idle.
     pub multiply_adds: f64,
+    pub lanes: f64,
     /// Bytes of the sectors that the busiest processor's first cache delivers (of each load all that it touches), and clocks that
     /// its workgroups wait for, one after the other.
     pub busiest: f64,
@@ -71,7 +73,7 @@ impl Work {
     /// Seconds that each resource of `gpu` takes.
     pub fn seconds(&self, gpu: &GpuModel) -> [(Bound, f64); 5] {
         [
-            (Bound::MultiplyAdds, self.multiply_adds / (gpu.processors as f64 * gpu.multiply_adds * gpu.clock)),
+            (Bound::MultiplyAdds, self.multiply_adds / (self.lanes.max(1.0) * gpu.clock)),
             (Bound::L1, self.busiest / (gpu.l1_bandwidth * gpu.clock)),
             (Bound::L2, self.from_l2 / gpu.l2_bandwidth),
             (Bound::Memory, self.from_memory / gpu.memory_bandwidth),
@@ -152,6 +154,7 @@ fn simulate<'a>(
         from_l2: from_l2 as f64,
         from_memory: from_memory as f64,
         multiply_adds: 0.0,
+        lanes: gpu.lanes_at_work(count, size),
         busiest: delivered.into_iter().max().unwrap_or(0) as f64,
         waits: waits.into_iter().fold(0.0, f64::max),
     }
