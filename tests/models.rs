@@ -10,6 +10,8 @@ mod toy;
 use std::fs;
 use std::path::Path;
 
+use itop::model::resnet::Block::{Basic, Bottleneck};
+use itop::model::resnet::Form::ImageNet;
 use itop::model::{self, Graph, Shape, resnet, wrn};
 use itop::ops::StepParams;
 use itop::ops::reference::sgd::Sgd;
@@ -83,11 +85,10 @@ fn trains_as_its_reference(graph: Graph) {
 #[test]
 fn networks_train_as_their_references() {
     let small = Shape::new(3, 8, 8);
-    let blocks = resnet::Block::Bottleneck;
     for graph in [
         wrn::build("wide", 10, 1, CLASSES, small),
-        resnet::imagenet("basic", resnet::Block::Basic, &[1, 1], &[8, 16], CLASSES, Shape::new(3, 19, 19)),
-        resnet::imagenet("bottleneck", blocks, &[1, 1], &[4, 8], CLASSES, Shape::new(3, 16, 16)),
+        resnet::build("basic", ImageNet, Basic, &[1, 1], &[8, 16], CLASSES, Shape::new(3, 19, 19)),
+        resnet::build("bottleneck", ImageNet, Bottleneck, &[1, 1], &[4, 8], CLASSES, Shape::new(3, 16, 16)),
         model::build("lenet5", CLASSES, Shape::new(1, 28, 28)),
         model::build(EXAMPLE, CLASSES, Shape::new(3, 12, 12)),
         model::build(STRANGE, CLASSES, small),

@@ -84,6 +84,8 @@ const MOST_LEAST: usize = 256;
 
 /// The same; of images that are too small it does not say which are not.
 fn graph_of(name: &str, classes: usize, input: Shape) -> Result<Graph, ModelError> {
+    use resnet::Block::{Basic, Bottleneck};
+    use resnet::Form::ImageNet;
     const WIDTHS: &[usize] = &[64, 128, 256, 512];
     match name {
         "resnet8" => resnet::basic(name, &[1, 1, 1], &[16, 32, 64], classes, input),
@@ -92,9 +94,9 @@ fn graph_of(name: &str, classes: usize, input: Shape) -> Result<Graph, ModelErro
         "resnet34" => resnet::basic(name, &[3, 4, 6, 3], WIDTHS, classes, input),
         "resnet50" => resnet::bottleneck(name, &[3, 4, 6, 3], WIDTHS, classes, input),
         "resnet101" => resnet::bottleneck(name, &[3, 4, 23, 3], WIDTHS, classes, input),
-        "resnet18-imagenet" => resnet::imagenet(name, resnet::Block::Basic, &[2, 2, 2, 2], WIDTHS, classes, input),
-        "resnet34-imagenet" => resnet::imagenet(name, resnet::Block::Basic, &[3, 4, 6, 3], WIDTHS, classes, input),
-        "resnet50-imagenet" => resnet::imagenet(name, resnet::Block::Bottleneck, &[3, 4, 6, 3], WIDTHS, classes, input),
+        "resnet18-imagenet" => resnet::build(name, ImageNet, Basic, &[2, 2, 2, 2], WIDTHS, classes, input),
+        "resnet34-imagenet" => resnet::build(name, ImageNet, Basic, &[3, 4, 6, 3], WIDTHS, classes, input),
+        "resnet50-imagenet" => resnet::build(name, ImageNet, Bottleneck, &[3, 4, 6, 3], WIDTHS, classes, input),
         "vgg_c" => vgg::build(name, vgg::Config::C, classes, input),
         "vgg_d" => vgg::build(name, vgg::Config::D, classes, input),
         "vgg_like" => vgg::build(name, vgg::Config::Like, classes, input),

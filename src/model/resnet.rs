@@ -16,7 +16,7 @@ pub fn basic(
     classes: usize,
     input: Shape,
 ) -> Result<Graph, ModelError> {
-    resnet(name, Form::Cifar, Block::Basic, blocks, widths, classes, input)
+    build(name, Form::Cifar, Block::Basic, blocks, widths, classes, input)
 }
 
 /// As [`basic`], of 1×1, 3×3, 1×1 blocks with `4 · widths[i]` output channels.
@@ -27,23 +27,7 @@ pub fn bottleneck(
     classes: usize,
     input: Shape,
 ) -> Result<Graph, ModelError> {
-    resnet(name, Form::Cifar, Block::Bottleneck, blocks, widths, classes, input)
-}
-
-/// A ResNet with the stem for ImageNet: `blocks[i]` blocks at `widths[i]` channels in stage i. The last map of square images
-/// must be square too; it is 7×7 for 224×224.
-///
-/// # Errors
-/// As [`super::build`].
-pub fn imagenet(
-    name: &str,
-    block: Block,
-    blocks: &[usize],
-    widths: &[usize],
-    classes: usize,
-    input: Shape,
-) -> Result<Graph, ModelError> {
-    resnet(name, Form::ImageNet, block, blocks, widths, classes, input)
+    build(name, Form::Cifar, Block::Bottleneck, blocks, widths, classes, input)
 }
 
 /// The residual blocks of a network.
@@ -57,8 +41,10 @@ pub enum Block {
 
 /// What differs between the ITOP code's networks and torchvision's.
 #[derive(Clone, Copy)]
-enum Form {
+pub enum Form {
+    /// For small images.
     Cifar,
+    /// For images of 224×224.
     ImageNet,
 }
 
@@ -102,7 +88,12 @@ impl Block {
     }
 }
 
-fn resnet(
+/// A ResNet: `blocks[i]` blocks at `widths[i]` channels in stage i. The last map must be square, as of square images; of
+/// [`Form::ImageNet`] it is 7×7 for images of 224×224.
+///
+/// # Errors
+/// As [`super::build`].
+pub fn build(
     name: &str,
     form: Form,
     block: Block,

@@ -44,13 +44,13 @@ pub struct ModelArgs {
     /// Compare all candidates of the layers whose name contains this
     #[arg(long, value_name = "NAME")]
     layer: Option<String>,
-    /// Of them only those of `forward`, `grad_input` or `grad_weight`
+    /// Of these candidates only those of `forward`, `grad_input` or `grad_weight`
     #[arg(long, default_value = "", requires = "layer")]
     direction: String,
-    /// Of them only those whose name contains this
+    /// Of these candidates only those whose name contains this
     #[arg(long, default_value = "", requires = "layer")]
     candidate: String,
-    /// Compare the model with measured times: one core of this processor is the GPU, and reads what the kernels would read
+    /// Compare the model with measured times: one core of this processor reads what the kernels of the first GPU would read
     #[arg(long, requires = "layer")]
     replay: bool,
     /// Write the rows as JSON
@@ -223,8 +223,9 @@ impl<'a> Network<'a> {
     ) -> Result<(), Failure> {
         let tuning = gpu.tuning();
         let plan = self.plan(&tuning)?;
-        let mut any = false;
+        let (mut known, mut any) = (false, false);
         for layer in plan.layers.iter().filter(|layer| layer.name.contains(name)) {
+            known = true;
             let sparse = layer.sparse.map(|_| layer.active);
             for candidate in Candidate::all(&layer.conv, &tuning, sparse).into_iter().flatten() {
                 let asked_for = candidate.direction().contains(&self.args.direction.to_lowercase())
@@ -244,9 +245,16 @@ impl<'a> Network<'a> {
                 take(layer, &candidate, &plan, &mine)?;
             }
         }
-        match any {
-            true => Ok(()),
-            false => Err(Failure::input(anyhow::anyhow!("no layer of {} has `{name}` in its name", self.graph.name))),
-        }
+        let what = match (known, any) {
+            (_, true) => return Ok(()),
+            (true, false) => {
+                let ModelArgs { direction, candidate, .. } = self.args;
+                format!(
+                    "no candidate of layer `{name}` is of `--direction {direction}` and `--candidate {candidate}`: leave one out"
+                )
+            }
+            (false, _) => format!("no layer of {} has `{name}` in its name", self.graph.name),
+        };
+        Err(Failure::input(anyhow::anyhow!(what)))
     }
 }
