@@ -141,6 +141,15 @@ fn add(plan: Result<Plan, PlanError>, found: &mut Found) {
 mod tests {
     use super::*;
 
+    /// What has no subgroups must do with WebGPU's default limits (`web/test/tint.mjs`).
+    #[test]
+    fn workgroups_without_subgroups_are_those_of_browsers() {
+        let most = |tier| permutations(tier).iter().map(Kernel::workgroup_size).max();
+        assert_eq!(most(Tier::ALL[0]), Some(256));
+        // Else nothing is looked at.
+        assert_eq!(most(Tier::ALL[1]), Some(1024));
+    }
+
     /// On Metal no workgroup is one subgroup of 32, or a part of it (`gpu::device`); those of kernels that choose no size are
     /// larger.
     #[test]

@@ -85,12 +85,15 @@ impl Tuning {
     /// How many rows of the weight, by output or (backward) input channels, can share a workgroup, the default first.
     pub(super) fn row_groups(&self, conv: &Conv, backward: bool) -> Vec<u32> {
         let rows = if backward { conv.columns() } else { conv.rows() };
-        // An invocation that keeps the sums of a block has too few registers in a large workgroup.
-        let invocations = match (conv.block, backward) {
-            (1, _) => self.device.most_group,
-            (_, false) => self.device.most_group.min(self.launch.row_group),
-            (_, true) => self.device.most_group.min(2 * self.launch.row_group),
+        let most = match (conv.block, backward) {
+            // Kernels without subgroups are those of browsers too, whose workgroups are no larger.
+            _ if self.device.subgroup_size == 0 => self.launch.row_group,
+            (1, _) => u32::MAX,
+            // An invocation that keeps the sums of a block has too few registers in a large workgroup.
+            (_, false) => self.launch.row_group,
+            (_, true) => 2 * self.launch.row_group,
         };
+        let invocations = self.device.most_group.min(most);
         let most = (invocations / ROW_SLOTS).clamp(1, 1 << rows.trailing_zeros());
         let mut groups: Vec<u32> = self.launch.groups.iter().map(|&group| group.min(most)).collect();
         groups.dedup();
