@@ -249,9 +249,10 @@ impl<'a> Network<'a> {
             (_, true) => return Ok(()),
             (true, false) => {
                 let ModelArgs { direction, candidate, .. } = self.args;
-                format!(
-                    "no candidate of layer `{name}` is of `--direction {direction}` and `--candidate {candidate}`: leave one out"
-                )
+                let given = [("--direction", direction), ("--candidate", candidate)].into_iter();
+                let given: Vec<_> =
+                    given.filter(|(_, text)| !text.is_empty()).map(|(flag, text)| format!("`{flag} {text}`")).collect();
+                format!("layer `{name}` has no candidate for {}: leave it out to see all", given.join(" and "))
             }
             (false, _) => format!("no layer of {} has `{name}` in its name", self.graph.name),
         };
