@@ -475,12 +475,12 @@ fn check_workspace(uses: &mut Uses, input: &PlanInput, plan: &Plan, commands: &[
 }
 
 fn check(uses: &mut Uses, input: &PlanInput, plan: &Plan) {
-    let growth = input.update.map(|(_, growth)| growth);
+    let growth = input.update.and_then(|update| update.growth);
     let what = format!("{} at {}, {growth:?}, {:?}", input.graph.name, input.batch, input.storage);
     check_lasting(input, plan);
     check_bindings(uses, input, plan);
     let [train, update, eval, ..] = programs(plan);
-    assert_eq!(update.is_empty(), growth.is_none(), "{what}");
+    assert_eq!(update.is_empty(), input.update.is_none(), "{what}");
     for (commands, name) in [(&train, "train"), (&update, "update"), (&eval, "eval")] {
         let what = format!("{what}, {name}");
         check_flow(uses, input, plan, commands, &what);

@@ -6,6 +6,7 @@ use crate::model::{Node, Op, TensorId};
 use crate::ops::loss::LossSlices;
 use crate::ops::pointwise::{BackwardSlices, Pointwise};
 use crate::ops::{Choice, Conv, ConvLayer, SparseWeight, flatten, loss, pointwise, pool, sgd};
+use crate::sparsity::Update;
 use crate::sparsity::growth::Site;
 
 pub(super) struct Context<'a> {
@@ -131,27 +132,25 @@ impl Context<'_> {
                     commands.extend(layer.grad_input(choice.grad_input, io, add));
                 }
                 // Of a dense gradient, that of the active weights is a part.
-                let rule = sparse.and(self.input.update);
-                let how = match rule {
-                    Some((_, growth)) if growth.needs_dense_gradient(update) => tuning.dense(&conv, choice.grad_weight),
-                    _ => choice.grad_weight,
-                };
+                let moves = sparse.and(self.input.update);
+                let dense = moves.is_some_and(|moves| moves.needs_dense_gradient(update));
+                let how = if dense { tuning.dense(&conv, choice.grad_weight) } else { choice.grad_weight };
                 commands.extend(layer.grad_weight(how, [x, dy, slot.grad]));
                 if let Some(bias) = bias {
                     commands.push(layer.grad_bias(dy, self.params.slots[*bias].grad));
                 }
-                let (Some(plan), Some((prune, growth))) = (sparse, rule) else { return };
+                let (Some(plan), Some(Update { prune, growth })) = (sparse, moves) else { return };
                 let Some(tensor) = &plan.sparse else { return };
                 let (scratch, run) = (&self.params.scratch, self.run);
                 let site = Site { label, tensor, scratch, state: plan.growth_state, run };
-                if growth.needs_dense_gradient(update) {
+                if let Some(growth) = growth.filter(|_| dense) {
                     commands.extend((growth.observe)(&site));
                 }
                 if update {
                     // The optimiser's step comes before the prune, the dense gradient is this step's (ITOP code).
                     commands.extend(self.sgd(label, [slot.value, slot.momentum, slot.grad]));
-                    let (keys, scores) = ((prune.keys)(tensor), (growth.score)(&site));
-                    let scores = (scores, growth.scores_weights());
+                    let keys = (prune.keys)(tensor);
+                    let scores = growth.map(|growth| ((growth.score)(&site), growth.scores_weights()));
                     commands.extend(tensor.update(label, tuning, scratch, keys, scores));
                 }
             }

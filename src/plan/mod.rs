@@ -17,8 +17,7 @@ use crate::gpu::{BufferPlan, Command, Slice};
 use crate::model::{Graph, Op, ParamId};
 use crate::ops::augment::Padding;
 use crate::ops::{Layout, StepParams, Storage, Tuning};
-use crate::sparsity::prune::Prune;
-use crate::sparsity::{Growth, Structure};
+use crate::sparsity::{Structure, Update};
 use crate::words::{count, number_of};
 
 /// Metrics slots for training steps; one more is for evaluation.
@@ -38,8 +37,8 @@ pub struct PlanInput<'a> {
     pub capacity: Vec<usize>,
     /// What is active together.
     pub structure: Structure,
-    /// How updates prune and grow; none: there are none.
-    pub update: Option<(&'static Prune, &'static Growth)>,
+    /// How updates move the sets; none: there are none.
+    pub update: Option<Update>,
     pub nesterov: bool,
     pub augment: Option<Padding>,
     /// Images that stay on the GPU (training and test).

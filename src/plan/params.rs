@@ -137,7 +137,7 @@ pub(super) fn plan(input: &PlanInput, layouts: &[Layout], buffers: &mut BufferPl
             let fan_in = layer.structure == Structure::FanIn;
             let of = (layer.conv, number, layer.entries(layer.capacity), fan_in);
             layer.sparse = Some(SparseTensor::plan(buffers, &layer.name, of, [value, momentum, grad], &input.tuning));
-            let state = input.update.map_or(0, |(_, growth)| growth.state_bytes(layer.numel));
+            let state = input.update.map_or(0, |update| update.state_bytes(layer.numel));
             layer.growth_state = (state > 0).then(|| buffers.storage("growth", &layer.name, state).part(0, state));
         }
     }
@@ -194,7 +194,7 @@ fn workspace_bytes(input: &PlanInput, layouts: &[Layout], layers: &[LayerPlan]) 
         let choice = input.tuning.choice(&conv, density);
         let own = choice.workspace_bytes(&conv, active);
         match input.update {
-            Some((_, growth)) if growth.needs_dense_gradient(true) => {
+            Some(update) if update.needs_dense_gradient(true) => {
                 Some(own.max(input.tuning.dense(&conv, choice.grad_weight).workspace_bytes(&conv, active)))
             }
             _ => Some(own),

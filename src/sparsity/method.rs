@@ -18,8 +18,29 @@ pub struct Method {
     /// One line, with its source.
     pub about: &'static str,
     pub init: Init,
-    /// What an update removes, and how it chooses what to activate; none: the set never moves.
-    pub update: Option<(&'static Prune, &'static Growth)>,
+    /// How updates move the set; none: it never moves.
+    pub update: Option<Update>,
+}
+
+/// How updates move a set.
+#[derive(Clone, Copy, Debug)]
+pub struct Update {
+    /// What an update removes.
+    pub prune: &'static Prune,
+    /// How it chooses what to activate; none: the set only shrinks.
+    pub growth: Option<&'static Growth>,
+}
+
+impl Update {
+    /// Whether a step needs the gradient of all weights; `update`: it ends with an update.
+    pub fn needs_dense_gradient(&self, update: bool) -> bool {
+        self.growth.is_some_and(|growth| growth.needs_dense_gradient(update))
+    }
+
+    /// Bytes that are kept from step to step for a weight of `numel` positions.
+    pub fn state_bytes(&self, numel: usize) -> u64 {
+        self.growth.map_or(0, |growth| growth.state_bytes(numel))
+    }
 }
 
 impl Method {
@@ -39,7 +60,7 @@ impl Method {
         title: "SET",
         about: "magnitude prune, random growth (Mocanu et al. 2018)",
         init: Init::Random,
-        update: Some((&prune::MAGNITUDE, &growth::RANDOM)),
+        update: Some(Update { prune: &prune::MAGNITUDE, growth: Some(&growth::RANDOM) }),
     };
 
     pub const RIGL: Self = Self {
@@ -47,7 +68,7 @@ impl Method {
         title: "RigL",
         about: "magnitude prune, growth by the gradient (Evci et al. 2020)",
         init: Init::Random,
-        update: Some((&prune::MAGNITUDE, &growth::GRADIENT)),
+        update: Some(Update { prune: &prune::MAGNITUDE, growth: Some(&growth::GRADIENT) }),
     };
 
     pub const MOMENTUM: Self = Self {
@@ -56,7 +77,7 @@ impl Method {
         about: "magnitude prune, growth by the gradients' momentum (Dettmers and Zettlemoyer 2019, without their \
                 redistribution between layers)",
         init: Init::Random,
-        update: Some((&prune::MAGNITUDE, &growth::MOMENTUM)),
+        update: Some(Update { prune: &prune::MAGNITUDE, growth: Some(&growth::MOMENTUM) }),
     };
 
     /// Every method.
@@ -83,9 +104,9 @@ impl Method {
         Self::ALL.iter().take_while(|method| **method != self).count()
     }
 
-    /// How updates grow, if there are any.
+    /// How updates grow, if they do.
     pub fn growth(self) -> Option<&'static Growth> {
-        self.update.map(|(_, growth)| growth)
+        self.update.and_then(|update| update.growth)
     }
 }
 

@@ -14,6 +14,6 @@ mod structure;
 pub use distribution::{Distribution, DistributionError, exact_nnz};
 pub use growth::{DenseGradient, Growth};
 pub use init::Init;
-pub use method::Method;
+pub use method::{Method, Update};
 pub use schedule::{Decay, PruneRate, ScheduleError, prune_count};
 pub use structure::Structure;

@@ -198,7 +198,7 @@ impl BeforeUpdate {
         commands.extend((self.growth.observe)(&site));
         let (keys, scores) = ((prune::MAGNITUDE.keys)(&tensor), (self.growth.score)(&site));
         let scores = (scores, self.growth.scores_weights());
-        commands.extend(tensor.update("layer", tuning, &scratch, keys, scores));
+        commands.extend(tensor.update("layer", tuning, &scratch, keys, Some(scores)));
         let ran = harness.run(&device.gpu, &commands).await?;
 
         let mask = async |slice: Slice| Ok::<_, GpuError>(to_mask(&ran.read(slice).await?, numel));

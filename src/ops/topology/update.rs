@@ -14,16 +14,16 @@ impl SparseTensor {
     }
 
     /// One topology update. How many to keep and to grow is in `scratch.update_counts`, and this layer's part of
-    /// `scratch.update_stats` must be zero. The prune removes the least of `keys`, a float an active weight; `scores` are the
-    /// commands that leave the scores of the growth in `scratch.dense`, of weights (`of_weights`) or of positions. Blocks are chosen
-    /// by the sums of their weights' magnitudes.
+    /// `scratch.update_stats` must be zero. The prune removes the least of `keys`, a float an active weight. `growth`: the
+    /// commands that leave its scores in `scratch.dense`, and whether these are of weights or of positions; none: nothing grows.
+    /// Blocks are chosen by the sums of their weights' magnitudes.
     pub fn update(
         &self,
         label: &str,
         tuning: &Tuning,
         scratch: &Scratch,
         keys: Slice,
-        (scores, of_weights): (Vec<Command>, bool),
+        growth: Option<(Vec<Command>, bool)>,
     ) -> Vec<Command> {
         let stats = self.own(scratch.update_stats);
         let mut commands = self.rank(label, scratch, self.active, scratch.before_rank);
@@ -34,10 +34,19 @@ impl SparseTensor {
         let (of_entries, keys) = self.block_keys(label, scratch, keys);
         commands.extend(of_entries);
         commands.extend(self.prune(label, scratch, keys));
-        commands.extend(scores);
-        let (of_positions, scores) = self.block_scores(label, scratch, of_weights);
-        commands.extend(of_positions);
-        commands.extend(self.grow(label, scratch, scores));
+        match growth {
+            Some((scores, of_weights)) => {
+                commands.extend(scores);
+                let (of_positions, scores) = self.block_scores(label, scratch, of_weights);
+                commands.extend(of_positions);
+                commands.extend(self.grow(label, scratch, scores));
+            }
+            None => {
+                let bytes = bitset_bytes(self.conv.positions());
+                let [kept, after] = [scratch.kept, scratch.after].map(|set| set.part(0, bytes));
+                commands.push(Command::copy(Label::new(Kind::Topology, label, "copy"), kept, after));
+            }
+        }
         let sets = [self.explored, self.reliable, self.initial];
         let bindings = [&[self.active, scratch.kept, scratch.after], &sets[..], &[stats]].concat();
         commands.push(self.over_words(label, "statistics", Kernel::new("topology_stats"), &bindings));
