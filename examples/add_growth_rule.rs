@@ -6,7 +6,7 @@ use std::error::Error;
 use itop::data;
 use itop::gpu::{Command, Gpu, GpuOptions, Kernel, Kind, Label, shader};
 use itop::sparsity::growth::{Growth, RANDOM, Site};
-use itop::sparsity::{Method, prune};
+use itop::sparsity::{Method, Update, prune};
 use itop::train::{Config, RunPlan, Trainer};
 
 /// Halves the random scores, and adds the highest bit but the sign where a position was never active.
@@ -51,7 +51,8 @@ pub fn explored(method: Method) -> Result<u32, Box<dyn Error>> {
 /// SET, but for the growth.
 pub fn unseen_first() -> Method {
     shader::add("grow_unseen_first", SHADER);
-    Method { name: "unseen-first", update: Some((&prune::MAGNITUDE, &UNSEEN_FIRST)), ..Method::SET }
+    let update = Update { prune: &prune::MAGNITUDE, growth: Some(&UNSEEN_FIRST) };
+    Method { name: "unseen-first", update: Some(update), ..Method::SET }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
