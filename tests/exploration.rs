@@ -32,7 +32,7 @@ fn count(is: impl Iterator<Item = bool>) -> u32 {
 
 /// Of each sparse layer its set, and the magnitude of each position.
 fn sets(trainer: &Trainer) -> Vec<Option<(Vec<bool>, Vec<f32>)>> {
-    let plan = &trainer.run_plan.plan;
+    let plan = &trainer.network.plan;
     let layer = |layer: &itop::plan::LayerPlan| {
         let sparse = layer.sparse?;
         let read = |slice| pollster::block_on(trainer.network.executor.read(slice)).unwrap();
@@ -99,13 +99,18 @@ fn check(method: Method, structure: Structure) {
                 continue;
             };
             let rows = if layer.structure == Structure::FanIn { layer.conv.rows() } else { 1 };
-            let of_row = prune_count(run_plan.prune_rate(step), layer.active / layer.conv.block / rows);
+            // What goes: the rate's share of the weights that are to be active after the update, and before it those that are too many.
+            let size = run_plan.sizes.after(step)[number] / layer.conv.block;
+            let grows = method.growth().is_some();
+            let grown = if grows { prune_count(run_plan.prune_rate(step), size / rows) } else { 0 };
+            let of_row = (count(old.iter().copied()) as usize - size) / rows + grown;
             let pruned = rows * of_row;
+            assert_eq!(count(now.iter().copied()) as usize, size, "{}", layer.name);
             let lengths = old.len() / rows;
             let kept = weight.chunks(lengths).zip(old.chunks(lengths));
             let kept: Vec<bool> = kept.flat_map(|(weight, old)| prune(weight, old, of_row)).collect();
             if rows > 1 {
-                let each = layer.active / rows;
+                let each = size / rows;
                 let row = |now: &[bool]| now.iter().filter(|&&set| set).count();
                 assert!(now.chunks(lengths).all(|now| row(now) == each), "{}: rows are not alike", layer.name);
             }
@@ -165,6 +170,12 @@ fn gradient_growth() {
     [Structure::Unstructured, Structure::Block(4)].into_iter().for_each(|structure| check(Method::RIGL, structure));
 }
 
+#[test]
+fn sets_that_shrink() {
+    check(Method::GMP, Structure::Unstructured);
+    [Structure::Block(4), Structure::FanIn].into_iter().for_each(|structure| check(Method::GRANET, structure));
+}
+
 /// A whole run, and what it wrote: `(updates, frames)`. Every frame's cells add up to the counts of its update, and the
 /// last frame is that of the last sets, position by position.
 fn written(method: Method, structure: Structure) -> (Vec<ExplorationLine>, Vec<FrameLine>) {
@@ -187,7 +198,8 @@ fn written(method: Method, structure: Structure) -> (Vec<ExplorationLine>, Vec<F
 
     let (last, mut sparse) = (sets(&trainer), 0);
     for (number, layer) in run_plan.plan.layers.iter().enumerate() {
-        let (Some((start, _)), Some((now, _)), Some(slices)) = (&first[number], &last[number], layer.sparse) else {
+        let slices = trainer.network.plan.layers[number].sparse;
+        let (Some((start, _)), Some((now, _)), Some(slices)) = (&first[number], &last[number], slices) else {
             continue;
         };
         let cells = |frame: &FrameLine| frame.layers[sparse].unpack().expect("the cells fit to the grid");
@@ -229,6 +241,14 @@ fn a_run_writes_what_happened() {
         assert!(updates.windows(2).all(|pair| pair[0].itop_rate <= pair[1].itop_rate));
         assert!(updates[updates.len() - 1].itop_rate > updates[0].itop_rate, "{structure}: nothing was explored");
     }
+}
+
+#[test]
+fn a_run_that_shrinks_writes_what_happened() {
+    let (updates, _) = written(Method::GRANET, Structure::Unstructured);
+    let active = |line: &ExplorationLine| line.layers.iter().map(|layer| layer.active).sum::<usize>();
+    assert!(updates.windows(2).all(|pair| active(&pair[0]) >= active(&pair[1])));
+    assert!(active(&updates[updates.len() - 1]) < active(&updates[0]) / 2);
 }
 
 #[test]

@@ -96,6 +96,7 @@ fn a_larger_capacity_trains_to_the_same_bits() {
         graph: &roomy.graph,
         batch: roomy.plan.batch,
         storage: Storage::F32,
+        least: active.clone(),
         capacity: more.collect(),
         active,
         structure: roomy.config.structure,

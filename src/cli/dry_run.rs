@@ -39,7 +39,10 @@ fn summary(run_plan: &RunPlan, gpu: &Gpu) -> String {
             count(active),
             count(prunable),
             percent(active as f64 / prunable as f64)
-        ),
+        ) + &match run_plan.first_active() {
+            first if first == active => String::new(),
+            first => format!(" from step {} on, {} at the start", count(run_plan.sizes.settled()), count(first)),
+        },
         format!(
             "steps: {} ({} of {}), {} a step",
             count(run_plan.total_steps()),
@@ -52,7 +55,7 @@ fn summary(run_plan: &RunPlan, gpu: &Gpu) -> String {
             run_plan.inference_flops_ratio(),
             run_plan.training_flops_ratio()
         ),
-        format!("GPU memory in total: {} on {}", bytes(run_plan.plan.buffers.total_bytes()), gpu.summary.name),
+        memory(run_plan, gpu),
         format!(
             "weights, momentum, index and explored bits: {}, {} of dense weights and momentum ({}); first set and ages, for \
              statistics: {}",
@@ -63,6 +66,22 @@ fn summary(run_plan: &RunPlan, gpu: &Gpu) -> String {
         ),
     ];
     lines.iter().map(|line| fold(line)).collect()
+}
+
+/// GPU memory at its peak, and of a set that shrinks at the end.
+fn memory(run_plan: &RunPlan, gpu: &Gpu) -> String {
+    let peak = run_plan.plan.buffers.total_bytes();
+    let total = format!("GPU memory in total: {} on {}", bytes(peak), gpu.summary.name);
+    let plans: Vec<usize> = run_plan.sizes.plans().collect();
+    let last = plans.last().filter(|_| plans.len() > 1).and_then(|&step| run_plan.plan_after(step).ok());
+    match last {
+        None => total,
+        Some(last) => format!(
+            "{total}; it falls to {} as the set shrinks, in {}",
+            bytes(last.buffers.total_bytes()),
+            number_of(plans.len() - 1, "new plan")
+        ),
+    }
 }
 
 /// Which layers do not have the structure that was asked for, and why.

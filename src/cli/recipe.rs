@@ -96,6 +96,7 @@ fn exploration(run_plan: &RunPlan) -> String {
     let config = &run_plan.config;
     match (config.method.init, run_plan.updates()) {
         (Init::Dense, _) => "exploration: none, all weights are active".into(),
+        _ if config.method.shrinks => shrinking(run_plan),
         (_, 0) => format!("exploration: none, the active set stays as it is (Rs {:.3})", run_plan.expected_itop_rate()),
         (_, updates) => {
             let rate = &config.prune_rate;
@@ -117,6 +118,27 @@ fn exploration(run_plan: &RunPlan) -> String {
             )
         }
     }
+}
+
+/// How a set shrinks.
+fn shrinking(run_plan: &RunPlan) -> String {
+    let (config, steps) = (&run_plan.config, run_plan.total_steps());
+    let grows = match config.method.growth() {
+        Some(growth) => {
+            let [first, last] = [config.delta_t, steps].map(|step| config.prune_rate.at(step, steps));
+            format!("; prune rate {first:.3} to {last:.3}, growth by {}", growth.name)
+        }
+        None => String::new(),
+    };
+    format!(
+        "exploration: {} every {}, which shrink the set from {} to {} weights until step {}{grows} (Rs {:.3})",
+        number_of(run_plan.updates(), "update"),
+        number_of(config.delta_t, "step"),
+        count(run_plan.first_active()),
+        count(run_plan.active()),
+        count(run_plan.sizes.settled()),
+        run_plan.expected_itop_rate()
+    )
 }
 
 /// The learning rate over the run.
@@ -203,6 +225,8 @@ mod tests {
             (["method=dense", "lr_schedule=cosine"], "all weights are active"),
             (["method=dense", "lr_schedule=cosine"], "lr 0.1 to 0 along a cosine"),
             (["method=set", "epochs=8"], "lr 0.1, times 0.1 after epochs 4, 6"),
+            (["method=gmp", "delta_t=10"], "updates every 10 steps, which shrink the set from 77,360 to 7,735 weights"),
+            (["method=granet", "delta_t=10"], "growth by gradient (Rs 1.000)"),
         ] {
             let mut layers = ConfigBuilder::default();
             for assignment in ["model=resnet8", "data=sample"].into_iter().chain(assignments) {

@@ -246,6 +246,7 @@ mod tests {
                 graph: &graph,
                 batch: 4,
                 storage: Storage::F32,
+                least: active.clone(),
                 capacity: active.clone(),
                 active,
                 structure: Structure::Unstructured,

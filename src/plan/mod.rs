@@ -33,7 +33,9 @@ pub struct PlanInput<'a> {
     pub storage: Storage,
     /// Active weights of each prunable parameter at the start, in parameter order: numbers that `structure` allows.
     pub active: Vec<usize>,
-    /// The most that each has at any time: what memory is planned for. A layer that may be full runs dense.
+    /// The fewest that each has at any time. A layer that is always full runs dense.
+    pub least: Vec<usize>,
+    /// The most: what memory is planned for.
     pub capacity: Vec<usize>,
     /// What is active together.
     pub structure: Structure,

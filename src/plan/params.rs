@@ -29,19 +29,20 @@ pub struct LayerPlan {
     /// What is active together, as it fits the layer.
     pub structure: Structure,
     pub numel: usize,
-    /// Active weights at the start, and the most at any time.
+    /// Active weights at the start, the fewest at any time, and the most.
     pub active: usize,
+    pub least: usize,
     pub capacity: usize,
-    /// None: the layer may have no zeros and runs dense.
+    /// None: the layer has no zeros and runs dense.
     pub sparse: Option<SparseTensor>,
     /// A float a position, where the growth rule keeps one.
     pub growth_state: Option<Slice>,
 }
 
 impl LayerPlan {
-    /// How many of the active weights an update with `rate` prunes.
-    pub fn prune_count(&self, rate: f64) -> usize {
-        self.structure.prune_count(rate, self.active, self.conv.output.channels)
+    /// How many of `active` weights an update with `rate` prunes.
+    pub fn prune_count(&self, rate: f64, active: usize) -> usize {
+        self.structure.prune_count(rate, active, self.conv.output.channels)
     }
 
     /// Entries of its index for so many active weights: as many, or blocks.
@@ -82,21 +83,22 @@ pub(super) fn plan(input: &PlanInput, layouts: &[Layout], buffers: &mut BufferPl
     let graph = input.graph;
     let mut layers: Vec<LayerPlan> = graph
         .prunable()
-        .zip(input.active.iter().zip(&input.capacity))
-        .filter_map(|((param, data), (&active, &capacity))| {
+        .zip(input.active.iter().zip(&input.least).zip(&input.capacity))
+        .filter_map(|((param, data), ((&active, &least), &capacity))| {
             let node = graph.nodes.iter().find(|node| matches!(node.op, Op::Conv { weight, .. } if weight == param))?;
             let conv = conv_of(node, layouts)?;
             let (name, numel) = (data.name.clone(), data.numel());
             let own = input.structure.of_layer(conv.output.channels);
             // A layer without zeros has no set that could have a structure.
-            let structure = if capacity < numel { own } else { Structure::Unstructured };
+            let structure = if least < numel { own } else { Structure::Unstructured };
             let conv = Conv { block: structure.block(), ..conv };
-            Some(LayerPlan { param, name, conv, structure, numel, active, capacity, sparse: None, growth_state: None })
+            let (sparse, growth_state) = (None, None);
+            Some(LayerPlan { param, name, conv, structure, numel, active, least, capacity, sparse, growth_state })
         })
         .collect();
 
     // Sparse layers first, so that an update step can do the rest in one range.
-    let is_sparse = |layer: &LayerPlan| layer.capacity < layer.numel;
+    let is_sparse = |layer: &LayerPlan| layer.least < layer.numel;
     let mut order: Vec<ParamId> = layers.iter().filter(|layer| is_sparse(layer)).map(|layer| layer.param).collect();
     let sparse_count = order.len();
     let rest = (0..graph.params.len()).filter(|param| !order.contains(param)).collect::<Vec<_>>();

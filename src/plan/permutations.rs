@@ -91,6 +91,7 @@ fn of_network(graph: &Graph, storage: Storage, tuning: &Tuning, found: &mut Foun
                 batch: 64,
                 storage,
                 active: active.clone(),
+                least: active.clone(),
                 capacity: active.clone(),
                 structure,
                 update: method.update,

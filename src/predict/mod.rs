@@ -339,6 +339,7 @@ mod tests {
                 batch: 128,
                 storage: crate::ops::Storage::F32,
                 active: active.clone(),
+                least: active.clone(),
                 capacity: active.clone(),
                 structure: Structure::Unstructured,
                 update: None,

@@ -54,6 +54,16 @@ pub fn itop_rate_until(
     ExpectedItopRate { total: explored / numels.iter().sum::<f64>(), layers }
 }
 
+/// The same of sets whose sizes change: from the densities at the start, by updates of a prune rate and the densities after it.
+pub fn itop_rate_of(graph: &Graph, start: &[f64], updates: &[(f64, Vec<f64>)]) -> f64 {
+    let explored = |(layer, &start): (usize, &f64)| {
+        updates.iter().fold(start, |explored, (rate, densities)| layer_rate(densities[layer], explored, &[*rate]))
+    };
+    let numels: Vec<f64> = graph.prunable().map(|(_, param)| param.numel() as f64).collect();
+    let layers = start.iter().enumerate().map(explored).zip(&numels);
+    layers.map(|(explored, numel)| explored * numel).sum::<f64>() / numels.iter().sum::<f64>()
+}
+
 /// One layer at `density`, of which `explored` is, after updates at `rates`: an update grows `rate · density` of the layer at random among the
 /// `1 - density + rate · density` positions that are inactive once it has pruned.
 fn layer_rate(density: f64, explored: f64, rates: &[f64]) -> f64 {

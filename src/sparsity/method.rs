@@ -18,6 +18,8 @@ pub struct Method {
     /// One line, with its source.
     pub about: &'static str,
     pub init: Init,
+    /// Whether the set starts larger than the run's sparsity says, and shrinks to it ([`super::Shrink`]).
+    pub shrinks: bool,
     /// How updates move the set; none: it never moves.
     pub update: Option<Update>,
 }
@@ -44,14 +46,21 @@ impl Update {
 }
 
 impl Method {
-    pub const DENSE: Self =
-        Self { name: "dense", title: "dense", about: "every weight is active", init: Init::Dense, update: None };
+    pub const DENSE: Self = Self {
+        name: "dense",
+        title: "dense",
+        about: "every weight is active",
+        init: Init::Dense,
+        shrinks: false,
+        update: None,
+    };
 
     pub const STATIC: Self = Self {
         name: "static",
         title: "static",
         about: "a random sparse set that never moves",
         init: Init::Random,
+        shrinks: false,
         update: None,
     };
 
@@ -60,6 +69,7 @@ impl Method {
         title: "SET",
         about: "magnitude prune, random growth (Mocanu et al. 2018)",
         init: Init::Random,
+        shrinks: false,
         update: Some(Update { prune: &prune::MAGNITUDE, growth: Some(&growth::RANDOM) }),
     };
 
@@ -68,6 +78,7 @@ impl Method {
         title: "RigL",
         about: "magnitude prune, growth by the gradient (Evci et al. 2020)",
         init: Init::Random,
+        shrinks: false,
         update: Some(Update { prune: &prune::MAGNITUDE, growth: Some(&growth::GRADIENT) }),
     };
 
@@ -77,11 +88,31 @@ impl Method {
         about: "magnitude prune, growth by the gradients' momentum (Dettmers and Zettlemoyer 2019, without their \
                 redistribution between layers)",
         init: Init::Random,
+        shrinks: false,
         update: Some(Update { prune: &prune::MAGNITUDE, growth: Some(&growth::MOMENTUM) }),
     };
 
+    pub const GMP: Self = Self {
+        name: "gmp",
+        title: "GMP",
+        about: "gradual magnitude pruning of a dense network (Zhu and Gupta 2017)",
+        init: Init::Random,
+        shrinks: true,
+        update: Some(Update { prune: &prune::MAGNITUDE, growth: None }),
+    };
+
+    pub const GRANET: Self = Self {
+        name: "granet",
+        title: "GraNet",
+        about: "gradual pruning, and at each update RigL's prune and growth (Liu et al. 2021)",
+        init: Init::Random,
+        shrinks: true,
+        update: Some(Update { prune: &prune::MAGNITUDE, growth: Some(&growth::GRADIENT) }),
+    };
+
     /// Every method.
-    pub const ALL: [Self; 5] = [Self::DENSE, Self::STATIC, Self::SET, Self::RIGL, Self::MOMENTUM];
+    pub const ALL: [Self; 7] =
+        [Self::DENSE, Self::STATIC, Self::SET, Self::RIGL, Self::MOMENTUM, Self::GMP, Self::GRANET];
 
     /// Their names.
     pub const NAMES: [&'static str; Self::ALL.len()] = {

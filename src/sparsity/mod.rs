@@ -9,6 +9,7 @@ pub mod init;
 mod method;
 pub mod prune;
 pub mod schedule;
+mod shrink;
 mod structure;
 
 pub use distribution::{Distribution, DistributionError, exact_nnz};
@@ -16,4 +17,5 @@ pub use growth::{DenseGradient, Growth};
 pub use init::Init;
 pub use method::{Method, Update};
 pub use schedule::{Decay, PruneRate, ScheduleError, prune_count};
+pub use shrink::Shrink;
 pub use structure::Structure;

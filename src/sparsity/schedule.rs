@@ -25,13 +25,22 @@ pub struct PruneRate {
     pub stop_at: f64,
 }
 
-/// A prune rate that makes no sense.
+/// A schedule that makes no sense.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ScheduleError {
     #[error("prune rate `{field}` = {value} is outside [0, 1]")]
     OutOfRange { field: &'static str, value: f64 },
     #[error("prune rate `min` = {min} exceeds `initial` = {initial}: lower `min` or raise `initial`")]
     Rising { initial: f64, min: f64 },
+    #[error("shrink `{field}` = {value} is outside [0, 1]")]
+    Shrink { field: &'static str, value: f64 },
+    #[error(
+        "shrink `initial_sparsity` = {initial_sparsity} exceeds `sparsity` = {sparsity}: the set would have to grow; lower \
+         the first or raise the second"
+    )]
+    Grows { initial_sparsity: f64, sparsity: f64 },
+    #[error("shrink `start_at` = {start_at} is after `stop_at` = {stop_at}: lower the first or raise the second")]
+    Backwards { start_at: f64, stop_at: f64 },
 }
 
 impl Default for PruneRate {

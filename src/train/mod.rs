@@ -12,8 +12,10 @@ mod folder;
 #[cfg(not(target_arch = "wasm32"))]
 mod kernels;
 pub mod pass_times;
+mod run_costs;
 mod run_plan;
 pub mod session;
+mod set_sizes;
 mod trainer;
 mod warnings;
 
@@ -27,5 +29,6 @@ pub use folder::{checkpoint, frames, run_folder, tensorboard};
 pub use kernels::{autotune, kernel_choice, tuning_journal};
 pub use run_plan::{Initial, RunPlan, RunPlanError};
 pub use session::{Hold, Opening, Outcome, RunData, Session, SessionError, Target, trained};
+pub use set_sizes::SetSizes;
 pub use trainer::{End, Listener, Network, Score, TrainError, Trainer};
 pub use warnings::LOW_ITOP_RATE;

@@ -3,16 +3,16 @@
 use thiserror::Error;
 
 use super::checkpoint::UpdateSchedule;
+use super::set_sizes::SetSizes;
 use super::{Augment, Config, ConfigError};
 use crate::data::{self, Dataset, Images, Split};
 use crate::gpu::{Executor, Gpu};
-use crate::model::cost::{self, DenseGradient};
 use crate::model::{self, Graph, ModelError, Shape};
 use crate::ops::augment::PAD;
 use crate::ops::{Storage, Tuning};
 use crate::plan::{Plan, PlanError, PlanInput};
 use crate::sparsity::expected::Explored;
-use crate::sparsity::{self, DistributionError, Init, Structure, expected, init};
+use crate::sparsity::{DistributionError, Structure, init};
 use crate::words::number_of;
 
 /// A configuration and a dataset that do not make a run.
@@ -37,6 +37,11 @@ pub enum RunPlanError {
     Reflect { height: usize, width: usize },
     #[error("`storage` = f16 needs conversions that adapter `{adapter}` does not have; use bf16")]
     Storage { adapter: String },
+    #[error(
+        "`{method}` has no topology update to shrink the set with: they are {delta_t} steps apart (delta_t), and shrink.stop_at = \
+         {stop_at} is step {} of {total_steps}; lower `delta_t`, or train longer", (.stop_at * *.total_steps as f64) as usize
+    )]
+    NeverShrinks { method: &'static str, delta_t: usize, stop_at: f64, total_steps: usize },
     #[error("the training split is empty: {}, {validation} held out; lower `validation`", number_of(*.images, "image"))]
     NoImages { images: usize, validation: f64 },
 }
@@ -50,10 +55,17 @@ pub struct RunPlan {
     pub own_validation: bool,
     /// What [`data::warnings`] says of the data.
     pub(super) data_warnings: Vec<String>,
-    /// Realised share of active weights of each prunable parameter.
+    /// How many weights are active when.
+    pub sizes: SetSizes,
+    /// Realised share of active weights of each prunable parameter, at the end.
     pub densities: Vec<f64>,
     pub tuning: Tuning,
+    /// With memory for what is active at the start.
     pub plan: Plan,
+    /// Images on the GPU.
+    images: usize,
+    /// The most bytes that a binding may span, and a buffer may have.
+    limits: [u64; 2],
     /// Of a run that goes on by another schedule of updates: what it had explored by then, which expectations count from.
     pub explored: Option<Explored>,
 }
@@ -77,20 +89,15 @@ impl RunPlan {
         if config.storage == Storage::F16 && !gpu.f16 {
             return Err(RunPlanError::Storage { adapter: gpu.summary.name.clone() });
         }
-        Self::within(config, dataset, tuning, (gpu.max_binding(), gpu.limits.max_buffer_size))
+        Self::within(config, dataset, tuning, [gpu.max_binding(), gpu.limits.max_buffer_size])
     }
 
     /// The run as a GPU without limits would have it, to know what it costs where there is no GPU.
     pub fn anywhere(config: Config, dataset: &Dataset) -> Result<Self, RunPlanError> {
-        Self::within(config, dataset, Tuning::default(), (u32::MAX.into(), i64::MAX as u64))
+        Self::within(config, dataset, Tuning::default(), [u32::MAX.into(), i64::MAX as u64])
     }
 
-    fn within(
-        config: Config,
-        dataset: &Dataset,
-        tuning: Tuning,
-        (max_binding, max_buffer): (u64, u64),
-    ) -> Result<Self, RunPlanError> {
+    fn within(config: Config, dataset: &Dataset, tuning: Tuning, limits: [u64; 2]) -> Result<Self, RunPlanError> {
         config.validate()?;
         let images = &dataset.train;
         let input = Shape::new(images.channels, images.height, images.width);
@@ -103,38 +110,44 @@ impl RunPlan {
             let validation = config.validation;
             return Err(RunPlanError::NoImages { images: images.len(), validation });
         }
-        let targets = match config.method.init {
-            Init::Dense => vec![1.0; graph.prunable().count()],
-            Init::Random => config.distribution.densities(&graph, config.density())?,
-        };
-        let numels: Vec<usize> = graph.prunable().map(|(_, param)| param.numel()).collect();
-        let structure = config.structure;
-        let shapes = graph.prunable().map(|(_, param)| param.shape.as_slice());
-        let active: Vec<usize> =
-            targets.iter().zip(shapes).map(|(&density, shape)| structure.active(density, shape)).collect();
-        let densities: Vec<f64> = active.iter().zip(&numels).map(|(&a, &n)| a as f64 / n as f64).collect();
+        let total_steps = split.train.len().div_ceil(config.batch_size) * config.total_epochs();
+        if config.method.shrinks && config.shrink.updates(config.delta_t, total_steps).is_none() {
+            let (method, delta_t, stop_at) = (config.method.name, config.delta_t, config.shrink.stop_at);
+            return Err(RunPlanError::NeverShrinks { method, delta_t, stop_at, total_steps });
+        }
+        let sizes = SetSizes::new(&config, &graph, total_steps)?;
+        let numels = graph.prunable().map(|(_, param)| param.numel());
+        let densities: Vec<f64> =
+            sizes.last().iter().zip(numels).map(|(&active, n)| active as f64 / n as f64).collect();
+        let images = dataset.parts().map(Images::len).sum();
         let batch = config.batch_size.min(dataset.parts().map(Images::len).max().unwrap_or_default());
-        let input = PlanInput {
-            graph: &graph,
-            batch,
-            storage: config.storage,
-            capacity: active.clone(),
-            active,
-            structure,
-            update: config.method.update,
-            nesterov: config.nesterov,
-            augment: config.augment.padding(),
-            images: dataset.parts().map(Images::len).sum(),
-            tuning: tuning.clone(),
-            max_binding,
-            max_buffer,
-        };
+        let input = plan_input(&config, &graph, &sizes, (batch, images), &tuning, limits, 0);
         let plan = Plan::compile(&input).map_err(|error| match batch_that_fits(&input) {
             Some(fits) => RunPlanError::Batch { error, fits },
             None => error.into(),
         })?;
         let (own_validation, data_warnings) = (dataset.val.is_some(), data::warnings(dataset));
-        Ok(Self { config, graph, split, own_validation, data_warnings, densities, tuning, plan, explored: None })
+        Ok(Self {
+            config,
+            graph,
+            split,
+            own_validation,
+            data_warnings,
+            sizes,
+            densities,
+            tuning,
+            plan,
+            images,
+            limits,
+            explored: None,
+        })
+    }
+
+    /// The plan in force once `step` steps are done: of a set that has shrunk, with memory and kernels for what is left.
+    pub fn plan_after(&self, step: usize) -> Result<Plan, PlanError> {
+        let images = (self.plan.batch, self.images);
+        let input = plan_input(&self.config, &self.graph, &self.sizes, images, &self.tuning, self.limits, step);
+        Plan::compile(&input)
     }
 
     /// The largest batch, below the configured one, for which the GPU has room right now: found by trying.
@@ -170,81 +183,32 @@ impl RunPlan {
 
     /// Whether step `step` (from 1) ends with a topology update.
     pub fn updates_after(&self, step: usize) -> bool {
-        let config = &self.config;
-        config.method.update.is_some() && config.prune_rate.updates_after(step, config.delta_t, self.total_steps())
+        self.sizes.updates_after(step)
     }
 
     /// How many topology updates the run has.
     pub fn updates(&self) -> usize {
-        match self.config.method.update {
-            Some(_) => self.config.prune_rate.updates(self.config.delta_t, self.total_steps()).count(),
-            None => 0,
-        }
+        self.sizes.updates()
     }
 
-    /// The prune rate of the update that ends step `step`.
+    /// The prune rate of the update that ends step `step`; what it takes to shrink the set is not counted.
     pub fn prune_rate(&self, step: usize) -> f64 {
-        self.config.prune_rate.at(step, self.total_steps())
+        let grows = self.config.method.growth().is_some();
+        if grows { self.config.prune_rate.at(step, self.total_steps()) } else { 0.0 }
     }
 
+    /// Active weights at the end.
     pub fn active(&self) -> usize {
-        self.plan.layers.iter().map(|layer| layer.active).sum()
+        self.sizes.last().iter().sum()
+    }
+
+    /// Active weights at the start.
+    pub fn first_active(&self) -> usize {
+        self.sizes.first().iter().sum()
     }
 
     pub fn prunable(&self) -> usize {
         self.plan.layers.iter().map(|layer| layer.numel).sum()
-    }
-
-    /// Share of reliably explored positions while no prune has happened: what never moves is reliable throughout, and of
-    /// what can move nothing has survived a prune yet.
-    pub fn reliable_without_updates(&self) -> f64 {
-        let still = self.updates() == 0;
-        let count = |layer: &crate::plan::LayerPlan| {
-            if still || layer.sparse.is_none() { layer.active } else { 0 }
-        };
-        self.plan.layers.iter().map(count).sum::<usize>() as f64 / self.prunable() as f64
-    }
-
-    /// Forward FLOPs over dense ones.
-    pub fn inference_flops_ratio(&self) -> f64 {
-        cost::forward_flops_ratio(&self.graph, &self.densities)
-    }
-
-    /// Training FLOPs over dense ones, in RigL's accounting.
-    pub fn training_flops_ratio(&self) -> f64 {
-        let growth = self.config.method.growth();
-        let dense_gradient = match growth.map_or(sparsity::DenseGradient::Never, |growth| growth.dense_gradient) {
-            sparsity::DenseGradient::Never => DenseGradient::Never,
-            sparsity::DenseGradient::AtUpdates => DenseGradient::Every { delta_t: self.config.delta_t },
-            sparsity::DenseGradient::EveryStep => DenseGradient::Always,
-        };
-        cost::training_flops_ratio(&self.graph, &self.densities, dense_gradient)
-    }
-
-    /// FLOPs of the whole training, in RigL's accounting: forward, input gradient and weight gradient of every training image
-    /// in every epoch, two a multiply-accumulate of an active weight.
-    pub fn training_flops(&self) -> f64 {
-        let images = self.split.train.len() * self.config.total_epochs();
-        6.0 * cost::macs(&self.graph) as f64 * self.training_flops_ratio() * images as f64
-    }
-
-    /// The ITOP rate that random growth would reach, from the start or from what is [`Self::explored`].
-    pub fn expected_itop_rate(&self) -> f64 {
-        self.expected_itop_rate_after(self.total_steps(), self.explored.as_ref())
-    }
-
-    /// The ITOP rate that random growth would have reached after `step` steps, from the start or from what was `explored`.
-    pub fn expected_itop_rate_after(&self, step: usize, explored: Option<&Explored>) -> f64 {
-        let config = &self.config;
-        match config.method.update {
-            None => self.active() as f64 / self.prunable() as f64,
-            Some(_) => {
-                let start = Explored { step: 0, layers: self.densities.clone() };
-                let schedule = (&config.prune_rate, config.delta_t, self.total_steps());
-                let from = explored.unwrap_or(&start);
-                expected::itop_rate_until(&self.graph, &self.densities, schedule, from, step).total
-            }
-        }
     }
 
     /// When the set moves, and how far.
@@ -257,23 +221,6 @@ impl RunPlan {
     pub fn test_images(&self, dataset: &Dataset) -> Vec<u32> {
         let end = dataset.parts().map(Images::len).sum::<usize>();
         (end - dataset.test.len()..end).map(|image| image as u32).collect()
-    }
-
-    /// GPU bytes of what training keeps of the prunable weights: values, momentum, index,
-    /// active and explored bits, and what the growth rule keeps.
-    pub fn state_bytes(&self) -> u64 {
-        let of = |layer: &crate::plan::LayerPlan| {
-            let state = layer.growth_state.map_or(0, |state| state.bytes);
-            8 * layer.capacity as u64 + layer.sparse.map_or(0, |sparse| sparse.index_bytes()) + state
-        };
-        self.plan.layers.iter().map(of).sum()
-    }
-
-    /// Bytes that the statistics of exploration need beside: the first active sets, the ages and the maps.
-    pub fn statistics_bytes(&self) -> u64 {
-        let sparse = self.plan.layers.iter().filter_map(|layer| layer.sparse.as_ref());
-        let maps = self.plan.maps.iter().map(|map| map.slice.bytes).sum::<u64>();
-        maps + sparse.map(|sparse| sparse.statistics_bytes()).sum::<u64>()
     }
 
     /// The first active set of each prunable parameter as a bitset over its positions: exact counts, uniform over what the
@@ -296,6 +243,34 @@ impl RunPlan {
             init::values(seed, id, param, layer.map(|layer| (&self.plan.layers[layer].conv, active[layer].as_slice())))
         });
         Initial { values: values.collect(), active }
+    }
+}
+
+/// What is planned for the steps after the first `step`, of so many images a batch and in all.
+fn plan_input<'a>(
+    config: &Config,
+    graph: &'a Graph,
+    sizes: &SetSizes,
+    (batch, images): (usize, usize),
+    tuning: &Tuning,
+    [max_binding, max_buffer]: [u64; 2],
+    step: usize,
+) -> PlanInput<'a> {
+    PlanInput {
+        graph,
+        batch,
+        storage: config.storage,
+        active: sizes.first().to_vec(),
+        least: sizes.last().to_vec(),
+        capacity: sizes.capacity(step).to_vec(),
+        structure: config.structure,
+        update: config.method.update,
+        nesterov: config.nesterov,
+        augment: config.augment.padding(),
+        images,
+        tuning: tuning.clone(),
+        max_binding,
+        max_buffer,
     }
 }
 

@@ -214,7 +214,9 @@ impl RunPlan {
     fn of_the_updates(&self) -> Vec<String> {
         let (config, steps) = (&self.config, self.total_steps());
         let rate = &config.prune_rate;
-        if config.method.growth().is_none() || self.plan.layers.iter().all(|layer| layer.sparse.is_none()) {
+        // A set that shrinks has updates, or the run is refused.
+        let moves = config.method.growth().is_some() && !config.method.shrinks;
+        if !moves || self.plan.layers.iter().all(|layer| layer.sparse.is_none()) {
             return Vec::new();
         }
         let (method, delta_t) = (config.method.name, config.delta_t);

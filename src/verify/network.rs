@@ -117,6 +117,7 @@ pub async fn training(device: &Device, of: Input) -> Result<Vec<Comparison>, Gpu
         graph: &start.graph,
         batch: IMAGES,
         storage: Storage::F32,
+        least: active.clone(),
         capacity: active.clone(),
         active,
         structure: Structure::Unstructured,

@@ -111,13 +111,22 @@ pub fn image(bytes: &[u8]) {
 /// What the small checkpoint of the corpus holds.
 pub fn entries() -> Vec<Entry> {
     let slice = |bytes| Slice { buffer: 0, offset: 0, bytes };
-    let entry = |name: &str, dtype, bytes, bits| Entry { name: name.into(), dtype, slice: slice(bytes), bits };
+    let whole = |name: &str, bits| {
+        let (name, slice) = (name.into(), slice(8));
+        Entry { name, dtype: Dtype::U32, slice, bytes: 8..=8, bits, list_of: None }
+    };
+    // Of a set that may have shrunk from six weights to four.
+    let list = |name: &str, dtype, of_position: u64| {
+        let bytes = (4 * of_position).next_multiple_of(4)..=(6 * of_position).next_multiple_of(4);
+        let list_of = Some(("active.fc.weight".into(), of_position));
+        Entry { name: name.into(), dtype, slice: slice(*bytes.end()), bytes, bits: None, list_of }
+    };
     vec![
-        entry("value.fc.weight", Dtype::F32, 24, None),
-        entry("momentum.fc.weight", Dtype::F32, 24, None),
-        entry("active.fc.weight", Dtype::U32, 8, Some(Bits { of: 40, count: 6..=6 })),
-        entry("explored.fc.weight", Dtype::U32, 8, Some(Bits { of: 40, count: 0..=40 })),
-        entry("ages.fc.weight", Dtype::U32, 8, None),
+        list("value.fc.weight", Dtype::F32, 4),
+        list("momentum.fc.weight", Dtype::F32, 4),
+        whole("active.fc.weight", Some(Bits { of: 40, count: 4..=6 })),
+        whole("explored.fc.weight", Some(Bits { of: 40, count: 0..=40 })),
+        list("ages.fc.weight", Dtype::U32, 1),
     ]
 }
 
@@ -125,9 +134,11 @@ pub fn entries() -> Vec<Entry> {
 pub fn checkpoint(bytes: &[u8]) {
     let entries = entries();
     if let Ok((_, found)) = checkpoint::parse(bytes, &entries) {
-        assert!(found.iter().zip(&entries).all(|(data, entry)| data.len() as u64 == entry.slice.bytes));
+        assert!(found.iter().zip(&entries).all(|(data, entry)| entry.bytes.contains(&(data.len() as u64))));
         let words: Vec<u32> = found[2].chunks(4).map(|word| u32::from_le_bytes(word.try_into().unwrap())).collect();
-        assert_eq!((words[0].count_ones() + words[1].count_ones(), words[1] >> 8), (6, 0));
+        let active = (words[0].count_ones() + words[1].count_ones()) as usize;
+        assert!((4..=6).contains(&active) && words[1] >> 8 == 0);
+        assert!(found[0].len() >= 4 * active && found[1].len() >= 4 * active && found[4].len() >= active);
     }
     checkpoint::first_bad(bytes, &entries);
 }

@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use super::Failure;
 use crate::ops::Storage;
+use crate::sparsity::Shrink;
 use crate::train::run_folder::{SCHEMA, write_whole};
 use crate::train::{Config, Method};
 
@@ -71,9 +72,10 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     }
 }
 
-/// The run whose steps are timed; sparsity 0 is the dense network.
-fn config(model: &str, method: Method, sparsity: f64, batch_size: usize, storage: Storage) -> Config {
-    Config {
+/// The run whose steps are timed; sparsity 0 is the dense network. Of a set that shrinks to the sparsity `end` it is the moment at
+/// which it has `sparsity`.
+fn config(model: &str, method: Method, (sparsity, end): (f64, f64), batch_size: usize, storage: Storage) -> Config {
+    let base = Config {
         model: model.into(),
         data: "sample".into(),
         batch_size,
@@ -83,7 +85,13 @@ fn config(model: &str, method: Method, sparsity: f64, batch_size: usize, storage
         // Ordinary steps only: updates are timed by `bench topology`.
         delta_t: usize::MAX >> 1,
         ..Config::default()
+    };
+    if !method.shrinks {
+        return base;
     }
+    let shrink = Shrink { initial_sparsity: sparsity, ..Shrink::default() };
+    // Far away, but there is one: a set that shrinks has an update.
+    Config { method, sparsity: end, shrink, epochs: 1_000_000, delta_t: 700_000, ..base }
 }
 
 fn method(name: &str) -> Method {

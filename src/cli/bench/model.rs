@@ -173,6 +173,7 @@ impl<'a> Network<'a> {
             batch: self.args.batch_size,
             storage: self.args.storage,
             active: self.active.clone(),
+            least: self.active.clone(),
             capacity: self.active.clone(),
             structure: self.args.structure,
             update: method.update,

@@ -66,7 +66,8 @@ pub fn run(args: &StartArgs) -> Result<(), Failure> {
     };
     let gpu = args.gpu.open_to_compile()?;
     lap("adapter");
-    let config = config(&args.model, method(&args.method), args.sparsity, args.batch_size, args.storage);
+    let config =
+        config(&args.model, method(&args.method), (args.sparsity, args.sparsity), args.batch_size, args.storage);
     let config = Config { structure: args.structure, ..config };
     let run_plan = args.tuning.run_plan(config, &dataset, &gpu, None, false)?;
     lap("plan and first weights");

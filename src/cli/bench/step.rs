@@ -30,7 +30,7 @@ pub struct StepArgs {
     /// How active weights move
     #[arg(long, default_value = "rigl", ignore_case = true, value_parser = Method::NAMES)]
     method: String,
-    /// Sparsities, comma-separated; 0 is the dense network
+    /// Sparsities, comma-separated; 0 is the dense network. A set that shrinks (`gmp`, `granet`) ends at the largest, and is timed on its way there
     #[arg(long, value_delimiter = ',', default_value = "0,0.9,0.98", value_parser = flags::number("sparsity"))]
     sparsity: Vec<f64>,
     /// Images per step
@@ -91,13 +91,14 @@ pub fn run(args: &StepArgs) -> Result<(), Failure> {
     let gpu = args.gpu.open()?;
     let adapter = gpu.summary.to_string();
     let method = method(&args.method);
+    let end = args.sparsity.iter().copied().fold(0.0, f64::max);
     let (mut problems, mut tuned) = (Vec::new(), Vec::new());
     for &storage in &args.storage {
         for &sparsity in &args.sparsity {
             // The dense network has no sets that could have a structure.
             let structures = if sparsity == 0.0 { &args.structure[..1] } else { &args.structure };
             for &structure in structures {
-                let config = config(&args.model, method, sparsity, args.batch_size, storage);
+                let config = config(&args.model, method, (sparsity, end), args.batch_size, storage);
                 let config = Config { structure, ..config };
                 let (run_plan, measured) = args.tuning.measured_run_plan(config, &dataset, &gpu, None, true)?;
                 problems.push(run_plan);
@@ -210,7 +211,11 @@ fn measure(args: &StepArgs, gpu: &Gpu, dataset: &Dataset, problems: &[&RunPlan])
         timed.rows.push(Row {
             model: config.model_name(),
             method: config.method.name,
-            sparsity: if config.method == Method::DENSE { 0.0 } else { config.sparsity },
+            sparsity: match config.method {
+                method if method == Method::DENSE => 0.0,
+                method if method.shrinks => config.shrink.initial_sparsity,
+                _ => config.sparsity,
+            },
             structure: config.structure,
             storage: config.storage.name(),
             batch_size: config.batch_size,

@@ -79,7 +79,7 @@ pub fn run(args: &TopologyArgs) -> Result<(), Failure> {
     let mut rows = Vec::new();
     for name in &args.method {
         for &sparsity in &args.sparsity {
-            let config = config(&args.model, method(name), sparsity, args.batch_size, args.storage);
+            let config = config(&args.model, method(name), (sparsity, sparsity), args.batch_size, args.storage);
             let config = Config { structure: args.structure, ..config };
             let run_plan = args.tuning.run_plan(config, &dataset, &gpu, None, true)?;
             let trainer = pollster::block_on(Trainer::new(gpu.clone(), &run_plan, &dataset, &mut ()));

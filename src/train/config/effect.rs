@@ -19,6 +19,11 @@ impl Config {
         } else if self.prune_rate.decay == Decay::Constant {
             keys.push(("prune_rate.min", "with prune_rate.decay = constant"));
         }
+        if !self.method.shrinks {
+            keys.push(("shrink", "with a set that does not shrink"));
+        } else if self.method.update.is_some_and(|update| update.growth.is_none()) {
+            keys.push(("prune_rate", "without growth"));
+        }
         if matches!(&self.lr_schedule, LrSchedule::MultiStep { milestones, .. } if milestones.is_empty()) {
             keys.push(("lr_schedule.gamma", "without milestones"));
         }

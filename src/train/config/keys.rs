@@ -189,6 +189,19 @@ pub const KEYS: &[Key] = &[
         Kind::Share(UNIT),
         "share of the training after which the set no longer moves",
     ),
+    key(
+        "shrink.initial_sparsity",
+        "initial-sparsity",
+        Kind::Share(BELOW_ONE),
+        "of `gmp` and `granet`: fraction of weights that are zero at the start",
+    ),
+    key("shrink.start_at", "shrink-start-at", Kind::Share(UNIT), "share of the training before which they keep that"),
+    key(
+        "shrink.stop_at",
+        "shrink-stop-at",
+        Kind::Share(UNIT),
+        "share of the training after which they have `sparsity`; in between the difference falls with its cube",
+    ),
 ];
 
 /// A name without what spellings differ in: case, dashes, underscores, dots.

@@ -24,7 +24,7 @@ use crate::data::{self, Source};
 use crate::model;
 use crate::ops::Storage;
 use crate::ops::augment::Padding;
-use crate::sparsity::{Distribution, Method, PruneRate, ScheduleError, Structure};
+use crate::sparsity::{Distribution, Method, PruneRate, ScheduleError, Shrink, Structure};
 
 /// What training images go through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +98,8 @@ pub struct Config {
     pub lr_schedule: LrSchedule,
     #[serde(alias = "death_rate")]
     pub prune_rate: PruneRate,
+    /// Of methods whose set shrinks.
+    pub shrink: Shrink,
 }
 
 impl Default for Config {
@@ -127,6 +129,7 @@ impl Default for Config {
             checkpoint_minutes: 10.0,
             lr_schedule: LrSchedule::default(),
             prune_rate: PruneRate::default(),
+            shrink: Shrink::default(),
         }
     }
 }
@@ -159,7 +162,7 @@ pub enum ConfigError {
     #[error("`{key}` = {value} must be {must}")]
     Value { key: &'static str, value: String, must: &'static str },
     #[error(transparent)]
-    PruneRate(#[from] ScheduleError),
+    Schedule(#[from] ScheduleError),
 }
 
 impl Config {
@@ -199,7 +202,18 @@ impl Config {
             ("validation", &self.validation),
             ("test", &self.test),
         ];
-        values.into_iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
+        // What sizes the set has had follows from its whole schedule.
+        let Shrink { initial_sparsity, start_at, stop_at } = self.shrink;
+        let sizes: [(&str, &dyn Display); 6] = [
+            ("epochs", &self.epochs),
+            ("epoch_multiplier", &self.epoch_multiplier),
+            ("delta_t", &self.delta_t),
+            ("shrink.initial_sparsity", &initial_sparsity),
+            ("shrink.start_at", &start_at),
+            ("shrink.stop_at", &stop_at),
+        ];
+        let sizes = sizes.into_iter().filter(|_| self.method.shrinks);
+        values.into_iter().chain(sizes).map(|(key, value)| (key.to_string(), value.to_string())).collect()
     }
 
     /// Where the run's data is.
@@ -288,6 +302,9 @@ impl Config {
         if self.nesterov && self.momentum == 0.0 {
             let must = "false where `momentum` is 0: --nesterov false";
             return Err(ConfigError::Value { key: "nesterov", value: "true".into(), must });
+        }
+        if self.method.shrinks {
+            self.shrink.validate(self.sparsity)?;
         }
         Ok(self.prune_rate.validate()?)
     }

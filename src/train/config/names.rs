@@ -43,6 +43,9 @@ pub fn key(key: &str) -> String {
         "prune_rate.min" => "last prune rate".into(),
         "prune_rate.stop_at" => "updates until".into(),
         "lr_schedule.kind" => "schedule".into(),
+        "shrink.initial_sparsity" => "first sparsity".into(),
+        "shrink.start_at" => "shrinks from".into(),
+        "shrink.stop_at" => "shrinks until".into(),
         "validation" => "held out".into(),
         "test" => "test share".into(),
         "epoch_multiplier" => "length".into(),
@@ -52,7 +55,8 @@ pub fn key(key: &str) -> String {
 
 /// Whether values of `key` are shares that are shown in per cent.
 pub fn in_percent(key: &str) -> bool {
-    ["sparsity", "validation", "test", "prune_rate.stop_at"].contains(&key)
+    let shares = ["sparsity", "validation", "test", "prune_rate.stop_at"];
+    shares.contains(&key) || key.starts_with("shrink.")
 }
 
 /// A value of `key`, without a unit: `SET` for the method `set`, `95` for a sparsity of 0.95.

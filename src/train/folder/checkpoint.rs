@@ -104,7 +104,7 @@ fn most_header(entries: &[Entry]) -> u64 {
 
 /// Bytes that a file of `entries` may have.
 fn most_bytes(entries: &[Entry]) -> u64 {
-    entries.iter().map(|entry| entry.slice.bytes).sum::<u64>() + most_header(entries)
+    entries.iter().map(|entry| *entry.bytes.end()).sum::<u64>() + most_header(entries)
 }
 
 /// A tensor of the file and its place on the GPU.
@@ -113,7 +113,11 @@ pub struct Entry {
     pub name: String,
     pub dtype: Dtype,
     pub slice: Slice,
+    /// How many bytes the file may have of it: of a list as many as there were active weights, or room for them.
+    pub bytes: RangeInclusive<u64>,
     pub bits: Option<Bits>,
+    /// Of a list: the name of the set whose positions it has, and bytes a position.
+    pub list_of: Option<(String, u64)>,
 }
 
 /// What a bitset must be.
@@ -128,34 +132,54 @@ pub struct Bits {
 /// Everything that a checkpoint of the run holds.
 pub fn entries(plan: &Plan, graph: &Graph) -> Vec<Entry> {
     let mut entries = Vec::new();
-    let mut add = |name: String, dtype, slice: Slice, bits| entries.push(Entry { name, dtype, slice, bits });
-    for (param, slot) in graph.params.iter().zip(&plan.params) {
+    let whole = |name: String, dtype, slice: Slice, bits| Entry {
+        name,
+        dtype,
+        slice,
+        bytes: slice.bytes..=slice.bytes,
+        bits,
+        list_of: None,
+    };
+    // A list of a set that changes its size: of the fewest positions to the most, in words.
+    let list = |name: String, dtype, slice: Slice, layer: &LayerPlan, of_position: u64| {
+        let [least, most] = [layer.least, layer.active.max(layer.capacity)]
+            .map(|count| (layer.entries(count) as u64 * of_position).next_multiple_of(4));
+        let list_of = Some((format!("active.{}", layer.name), of_position));
+        Entry { name, dtype, slice, bytes: least..=most, bits: None, list_of }
+    };
+    for (id, (param, slot)) in graph.params.iter().zip(&plan.params).enumerate() {
         let bytes = 4 * slot.len as u64;
-        add(format!("value.{}", param.name), Dtype::F32, slot.value.part(0, bytes), None);
-        add(format!("momentum.{}", param.name), Dtype::F32, slot.momentum.part(0, bytes), None);
+        let sparse = plan.layers.iter().find(|layer| layer.param == id && layer.sparse.is_some());
+        for (what, slice) in [("value", slot.value.part(0, bytes)), ("momentum", slot.momentum.part(0, bytes))] {
+            let name = format!("{what}.{}", param.name);
+            entries.push(match sparse {
+                Some(layer) => list(name, Dtype::F32, slice, layer, 4 * layer.conv.block as u64),
+                None => whole(name, Dtype::F32, slice, None),
+            });
+        }
     }
     for layer in &plan.layers {
         if let Some(sparse) = &layer.sparse {
-            // As many as at the start, where there is no memory for more.
-            let [first, most, positions] =
-                [layer.active, layer.capacity, layer.numel].map(|count| layer.entries(count));
-            let active = if most == first { first..=first } else { 0..=most };
+            let [first, least, most, positions] =
+                [layer.active, layer.least, layer.capacity, layer.numel].map(|count| layer.entries(count));
+            let active = least..=most;
             for (set, slice) in sparse.bitsets() {
                 let count = match set {
                     "active" => active.clone(),
                     "initial" => first..=first,
                     _ => 0..=positions,
                 };
-                add(format!("{set}.{}", layer.name), Dtype::U32, slice, Some(Bits { of: positions, count }));
+                let bits = Some(Bits { of: positions, count });
+                entries.push(whole(format!("{set}.{}", layer.name), Dtype::U32, slice, bits));
             }
-            add(format!("ages.{}", layer.name), Dtype::U32, sparse.ages, None);
+            entries.push(list(format!("ages.{}", layer.name), Dtype::U32, sparse.ages, layer, 1));
             if let Some(state) = layer.growth_state {
-                add(format!("growth.{}", layer.name), Dtype::F32, state, None);
+                entries.push(whole(format!("growth.{}", layer.name), Dtype::F32, state, None));
             }
         }
     }
     for (norm, running) in graph.norms().zip(&plan.running) {
-        add(format!("running.{}", norm.name), Dtype::F32, *running, None);
+        entries.push(whole(format!("running.{}", norm.name), Dtype::F32, *running, None));
     }
     entries
 }
@@ -217,7 +241,13 @@ pub fn restore(
     let (progress, found) = parse(&bytes, &entries).map_err(|damage| damage.at(path))?;
     check(&progress)?;
     for (entry, data) in entries.iter().zip(&found) {
-        executor.write(entry.slice, data);
+        // Behind the last active weight of a list are zeros, in the file and on the GPU.
+        let room = data.len().min(entry.slice.bytes as usize);
+        executor.write(entry.slice.part(0, room as u64), &data[..room]);
+        let rest = entry.slice.bytes as usize - room;
+        if rest > 0 {
+            executor.write(entry.slice.part(room as u64, rest as u64), &vec![0u8; rest]);
+        }
     }
     let explored = explored(plan, &entries, &found);
     Ok((progress, explored))
@@ -290,8 +320,8 @@ pub fn parse<'b>(bytes: &'b [u8], entries: &[Entry]) -> Result<(Progress, Vec<&'
             header.info(&entry.name).ok_or_else(|| Damage::Mismatch(format!("`{}` is missing", entry.name)))?;
         let (first, last) = tensor.data_offsets;
         let data = data.get(first..last).ok_or_else(|| unreadable(&"a tensor lies outside of the file"))?;
-        if tensor.dtype != entry.dtype || data.len() as u64 != entry.slice.bytes {
-            let wanted = entry.slice.bytes / 4;
+        if tensor.dtype != entry.dtype || !entry.bytes.contains(&(data.len() as u64)) {
+            let wanted = entry.bytes.end() / 4;
             return Err(Damage::Mismatch(format!("`{}` has {} values for {wanted}", entry.name, data.len() / 4)));
         }
         if let Some(bits) = &entry.bits {
@@ -299,7 +329,17 @@ pub fn parse<'b>(bytes: &'b [u8], entries: &[Entry]) -> Result<(Progress, Vec<&'
         }
         Ok(data)
     });
-    let found = found.collect::<Result<_, _>>()?;
+    let found = found.collect::<Result<Vec<_>, _>>()?;
+    for (entry, data) in entries.iter().zip(&found) {
+        let set = entry.list_of.as_ref().and_then(|(set, bytes)| {
+            let (_, bits) = entries.iter().zip(&found).find(|(entry, _)| entry.name == *set)?;
+            Some(bytes * bits.iter().map(|byte| u64::from(byte.count_ones())).sum::<u64>())
+        });
+        if let Some(wanted) = set.filter(|wanted| *wanted > data.len() as u64) {
+            let (name, values) = (&entry.name, data.len() / 4);
+            return Err(Damage::Mismatch(format!("`{name}` has {values} values for {}", wanted.div_ceil(4))));
+        }
+    }
     Ok((progress, found))
 }
 

@@ -28,7 +28,7 @@ impl Trainer<'_> {
             let step = self.progress.step;
             return Ok(Some(format!("; `{name}` was bad already when the run went on at step {step}")));
         }
-        let plan = &self.run_plan.plan;
+        let plan = &self.network.plan;
         let mut look_at = |commands: &[Command]| self.network.executor.prepare_checked(&plan.step(commands));
         let (train, train_findings): (Program, Findings) = look_at(&plan.train)?;
         let (update, update_findings) = look_at(&plan.update)?;

@@ -49,7 +49,7 @@ pub(super) fn line(
             };
             if layer.sparse.is_none() {
                 // Without zeros, what is pruned is all that can grow: the rule regrows it, and nothing moves.
-                let pruned = layer.prune_count(prune_rate);
+                let pruned = layer.prune_count(prune_rate, layer.active);
                 line.active = layer.active;
                 (line.pruned, line.grown, line.regrown) = (pruned, pruned, pruned);
                 (line.explored, line.reliably_explored, line.threshold) = (layer.numel, layer.numel, None);

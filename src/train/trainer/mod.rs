@@ -11,13 +11,14 @@ mod state;
 pub mod supervisor;
 mod timing;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use thiserror::Error;
 use web_time::Instant;
 
 use crate::data::Dataset;
-use crate::gpu::{Gpu, GpuError};
+use crate::gpu::{BufferPlan, Executor, Gpu, GpuError};
 use crate::train::checkpoint::{CheckpointError, Progress};
 use crate::train::frames::{self, FrameLine};
 use crate::train::run_folder::{ExplorationLine, FolderError, MetricLine, RunFolder, SCHEMA};
@@ -129,7 +130,7 @@ impl<'a> Trainer<'a> {
         dataset: &'a Dataset,
         listener: &mut dyn Listener,
     ) -> Result<Self, TrainError> {
-        let network = Network::new(gpu, run_plan, dataset, listener).await?;
+        let network = Network::new(gpu, run_plan, Cow::Borrowed(&run_plan.plan), dataset, listener).await?;
         let now = Instant::now();
         let progress = Progress { schema: SCHEMA, ..Progress::default() };
         Ok(Self {
@@ -158,6 +159,9 @@ impl<'a> Trainer<'a> {
             self.observer.ask_frame(&self.network, &self.progress, 0);
         }
         while self.progress.step < self.run_plan.total_steps() {
+            if !self.network.fits(self.progress.step) {
+                self.fit(folder, listener).await?;
+            }
             if listener.interrupted() {
                 self.keep(folder, listener).await?;
                 return Ok(End::Interrupted);
@@ -186,6 +190,19 @@ impl<'a> Trainer<'a> {
         let bytes = self.capture_good().await?;
         folder.sync()?;
         folder.write(LAST, &bytes)?;
+        self.begin_steps();
+        Ok(())
+    }
+
+    /// Goes on with a plan for what is left of a set that has shrunk.
+    async fn fit(&mut self, folder: &mut RunFolder, listener: &mut dyn Listener) -> Result<(), TrainError> {
+        self.keep(folder, listener).await?;
+        let plan = self.run_plan.plan_after(self.progress.step).map_err(RunPlanError::from)?;
+        let gpu = self.network.executor.gpu.clone();
+        // The old buffers go before the new ones come.
+        self.network.executor = Executor::new(gpu.clone(), &BufferPlan::default()).await?;
+        self.network = Network::new(gpu, self.run_plan, Cow::Owned(plan), self.dataset, listener).await?;
+        self.restore_from(folder, LAST)?;
         self.begin_steps();
         Ok(())
     }
@@ -230,7 +247,9 @@ impl<'a> Trainer<'a> {
         // Without validation the last epoch is the one that counts; of equals the later, which has learnt longer.
         let progress = &mut self.progress;
         let accuracy = val.map(|score| score.accuracy);
-        let better = accuracy.is_none() || accuracy >= progress.best_val_accuracy;
+        // A network that was still larger does not compete.
+        let larger = progress.best_epoch * self.run_plan.steps_per_epoch() < self.run_plan.sizes.settled();
+        let better = larger || accuracy.is_none() || accuracy >= progress.best_val_accuracy;
         if better {
             progress.best_epoch = progress.step / self.run_plan.steps_per_epoch();
             progress.best_val_accuracy = accuracy;

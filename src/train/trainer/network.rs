@@ -1,5 +1,6 @@
 //! The network on a device: its buffers, its programs, and what they are submitted with.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use web_time::Instant;
@@ -9,7 +10,7 @@ use crate::data::{Dataset, epoch_order};
 use crate::gpu::{Command, Executor, Gpu, GpuError, Program, ReadBack, Slice};
 use crate::ops::topology::{UpdateCounts, UpdateStats};
 use crate::ops::{StepParams, augment, philox};
-use crate::plan::{LayerPlan, METRIC_SLOTS};
+use crate::plan::{LayerPlan, METRIC_SLOTS, Plan};
 use crate::sparsity::Structure;
 use crate::train::RunPlan;
 use crate::train::checkpoint::Progress;
@@ -27,6 +28,8 @@ pub(super) struct Programs {
 /// A planned run on a device.
 pub struct Network<'a> {
     pub executor: Executor,
+    /// What is on the device: that of the run, until its set has shrunk.
+    pub plan: Cow<'a, Plan>,
     pub(super) run_plan: &'a RunPlan,
     pub(super) programs: Programs,
     /// The epoch whose order of images is on the GPU.
@@ -34,14 +37,14 @@ pub struct Network<'a> {
 }
 
 impl<'a> Network<'a> {
-    /// Allocates the buffers, compiles the programs, and puts the data there.
+    /// Allocates the buffers of `plan`, compiles the programs, and puts the data there.
     pub(super) async fn new(
         gpu: Gpu,
         run_plan: &'a RunPlan,
+        plan: Cow<'a, Plan>,
         dataset: &Dataset,
         listener: &mut dyn Listener,
     ) -> Result<Self, TrainError> {
-        let plan = &run_plan.plan;
         let mut executor = match Executor::new(gpu.clone(), &plan.buffers).await {
             Err(GpuError::OutOfMemory { what }) => match run_plan.batch_with_room(dataset, &gpu).await {
                 Some(fits) => return Err(TrainError::NoRoom { what, total: plan.buffers.total_bytes(), fits }),
@@ -61,13 +64,18 @@ impl<'a> Network<'a> {
         let (train, update) = (prepare(&train)?, prepare(&update)?);
         let (eval, index, map) = (prepare(&eval)?, prepare(&plan.index)?, prepare(&plan.map)?);
         let programs = Programs { train, update, eval, index, map };
-        let network = Self { executor, run_plan, programs, order_of_epoch: None };
+        let network = Self { executor, plan, run_plan, programs, order_of_epoch: None };
         network.upload_data(dataset);
         Ok(network)
     }
 
+    /// Whether the plan has no more memory than the sets need once `step` steps are done.
+    pub(super) fn fits(&self, step: usize) -> bool {
+        self.plan.layers.iter().map(|layer| &layer.capacity).eq(self.run_plan.sizes.capacity(step))
+    }
+
     fn upload_data(&self, dataset: &Dataset) {
-        let plan = &self.run_plan.plan;
+        let plan = &self.plan;
         let train = &dataset.train;
         let bytes = train.pixels.len() / train.len().max(1) * plan.per_chunk;
         let pixels = dataset.parts().map(|part| part.pixels.as_slice()).collect::<Vec<_>>().concat();
@@ -95,7 +103,7 @@ impl<'a> Network<'a> {
         let (epoch, in_epoch) = (progress.step / steps_per_epoch, progress.step % steps_per_epoch);
         if self.order_of_epoch != Some(epoch) {
             let order = epoch_order(config.seed, epoch as u32, &self.run_plan.split.train);
-            self.executor.write(self.run_plan.plan.order, &order);
+            self.executor.write(self.plan.order, &order);
             self.order_of_epoch = Some(epoch);
         }
         let cursor = in_epoch * config.batch_size;
@@ -108,7 +116,7 @@ impl<'a> Network<'a> {
             update: progress.updates as u32,
             ..self.constant_params()
         };
-        self.executor.write(self.run_plan.plan.run, &[params]);
+        self.executor.write(self.plan.run, &[params]);
         let step = progress.step + 1;
         let updates = self.run_plan.updates_after(step);
         if updates {
@@ -125,12 +133,12 @@ impl<'a> Network<'a> {
 
     /// How many weights of each layer the update that ends `step` keeps and grows.
     pub(super) fn write_update_counts(&self, step: usize) {
-        let plan = &self.run_plan.plan;
-        let prune_rate = self.run_plan.prune_rate(step);
-        let counts = plan.layers.iter().enumerate().map(|(number, layer)| {
-            let pruned = layer.prune_count(prune_rate);
-            UpdateCounts::new(number, layer.entries(layer.active - pruned), layer.entries(pruned))
-        });
+        let plan = &self.plan;
+        let counts = self.run_plan.sizes.update_counts(step);
+        let counts =
+            plan.layers.iter().zip(counts).enumerate().map(|(number, (layer, (keep, grow)))| {
+                UpdateCounts::new(number, layer.entries(keep), layer.entries(grow))
+            });
         self.executor.write(plan.update_counts, &counts.collect::<Vec<_>>());
         // Rows that are pruned on their own lower the threshold to the least of theirs.
         let threshold = |layer: &LayerPlan| if layer.structure == Structure::FanIn { u32::MAX } else { 0 };
@@ -144,7 +152,7 @@ impl<'a> Network<'a> {
             return None;
         }
         self.executor.submit(&self.programs.map);
-        let slices: Vec<Slice> = self.run_plan.plan.maps.iter().map(|map| map.slice).collect();
+        let slices: Vec<Slice> = self.plan.maps.iter().map(|map| map.slice).collect();
         Some(self.executor.read_slices(&slices))
     }
 
@@ -164,11 +172,11 @@ impl<'a> Network<'a> {
     /// Loss and accuracy over `images` (numbers in training, then test images) with running statistics; each batch is submitted
     /// in `parts` parts.
     pub(super) async fn evaluate(&mut self, images: &[u32], parts: usize) -> Result<Score, TrainError> {
-        let plan = &self.run_plan.plan;
+        self.forget_order();
+        let plan = &self.plan;
         let slot: Slice = plan.metrics.part(16 * METRIC_SLOTS as u64, 16);
         self.executor.write(slot, &[0.0f32; 4]);
         self.executor.write(plan.order, images);
-        self.forget_order();
         let mut last = None;
         for cursor in (0..images.len()).step_by(plan.batch) {
             let params = StepParams {

@@ -76,7 +76,7 @@ impl<'a> Observer<'a> {
     }
 
     pub fn ask_losses(&mut self, network: &Network) {
-        let metrics = self.run_plan.plan.metrics.part(0, 16 * self.to_ask.len() as u64);
+        let metrics = network.plan.metrics.part(0, 16 * self.to_ask.len() as u64);
         let read = network.executor.read_slices(&[metrics]);
         network.executor.write(metrics, &vec![0.0f32; 4 * self.to_ask.len()]);
         let asked = Asked::Losses(std::mem::take(&mut self.to_ask));
@@ -85,7 +85,7 @@ impl<'a> Observer<'a> {
 
     /// Asks what the last update of `progress`, in `epoch`, did.
     pub fn ask_update(&mut self, network: &Network, progress: &Progress, epoch: usize) {
-        let read = network.executor.read_slices(&[self.run_plan.plan.update_stats]);
+        let read = network.executor.read_slices(&[network.plan.update_stats]);
         let asked = Asked::UpdateStats { update: progress.updates, step: progress.step, epoch };
         self.questions.push_back(Question { read, asked });
     }

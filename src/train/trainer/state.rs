@@ -10,7 +10,7 @@ use crate::train::run_folder::{RunFolder, SCHEMA, read_up_to};
 impl Network<'_> {
     /// The first state of every tensor that a checkpoint has, and the index of the first sets.
     fn write_first_state(&self) {
-        let plan = &self.run_plan.plan;
+        let plan = &self.plan;
         for entry in checkpoint::entries(plan, &self.run_plan.graph) {
             self.executor.write(entry.slice, &vec![0u8; entry.slice.bytes as usize]);
         }
@@ -38,7 +38,7 @@ impl Trainer<'_> {
     pub fn initialise(&mut self) {
         self.drop_what_is_under_way();
         self.network.write_first_state();
-        let start = self.run_plan.active() as f64 / self.run_plan.prunable() as f64;
+        let start = self.run_plan.first_active() as f64 / self.run_plan.prunable() as f64;
         self.progress = Progress {
             schema: SCHEMA,
             itop_rate: start,
@@ -93,7 +93,7 @@ impl Trainer<'_> {
 
     fn restore_with(&mut self, path: &Path, read: impl FnOnce(u64) -> io::Result<Vec<u8>>) -> Result<(), TrainError> {
         self.drop_what_is_under_way();
-        let (plan, graph) = (&self.run_plan.plan, &self.run_plan.graph);
+        let (plan, graph) = (&self.network.plan, &self.run_plan.graph);
         let check = |progress: &Progress| self.check_continues(path, progress);
         let (progress, explored) = checkpoint::restore(&self.network.executor, plan, graph, path, read, check)?;
         self.progress = progress;
@@ -119,12 +119,12 @@ impl Trainer<'_> {
 
     /// The first tensor of captured bytes with a number that is not finite.
     pub(super) fn first_bad_of(&self, bytes: &[u8]) -> Option<String> {
-        checkpoint::first_bad(bytes, &checkpoint::entries(&self.run_plan.plan, &self.run_plan.graph))
+        checkpoint::first_bad(bytes, &checkpoint::entries(&self.network.plan, &self.run_plan.graph))
     }
 
     /// The whole state as a checkpoint's bytes.
     pub async fn capture(&self) -> Result<Vec<u8>, TrainError> {
-        let (plan, graph) = (&self.run_plan.plan, &self.run_plan.graph);
+        let (plan, graph) = (&self.network.plan, &self.run_plan.graph);
         let progress = Progress { adapter: self.network.executor.gpu.summary.to_string(), ..self.progress.clone() };
         Ok(checkpoint::capture(&self.network.executor, plan, graph, &progress).await?)
     }

@@ -34,7 +34,7 @@ impl Trainer<'_> {
     /// The next step (with the topology update that ends it, if one does), and its mean loss.
     pub async fn step_loss(&mut self) -> Result<f64, TrainError> {
         self.observer.drop_questions();
-        let slot = self.run_plan.plan.metrics.part(0, 16);
+        let slot = self.network.plan.metrics.part(0, 16);
         self.network.executor.write(slot, &[0.0f32; 4]);
         self.step();
         self.observer.drop_questions();
@@ -48,7 +48,7 @@ impl Trainer<'_> {
         let start = Instant::now();
         self.network.write_update_counts(self.progress.step.max(1));
         self.network.executor.submit(&self.network.programs.update);
-        self.network.executor.read::<u8>(self.run_plan.plan.update_stats).await?;
+        self.network.executor.read::<u8>(self.network.plan.update_stats).await?;
         Ok(start.elapsed().as_secs_f64())
     }
 
@@ -79,18 +79,19 @@ impl Trainer<'_> {
             return Ok(None);
         }
         let run_plan = self.run_plan;
-        let valid = run_plan.plan.batch.min(run_plan.split.train.len());
+        let valid = self.network.plan.batch.min(run_plan.split.train.len());
         let order = epoch_order(run_plan.config.seed, 0, &run_plan.split.train);
-        self.network.executor.write(run_plan.plan.order, &order);
+        self.network.executor.write(self.network.plan.order, &order);
         self.drop_what_is_under_way();
         let slot = METRIC_SLOTS as u32;
-        self.network
-            .executor
-            .write(run_plan.plan.run, &[StepParams { valid: valid as u32, slot, ..self.network.constant_params() }]);
+        self.network.executor.write(
+            self.network.plan.run,
+            &[StepParams { valid: valid as u32, slot, ..self.network.constant_params() }],
+        );
         // Untimed: some drivers compile a kernel when it first runs, and not every run had steps of both kinds.
         let parts = self.submissions();
         self.network.executor.submit_parts(self.network.executor.record(&self.network.programs.train, parts));
-        self.network.executor.finish(self.network.executor.read_slices(&[run_plan.plan.metrics])).await?;
+        self.network.executor.finish(self.network.executor.read_slices(&[self.network.plan.metrics])).await?;
         let start = Instant::now();
         let (mut steps, mut by_timestamps) = (Vec::new(), true);
         while steps.is_empty() || steps.len() < MOST_STEPS && start.elapsed().as_secs_f64() < MOST_SECONDS {
@@ -100,10 +101,10 @@ impl Trainer<'_> {
         }
         let mut updates = Vec::new();
         if !self.network.programs.update.is_empty() {
-            self.network.write_update_counts(1);
+            self.network.write_update_counts(self.progress.step.max(1));
             self.network.executor.submit_parts(self.network.executor.record(&self.network.programs.update, parts));
-            self.network.executor.finish(self.network.executor.read_slices(&[run_plan.plan.update_stats])).await?;
-            self.network.write_update_counts(1);
+            self.network.executor.finish(self.network.executor.read_slices(&[self.network.plan.update_stats])).await?;
+            self.network.write_update_counts(self.progress.step.max(1));
             updates.push(self.network.executor.profile(&self.network.programs.update, parts).await?.0);
         }
         Ok(Some(PassTimes {
