@@ -38,6 +38,11 @@ impl<C> KeyFlags<C> {
         self.given.iter().any(|(key, _)| key.name == name)
     }
 
+    /// Whether the value of `name` is a question: `--method help`.
+    pub fn asks(&self, name: &str) -> bool {
+        self.given.iter().any(|(key, value)| key.name == name && value.eq_ignore_ascii_case("help"))
+    }
+
     /// Lays what was given on top of `layers`.
     pub fn lay(&self, layers: &mut ConfigBuilder) {
         for (key, text) in &self.given {

@@ -15,6 +15,7 @@ mod explore;
 mod failure;
 mod first_contact;
 mod flags;
+mod methods;
 mod progress;
 mod recipe;
 mod report;

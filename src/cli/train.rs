@@ -10,7 +10,7 @@ use super::progress::{Plain, Progress};
 use super::recipe::{self, Origin};
 use super::text::percent;
 use super::tuning::TuningArgs;
-use super::{Exit, Failure, GpuArgs};
+use super::{Exit, Failure, GpuArgs, methods};
 use crate::gpu::{Gpu, GpuOptions};
 use crate::train::config_builder::ConfigBuilder;
 use crate::train::presets::preset;
@@ -57,7 +57,7 @@ pub struct TrainArgs {
 impl TrainArgs {
     /// Whether it only prints.
     pub fn only_prints(&self) -> bool {
-        self.dry_run
+        self.dry_run || self.keys.asks("method")
     }
 
     /// The run that is asked for, and where its configuration comes from: defaults, then preset or file (or the run's own), then
@@ -103,6 +103,10 @@ impl TrainArgs {
 }
 
 pub fn run(args: &TrainArgs) -> Result<(), Failure> {
+    if args.keys.asks("method") {
+        print!("{}", methods::list());
+        return Ok(());
+    }
     let (opening, origin) = args.opening()?;
     let job = Job {
         opening,

@@ -55,7 +55,7 @@ pub const KEYS: &[Key] = &[
         "method",
         "method",
         Kind::OneOf(&Method::NAMES),
-        "how the set of active weights starts and moves; `itop train --help` has a line on each",
+        "how the set of active weights starts and moves; `--method help` lists source, cost and memory of each",
     ),
     key("sparsity", "sparsity", Kind::Share(BELOW_ONE), "fraction of weights that are zero (no effect for `dense`)"),
     key(
