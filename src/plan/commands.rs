@@ -6,7 +6,6 @@ use crate::model::{Node, Op, TensorId};
 use crate::ops::loss::LossSlices;
 use crate::ops::pointwise::{BackwardSlices, Pointwise};
 use crate::ops::{Choice, Conv, ConvLayer, SparseWeight, flatten, loss, pointwise, pool, sgd};
-use crate::sparsity::Update;
 use crate::sparsity::growth::Site;
 
 pub(super) struct Context<'a> {
@@ -139,19 +138,17 @@ impl Context<'_> {
                 if let Some(bias) = bias {
                     commands.push(layer.grad_bias(dy, self.params.slots[*bias].grad));
                 }
-                let (Some(plan), Some(Update { prune, growth })) = (sparse, moves) else { return };
+                let (Some(plan), Some(moves)) = (sparse, moves) else { return };
                 let Some(tensor) = &plan.sparse else { return };
                 let (scratch, run) = (&self.params.scratch, self.run);
                 let site = Site { label, tensor, scratch, state: plan.growth_state, run };
-                if let Some(growth) = growth.filter(|_| dense) {
+                if let Some(growth) = moves.growth.filter(|_| dense) {
                     commands.extend((growth.observe)(&site));
                 }
                 if update {
                     // The optimiser's step comes before the prune, the dense gradient is this step's (ITOP code).
                     commands.extend(self.sgd(label, [slot.value, slot.momentum, slot.grad]));
-                    let keys = (prune.keys)(tensor);
-                    let scores = growth.map(|growth| ((growth.score)(&site), growth.scores_weights()));
-                    commands.extend(tensor.update(label, tuning, scratch, keys, scores));
+                    commands.extend(moves.commands(&site, tuning));
                 }
             }
             Op::Pointwise { residual, .. } => {

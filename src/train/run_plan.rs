@@ -121,7 +121,7 @@ impl RunPlan {
             capacity: active.clone(),
             active,
             structure,
-            update: config.method.update,
+            update: config.update(),
             nesterov: config.nesterov,
             augment: config.augment.padding(),
             images: dataset.parts().map(Images::len).sum(),
@@ -171,12 +171,12 @@ impl RunPlan {
     /// Whether step `step` (from 1) ends with a topology update.
     pub fn updates_after(&self, step: usize) -> bool {
         let config = &self.config;
-        config.method.update.is_some() && config.prune_rate.updates_after(step, config.delta_t, self.total_steps())
+        config.update().is_some() && config.prune_rate.updates_after(step, config.delta_t, self.total_steps())
     }
 
     /// How many topology updates the run has.
     pub fn updates(&self) -> usize {
-        match self.config.method.update {
+        match self.config.update() {
             Some(_) => self.config.prune_rate.updates(self.config.delta_t, self.total_steps()).count(),
             None => 0,
         }
@@ -212,7 +212,7 @@ impl RunPlan {
 
     /// Training FLOPs over dense ones, in RigL's accounting.
     pub fn training_flops_ratio(&self) -> f64 {
-        let growth = self.config.method.growth();
+        let growth = self.config.growth();
         let dense_gradient = match growth.map_or(sparsity::DenseGradient::Never, |growth| growth.dense_gradient) {
             sparsity::DenseGradient::Never => DenseGradient::Never,
             sparsity::DenseGradient::AtUpdates => DenseGradient::Every { delta_t: self.config.delta_t },
@@ -236,7 +236,7 @@ impl RunPlan {
     /// The ITOP rate that random growth would have reached after `step` steps, from the start or from what was `explored`.
     pub fn expected_itop_rate_after(&self, step: usize, explored: Option<&Explored>) -> f64 {
         let config = &self.config;
-        match config.method.update {
+        match config.update() {
             None => self.active() as f64 / self.prunable() as f64,
             Some(_) => {
                 let start = Explored { step: 0, layers: self.densities.clone() };

@@ -214,7 +214,7 @@ impl RunPlan {
     fn of_the_updates(&self) -> Vec<String> {
         let (config, steps) = (&self.config, self.total_steps());
         let rate = &config.prune_rate;
-        if config.method.growth().is_none() || self.plan.layers.iter().all(|layer| layer.sparse.is_none()) {
+        if config.growth().is_none() || self.plan.layers.iter().all(|layer| layer.sparse.is_none()) {
             return Vec::new();
         }
         let (method, delta_t) = (config.method.name, config.delta_t);

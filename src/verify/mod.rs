@@ -31,7 +31,7 @@ use crate::ops::augment::Padding;
 use crate::ops::philox::{Purpose, unit, word};
 use crate::ops::pool::{Pool, PoolKind};
 use crate::ops::topology::map::Grid;
-use crate::sparsity::{Structure, growth};
+use crate::sparsity::{Structure, growth, prune};
 
 /// Something to run beside its reference.
 #[derive(Clone, Debug)]
@@ -77,7 +77,8 @@ pub fn cases(gpu: &Gpu) -> Vec<Case> {
     let mut cases = vec![Case::Philox];
     // The most workgroups of a dimension, one fewer and one more.
     cases.extend([65_534, 65_535, 65_536].map(|workgroups| Case::Grid(GridCase { workgroups })));
-    for growth in growth::ALL {
+    for (number, growth) in growth::ALL.into_iter().enumerate() {
+        let rule = prune::ALL[number % prune::ALL.len()];
         // Output channels in one piece of a column, and in two.
         let random = *growth == growth::RANDOM;
         let shape = if random { [24, 20, 3] } else { [70, 10, 3] };
@@ -93,6 +94,7 @@ pub fn cases(gpu: &Gpu) -> Vec<Case> {
                 rate,
                 regrow,
                 coarse,
+                rule,
                 growth,
                 structure,
                 seed: 3,

@@ -5,10 +5,11 @@ use super::harness::{Device, Harness};
 use super::{bits, noise};
 use crate::gpu::{Command, GpuError, Label, Slice};
 use crate::ops::philox::key;
-use crate::ops::topology::{Scratch, UpdateCounts, UpdateStats};
+use crate::ops::topology::{RuleParams, Scratch, UpdateCounts, UpdateStats};
 use crate::ops::{Conv, Layout, SparseTensor, StepParams, reference};
 use crate::sparsity::growth::{Growth, Observed, Site};
-use crate::sparsity::{Structure, prune};
+use crate::sparsity::prune::{Prune, Weights};
+use crate::sparsity::{Structure, Update};
 
 /// A layer with a random set and random numbers.
 #[derive(Clone, Debug)]
@@ -22,6 +23,7 @@ pub struct TopologyCase {
     pub regrow: f64,
     /// Values full of ties and zeros.
     pub coarse: bool,
+    pub rule: &'static Prune,
     pub growth: &'static Growth,
     pub structure: Structure,
     pub seed: u64,
@@ -45,7 +47,10 @@ pub struct BeforeUpdate {
     /// How many active positions go, and how many are then activated.
     pub prune: usize,
     pub grow: usize,
+    pub rule: &'static Prune,
     pub growth: &'static Growth,
+    /// What the two are told.
+    pub rules: RuleParams,
     /// The gradient of all weights (in dense order), and what the growth rule kept of earlier ones; empty where the rule needs none.
     pub gradient: Vec<f32>,
     pub state: Vec<f32>,
@@ -80,10 +85,13 @@ pub const LAYER: usize = 2;
 /// SGD's momentum.
 const MOMENTUM: f32 = 0.9;
 
+/// Powers of two, so that a product added to a number is the same on processors that do both at once.
+pub const RULES: RuleParams = RuleParams { rate: 0.25, threshold: 0.25, lambda: 0.5, mix: 0.5 };
+
 impl BeforeUpdate {
     /// The layer that `case` describes.
     pub fn random(case: &TopologyCase) -> Self {
-        let &TopologyCase { shape, stride, density, rate, regrow, coarse, growth, structure, seed } = case;
+        let &TopologyCase { shape, stride, density, rate, regrow, coarse, rule, growth, structure, seed } = case;
         let structure = structure.of_layer(shape[0]);
         let block = structure.block();
         // Weights, and their positions.
@@ -118,8 +126,10 @@ impl BeforeUpdate {
             prune,
             // Rules that may grow more than they prune are bounded by what is free.
             grow: ((regrow * prune as f64) as usize).min(numel - entries + prune) / rows * rows,
+            rule,
             growth,
-            gradient: if growth.needs_dense_gradient(true) { values(stream + 5) } else { Vec::new() },
+            rules: RULES,
+            gradient: values(stream + 5),
             state: if growth.state { values(stream + 8) } else { Vec::new() },
             weight,
             active,
@@ -180,10 +190,10 @@ impl BeforeUpdate {
             harness.write(slice, &bits(set));
         }
         let counts = UpdateCounts::new(LAYER, entries - self.prune, self.grow);
+        let counts = UpdateCounts { rules: self.rules, ..counts };
         scratch.update_counts = harness.upload("update counts", &[counts; LAYER + 1]);
-        if !self.gradient.is_empty() {
-            harness.write(scratch.dense, &self.gradient);
-        }
+        harness.write(scratch.dense, &self.gradient);
+        harness.write(tensor.grad, &list(&self.list_gradient()));
         let state = self.growth.state.then(|| harness.upload("growth state", &self.state));
         let state = state.map(|state| state.part(0, self.growth.state_bytes(conv.numel())));
         let params =
@@ -196,9 +206,7 @@ impl BeforeUpdate {
         let fresh = harness.upload("fresh counters", &[fresh; LAYER + 1]);
         commands.push(Command::copy(Label::other("update stats"), fresh, scratch.update_stats));
         commands.extend((self.growth.observe)(&site));
-        let (keys, scores) = ((prune::MAGNITUDE.keys)(&tensor), (self.growth.score)(&site));
-        let scores = (scores, self.growth.scores_weights());
-        commands.extend(tensor.update("layer", tuning, &scratch, keys, Some(scores)));
+        commands.extend(Update { prune: self.rule, growth: Some(self.growth) }.commands(&site, tuning));
         let ran = harness.run(&device.gpu, &commands).await?;
 
         let mask = async |slice: Slice| Ok::<_, GpuError>(to_mask(&ran.read(slice).await?, numel));
@@ -235,29 +243,18 @@ impl BeforeUpdate {
         })
     }
 
+    /// The gradient in the order of the weights' lists, for all positions.
+    fn list_gradient(&self) -> Vec<f32> {
+        let [_, c, kernel] = self.shape;
+        reference::topology::in_blocks(&self.gradient, c * kernel * kernel, self.structure.block())
+    }
+
     /// In plain Rust.
     pub fn reference(&self) -> AfterUpdate {
-        use reference::topology::{Layer, index, update};
+        use reference::topology::{Layer, block_magnitudes, index, keep, update_to};
         let [k, c, kernel] = self.shape;
         let block = self.structure.block();
         let rows = k / block;
-        let score = (self.growth.reference)(&Observed {
-            seed: self.seed,
-            layer: LAYER as u32,
-            update: self.update,
-            gradient: &self.gradient,
-            state: &self.state,
-            momentum: MOMENTUM,
-            positions: self.active.len(),
-        });
-        let score = match block > 1 && self.growth.scores_weights() {
-            true => {
-                let scores: Vec<f32> = score.iter().map(|&bits| f32::from_bits(bits)).collect();
-                let of_blocks = reference::topology::in_blocks(&scores, c * kernel * kernel, block);
-                reference::topology::gradient_scores(&reference::topology::block_magnitudes(&of_blocks, block))
-            }
-            false => score,
-        };
         let mut layer = Layer {
             outputs: rows,
             inputs: c,
@@ -271,7 +268,26 @@ impl BeforeUpdate {
             weight: self.weight.clone(),
             momentum: self.momentum.clone(),
         };
-        let update_stats = update(&mut layer, &score, self.prune, self.grow);
+        let of_weights = Weights { weight: &layer.weight, gradient: &self.list_gradient(), lambda: self.rules.lambda };
+        let keys = block_magnitudes(&(self.rule.reference)(&of_weights), block);
+        let kept = keep(&layer, &keys, self.prune);
+        let score = (self.growth.reference)(&Observed {
+            seed: self.seed,
+            layer: LAYER as u32,
+            update: self.update,
+            gradient: &self.gradient,
+            state: &self.state,
+            explored: &self.explored,
+            kept: &kept,
+            grow: self.grow,
+            rows: if layer.fan_in { rows } else { 1 },
+            mix: self.rules.mix,
+            momentum: MOMENTUM,
+            positions: self.active.len(),
+            block,
+            length: c * kernel * kernel,
+        });
+        let update_stats = update_to(&mut layer, (&keys, &kept), &score, self.grow);
         let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect();
         AfterUpdate {
             update_stats,
@@ -289,16 +305,21 @@ impl BeforeUpdate {
     /// The two beside each other.
     pub async fn compare(&self, device: &Device) -> Result<Vec<Comparison>, GpuError> {
         let (got, wanted) = (self.update(device).await?, self.reference());
-        let growth = self.growth.name;
+        let (prune, growth) = (self.rule.name, self.growth.name);
         let mut select = vec!["rank_count", "scan", "rank_write"];
         match self.structure {
             Structure::FanIn => select.push("select_rows"),
             _ => select.extend(["select_histogram", "select_pick", "select_apply"]),
         }
         select.extend((self.structure.block() > 1).then_some("block_magnitudes"));
-        select.extend(self.growth.shader);
+        select.extend(self.rule.shader.into_iter().chain(self.growth.shader));
         let exact = |kernels: &[&'static str], what: &str, got: &[u32], wanted: &[u32]| {
-            Comparison::exact(kernels, &format!("{growth} growth, {}, {what}", self.structure), got, wanted)
+            Comparison::exact(
+                kernels,
+                &format!("{prune} prune, {growth} growth, {}, {what}", self.structure),
+                got,
+                wanted,
+            )
         };
         let set = |mask: &[bool]| bits(mask);
         let index = |part: &[usize]| part.iter().map(|&v| v as u32).collect::<Vec<_>>();

@@ -19,6 +19,7 @@ mod select;
 mod update;
 
 pub use scratch::Scratch;
+pub use select::Chosen;
 
 /// Bins of the age histogram.
 pub const AGE_BINS: usize = 8;
@@ -93,8 +94,9 @@ impl UpdateStats {
     }
 }
 
-/// What an update is to do to a layer; written before it, and a binding of its own like [`UpdateStats`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+/// What an update is to do to a layer; written before it, and a binding of its own like [`UpdateStats`]. Mirrored by
+/// `shared/update_counts.wgsl`.
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub struct UpdateCounts {
     /// How many active weights stay.
@@ -103,13 +105,32 @@ pub struct UpdateCounts {
     pub grow: u32,
     /// The layer's number among the prunable ones: its stream of random numbers.
     pub layer: u32,
-    pub pad: [u32; 61],
+    /// Of what is activated: how many a growth rule that chooses twice chooses first. The GPU writes it.
+    pub grow_first: u32,
+    /// Where each sign is pruned on its own: how many negative weights stay, `keep` being of the others. The GPU writes it.
+    pub keep_negative: u32,
+    pub rules: RuleParams,
+    pub pad: [u32; 55],
+}
+
+/// What rules are told besides counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub struct RuleParams {
+    /// Share of the active weights that goes, where the GPU counts.
+    pub rate: f32,
+    /// Magnitude below which weights go.
+    pub threshold: f32,
+    /// What a gradient's magnitude counts beside a weight's.
+    pub lambda: f32,
+    /// Share of what grows that is chosen by the gradient.
+    pub mix: f32,
 }
 
 impl UpdateCounts {
     /// For layer `layer`: to keep `keep` active weights, then to grow `grow`. The two together are at most the capacity.
     pub fn new(layer: usize, keep: usize, grow: usize) -> Self {
-        Self { keep: keep as u32, grow: grow as u32, layer: layer as u32, pad: [0; 61] }
+        Self { keep: keep as u32, grow: grow as u32, layer: layer as u32, ..Self::zeroed() }
     }
 }
 

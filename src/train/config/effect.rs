@@ -13,11 +13,18 @@ impl Config {
         if self.method.init == Init::Dense {
             keys.extend(["sparsity", "distribution", "structure"].map(|key| (key, "with method = dense")));
         }
-        if self.method.update.is_none() {
+        if self.update().is_none() {
             let still = if self.method.init == Init::Dense { "with method = dense" } else { "with method = static" };
-            keys.extend(["delta_t", "prune_rate"].map(|key| (key, still)));
+            keys.extend(["delta_t", "prune_rate", "prune", "growth"].map(|key| (key, still)));
         } else if self.prune_rate.decay == Decay::Constant {
             keys.push(("prune_rate.min", "with prune_rate.decay = constant"));
+        }
+        let update = self.update();
+        if update.is_none_or(|update| update.prune.name != "mest") {
+            keys.push(("prune_lambda", "without prune = mest"));
+        }
+        if self.growth().is_none_or(|growth| growth.name != "mixed") {
+            keys.push(("growth_mix", "without growth = mixed"));
         }
         if matches!(&self.lr_schedule, LrSchedule::MultiStep { milestones, .. } if milestones.is_empty()) {
             keys.push(("lr_schedule.gamma", "without milestones"));

@@ -24,7 +24,8 @@ use crate::data::{self, Source};
 use crate::model;
 use crate::ops::Storage;
 use crate::ops::augment::Padding;
-use crate::sparsity::{Distribution, Method, PruneRate, ScheduleError, Structure};
+use crate::ops::topology::RuleParams;
+use crate::sparsity::{Distribution, Growth, Method, Override, Prune, PruneRate, ScheduleError, Structure, Update};
 
 /// What training images go through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +66,13 @@ pub struct Config {
     /// `sample`, `cifar10`, `cifar100`, or a path.
     pub data: String,
     pub method: Method,
+    /// Rules in place of the method's own, where it has some.
+    pub prune: Override<Prune>,
+    pub growth: Override<Growth>,
+    /// What a gradient's magnitude counts beside a weight's, of the prune rule `mest`.
+    pub prune_lambda: f64,
+    /// Share of what grows that the gradient chooses, of the growth rule `mixed`.
+    pub growth_mix: f64,
     /// Share of the prunable weights that is not there.
     pub sparsity: f64,
     pub distribution: Distribution,
@@ -106,6 +114,10 @@ impl Default for Config {
             model: "resnet34".into(),
             data: "cifar100".into(),
             method: Method::RIGL,
+            prune: Override::default(),
+            growth: Override::default(),
+            prune_lambda: 0.5,
+            growth_mix: 0.5,
             sparsity: 0.9,
             distribution: Distribution::Erk,
             structure: Structure::Unstructured,
@@ -188,9 +200,11 @@ impl Config {
 
     /// What a run's tensors and its past steps depend on, by key: it cannot change when the run is resumed.
     pub fn kept(&self) -> BTreeMap<String, String> {
-        let values: [(&str, &dyn Display); 9] = [
+        let values: [(&str, &dyn Display); 11] = [
             ("model", &self.model),
             ("method", &self.method.name),
+            ("prune", &self.prune.name()),
+            ("growth", &self.growth.name()),
             ("sparsity", &self.sparsity),
             ("distribution", &self.distribution),
             ("structure", &self.structure),
@@ -219,6 +233,24 @@ impl Config {
     pub fn to_toml(&self) -> Result<String, ConfigError> {
         toml::to_string(self)
             .map_err(|error| ConfigError::Toml { origin: "configuration".into(), message: error.to_string() })
+    }
+
+    /// How updates move the sets: the method's way, with the rules that take the place of its own.
+    pub fn update(&self) -> Option<Update> {
+        let own = self.method.update?;
+        let growth = own.growth.map(|growth| self.growth.0.unwrap_or(growth));
+        Some(Update { prune: self.prune.0.unwrap_or(own.prune), growth, ..own })
+    }
+
+    /// How updates grow, if they do.
+    pub fn growth(&self) -> Option<&'static Growth> {
+        self.update().and_then(|update| update.growth)
+    }
+
+    /// What the rules are told where `rate` of the active weights goes.
+    pub fn rule_params(&self, rate: f64) -> RuleParams {
+        let [rate, lambda, mix] = [rate, self.prune_lambda, self.growth_mix].map(|number| number as f32);
+        RuleParams { rate, lambda, mix, ..RuleParams::default() }
     }
 
     /// Target share of active weights.
@@ -258,6 +290,8 @@ impl Config {
     pub fn run_name(&self) -> String {
         let data = self.data_name();
         let mut name = format!("{}-{data}-{}", self.model_name(), self.method.name);
+        let rules = [self.prune.0.map(|rule| rule.name), self.growth.0.map(|rule| rule.name)];
+        rules.into_iter().flatten().for_each(|rule| name += &format!("-{rule}"));
         if self.method != Method::DENSE {
             name += &format!("-{}", self.sparsity);
             if self.structure != Structure::Unstructured {
@@ -283,12 +317,28 @@ impl Config {
         self.validate_together()
     }
 
+    /// Checks that a rule stands where the method has one.
+    fn validate_rules(&self) -> Result<(), ConfigError> {
+        let own = self.method.update;
+        let refused = |key, value: &str, must| Err(ConfigError::Value { key, value: value.into(), must });
+        match (self.prune.0, self.growth.0) {
+            (Some(prune), _) if own.is_none() => {
+                refused("prune", prune.name, "`method`: the set of this method never moves")
+            }
+            (_, Some(growth)) if own.is_none_or(|own| own.growth.is_none()) => {
+                refused("growth", growth.name, "`method`: the set of this method never grows")
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Checks what must fit together.
     pub(in crate::train) fn validate_together(&self) -> Result<(), ConfigError> {
         if self.nesterov && self.momentum == 0.0 {
             let must = "false where `momentum` is 0: --nesterov false";
             return Err(ConfigError::Value { key: "nesterov", value: "true".into(), must });
         }
+        self.validate_rules()?;
         Ok(self.prune_rate.validate()?)
     }
 }

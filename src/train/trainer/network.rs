@@ -127,9 +127,11 @@ impl<'a> Network<'a> {
     pub(super) fn write_update_counts(&self, step: usize) {
         let plan = &self.run_plan.plan;
         let prune_rate = self.run_plan.prune_rate(step);
+        let rules = self.run_plan.config.rule_params(prune_rate);
         let counts = plan.layers.iter().enumerate().map(|(number, layer)| {
             let pruned = layer.prune_count(prune_rate);
-            UpdateCounts::new(number, layer.entries(layer.active - pruned), layer.entries(pruned))
+            let counts = UpdateCounts::new(number, layer.entries(layer.active - pruned), layer.entries(pruned));
+            UpdateCounts { rules, ..counts }
         });
         self.executor.write(plan.update_counts, &counts.collect::<Vec<_>>());
         // Rows that are pruned on their own lower the threshold to the least of theirs.
