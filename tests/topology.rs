@@ -5,7 +5,7 @@ mod common;
 use common::{agree, device, on_gpu};
 use itop::ops::topology::map::Grid;
 use itop::sparsity::{Structure, growth, prune};
-use itop::verify::{BeforeUpdate, MapCase, TopologyCase, noise};
+use itop::verify::{BeforeUpdate, ListCase, MapCase, SharesCase, TopologyCase, noise};
 use proptest::prelude::*;
 
 #[track_caller]
@@ -58,6 +58,22 @@ proptest! {
         let shape = [if block > 1 { block * k.div_ceil(4) } else { k }, c, kernel];
         let case = TopologyCase { shape, stride, density, rate, regrow, coarse, rule, growth, structure, seed };
         check(&BeforeUpdate::random(&case));
+    }
+
+    #[test]
+    fn layers_share_out_what_grows(
+        layers in 1usize..70,
+        limit in 1.0f32..3.0,
+        coarse: bool,
+        adaptive: bool,
+        stream in 0u32..1000,
+    ) {
+        agree(SharesCase { layers, limit, coarse, adaptive, stream }.compare(&device()));
+    }
+
+    #[test]
+    fn lists(active in 1usize..3000, stream in 0u32..1000) {
+        agree(ListCase { active, stream }.compare(&device()));
     }
 
     #[test]

@@ -9,3 +9,7 @@ const RATE = 5u;
 const LEAST = 6u;
 const LAMBDA = 7u;
 const MIX = 8u;
+const CAPACITY = 9u;
+const TARGET = 10u;
+// a float
+const SHARE = 11u;

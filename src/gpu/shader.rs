@@ -79,10 +79,13 @@ pub const KERNELS: &[(&str, &str)] = sources![
     "select_rows",
     "sgd",
     "topology_ages",
+    "topology_born",
+    "topology_counts",
     "topology_growth",
     "topology_inputs",
     "topology_map",
     "topology_move",
+    "topology_shares",
     "topology_stats",
 ];
 

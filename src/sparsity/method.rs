@@ -8,6 +8,7 @@ use super::init::Init;
 use super::prune::{self, Prune};
 use crate::gpu::Command;
 use crate::ops::Tuning;
+use crate::ops::topology::{Goes, Redistribution};
 
 /// A method: how its active set starts, and how updates move it. How many weights each layer gets is a
 /// [`super::Distribution`], when and how far the set moves a [`super::PruneRate`]: both are settings of their own.
@@ -31,13 +32,37 @@ pub struct Update {
     pub prune: &'static Prune,
     /// How it chooses what to activate; none: the set only shrinks.
     pub growth: Option<&'static Growth>,
+    /// What decides how much of all that grows a layer gets; none: each grows as many as it loses.
+    pub redistribution: Option<Redistribution>,
+    /// Weights keep the sign that they began with ([`crate::ops::sgd::Form::signed`]).
+    pub signed: bool,
 }
 
 impl Update {
-    /// The commands of an update of the layer at `site`, after the optimiser's step.
+    /// An update that grows in each layer as many as it prunes.
+    pub const fn new(prune: &'static Prune, growth: &'static Growth) -> Self {
+        Self { prune, growth: Some(growth), redistribution: None, signed: false }
+    }
+
+    /// Whether the GPU counts how many weights go and grow; else the host does.
+    pub fn counts_on_gpu(&self) -> bool {
+        self.redistribution.is_some() || self.prune.goes != Goes::Share
+    }
+
+    /// Counts how many weights of the layer at `site` the next update keeps and grows, if that is the GPU's to do.
+    pub fn count(&self, site: &Site) -> Option<Command> {
+        let count = || site.tensor.count(site.label, site.scratch, self.prune.goes, self.redistribution);
+        self.counts_on_gpu().then(count)
+    }
+
+    /// The commands of an update of the layer at `site`, after the optimiser's step and the counting.
     pub fn commands(&self, site: &Site, tuning: &Tuning) -> Vec<Command> {
         let scores = self.growth.map(|growth| ((growth.score)(site), growth.of_weights));
-        site.tensor.update(site.label, tuning, site.scratch, (self.prune.keys)(site), scores)
+        let (first, keys) = (self.prune.keys)(site);
+        let prune = (first, keys, self.prune.goes == Goes::ShareOfEachSign);
+        let mut commands = site.tensor.update(site.label, tuning, site.scratch, prune, scores);
+        commands.extend(self.signed.then(|| site.tensor.give_signs(site.label, site.scratch, site.run)));
+        commands
     }
 
     /// Whether a step needs the gradient of all weights; `update`: it ends with an update.
@@ -68,7 +93,7 @@ impl Method {
         title: "SET",
         about: "magnitude prune, random growth (Mocanu et al. 2018)",
         init: Init::Random,
-        update: Some(Update { prune: &prune::MAGNITUDE, growth: Some(&growth::RANDOM) }),
+        update: Some(Update::new(&prune::MAGNITUDE, &growth::RANDOM)),
     };
 
     pub const RIGL: Self = Self {
@@ -76,7 +101,7 @@ impl Method {
         title: "RigL",
         about: "magnitude prune, growth by the gradient (Evci et al. 2020)",
         init: Init::Random,
-        update: Some(Update { prune: &prune::MAGNITUDE, growth: Some(&growth::GRADIENT) }),
+        update: Some(Update::new(&prune::MAGNITUDE, &growth::GRADIENT)),
     };
 
     pub const MOMENTUM: Self = Self {
@@ -85,11 +110,59 @@ impl Method {
         about: "magnitude prune, growth by the gradients' momentum (Dettmers and Zettlemoyer 2019, without their \
                 redistribution between layers)",
         init: Init::Random,
-        update: Some(Update { prune: &prune::MAGNITUDE, growth: Some(&growth::MOMENTUM) }),
+        update: Some(Update::new(&prune::MAGNITUDE, &growth::MOMENTUM)),
+    };
+
+    pub const SNFS: Self = Self {
+        name: "snfs",
+        title: "SNFS",
+        about: "momentum growth, shared out between layers by their momentum (Dettmers and Zettlemoyer 2019)",
+        init: Init::Random,
+        update: Some(Update {
+            redistribution: Some(Redistribution::Momentum),
+            ..Update::new(&prune::MAGNITUDE, &growth::MOMENTUM)
+        }),
+    };
+
+    pub const DSR: Self = Self {
+        name: "dsr",
+        title: "DSR",
+        about: "prune below a threshold that adapts, random growth in proportion to what layers keep (Mostafa and Wang 2019)",
+        init: Init::Random,
+        update: Some(Update {
+            redistribution: Some(Redistribution::Kept),
+            ..Update::new(&prune::ADAPTIVE, &growth::RANDOM)
+        }),
+    };
+
+    pub const DEEPR: Self = Self {
+        name: "deepr",
+        title: "DeepR",
+        about: "weights keep their signs and get noise; those that cross 0 go, random growth (Bellec et al. 2018)",
+        init: Init::Random,
+        update: Some(Update { signed: true, ..Update::new(&prune::CROSSED, &growth::RANDOM) }),
+    };
+
+    pub const MEST: Self = Self {
+        name: "mest",
+        title: "MEST",
+        about: "prune by weight and gradient, random growth (elastic mutation, Yuan et al. 2021)",
+        init: Init::Random,
+        update: Some(Update::new(&prune::MEST, &growth::RANDOM)),
     };
 
     /// Every method.
-    pub const ALL: [Self; 5] = [Self::DENSE, Self::STATIC, Self::SET, Self::RIGL, Self::MOMENTUM];
+    pub const ALL: [Self; 9] = [
+        Self::DENSE,
+        Self::STATIC,
+        Self::SET,
+        Self::RIGL,
+        Self::MOMENTUM,
+        Self::SNFS,
+        Self::DSR,
+        Self::DEEPR,
+        Self::MEST,
+    ];
 
     /// Their names.
     pub const NAMES: [&'static str; Self::ALL.len()] = {
@@ -110,6 +183,11 @@ impl Method {
     /// Its place in [`Method::ALL`]: the order of tables.
     pub fn place(self) -> usize {
         Self::ALL.iter().take_while(|method| **method != self).count()
+    }
+
+    /// Whether the first and the last layer of a convolutional network stay dense, as in the authors' networks for CIFAR.
+    pub fn keeps_ends_dense(self) -> bool {
+        self == Self::DSR
     }
 
     /// How updates grow, if they do.

@@ -12,7 +12,7 @@ pub mod prune;
 pub mod schedule;
 mod structure;
 
-pub use distribution::{Distribution, DistributionError, exact_nnz};
+pub use distribution::{Distribution, DistributionError, dense_ends, exact_nnz};
 pub use growth::{DenseGradient, Growth};
 pub use init::Init;
 pub use method::{Method, Update};

@@ -6,18 +6,22 @@
 use super::growth::Site;
 use super::overrides::{METHOD, Rule};
 use crate::gpu::{Command, Kernel, Kind, Label, Slice};
+use crate::ops::topology::Goes;
 
 /// Every rule.
-pub const ALL: [&Prune; 3] = [&MAGNITUDE, &TAYLOR, &MEST];
+pub const ALL: [&Prune; 7] = [&MAGNITUDE, &TAYLOR, &MEST, &SET, &THRESHOLD, &ADAPTIVE, &CROSSED];
 
 /// Their names, and that which leaves the choice to the method.
-pub const NAMES: [&str; 4] = [METHOD, "magnitude", "taylor", "mest"];
+pub const NAMES: [&str; 8] =
+    [METHOD, "magnitude", "taylor", "mest", "set", "threshold", "adaptive-threshold", "crossed"];
 
 /// A prune rule.
 pub struct Prune {
     pub name: &'static str,
     /// Its own shader, if it has one.
     pub shader: Option<&'static str>,
+    /// How many go.
+    pub goes: Goes,
     /// The commands that leave a float for each active weight, and where; those of least magnitude are removed (of equals the higher
     /// position). They run after the optimiser's step, while the active weights' gradient of this step is still there.
     pub keys: fn(&Site) -> (Vec<Command>, Slice),
@@ -36,6 +40,7 @@ pub struct Weights<'a> {
 pub const MAGNITUDE: Prune = Prune {
     name: "magnitude",
     shader: None,
+    goes: Goes::Share,
     keys: |site| (Vec::new(), site.tensor.value),
     reference: |of| of.weight.to_vec(),
 };
@@ -44,14 +49,28 @@ pub const MAGNITUDE: Prune = Prune {
 pub const TAYLOR: Prune = Prune {
     name: "taylor",
     shader: Some("prune_gradient"),
+    goes: Goes::Share,
     keys: |site| by_gradient(site, true),
     reference: |of| of.weight.iter().zip(of.gradient).map(|(w, g)| w * g).collect(),
 };
+
+/// Of the positive weights a share, those nearest to 0, and as large a share of the negative ones (SET, Mocanu et al. 2018).
+pub const SET: Prune = Prune { name: "set", goes: Goes::ShareOfEachSign, ..MAGNITUDE };
+
+/// All whose magnitude is below a threshold, and where all are, all but the largest.
+pub const THRESHOLD: Prune = Prune { name: "threshold", goes: Goes::Below, ..MAGNITUDE };
+
+/// The same with a threshold for all layers that updates double or halve, so that about a share of all goes (Mostafa and Wang 2019).
+pub const ADAPTIVE: Prune = Prune { name: "adaptive-threshold", goes: Goes::BelowAdaptive, ..MAGNITUDE };
+
+/// All that are 0: where the optimiser leaves what crosses it (DeepR, Bellec et al. 2018).
+pub const CROSSED: Prune = Prune { name: "crossed", ..THRESHOLD };
 
 /// The smallest |w| + λ · |g| (MEST, Yuan et al. 2021).
 pub const MEST: Prune = Prune {
     name: "mest",
     shader: Some("prune_gradient"),
+    goes: Goes::Share,
     keys: |site| by_gradient(site, false),
     reference: |of| of.weight.iter().zip(of.gradient).map(|(w, g)| w.abs() + of.lambda * g.abs()).collect(),
 };

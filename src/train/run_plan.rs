@@ -12,7 +12,7 @@ use crate::ops::augment::PAD;
 use crate::ops::{Storage, Tuning};
 use crate::plan::{Plan, PlanError, PlanInput};
 use crate::sparsity::expected::Explored;
-use crate::sparsity::{self, DistributionError, Init, Structure, expected, init};
+use crate::sparsity::{self, DistributionError, Init, Structure, dense_ends, expected, init};
 use crate::words::number_of;
 
 /// A configuration and a dataset that do not make a run.
@@ -105,7 +105,10 @@ impl RunPlan {
         }
         let targets = match config.method.init {
             Init::Dense => vec![1.0; graph.prunable().count()],
-            Init::Random => config.distribution.densities(&graph, config.density())?,
+            Init::Random => {
+                let targets = config.distribution.densities(&graph, config.density())?;
+                if config.method.keeps_ends_dense() { dense_ends(&graph, targets)? } else { targets }
+            }
         };
         let numels: Vec<usize> = graph.prunable().map(|(_, param)| param.numel()).collect();
         let structure = config.structure;
@@ -118,7 +121,7 @@ impl RunPlan {
             graph: &graph,
             batch,
             storage: config.storage,
-            capacity: active.clone(),
+            capacity: config.capacity(&active, &numels),
             active,
             structure,
             update: config.update(),

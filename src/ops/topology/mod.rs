@@ -12,12 +12,14 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::gpu::ALIGNMENT;
 
+mod counts;
 mod index;
 pub mod map;
 mod scratch;
 mod select;
 mod update;
 
+pub use counts::{Goes, Redistribution, share_bits};
 pub use scratch::Scratch;
 pub use select::Chosen;
 
@@ -110,7 +112,12 @@ pub struct UpdateCounts {
     /// Where each sign is pruned on its own: how many negative weights stay, `keep` being of the others. The GPU writes it.
     pub keep_negative: u32,
     pub rules: RuleParams,
-    pub pad: [u32; 55],
+    /// Where layers share out what grows: the most entries that there is room for, and how many there were at the start; 0 of a layer
+    /// without zeros. And what the share is measured by, a float that the GPU writes.
+    pub capacity: u32,
+    pub first: u32,
+    pub share: f32,
+    pub pad: [u32; 52],
 }
 
 /// What rules are told besides counts.

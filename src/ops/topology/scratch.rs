@@ -36,6 +36,8 @@ pub struct Scratch {
     /// Two words an active weight: values and momentum on their way, or weights with their shifts.
     pub moved: Slice,
     pub(super) moved_ages: Slice,
+    /// Below which magnitude weights go, where updates move that: a float.
+    pub threshold: Slice,
     /// [`super::UpdateCounts`] per layer.
     pub update_counts: Slice,
     /// [`super::UpdateStats`] per layer.
@@ -73,6 +75,7 @@ impl Scratch {
             ),
             moved: scratch("moved", packed.max(2 * list_bytes(weights))),
             moved_ages: scratch("ages", age_bytes(weights)),
+            threshold: scratch("threshold", 16),
             update_counts: scratch("wanted", ALIGNMENT * layers as u64),
             update_stats: scratch("counters", ALIGNMENT * layers as u64),
         }

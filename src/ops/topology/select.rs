@@ -8,31 +8,37 @@ use crate::ops::SparseTensor;
 /// What a selection chooses: the place of its count in [`super::UpdateCounts`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Chosen {
-    /// What a prune leaves.
+    /// What a prune leaves; where it takes each sign on its own, of the weights that are not negative.
     Kept = 0,
     /// What grows.
     Grown = 1,
     /// What of it is chosen first, by a growth rule that chooses twice.
     First = 3,
+    /// What a prune that takes each sign on its own leaves of the negative weights.
+    Negative = 4,
 }
 
 impl Chosen {
     fn grows(self) -> bool {
-        self != Self::Kept
+        matches!(self, Self::Grown | Self::First)
     }
 }
 
 impl SparseTensor {
     /// What to keep of the active positions, those of the largest magnitudes in `keys`: to `scratch.kept`.
-    pub(super) fn prune(&self, label: &str, scratch: &Scratch, keys: Slice) -> Vec<Command> {
-        self.select(label, scratch, keys, Chosen::Kept)
+    pub(super) fn prune(&self, label: &str, scratch: &Scratch, keys: Slice, each_sign: bool) -> Vec<Command> {
+        let select = |chosen, sign| self.select(label, scratch, keys, (chosen, sign));
+        if each_sign {
+            return [select(Chosen::Kept, Some(0)), select(Chosen::Negative, Some(1))].concat();
+        }
+        select(Chosen::Kept, None)
     }
 
     /// The kept positions, and of the others those of highest score in `scratch.dense`: to `scratch.after`. `of_weights`: these are
     /// scores of weights; blocks are chosen by the sums of theirs.
     pub fn grow(&self, label: &str, scratch: &Scratch, chosen: Chosen, of_weights: bool) -> Vec<Command> {
         let (of_positions, scores) = self.block_scores(label, scratch, of_weights);
-        let selected = self.select(label, scratch, scores, chosen);
+        let selected = self.select(label, scratch, scores, (chosen, None));
         of_positions.into_iter().chain(selected).collect()
     }
 
@@ -88,7 +94,14 @@ impl SparseTensor {
         Kernel::new("block_magnitudes").define("BLOCK", self.conv.block as u32)
     }
 
-    fn select(&self, label: &str, scratch: &Scratch, keys: Slice, chosen: Chosen) -> Vec<Command> {
+    fn select(
+        &self,
+        label: &str,
+        scratch: &Scratch,
+        keys: Slice,
+        (chosen, sign): (Chosen, Option<u32>),
+    ) -> Vec<Command> {
+        let of_sign = |kernel: Kernel| sign.into_iter().fold(kernel, |kernel, sign| kernel.define("SIGN", sign));
         let grow = chosen.grows();
         let named = || Label::new(Kind::Topology, label, if grow { "grow" } else { "prune" });
         if self.fan_in {
@@ -99,7 +112,7 @@ impl SparseTensor {
         let candidates = if grow { scratch.kept } else { self.rows.start };
         let mut commands = Vec::new();
         for round in 0..4 {
-            let kernel = Kernel::new("select_histogram").set("SHIFT", 24 - 8 * round);
+            let kernel = of_sign(Kernel::new("select_histogram")).set("SHIFT", 24 - 8 * round);
             let kernel = match grow {
                 true => kernel.define("GROW", 1).set("COUNT", most),
                 false => kernel.set("ROWS", self.conv.rows()),
@@ -113,8 +126,9 @@ impl SparseTensor {
             commands.push(Command::dispatch(named(), kernel, &bindings, [1, 1, 1]));
         }
         let kernel = |ties: bool| {
-            Kernel::new("select_apply")
+            of_sign(Kernel::new("select_apply"))
                 .define_if(grow, "GROW")
+                .define_if(chosen == Chosen::Negative, "JOIN")
                 .define_if(ties, "COUNT_TIES")
                 .define("RESULT", if grow { 4 } else { 5 })
                 .set("COUNT", self.conv.positions())

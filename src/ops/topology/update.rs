@@ -15,14 +15,15 @@ impl SparseTensor {
 
     /// One topology update. How many to keep and to grow is in `scratch.update_counts`, and this layer's part of
     /// `scratch.update_stats` must be zero. The prune removes the least of `keys`: the commands that leave a float for each active
-    /// weight, and where. `growth`: the commands that leave its scores in `scratch.dense`, and whether these are of weights or of positions; none: nothing grows.
+    /// weight, where, and whether each sign is
+    /// pruned on its own. `growth`: the commands that leave its scores in `scratch.dense`, and whether these are of weights or of positions; none: nothing grows.
     /// Blocks are chosen by the sums of their weights' magnitudes.
     pub fn update(
         &self,
         label: &str,
         tuning: &Tuning,
         scratch: &Scratch,
-        (prune, keys): (Vec<Command>, Slice),
+        (prune, keys, each_sign): (Vec<Command>, Slice, bool),
         growth: Option<(Vec<Command>, bool)>,
     ) -> Vec<Command> {
         let stats = self.own(scratch.update_stats);
@@ -34,7 +35,7 @@ impl SparseTensor {
         commands.extend(prune);
         let (of_entries, keys) = self.block_keys(label, scratch, keys);
         commands.extend(of_entries);
-        commands.extend(self.prune(label, scratch, keys));
+        commands.extend(self.prune(label, scratch, keys, each_sign));
         match growth {
             Some((scores, of_weights)) => {
                 commands.extend(scores);

@@ -20,12 +20,16 @@ impl Config {
             keys.push(("prune_rate.min", "with prune_rate.decay = constant"));
         }
         let update = self.update();
-        if update.is_none_or(|update| update.prune.name != "mest") {
-            keys.push(("prune_lambda", "without prune = mest"));
-        }
-        if self.growth().is_none_or(|growth| growth.name != "mixed") {
-            keys.push(("growth_mix", "without growth = mixed"));
-        }
+        let prunes = |names: &[&str]| update.is_some_and(|update| names.contains(&update.prune.name));
+        let used = [
+            ("prune_lambda", prunes(&["mest"]), "without prune = mest"),
+            ("prune_threshold", prunes(&["threshold", "adaptive-threshold"]), "without a threshold"),
+            ("growth_mix", self.growth().is_some_and(|growth| growth.name == "mixed"), "without growth = mixed"),
+            ("growth_limit", update.is_some_and(|update| update.redistribution.is_some()), "without redistribution"),
+            ("l1", update.is_some_and(|update| update.signed), "without method = deepr"),
+            ("temperature", update.is_some_and(|update| update.signed), "without method = deepr"),
+        ];
+        keys.extend(used.into_iter().filter(|(_, used, _)| !used).map(|(key, _, why)| (key, why)));
         if matches!(&self.lr_schedule, LrSchedule::MultiStep { milestones, .. } if milestones.is_empty()) {
             keys.push(("lr_schedule.gamma", "without milestones"));
         }

@@ -69,12 +69,31 @@ pub const KEYS: &[Key] = &[
         Kind::OneOf(&growth::NAMES),
         "which weights an update activates: `method` (as the method does), or a rule in its place (`docs/methods.md`)",
     ),
+    key(
+        "prune_threshold",
+        "prune-threshold",
+        Kind::Number(POSITIVE),
+        "magnitude below which weights go, of the prune rule `threshold`; of `adaptive-threshold` at the start",
+    ),
     key("prune_lambda", "prune-lambda", Kind::Number(NOT_NEGATIVE), "λ of the prune rule `mest`: |w| + λ · |gradient|"),
     key(
         "growth_mix",
         "growth-mix",
         Kind::Share(UNIT),
         "share of what grows that the gradient chooses, of the growth rule `mixed`; the rest is random",
+    ),
+    key(
+        "growth_limit",
+        "growth-limit",
+        Kind::Number((Included(1.0), Included(1e6))),
+        "how many times its first size a layer may have, of methods that move weights between layers (`snfs`, `dsr`)",
+    ),
+    key("l1", "l1", Kind::Number(NOT_NEGATIVE), "`deepr`: what pulls every weight to 0, times the learning rate"),
+    key(
+        "temperature",
+        "temperature",
+        Kind::Number(NOT_NEGATIVE),
+        "`deepr`: T of its noise, of deviation √(2 · lr · T)",
     ),
     key("sparsity", "sparsity", Kind::Share(BELOW_ONE), "fraction of weights that are zero (no effect for `dense`)"),
     key(

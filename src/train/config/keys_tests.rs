@@ -18,9 +18,7 @@ fn every_key_is_in_the_table_and_no_other() {
             _ => assert!(known(name), "{name}"),
         }
     }
-    for name in
-        ["method", "prune", "growth", "distribution", "augment", "storage", "lr_schedule.kind", "prune_rate.decay"]
-    {
+    for name in ["method", "growth", "distribution", "augment", "storage", "lr_schedule.kind", "prune_rate.decay"] {
         let Kind::OneOf(names) = find(name).unwrap().kind else { panic!("{name}") };
         for value in names {
             let mut layers = crate::train::config_builder::ConfigBuilder::default();

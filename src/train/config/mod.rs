@@ -25,7 +25,9 @@ use crate::model;
 use crate::ops::Storage;
 use crate::ops::augment::Padding;
 use crate::ops::topology::RuleParams;
-use crate::sparsity::{Distribution, Growth, Method, Override, Prune, PruneRate, ScheduleError, Structure, Update};
+use crate::sparsity::{
+    DenseGradient, Distribution, Growth, Method, Override, Prune, PruneRate, ScheduleError, Structure, Update, prune,
+};
 
 /// What training images go through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,10 +71,17 @@ pub struct Config {
     /// Rules in place of the method's own, where it has some.
     pub prune: Override<Prune>,
     pub growth: Override<Growth>,
+    /// Below which magnitude weights go, of the prune rule `threshold`; of `adaptive-threshold` at the start.
+    pub prune_threshold: f64,
     /// What a gradient's magnitude counts beside a weight's, of the prune rule `mest`.
     pub prune_lambda: f64,
     /// Share of what grows that the gradient chooses, of the growth rule `mixed`.
     pub growth_mix: f64,
+    /// How many times its first size a layer may have, of methods that move weights between layers.
+    pub growth_limit: f64,
+    /// What pulls weights to 0, and the temperature of the noise, of the method `deepr`.
+    pub l1: f64,
+    pub temperature: f64,
     /// Share of the prunable weights that is not there.
     pub sparsity: f64,
     pub distribution: Distribution,
@@ -116,8 +125,12 @@ impl Default for Config {
             method: Method::RIGL,
             prune: Override::default(),
             growth: Override::default(),
+            prune_threshold: 1e-3,
             prune_lambda: 0.5,
             growth_mix: 0.5,
+            growth_limit: 2.0,
+            l1: 1e-5,
+            temperature: 2.5e-11,
             sparsity: 0.9,
             distribution: Distribution::Erk,
             structure: Structure::Unstructured,
@@ -200,11 +213,12 @@ impl Config {
 
     /// What a run's tensors and its past steps depend on, by key: it cannot change when the run is resumed.
     pub fn kept(&self) -> BTreeMap<String, String> {
-        let values: [(&str, &dyn Display); 11] = [
+        let values: [(&str, &dyn Display); 12] = [
             ("model", &self.model),
             ("method", &self.method.name),
             ("prune", &self.prune.name()),
             ("growth", &self.growth.name()),
+            ("growth_limit", &self.growth_limit),
             ("sparsity", &self.sparsity),
             ("distribution", &self.distribution),
             ("structure", &self.structure),
@@ -249,8 +263,25 @@ impl Config {
 
     /// What the rules are told where `rate` of the active weights goes.
     pub fn rule_params(&self, rate: f64) -> RuleParams {
-        let [rate, lambda, mix] = [rate, self.prune_lambda, self.growth_mix].map(|number| number as f32);
-        RuleParams { rate, lambda, mix, ..RuleParams::default() }
+        // What has crossed 0 is 0, and nothing else is below the least number.
+        let crossed = self.update().is_some_and(|update| update.prune == &prune::CROSSED);
+        let threshold = if crossed { f32::MIN_POSITIVE.into() } else { self.prune_threshold };
+        let numbers = [rate, threshold, self.prune_lambda, self.growth_mix].map(|number| number as f32);
+        let [rate, threshold, lambda, mix] = numbers;
+        RuleParams { rate, threshold, lambda, mix }
+    }
+
+    /// The most active weights that each layer has at any time, of layers of `numels` that have `active` at the start.
+    pub fn capacity(&self, active: &[usize], numels: &[usize]) -> Vec<usize> {
+        if self.update().is_none_or(|update| update.redistribution.is_none()) {
+            return active.to_vec();
+        }
+        // A layer with zeros keeps one: without any it would run dense.
+        let most = |(&active, &numel): (&usize, &usize)| {
+            let limit = (self.growth_limit * active as f64) as usize;
+            if active < numel { limit.clamp(active, numel - 1) } else { active }
+        };
+        active.iter().zip(numels).map(most).collect()
     }
 
     /// Target share of active weights.
@@ -328,7 +359,35 @@ impl Config {
             (_, Some(growth)) if own.is_none_or(|own| own.growth.is_none()) => {
                 refused("growth", growth.name, "`method`: the set of this method never grows")
             }
-            _ => Ok(()),
+            _ => self.validate_update(),
+        }
+    }
+
+    /// Checks that the parts of an update fit together.
+    fn validate_update(&self) -> Result<(), ConfigError> {
+        let Some(update) = self.update() else { return Ok(()) };
+        let shares = update.redistribution.is_some();
+        let refused = |key, value: String, must| Err(ConfigError::Value { key, value, must });
+        if update.counts_on_gpu() && self.structure != Structure::Unstructured {
+            let must = "`unstructured` with the methods snfs, dsr and deepr, and with the prune rules set, threshold, adaptive-threshold and crossed: only the GPU knows how many weights go";
+            return refused("structure", self.structure.to_string(), must);
+        }
+        if update.prune == &prune::ADAPTIVE && !shares {
+            let must = "another rule: this one is for methods that move weights between layers (snfs, dsr)";
+            return refused("prune", update.prune.name.into(), must);
+        }
+        if (update.prune == &prune::CROSSED) != update.signed {
+            let must = "`crossed` with the method deepr, and another rule with other methods";
+            return refused("prune", update.prune.name.into(), must);
+        }
+        let at_updates = |growth: &Growth| growth.dense_gradient == DenseGradient::AtUpdates;
+        match update.growth.filter(|growth| shares && at_updates(growth)) {
+            Some(growth) => refused(
+                "growth",
+                growth.name.into(),
+                "random, unfired-first or momentum where weights move between layers: the gradients of all layers are not kept at once",
+            ),
+            None => Ok(()),
         }
     }
 

@@ -154,6 +154,9 @@ pub fn entries(plan: &Plan, graph: &Graph) -> Vec<Entry> {
             }
         }
     }
+    if let Some(threshold) = plan.threshold {
+        add("prune.threshold".into(), Dtype::F32, threshold, None);
+    }
     for (norm, running) in graph.norms().zip(&plan.running) {
         add(format!("running.{}", norm.name), Dtype::F32, *running, None);
     }

@@ -106,6 +106,7 @@ impl<'a> Network<'a> {
             slot: slot as u32,
             lr: self.run_plan.lr_of_step(progress.step + 1) as f32,
             update: progress.updates as u32,
+            noise: (2.0 * self.run_plan.lr_of_step(progress.step + 1) * config.temperature).sqrt() as f32,
             ..self.constant_params()
         };
         self.executor.write(self.run_plan.plan.run, &[params]);
@@ -131,7 +132,8 @@ impl<'a> Network<'a> {
         let counts = plan.layers.iter().enumerate().map(|(number, layer)| {
             let pruned = layer.prune_count(prune_rate);
             let counts = UpdateCounts::new(number, layer.entries(layer.active - pruned), layer.entries(pruned));
-            UpdateCounts { rules, ..counts }
+            let shared = |weights| if layer.sparse.is_some() { layer.entries(weights) as u32 } else { 0 };
+            UpdateCounts { rules, capacity: shared(layer.capacity), first: shared(layer.active), ..counts }
         });
         self.executor.write(plan.update_counts, &counts.collect::<Vec<_>>());
         // Rows that are pruned on their own lower the threshold to the least of theirs.
@@ -158,6 +160,7 @@ impl<'a> Network<'a> {
             momentum: config.momentum as f32,
             weight_decay: config.weight_decay as f32,
             smoothing: config.label_smoothing as f32,
+            l1: config.l1 as f32,
             loss_scale: config.storage.loss_scale(),
             ..StepParams::default()
         }
