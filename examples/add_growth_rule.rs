@@ -51,7 +51,7 @@ pub fn explored(method: Method) -> Result<u32, Box<dyn Error>> {
 /// SET, but for the growth.
 pub fn unseen_first() -> Method {
     shader::add("grow_unseen_first", SHADER);
-    let update = Update { prune: &prune::MAGNITUDE, growth: Some(&UNSEEN_FIRST) };
+    let update = Update::new(&prune::MAGNITUDE, &UNSEEN_FIRST);
     Method { name: "unseen-first", update: Some(update), ..Method::SET }
 }
 

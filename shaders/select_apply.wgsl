@@ -2,7 +2,7 @@
 // it as are needed, lowest position first. COUNT_TIES only counts the equal keys of each 256 words, for the prefix sum in
 // between.
 //
-// Prune: selects the active positions to keep. GROW: selects the other positions to add to the kept ones.
+// Prune: selects the active positions to keep; SIGN: of those whose keys have this sign bit, JOIN: in addition to what is there. GROW: selects the other positions to add to the kept ones.
 
 #uniform
 
@@ -58,7 +58,15 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
         for (var left = word; left != 0u; left &= left - 1u) {
             let bit = left & (~left + 1u);
             let key = keys[key_at] & MAGNITUDE;
+#ifdef SIGN
+            let other = (keys[key_at] >> 31u) != $SIGNu;
+#else
+            let other = false;
+#endif
             key_at += 1u;
+            if other {
+                continue;
+            }
             if key > threshold {
                 larger |= bit;
             } else if key == threshold {
@@ -85,12 +93,20 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
 #ifdef GROW
         result[at] = word | chosen;
 #else
+#ifdef JOIN
+        result[at] |= chosen;
+#else
         result[at] = chosen;
+#endif
 #endif
     }
 #ifndef GROW
     if at == 0u {
+#ifdef JOIN
+        stats[THRESHOLD] = min(stats[THRESHOLD], selection.prefix);
+#else
         stats[THRESHOLD] = selection.prefix;
+#endif
     }
 #endif
 #endif

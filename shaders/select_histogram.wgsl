@@ -1,6 +1,6 @@
 // One round of a radix select: counts the next digit of all keys that begin with the prefix found so far.
 //
-// Keys are the values of the active list, or (GROW) the scores of all positions that the prune left inactive.
+// Keys are the values of the active list (SIGN: only those with this sign bit), or (GROW) the scores of all positions that the prune left inactive.
 
 #uniform
 
@@ -42,7 +42,11 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
 #ifdef GROW
             let others = ~kept[at / 8u] >> (at % 8u * 4u);
 #else
+#ifdef SIGN
+            let others = dot(vec4<u32>((keys[at] >> vec4<u32>(31u)) == vec4<u32>($SIGNu)), vec4<u32>(1u, 2u, 4u, 8u));
+#else
             let others = 15u;
+#endif
 #endif
 #for j in 0..4
             if at * 4u + $ju < count && (digits[$j] >> 8u) == prefix && (others & (1u << $ju)) != 0u {

@@ -20,6 +20,8 @@
 #endif
 
 override ROWS: u32;
+// whose number of keys is wanted: to keep, to grow, …
+override INDEX: u32;
 override LENGTH: u32;
 
 #import select
@@ -60,11 +62,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let first = begin / 32u;
     let last = (end + 31u) / 32u;
     if lane == 0u {
-#ifdef GROW
-        want = counts[1] / ROWS;
-#else
-        want = counts[0] / ROWS;
-#endif
+        want = counts[INDEX] / ROWS;
         prefix = 0u;
     }
     for (var round = 0u; round < 4u; round += 1u) {

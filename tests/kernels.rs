@@ -117,9 +117,11 @@ proptest! {
         momentum in 0.0f32..0.99,
         decay in 0.0f32..0.1,
         nesterov: bool,
+        // The deviation of the noise in a step that keeps signs.
+        noise in prop::option::of((0.0f32..0.1, 0.0f32..0.1)),
         storage in storage(),
     ) {
-        agree(SgdCase { vectors, lr, momentum, decay, nesterov, storage }.compare(&device()));
+        agree(SgdCase { vectors, lr, momentum, decay, nesterov, noise, storage }.compare(&device()));
     }
 
     #[test]

@@ -61,7 +61,7 @@ fn input<'a>(
 
 /// Every method, each with a density.
 fn methods() -> impl Iterator<Item = (Method, f64)> {
-    Method::ALL.into_iter().zip([1.0, 0.1, 0.05, 0.2, 0.15])
+    Method::ALL.into_iter().zip([1.0, 0.1, 0.05, 0.2, 0.15, 0.1, 0.2, 0.05, 0.1])
 }
 
 fn tunings() -> [Tuning; 3] {

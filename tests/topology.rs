@@ -4,8 +4,8 @@ mod common;
 
 use common::{agree, device, on_gpu};
 use itop::ops::topology::map::Grid;
-use itop::sparsity::{Structure, growth};
-use itop::verify::{BeforeUpdate, MapCase, TopologyCase, noise};
+use itop::sparsity::{Structure, growth, prune};
+use itop::verify::{BeforeUpdate, ListCase, MapCase, SharesCase, TopologyCase, noise};
 use proptest::prelude::*;
 
 #[track_caller]
@@ -29,6 +29,7 @@ fn case(shape: [usize; 3], stride: usize, density: f32) -> TopologyCase {
         rate: 0.3,
         regrow: 1.0,
         coarse: false,
+        rule: &prune::MAGNITUDE,
         growth: &growth::GRADIENT,
         structure: Structure::Unstructured,
         seed: 1,
@@ -48,15 +49,31 @@ proptest! {
         // Sets that stay as large as they are, shrink, and grow.
         regrow in prop_oneof![3 => Just(1.0), 1 => Just(0.0), 1 => 0.1f64..0.9, 1 => 1.1f64..3.0],
         coarse: bool,
-        (rule, structure) in (0..growth::ALL.len(), 0..Structure::ALL.len()),
+        (rule, grown, structure) in (0..prune::ALL.len(), 0..growth::ALL.len(), 0..Structure::ALL.len()),
         seed in 0u64..1000,
     ) {
-        let (growth, structure) = (growth::ALL[rule], Structure::ALL[structure]);
+        let (rule, growth, structure) = (prune::ALL[rule], growth::ALL[grown], Structure::ALL[structure]);
         // Blocks of half of all weights that could have some, and of as many rows.
         let block = structure.block();
         let shape = [if block > 1 { block * k.div_ceil(4) } else { k }, c, kernel];
-        let case = TopologyCase { shape, stride, density, rate, regrow, coarse, growth, structure, seed };
+        let case = TopologyCase { shape, stride, density, rate, regrow, coarse, rule, growth, structure, seed };
         check(&BeforeUpdate::random(&case));
+    }
+
+    #[test]
+    fn layers_share_out_what_grows(
+        layers in 1usize..70,
+        limit in 1.0f32..3.0,
+        coarse: bool,
+        adaptive: bool,
+        stream in 0u32..1000,
+    ) {
+        agree(SharesCase { layers, limit, coarse, adaptive, stream }.compare(&device()));
+    }
+
+    #[test]
+    fn lists(active in 1usize..3000, stream in 0u32..1000) {
+        agree(ListCase { active, stream }.compare(&device()));
     }
 
     #[test]

@@ -100,7 +100,7 @@ fn a_larger_capacity_trains_to_the_same_bits() {
         capacity: more.collect(),
         active,
         structure: roomy.config.structure,
-        update: roomy.config.method.update,
+        update: roomy.config.update(),
         nesterov: roomy.config.nesterov,
         augment: roomy.config.augment.padding(),
         images: dataset.parts().map(data::Images::len).sum(),

@@ -24,3 +24,5 @@ fn philox4x32(key: vec2<u32>, counter: vec4<u32>) -> vec4<u32> {
 
 const PURPOSE_GROW = 3u;
 const PURPOSE_AUGMENT = 4u;
+const PURPOSE_SIGN = 8u;
+const PURPOSE_NOISE = 9u;

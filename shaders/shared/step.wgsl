@@ -16,4 +16,7 @@ struct StepParams {
     momentum: f32,
     weight_decay: f32,
     smoothing: f32,
+    // of a step that keeps the signs of weights: what pulls them to 0, and the deviation of the noise
+    l1: f32,
+    noise: f32,
 }

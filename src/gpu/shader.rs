@@ -48,6 +48,7 @@ pub const KERNELS: &[(&str, &str)] = sources![
     "conv_sparse_scatter",
     "finite",
     "flatten",
+    "grow_mixed",
     "grow_momentum",
     "grow_random",
     "index_columns",
@@ -68,6 +69,7 @@ pub const KERNELS: &[(&str, &str)] = sources![
     "pointwise_stats_finish",
     "pool_backward",
     "pool_forward",
+    "prune_gradient",
     "rank_count",
     "rank_write",
     "scan",
@@ -77,10 +79,13 @@ pub const KERNELS: &[(&str, &str)] = sources![
     "select_rows",
     "sgd",
     "topology_ages",
+    "topology_born",
+    "topology_counts",
     "topology_growth",
     "topology_inputs",
     "topology_map",
     "topology_move",
+    "topology_shares",
     "topology_stats",
 ];
 
@@ -109,6 +114,7 @@ pub const SHARED: &[(&str, &str)] = sources![
     "shared/select",
     "shared/sparse_sums",
     "shared/step",
+    "shared/update_counts",
     "shared/update_stats",
     "shared/vector"
 ];

@@ -13,6 +13,8 @@ pub enum Purpose {
     Shuffle = 5,
     Split = 6,
     Sweep = 7,
+    Sign = 8,
+    Noise = 9,
 }
 
 /// Ten rounds over `counter` with `key`.

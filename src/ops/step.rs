@@ -23,6 +23,10 @@ pub struct StepParams {
     pub weight_decay: f32,
     /// Label smoothing, 0 to 1.
     pub smoothing: f32,
+    /// What pulls weights to 0, and the deviation of what is added to them, in a step that keeps their signs.
+    pub l1: f32,
+    pub noise: f32,
+    pub pad: [u32; 2],
 }
 
 impl Default for StepParams {

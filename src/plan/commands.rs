@@ -62,11 +62,35 @@ impl Context<'_> {
             }
             self.backward(node, norm, update, &mut written, &mut commands);
         }
-        if !update {
-            commands.extend(self.sgd("sparse weights", self.params.sparse_range));
+        // Layers that share out what grows wait for each other.
+        let shared = self.input.update.filter(|moves| update && moves.redistribution.is_some());
+        if !update || shared.is_some() {
+            commands.extend(self.sgd("sparse weights", self.params.sparse_range, self.signed()));
         }
-        commands.extend(self.sgd("other weights", self.params.other_range));
+        commands.extend(self.sgd("other weights", self.params.other_range, false));
+        commands.extend(shared.iter().flat_map(|moves| self.redistribute(moves)));
         commands
+    }
+
+    /// The topology updates of all sparse layers, which share out what grows.
+    fn redistribute(&self, moves: &Update) -> Vec<Command> {
+        let nodes = self.input.graph.nodes.iter();
+        let sites: Vec<Site> = nodes.filter_map(|node| self.site(&node.name, self.conv(node)?.1?)).collect();
+        let counts = sites.iter().filter_map(|site| moves.count(site));
+        let shares = self.params.scratch.share_out(self.params.layers.len(), moves.prune.goes);
+        let updates = sites.iter().flat_map(|site| moves.commands(site, &self.input.tuning));
+        counts.chain([shares]).chain(updates).collect()
+    }
+
+    /// Whether the optimiser keeps the signs of sparse layers' weights.
+    fn signed(&self) -> bool {
+        self.input.update.is_some_and(|moves| moves.signed)
+    }
+
+    /// A sparse layer as rules find it.
+    fn site<'s>(&'s self, label: &'s str, layer: &'s LayerPlan) -> Option<Site<'s>> {
+        let tensor = layer.sparse.as_ref()?;
+        Some(Site { label, tensor, scratch: &self.params.scratch, state: layer.growth_state, run: self.run })
     }
 
     fn forward(&self, commands: &mut Vec<Command>, training: bool) {
@@ -139,19 +163,17 @@ impl Context<'_> {
                 if let Some(bias) = bias {
                     commands.push(layer.grad_bias(dy, self.params.slots[*bias].grad));
                 }
-                let (Some(plan), Some(Update { prune, growth })) = (sparse, moves) else { return };
-                let Some(tensor) = &plan.sparse else { return };
-                let (scratch, run) = (&self.params.scratch, self.run);
-                let site = Site { label, tensor, scratch, state: plan.growth_state, run };
-                if let Some(growth) = growth.filter(|_| dense) {
+                let (Some(site), Some(moves)) = (sparse.and_then(|layer| self.site(label, layer)), moves) else {
+                    return;
+                };
+                if let Some(growth) = moves.growth.filter(|_| dense) {
                     commands.extend((growth.observe)(&site));
                 }
-                if update {
+                if update && moves.redistribution.is_none() {
                     // The optimiser's step comes before the prune, the dense gradient is this step's (ITOP code).
-                    commands.extend(self.sgd(label, [slot.value, slot.momentum, slot.grad]));
-                    let keys = (prune.keys)(tensor);
-                    let scores = growth.map(|growth| ((growth.score)(&site), growth.scores_weights()));
-                    commands.extend(tensor.update(label, tuning, scratch, keys, scores));
+                    commands.extend(self.sgd(label, [slot.value, slot.momentum, slot.grad], moves.signed));
+                    commands.extend(moves.count(&site));
+                    commands.extend(moves.commands(&site, tuning));
                 }
             }
             Op::Pointwise { residual, .. } => {
@@ -184,13 +206,14 @@ impl Context<'_> {
     }
 
     /// SGD on a range of the arenas, in bindings of at most the allowed size.
-    fn sgd(&self, label: &str, [value, momentum, grad]: [Slice; 3]) -> Vec<Command> {
+    fn sgd(&self, label: &str, [value, momentum, grad]: [Slice; 3], signed: bool) -> Vec<Command> {
+        let form = sgd::Form { nesterov: self.input.nesterov, signed };
         let most = self.input.max_binding / crate::gpu::ALIGNMENT * crate::gpu::ALIGNMENT;
         (0..value.bytes)
             .step_by(most as usize)
             .map(|at| {
                 let part = |slice: Slice| slice.part(at, most.min(slice.bytes - at));
-                sgd::step(label, part(value), part(momentum), part(grad), self.run, self.input.nesterov)
+                sgd::step(label, [part(value), part(momentum), part(grad)], self.run, form)
             })
             .collect()
     }

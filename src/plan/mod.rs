@@ -16,6 +16,7 @@ use thiserror::Error;
 use crate::gpu::{BufferPlan, Command, Slice};
 use crate::model::{Graph, Op, ParamId};
 use crate::ops::augment::Padding;
+use crate::ops::topology::Goes;
 use crate::ops::{Layout, StepParams, Storage, Tuning};
 use crate::sparsity::{Structure, Update};
 use crate::words::{count, number_of};
@@ -80,6 +81,8 @@ pub struct Plan {
     pub running: Vec<Slice>,
     /// Per layer: [`crate::ops::topology::UpdateCounts`]; written before an update.
     pub update_counts: Slice,
+    /// The threshold below which weights go, where updates move it: a float.
+    pub threshold: Option<Slice>,
     /// Per layer: [`crate::ops::topology::UpdateStats`]; cleared before an update.
     pub update_stats: Slice,
     /// Where the active weights of each sparse layer lie, on a grid of cells; in layer order.
@@ -154,6 +157,7 @@ impl Plan {
             per_chunk,
         };
         let logits = graph.logits();
+        let adaptive = input.update.is_some_and(|update| update.prune.goes == Goes::BelowAdaptive);
         let plan = Self {
             batch: input.batch,
             index: context.index(),
@@ -174,6 +178,7 @@ impl Plan {
             input: (*image, tensors.value[0]),
             labels,
             update_counts: params.scratch.update_counts,
+            threshold: adaptive.then(|| params.scratch.threshold.part(0, 4)),
             update_stats: params.scratch.update_stats,
             running: params.norms.iter().map(|norm| norm.running).collect(),
             params: params.slots,

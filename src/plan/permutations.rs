@@ -10,7 +10,7 @@ use crate::model::{self, Graph, Shape};
 use crate::ops::augment::Padding;
 use crate::ops::trial::Candidate;
 use crate::ops::{Choice, Storage, Tuning};
-use crate::sparsity::{Distribution, Method, Structure};
+use crate::sparsity::{Distribution, Method, Structure, Update, growth, prune};
 
 /// Between them these have every operation: batch normalisation, shortcuts, both poolings, biases, linear layers.
 const MODELS: [&str; 4] = ["resnet8", "resnet34", "vgg_c", "mlp_cifar10"];
@@ -72,6 +72,7 @@ fn of_networks(tuning: &Tuning, found: &mut Found) {
 }
 
 fn of_network(graph: &Graph, storage: Storage, tuning: &Tuning, found: &mut Found) {
+    let of_rules = |prune, growth| Method { update: Some(Update::new(prune, growth)), ..Method::SET };
     for (density, method, structure, augment) in [
         (1.0, Method::DENSE, Structure::Unstructured, None),
         (0.1, Method::SET, Structure::Unstructured, Some(Padding::Zero)),
@@ -80,6 +81,13 @@ fn of_network(graph: &Graph, storage: Storage, tuning: &Tuning, found: &mut Foun
         (0.1, Method::RIGL, Structure::Block(4), None),
         (0.1, Method::RIGL, Structure::Block(8), None),
         (0.1, Method::SET, Structure::FanIn, None),
+        (0.1, Method::SNFS, Structure::Unstructured, None),
+        (0.1, Method::DSR, Structure::Unstructured, None),
+        (0.1, Method::DEEPR, Structure::Unstructured, None),
+        (0.1, Method::MEST, Structure::Unstructured, None),
+        (0.1, of_rules(&prune::TAYLOR, &growth::MIXED), Structure::Unstructured, None),
+        (0.1, of_rules(&prune::SET, &growth::UNFIRED_FIRST), Structure::Unstructured, None),
+        (0.1, of_rules(&prune::THRESHOLD, &growth::RANDOM), Structure::Unstructured, None),
     ] {
         let Ok(densities) = Distribution::Erk.densities(graph, density) else { continue };
         let shapes = graph.prunable().map(|(_, param)| param.shape.as_slice());

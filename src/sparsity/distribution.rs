@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Graph, ParamId};
+use crate::model::{Graph, Param, ParamId, ParamKind};
 
 /// The rule that gives each prunable layer its density.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -25,6 +25,10 @@ pub enum DistributionError {
     Unknown(String),
     #[error("density {0} is outside (0, 1]: choose a sparsity (1 - density) of at least 0 and below 1")]
     Density(f64),
+    #[error(
+        "the first and the last layer, which stay dense, have {0} weights, and all layers may have {1}: lower the sparsity"
+    )]
+    Ends(usize, usize),
 }
 
 impl Distribution {
@@ -35,6 +39,26 @@ impl Distribution {
             Self::Uniform => Ok(vec![checked(density)?; graph.prunable().count()]),
         }
     }
+}
+
+/// `densities` with the first and the last layer dense; the others give what these get, all by the same factor. A network that does not
+/// begin with a convolution stays as it is.
+pub fn dense_ends(graph: &Graph, densities: Vec<f64>) -> Result<Vec<f64>, DistributionError> {
+    let params: Vec<&Param> = graph.prunable().map(|(_, param)| param).collect();
+    let last = params.len().saturating_sub(1);
+    if params.first().is_none_or(|first| first.kind != ParamKind::ConvWeight) {
+        return Ok(densities);
+    }
+    let is_end = |at: usize| at == 0 || at == last;
+    let sum = |of: &dyn Fn(usize) -> bool, density: &dyn Fn(usize) -> f64| -> f64 {
+        (0..params.len()).filter(|&at| of(at)).map(|at| density(at) * params[at].numel() as f64).sum()
+    };
+    let (all, ends) = (sum(&|_| true, &|at| densities[at]), sum(&is_end, &|_| 1.0));
+    if ends >= all {
+        return Err(DistributionError::Ends(ends as usize, all as usize));
+    }
+    let factor = (all - ends) / sum(&|at| !is_end(at), &|at| densities[at]);
+    Ok((0..params.len()).map(|at| if is_end(at) { 1.0 } else { (factor * densities[at]).min(1.0) }).collect())
 }
 
 impl fmt::Display for Distribution {

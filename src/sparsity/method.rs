@@ -3,9 +3,12 @@
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::growth::{self, Growth};
+use super::growth::{self, Growth, Site};
 use super::init::Init;
 use super::prune::{self, Prune};
+use crate::gpu::Command;
+use crate::ops::Tuning;
+use crate::ops::topology::{Goes, Redistribution};
 
 /// A method: how its active set starts, and how updates move it. How many weights each layer gets is a
 /// [`super::Distribution`], when and how far the set moves a [`super::PruneRate`]: both are settings of their own.
@@ -25,15 +28,45 @@ pub struct Method {
 }
 
 /// How updates move a set.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Update {
     /// What an update removes.
     pub prune: &'static Prune,
     /// How it chooses what to activate; none: the set only shrinks.
     pub growth: Option<&'static Growth>,
+    /// What decides how much of all that grows a layer gets; none: each grows as many as it loses.
+    pub redistribution: Option<Redistribution>,
+    /// Weights keep the sign that they began with ([`crate::ops::sgd::Form::signed`]).
+    pub signed: bool,
 }
 
 impl Update {
+    /// An update that grows in each layer as many as it prunes.
+    pub const fn new(prune: &'static Prune, growth: &'static Growth) -> Self {
+        Self { prune, growth: Some(growth), redistribution: None, signed: false }
+    }
+
+    /// Whether the GPU counts how many weights go and grow; else the host does.
+    pub fn counts_on_gpu(&self) -> bool {
+        self.redistribution.is_some() || self.prune.goes != Goes::Share
+    }
+
+    /// Counts how many weights of the layer at `site` the next update keeps and grows, if that is the GPU's to do.
+    pub fn count(&self, site: &Site) -> Option<Command> {
+        let count = || site.tensor.count(site.label, site.scratch, self.prune.goes, self.redistribution);
+        self.counts_on_gpu().then(count)
+    }
+
+    /// The commands of an update of the layer at `site`, after the optimiser's step and the counting.
+    pub fn commands(&self, site: &Site, tuning: &Tuning) -> Vec<Command> {
+        let scores = self.growth.map(|growth| ((growth.score)(site), growth.of_weights));
+        let (first, keys) = (self.prune.keys)(site);
+        let prune = (first, keys, self.prune.goes == Goes::ShareOfEachSign);
+        let mut commands = site.tensor.update(site.label, tuning, site.scratch, prune, scores);
+        commands.extend(self.signed.then(|| site.tensor.give_signs(site.label, site.scratch, site.run)));
+        commands
+    }
+
     /// Whether a step needs the gradient of all weights; `update`: it ends with an update.
     pub fn needs_dense_gradient(&self, update: bool) -> bool {
         self.growth.is_some_and(|growth| growth.needs_dense_gradient(update))
@@ -70,7 +103,7 @@ impl Method {
         about: "magnitude prune, random growth (Mocanu et al. 2018)",
         init: Init::Random,
         shrinks: false,
-        update: Some(Update { prune: &prune::MAGNITUDE, growth: Some(&growth::RANDOM) }),
+        update: Some(Update::new(&prune::MAGNITUDE, &growth::RANDOM)),
     };
 
     pub const RIGL: Self = Self {
@@ -79,7 +112,7 @@ impl Method {
         about: "magnitude prune, growth by the gradient (Evci et al. 2020)",
         init: Init::Random,
         shrinks: false,
-        update: Some(Update { prune: &prune::MAGNITUDE, growth: Some(&growth::GRADIENT) }),
+        update: Some(Update::new(&prune::MAGNITUDE, &growth::GRADIENT)),
     };
 
     pub const MOMENTUM: Self = Self {
@@ -89,7 +122,49 @@ impl Method {
                 redistribution between layers)",
         init: Init::Random,
         shrinks: false,
-        update: Some(Update { prune: &prune::MAGNITUDE, growth: Some(&growth::MOMENTUM) }),
+        update: Some(Update::new(&prune::MAGNITUDE, &growth::MOMENTUM)),
+    };
+
+    pub const SNFS: Self = Self {
+        name: "snfs",
+        title: "SNFS",
+        about: "momentum growth, shared out between layers by their momentum (Dettmers and Zettlemoyer 2019)",
+        init: Init::Random,
+        shrinks: false,
+        update: Some(Update {
+            redistribution: Some(Redistribution::Momentum),
+            ..Update::new(&prune::MAGNITUDE, &growth::MOMENTUM)
+        }),
+    };
+
+    pub const DSR: Self = Self {
+        name: "dsr",
+        title: "DSR",
+        about: "prune below a threshold that adapts, random growth in proportion to what layers keep (Mostafa and Wang 2019)",
+        init: Init::Random,
+        shrinks: false,
+        update: Some(Update {
+            redistribution: Some(Redistribution::Kept),
+            ..Update::new(&prune::ADAPTIVE, &growth::RANDOM)
+        }),
+    };
+
+    pub const DEEPR: Self = Self {
+        name: "deepr",
+        title: "DeepR",
+        about: "weights keep their signs and get noise; those that cross 0 go, random growth (Bellec et al. 2018)",
+        init: Init::Random,
+        shrinks: false,
+        update: Some(Update { signed: true, ..Update::new(&prune::CROSSED, &growth::RANDOM) }),
+    };
+
+    pub const MEST: Self = Self {
+        name: "mest",
+        title: "MEST",
+        about: "prune by weight and gradient, random growth (elastic mutation, Yuan et al. 2021)",
+        init: Init::Random,
+        shrinks: false,
+        update: Some(Update::new(&prune::MEST, &growth::RANDOM)),
     };
 
     pub const GMP: Self = Self {
@@ -98,7 +173,7 @@ impl Method {
         about: "gradual magnitude pruning of a dense network (Zhu and Gupta 2017)",
         init: Init::Random,
         shrinks: true,
-        update: Some(Update { prune: &prune::MAGNITUDE, growth: None }),
+        update: Some(Update { growth: None, ..Update::new(&prune::MAGNITUDE, &growth::RANDOM) }),
     };
 
     pub const GRANET: Self = Self {
@@ -107,12 +182,23 @@ impl Method {
         about: "gradual pruning, and at each update RigL's prune and growth (Liu et al. 2021)",
         init: Init::Random,
         shrinks: true,
-        update: Some(Update { prune: &prune::MAGNITUDE, growth: Some(&growth::GRADIENT) }),
+        update: Some(Update::new(&prune::MAGNITUDE, &growth::GRADIENT)),
     };
 
     /// Every method.
-    pub const ALL: [Self; 7] =
-        [Self::DENSE, Self::STATIC, Self::SET, Self::RIGL, Self::MOMENTUM, Self::GMP, Self::GRANET];
+    pub const ALL: [Self; 11] = [
+        Self::DENSE,
+        Self::STATIC,
+        Self::SET,
+        Self::RIGL,
+        Self::MOMENTUM,
+        Self::SNFS,
+        Self::DSR,
+        Self::DEEPR,
+        Self::MEST,
+        Self::GMP,
+        Self::GRANET,
+    ];
 
     /// Their names.
     pub const NAMES: [&'static str; Self::ALL.len()] = {
@@ -133,6 +219,11 @@ impl Method {
     /// Its place in [`Method::ALL`]: the order of tables.
     pub fn place(self) -> usize {
         Self::ALL.iter().take_while(|method| **method != self).count()
+    }
+
+    /// Whether the first and the last layer of a convolutional network stay dense, as in the authors' networks for CIFAR.
+    pub fn keeps_ends_dense(self) -> bool {
+        self == Self::DSR
     }
 
     /// How updates grow, if they do.
@@ -185,13 +276,5 @@ mod tests {
         }
         let error = serde_json::from_str::<Method>("\"riggle\"").unwrap_err().to_string();
         assert!(error.contains("riggle") && error.contains("momentum"), "{error}");
-    }
-
-    /// A rule that no method uses would never be tested.
-    #[test]
-    fn every_growth_rule_belongs_to_a_method() {
-        for rule in growth::ALL {
-            assert!(Method::ALL.iter().any(|method| method.growth() == Some(rule)), "{}", rule.name);
-        }
     }
 }

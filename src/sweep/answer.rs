@@ -134,7 +134,7 @@ fn cautions(collected: &Collected, comparisons: &[Comparison]) -> Vec<String> {
         ));
     }
     collected.rows.iter().flat_map(|row| &row.warnings).for_each(|warning| say(warning.clone()));
-    let moving = collected.groups.iter().filter(|group| collected.config(group).method.growth().is_some());
+    let moving = collected.groups.iter().filter(|group| collected.config(group).growth().is_some());
     let rates = moving.filter_map(|group| Some((names::setting(&group.varied), group.metric("itop_rate")?.mean)));
     low_exploration(rates).into_iter().for_each(&mut say);
     let compared = comparisons.iter().filter(|comparison| comparison.low.is_some()).count();

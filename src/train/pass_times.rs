@@ -76,5 +76,5 @@ fn flops(run_plan: &RunPlan, name: &str, kind: Kind, dense: bool) -> Option<u64>
 
 /// Whether an update step computes the gradient of all weights.
 pub(super) fn dense_update(run_plan: &RunPlan) -> bool {
-    run_plan.config.method.growth().is_some_and(|growth| growth.needs_dense_gradient(true))
+    run_plan.config.growth().is_some_and(|growth| growth.needs_dense_gradient(true))
 }

@@ -14,7 +14,7 @@ impl RunPlan {
 
     /// Training FLOPs over dense ones, in RigL's accounting.
     pub fn training_flops_ratio(&self) -> f64 {
-        let growth = self.config.method.growth();
+        let growth = self.config.growth();
         let dense_gradient = match growth.map_or(sparsity::DenseGradient::Never, |growth| growth.dense_gradient) {
             sparsity::DenseGradient::Never => DenseGradient::Never,
             sparsity::DenseGradient::AtUpdates => DenseGradient::Every { delta_t: self.config.delta_t },
@@ -43,7 +43,7 @@ impl RunPlan {
     /// The ITOP rate that random growth would have reached after `step` steps, from the start or from what was `explored`.
     pub fn expected_itop_rate_after(&self, step: usize, explored: Option<&Explored>) -> f64 {
         let config = &self.config;
-        match config.method.update {
+        match config.update() {
             None => self.active() as f64 / self.prunable() as f64,
             Some(_) if config.method.shrinks => self.expected_itop_rate_shrinking(step),
             Some(_) => {

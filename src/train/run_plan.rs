@@ -193,7 +193,7 @@ impl RunPlan {
 
     /// The prune rate of the update that ends step `step`; what it takes to shrink the set is not counted.
     pub fn prune_rate(&self, step: usize) -> f64 {
-        let grows = self.config.method.growth().is_some();
+        let grows = self.config.growth().is_some();
         if grows { self.config.prune_rate.at(step, self.total_steps()) } else { 0.0 }
     }
 
@@ -261,10 +261,10 @@ fn plan_input<'a>(
         batch,
         storage: config.storage,
         active: sizes.first().to_vec(),
-        least: sizes.last().to_vec(),
+        least: sizes.least().to_vec(),
         capacity: sizes.capacity(step).to_vec(),
         structure: config.structure,
-        update: config.method.update,
+        update: config.update(),
         nesterov: config.nesterov,
         augment: config.augment.padding(),
         images,

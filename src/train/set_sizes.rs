@@ -2,7 +2,7 @@
 //! method and its schedule.
 
 use crate::model::Graph;
-use crate::sparsity::{DistributionError, Init, PruneRate, Structure, Update};
+use crate::sparsity::{DistributionError, Init, PruneRate, Structure, Update, dense_ends};
 use crate::train::Config;
 
 /// A set that has shrunk to this share of what its plan has memory for gets a plan of its own: kernels for its density, and less
@@ -24,6 +24,8 @@ pub struct SetSizes {
     changes: Vec<(usize, Vec<usize>)>,
     /// The changes with which another plan comes into force; the first is 0.
     plans: Vec<usize>,
+    /// The fewest and the most that each layer has at any time, where layers share out what grows.
+    room: Option<(Vec<usize>, Vec<usize>)>,
 }
 
 impl SetSizes {
@@ -37,7 +39,10 @@ impl SetSizes {
         let active = |density: f64| {
             let densities = match config.method.init {
                 Init::Dense => vec![1.0; shapes.len()],
-                Init::Random => config.distribution.densities(graph, density)?,
+                Init::Random => {
+                    let densities = config.distribution.densities(graph, density)?;
+                    if config.method.keeps_ends_dense() { dense_ends(graph, densities)? } else { densities }
+                }
             };
             let of = |(&density, shape): (&f64, &&[usize])| structure.active(density, shape);
             Ok::<_, DistributionError>(densities.iter().zip(&shapes).map(of).collect::<Vec<_>>())
@@ -62,9 +67,18 @@ impl SetSizes {
                 plans.push(change);
             }
         }
-        let (update, prune_rate) = (config.method.update, config.prune_rate);
+        let (update, prune_rate) = (config.update(), config.prune_rate);
+        let numels = graph.prunable().map(|(_, param)| param.numel());
+        // What layers share out may make one of them larger than it was; a layer without zeros has none to give.
+        let room = update.filter(|update| update.redistribution.is_some()).map(|_| {
+            let bounds = |(&active, numel): (&usize, usize)| {
+                let most = ((config.growth_limit * active as f64) as usize).clamp(active, numel);
+                if active < numel { (1, most) } else { (active, active) }
+            };
+            changes[0].1.iter().zip(numels).map(bounds).unzip()
+        });
         let outputs = shapes.iter().map(|shape| shape[0]).collect();
-        Ok(Self { structure, update, prune_rate, delta_t, total_steps, shrinks, outputs, changes, plans })
+        Ok(Self { structure, update, prune_rate, delta_t, total_steps, shrinks, outputs, changes, plans, room })
     }
 
     /// Active weights of each layer at the start.
@@ -93,8 +107,16 @@ impl SetSizes {
         self.changes.iter().zip(ends).map(|((update, sizes), end)| (end - update * self.delta_t, sizes.as_slice()))
     }
 
+    /// The fewest that each layer has at any time: where layers share out what grows, one; of a layer without zeros all.
+    pub fn least(&self) -> &[usize] {
+        self.room.as_ref().map_or(self.last(), |(least, _)| least)
+    }
+
     /// The most that each layer has in the plan that is in force once `step` steps are done.
     pub fn capacity(&self, step: usize) -> &[usize] {
+        if let Some((_, most)) = &self.room {
+            return most;
+        }
         let at = self.update_at(step);
         let plan = self.plans.partition_point(|&change| self.changes[change].0 <= at).saturating_sub(1);
         &self.changes[self.plans[plan]].1

@@ -215,7 +215,7 @@ impl RunPlan {
         let (config, steps) = (&self.config, self.total_steps());
         let rate = &config.prune_rate;
         // A set that shrinks has updates, or the run is refused.
-        let moves = config.method.growth().is_some() && !config.method.shrinks;
+        let moves = config.growth().is_some() && !config.method.shrinks;
         if !moves || self.plan.layers.iter().all(|layer| layer.sparse.is_none()) {
             return Vec::new();
         }

@@ -12,6 +12,7 @@ mod reference;
 mod simple;
 mod topology;
 mod topology_map;
+mod topology_shares;
 
 pub use augment::AugmentCase;
 pub use comparison::Comparison;
@@ -24,6 +25,7 @@ pub use reference::Reference;
 pub use simple::{FlattenCase, KNOWN_ANSWERS, LossCase, PoolCase, SgdCase, philox};
 pub use topology::{AfterUpdate, BeforeUpdate, LAYER, TopologyCase, to_mask};
 pub use topology_map::MapCase;
+pub use topology_shares::{ListCase, SharesCase};
 
 use crate::gpu::{Gpu, GpuError};
 use crate::ops::Storage;
@@ -31,7 +33,7 @@ use crate::ops::augment::Padding;
 use crate::ops::philox::{Purpose, unit, word};
 use crate::ops::pool::{Pool, PoolKind};
 use crate::ops::topology::map::Grid;
-use crate::sparsity::{Structure, growth};
+use crate::sparsity::{Structure, growth, prune};
 
 /// Something to run beside its reference.
 #[derive(Clone, Debug)]
@@ -40,6 +42,8 @@ pub enum Case {
     Grid(GridCase),
     Topology(TopologyCase),
     Map(MapCase),
+    Shares(SharesCase),
+    List(ListCase),
     Augment(AugmentCase),
     Conv(ConvCase),
     Pointwise(PointwiseCase),
@@ -57,6 +61,8 @@ impl Case {
             Self::Grid(case) => case.compare(device).await,
             Self::Topology(case) => BeforeUpdate::random(case).compare(device).await,
             Self::Map(case) => case.compare(device).await,
+            Self::Shares(case) => case.compare(device).await,
+            Self::List(case) => case.compare(device).await,
             Self::Augment(case) => case.compare(device).await,
             Self::Conv(case) => case.compare(device).await,
             Self::Pointwise(case) => case.compare(device).await,
@@ -77,7 +83,8 @@ pub fn cases(gpu: &Gpu) -> Vec<Case> {
     let mut cases = vec![Case::Philox];
     // The most workgroups of a dimension, one fewer and one more.
     cases.extend([65_534, 65_535, 65_536].map(|workgroups| Case::Grid(GridCase { workgroups })));
-    for growth in growth::ALL {
+    for (number, growth) in growth::ALL.into_iter().enumerate() {
+        let rule = prune::ALL[number % 3];
         // Output channels in one piece of a column, and in two.
         let random = *growth == growth::RANDOM;
         let shape = if random { [24, 20, 3] } else { [70, 10, 3] };
@@ -93,12 +100,23 @@ pub fn cases(gpu: &Gpu) -> Vec<Case> {
                 rate,
                 regrow,
                 coarse,
+                rule,
                 growth,
                 structure,
                 seed: 3,
             }));
         }
     }
+    // The prune rules that the rules of growth have not met.
+    for (number, rule) in prune::ALL.into_iter().enumerate().skip(3) {
+        let (rate, regrow, structure) = (0.3, 1.0, Structure::Unstructured);
+        let (shape, growth) = ([24, 20, 3], &growth::RANDOM);
+        let (stride, density, coarse, seed) = (1, 0.2, number % 2 == 0, 5);
+        let case = TopologyCase { shape, stride, density, rate, regrow, coarse, rule, growth, structure, seed };
+        cases.push(Case::Topology(case));
+    }
+    cases.push(Case::Shares(SharesCase { layers: 37, limit: 1.5, coarse: false, adaptive: true, stream: 1 }));
+    cases.push(Case::List(ListCase { active: 1000, stream: 1 }));
     // Cells of several channels, the last ones of fewer.
     let grid = Grid { outputs: 70, inputs: 130, taps: 9 };
     cases.push(Case::Map(MapCase { grid, density: 0.4, stream: 1 }));
@@ -160,7 +178,8 @@ pub fn cases(gpu: &Gpu) -> Vec<Case> {
         cases.extend([loss.clone(), LossCase { offset: 3e4, ..loss }].map(Case::Loss));
     }
     let (lr, momentum, decay) = (0.1, 0.9, 5e-4);
-    cases.push(Case::Sgd(SgdCase { vectors: 77, lr, momentum, decay, nesterov: true, storage: Storage::F16 }));
+    let step = SgdCase { vectors: 77, lr, momentum, decay, nesterov: true, noise: None, storage: Storage::F16 };
+    cases.extend([step.clone(), SgdCase { noise: Some((0.05, 0.02)), ..step }].map(Case::Sgd));
     cases.extend([Input::Noise, Input::Images].map(Case::Training));
     cases
 }
@@ -270,6 +289,17 @@ mod tests {
         };
         let is_of_blocks = |case: &Case| matches!(case, Case::Topology(case) if case.structure.block() > 1);
         let is_of_rows = |case: &Case| matches!(case, Case::Topology(case) if case.structure == Structure::FanIn);
+        let topology_by = |name: &str| {
+            let by = |case: &Case| matches!(case, Case::Topology(case) if case.rule.name == name);
+            cases(&usual).into_iter().find(by).unwrap()
+        };
+        let topology_with = |name: &str| {
+            let with = |case: &Case| matches!(case, Case::Topology(case) if case.growth.name == name);
+            cases(&usual).into_iter().find(with).unwrap()
+        };
+        let shares = || of(|case| matches!(case, Case::Shares(_)));
+        let lists = || of(|case| matches!(case, Case::List(_)));
+        let signed = || of(|case| matches!(case, Case::Sgd(case) if case.noise.is_some()));
         let blocks = || Case::Conv(ConvCase { block: 4, k: 8, density: 0.05, pick: Pick::Default, ..small.clone() });
         let pointwise = || of(|case| matches!(case, Case::Pointwise(_)));
         let kept_dz = || {
@@ -319,6 +349,18 @@ mod tests {
             ("topology_stats", "countOneBits(", "1u + countOneBits(", topology(false)),
             ("topology_ages", "min(age + 1u, 255u)", "min(age + 2u, 255u)", topology(false)),
             ("topology_move", "+ i] = m;", "+ i] = m + 1u;", topology(false)),
+            ("prune_gradient", "* abs(g)", "* g", topology_by("mest")),
+            ("grow_mixed", "~kept[at / 32u])", "0xffffffffu)", topology_with("mixed")),
+            ("grow_random", "unfired << 30u", "unfired << 1u", topology_with("unfired-first")),
+            ("topology_counts", ">= least", "> 2u * least", topology_by("threshold")),
+            ("topology_counts", "staying(negative)", "staying(count)", topology_by("set")),
+            ("select_apply", "!= $SIGNu", "== $SIGNu", topology_by("set")),
+            ("topology_shares", "remainder[layer] > remainder[most]", "layer > most", shares()),
+            ("topology_shares", "0.5 * threshold", "0.6 * threshold", shares()),
+            ("topology_counts", "abs(momentum[at])", "momentum[at]", lists()),
+            ("topology_born", "words.x >> 31u", "words.y >> 31u", lists()),
+            ("sgd", "run.l1 * sign(w)", "run.l1 * w", signed()),
+            ("sgd", "* gaussian(at)", "* gaussian(0u)", signed()),
             ("topology_map", "sum.x | (", "(sum.x + 1u) | (", of(|case| matches!(case, Case::Map(_)))),
         ];
         for (shader, from, to, case) in families {

@@ -5,7 +5,7 @@ use super::harness::{Device, Harness};
 use super::{f64s, noise, rounded};
 use crate::gpu::{Command, GpuError, Kernel, Label};
 use crate::ops::loss::{self, LossSlices};
-use crate::ops::philox::{Purpose, philox4x32, word};
+use crate::ops::philox::{Purpose, key, philox4x32, word};
 use crate::ops::pool::{self, Pool};
 use crate::ops::{Layout, StepParams, Storage, flatten, reference, sgd};
 
@@ -110,27 +110,51 @@ pub struct SgdCase {
     pub momentum: f32,
     pub decay: f32,
     pub nesterov: bool,
+    /// What pulls weights to 0, and the deviation of the noise, of a step that keeps their signs.
+    pub noise: Option<(f32, f32)>,
     /// Whose scale of the loss the gradient has.
     pub storage: Storage,
 }
 
 impl SgdCase {
     pub async fn compare(&self, device: &Device) -> Result<Vec<Comparison>, GpuError> {
-        let &Self { vectors, lr, momentum, decay, nesterov, storage } = self;
+        let &Self { vectors, lr, momentum, decay, nesterov, noise: signed, storage } = self;
         let count = 4 * vectors;
+        let (l1, deviation) = signed.unwrap_or_default();
         let (mut value, mut velocity, gradient) = (f64s(&noise(1, count)), f64s(&noise(2, count)), noise(3, count));
         let loss_scale = storage.loss_scale();
         let scaled = gradient.iter().map(|g| g * loss_scale).collect();
         let mut harness = Harness::default();
-        let run = harness.params(StepParams { lr, momentum, weight_decay: decay, loss_scale, ..StepParams::default() });
+        let (seed, epoch, cursor) = (5, 3, 128);
+        let run = harness.params(StepParams {
+            lr,
+            momentum,
+            weight_decay: decay,
+            loss_scale,
+            l1,
+            noise: deviation,
+            seed: key(seed),
+            epoch,
+            cursor,
+            ..StepParams::default()
+        });
         let [v, m, g] = [noise(1, count), noise(2, count), scaled].map(|data| harness.upload("data", &data));
-        let ran = harness.run(&device.gpu, &[sgd::step("all", v, m, g, run, nesterov)]).await?;
+        let form = sgd::Form { nesterov, signed: signed.is_some() };
+        let ran = harness.run(&device.gpu, &[sgd::step("all", [v, m, g], run, form)]).await?;
+        let start = value.clone();
         let [lr, momentum, weight_decay] = [lr, momentum, decay].map(f64::from);
         let reference = reference::sgd::Sgd { lr, momentum, nesterov, weight_decay };
         reference::sgd::step(&reference, &mut value, &mut velocity, &f64s(&gradient));
+        if signed.is_some() {
+            let pull = reference::sgd::Pull { l1: lr * f64::from(l1), noise: deviation.into() };
+            let gaussian = |at| reference::sgd::gaussian(seed, (epoch, cursor), at);
+            reference::sgd::keep_signs(&pull, &start, &mut value, gaussian);
+        }
+        // Sines and logarithms are what a GPU makes of them.
+        let tolerance = if signed.is_some() { 1e-4 } else { 1e-6 };
         let named = |what| format!("{what}, loss scale {loss_scale}");
         Ok(vec![
-            Comparison::close(&["sgd"], &named("values"), &ran.read::<f32>(v).await?, &value, 1e-6),
+            Comparison::close(&["sgd"], &named("values"), &ran.read::<f32>(v).await?, &value, tolerance),
             Comparison::close(&["sgd"], &named("momentum"), &ran.read::<f32>(m).await?, &velocity, 1e-6),
         ])
     }

@@ -5,10 +5,11 @@ use super::harness::{Device, Harness};
 use super::{bits, noise};
 use crate::gpu::{Command, GpuError, Label, Slice};
 use crate::ops::philox::key;
-use crate::ops::topology::{Scratch, UpdateCounts, UpdateStats};
+use crate::ops::topology::{Goes, RuleParams, Scratch, UpdateCounts, UpdateStats};
 use crate::ops::{Conv, Layout, SparseTensor, StepParams, reference};
 use crate::sparsity::growth::{Growth, Observed, Site};
-use crate::sparsity::{Structure, prune};
+use crate::sparsity::prune::{Prune, Weights};
+use crate::sparsity::{Structure, Update};
 
 /// A layer with a random set and random numbers.
 #[derive(Clone, Debug)]
@@ -22,6 +23,7 @@ pub struct TopologyCase {
     pub regrow: f64,
     /// Values full of ties and zeros.
     pub coarse: bool,
+    pub rule: &'static Prune,
     pub growth: &'static Growth,
     pub structure: Structure,
     pub seed: u64,
@@ -42,10 +44,13 @@ pub struct BeforeUpdate {
     pub reliable: Vec<bool>,
     pub initial: Vec<bool>,
     pub ages: Vec<u8>,
-    /// How many active positions go, and how many are then activated.
+    /// How many active positions go, and how many are then activated, where the host counts.
     pub prune: usize,
     pub grow: usize,
+    pub rule: &'static Prune,
     pub growth: &'static Growth,
+    /// What the two are told.
+    pub rules: RuleParams,
     /// The gradient of all weights (in dense order), and what the growth rule kept of earlier ones; empty where the rule needs none.
     pub gradient: Vec<f32>,
     pub state: Vec<f32>,
@@ -80,11 +85,16 @@ pub const LAYER: usize = 2;
 /// SGD's momentum.
 const MOMENTUM: f32 = 0.9;
 
+/// Powers of two, so that a product added to a number is the same on processors that do both at once.
+pub const RULES: RuleParams = RuleParams { rate: 0.25, threshold: 0.25, lambda: 0.5, mix: 0.5 };
+
 impl BeforeUpdate {
     /// The layer that `case` describes.
     pub fn random(case: &TopologyCase) -> Self {
-        let &TopologyCase { shape, stride, density, rate, regrow, coarse, growth, structure, seed } = case;
-        let structure = structure.of_layer(shape[0]);
+        let &TopologyCase { shape, stride, density, rate, regrow, coarse, rule, growth, structure, seed } = case;
+        // Blocks and rows are pruned by counts of the host.
+        let of_host = rule.goes == Goes::Share;
+        let structure = if of_host { structure.of_layer(shape[0]) } else { Structure::Unstructured };
         let block = structure.block();
         // Weights, and their positions.
         let weights = shape[0] * shape[1] * shape[2] * shape[2];
@@ -106,7 +116,7 @@ impl BeforeUpdate {
         let explored = noise(stream + 2, numel).iter().zip(&active).map(|(&v, &a)| a || v > 0.5).collect();
         let reliable = noise(stream + 3, numel).iter().map(|&v| v > 0.8).collect();
         let entries = active.iter().filter(|&&a| a).count();
-        let prune = rows * crate::sparsity::prune_count(rate, entries / rows);
+        let prune = if of_host { rows * crate::sparsity::prune_count(rate, entries / rows) } else { 0 };
         // Many of age 0, some at the end of what a byte holds.
         let age = |v: f32| if v < -0.4 { 0 } else { ((v + 0.4) * 200.0).min(255.0) as u8 };
         let ages = noise(stream + 7, numel).iter().zip(&active).map(|(&v, &a)| if a { age(v) } else { 0 }).collect();
@@ -118,8 +128,10 @@ impl BeforeUpdate {
             prune,
             // Rules that may grow more than they prune are bounded by what is free.
             grow: ((regrow * prune as f64) as usize).min(numel - entries + prune) / rows * rows,
+            rule,
             growth,
-            gradient: if growth.needs_dense_gradient(true) { values(stream + 5) } else { Vec::new() },
+            rules: RuleParams { rate: rate as f32, ..RULES },
+            gradient: values(stream + 5),
             state: if growth.state { values(stream + 8) } else { Vec::new() },
             weight,
             active,
@@ -180,10 +192,11 @@ impl BeforeUpdate {
             harness.write(slice, &bits(set));
         }
         let counts = UpdateCounts::new(LAYER, entries - self.prune, self.grow);
+        let counts = UpdateCounts { rules: self.rules, ..counts };
         scratch.update_counts = harness.upload("update counts", &[counts; LAYER + 1]);
-        if !self.gradient.is_empty() {
-            harness.write(scratch.dense, &self.gradient);
-        }
+        harness.write(scratch.dense, &self.gradient);
+        harness.write(scratch.threshold, &[self.rules.threshold]);
+        harness.write(tensor.grad, &list(&self.list_gradient()));
         let state = self.growth.state.then(|| harness.upload("growth state", &self.state));
         let state = state.map(|state| state.part(0, self.growth.state_bytes(conv.numel())));
         let params =
@@ -196,9 +209,9 @@ impl BeforeUpdate {
         let fresh = harness.upload("fresh counters", &[fresh; LAYER + 1]);
         commands.push(Command::copy(Label::other("update stats"), fresh, scratch.update_stats));
         commands.extend((self.growth.observe)(&site));
-        let (keys, scores) = ((prune::MAGNITUDE.keys)(&tensor), (self.growth.score)(&site));
-        let scores = (scores, self.growth.scores_weights());
-        commands.extend(tensor.update("layer", tuning, &scratch, keys, Some(scores)));
+        let update = Update::new(self.rule, self.growth);
+        commands.extend(update.count(&site));
+        commands.extend(update.commands(&site, tuning));
         let ran = harness.run(&device.gpu, &commands).await?;
 
         let mask = async |slice: Slice| Ok::<_, GpuError>(to_mask(&ran.read(slice).await?, numel));
@@ -235,29 +248,40 @@ impl BeforeUpdate {
         })
     }
 
+    /// What the prune leaves by `keys`, and how many then grow.
+    fn kept(&self, layer: &reference::topology::Layer, keys: &[f32]) -> (Vec<bool>, usize) {
+        use reference::topology::{keep, prune};
+        if self.rule.goes == Goes::Share {
+            return (keep(layer, keys, self.prune), self.grow);
+        }
+        let of = |set: &[bool]| (0..set.len()).filter(|&i| set[i]).map(|i| self.weight[i]).collect::<Vec<_>>();
+        let counts = reference::topology_counts::keep(self.rule.goes, &of(&self.active), &self.rules);
+        let by_sign = self.rule.goes == Goes::ShareOfEachSign;
+        let side = |negative: bool, count: usize| {
+            let own = |i: usize| self.active[i] && (!by_sign || self.weight[i].is_sign_negative() == negative);
+            let own: Vec<bool> = (0..self.active.len()).map(own).collect();
+            prune(keys, &own, of(&own).len() - count)
+        };
+        let positive = side(false, counts[0]);
+        let kept = match by_sign {
+            true => positive.iter().zip(side(true, counts[1])).map(|(&a, b)| a || b).collect(),
+            false => positive,
+        };
+        (kept, of(&self.active).len() - counts[0] - counts[1])
+    }
+
+    /// The gradient in the order of the weights' lists, for all positions.
+    fn list_gradient(&self) -> Vec<f32> {
+        let [_, c, kernel] = self.shape;
+        reference::topology::in_blocks(&self.gradient, c * kernel * kernel, self.structure.block())
+    }
+
     /// In plain Rust.
     pub fn reference(&self) -> AfterUpdate {
-        use reference::topology::{Layer, index, update};
+        use reference::topology::{Layer, block_magnitudes, index, update_to};
         let [k, c, kernel] = self.shape;
         let block = self.structure.block();
         let rows = k / block;
-        let score = (self.growth.reference)(&Observed {
-            seed: self.seed,
-            layer: LAYER as u32,
-            update: self.update,
-            gradient: &self.gradient,
-            state: &self.state,
-            momentum: MOMENTUM,
-            positions: self.active.len(),
-        });
-        let score = match block > 1 && self.growth.scores_weights() {
-            true => {
-                let scores: Vec<f32> = score.iter().map(|&bits| f32::from_bits(bits)).collect();
-                let of_blocks = reference::topology::in_blocks(&scores, c * kernel * kernel, block);
-                reference::topology::gradient_scores(&reference::topology::block_magnitudes(&of_blocks, block))
-            }
-            false => score,
-        };
         let mut layer = Layer {
             outputs: rows,
             inputs: c,
@@ -271,7 +295,26 @@ impl BeforeUpdate {
             weight: self.weight.clone(),
             momentum: self.momentum.clone(),
         };
-        let update_stats = update(&mut layer, &score, self.prune, self.grow);
+        let of_weights = Weights { weight: &layer.weight, gradient: &self.list_gradient(), lambda: self.rules.lambda };
+        let keys = block_magnitudes(&(self.rule.reference)(&of_weights), block);
+        let (kept, grow) = self.kept(&layer, &keys);
+        let score = (self.growth.reference)(&Observed {
+            seed: self.seed,
+            layer: LAYER as u32,
+            update: self.update,
+            gradient: &self.gradient,
+            state: &self.state,
+            explored: &self.explored,
+            kept: &kept,
+            grow,
+            rows: if layer.fan_in { rows } else { 1 },
+            mix: self.rules.mix,
+            momentum: MOMENTUM,
+            positions: self.active.len(),
+            block,
+            length: c * kernel * kernel,
+        });
+        let update_stats = update_to(&mut layer, (&keys, &kept), &score, grow);
         let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect();
         AfterUpdate {
             update_stats,
@@ -289,16 +332,23 @@ impl BeforeUpdate {
     /// The two beside each other.
     pub async fn compare(&self, device: &Device) -> Result<Vec<Comparison>, GpuError> {
         let (got, wanted) = (self.update(device).await?, self.reference());
-        let growth = self.growth.name;
+        let (prune, growth) = (self.rule.name, self.growth.name);
         let mut select = vec!["rank_count", "scan", "rank_write"];
         match self.structure {
             Structure::FanIn => select.push("select_rows"),
             _ => select.extend(["select_histogram", "select_pick", "select_apply"]),
         }
         select.extend((self.structure.block() > 1).then_some("block_magnitudes"));
-        select.extend(self.growth.shader);
+        select.extend(self.rule.shader.into_iter().chain(self.growth.shader));
+        let update = Update::new(self.rule, self.growth);
+        select.extend(update.counts_on_gpu().then_some("topology_counts"));
         let exact = |kernels: &[&'static str], what: &str, got: &[u32], wanted: &[u32]| {
-            Comparison::exact(kernels, &format!("{growth} growth, {}, {what}", self.structure), got, wanted)
+            Comparison::exact(
+                kernels,
+                &format!("{prune} prune, {growth} growth, {}, {what}", self.structure),
+                got,
+                wanted,
+            )
         };
         let set = |mask: &[bool]| bits(mask);
         let index = |part: &[usize]| part.iter().map(|&v| v as u32).collect::<Vec<_>>();

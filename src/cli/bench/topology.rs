@@ -106,7 +106,7 @@ pub fn run(args: &TopologyArgs) -> Result<(), Failure> {
             let ms = |passes: &serde_json::Map<String, serde_json::Value>, name: &str| {
                 passes.get(name).and_then(serde_json::Value::as_f64).unwrap_or_default()
             };
-            let growth = run_plan.config.method.growth();
+            let growth = run_plan.config.growth();
             let gradient: f64 = match growth.is_some_and(|growth| growth.needs_dense_gradient(true)) {
                 true => GRADIENT.iter().map(|name| ms(&update, name) - ms(&plain, name)).sum(),
                 false => 0.0,

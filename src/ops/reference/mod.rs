@@ -8,6 +8,7 @@ pub mod pointwise;
 pub mod pool;
 pub mod sgd;
 pub mod topology;
+pub mod topology_counts;
 pub mod topology_map;
 
 // One reference for both kernels: sparse convolution is dense convolution with a masked weight.

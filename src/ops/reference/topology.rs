@@ -97,15 +97,35 @@ pub struct Layer {
     pub momentum: Vec<f32>,
 }
 
+impl Layer {
+    /// In how many parts its positions are pruned and grown on their own, and of how many positions each is.
+    fn parts(&self) -> (usize, usize) {
+        let parts = if self.fan_in { self.outputs } else { 1 };
+        (parts, (self.active.len() / parts).max(1))
+    }
+}
+
 /// Prunes `removed` positions, those of the least sum of magnitudes, and grows `added`. What is pruned and regrown at once keeps weight and momentum; what is new
 /// starts both at 0 (the ITOP code's and RigL's behaviour).
 pub fn update(layer: &mut Layer, score: &[u32], removed: usize, added: usize) -> UpdateStats {
     let keys = block_magnitudes(&layer.weight, layer.block);
-    let (parts, row) = (if layer.fan_in { layer.outputs } else { 1 }, layer.active.len() / layer.outputs);
-    let part = if layer.fan_in { row } else { layer.active.len() };
-    let of = |i: usize| i * part..(i + 1) * part;
-    let kept: Vec<bool> = (0..parts).flat_map(|i| prune(&keys[of(i)], &layer.active[of(i)], removed / parts)).collect();
-    let after: Vec<bool> = (0..parts).flat_map(|i| grow(&score[of(i)], &kept[of(i)], added / parts)).collect();
+    let kept = keep(layer, &keys, removed);
+    update_to(layer, (&keys, &kept), score, added)
+}
+
+/// What stays when the `removed` active positions of least key go, of each part that is pruned on its own as many.
+pub fn keep(layer: &Layer, keys: &[f32], removed: usize) -> Vec<bool> {
+    let (parts, part) = layer.parts();
+    let parts_of = keys.chunks(part).zip(layer.active.chunks(part));
+    parts_of.flat_map(|(keys, active)| prune(keys, active, removed / parts)).collect()
+}
+
+/// The same when a prune by `keys` has left `kept`.
+pub fn update_to(layer: &mut Layer, (keys, kept): (&[f32], &[bool]), score: &[u32], added: usize) -> UpdateStats {
+    let (parts, part) = layer.parts();
+    let after: Vec<bool> =
+        score.chunks(part).zip(kept.chunks(part)).flat_map(|(score, kept)| grow(score, kept, added / parts)).collect();
+    let (magnitudes, row) = (block_magnitudes(&layer.weight, layer.block), layer.active.len() / layer.outputs);
     let count = |is: &dyn Fn(usize) -> bool| (0..after.len()).filter(|&i| is(i)).count() as u32;
     let least_kept = (0..kept.len()).filter(|&i| kept[i]).map(|i| magnitude(keys[i])).min();
     let row = row.max(1);
@@ -115,7 +135,7 @@ pub fn update(layer: &mut Layer, score: &[u32], removed: usize, added: usize) ->
     let older = |i: usize| if kept[i] { layer.ages[i].saturating_add(1) } else { 0 };
     let mut ages = [0; AGE_BINS];
     (0..after.len()).filter(|&i| after[i]).for_each(|i| ages[age_bin(older(i).into())] += 1);
-    let young_magnitude: f64 = (0..after.len()).filter(|&i| young(i)).map(|i| f64::from(keys[i])).sum();
+    let young_magnitude: f64 = (0..after.len()).filter(|&i| young(i)).map(|i| f64::from(magnitudes[i])).sum();
     let counters = UpdateStats {
         active: count(&|i| after[i]),
         pruned: count(&|i| layer.active[i] && !kept[i]),

@@ -12,13 +12,16 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::gpu::ALIGNMENT;
 
+mod counts;
 mod index;
 pub mod map;
 mod scratch;
 mod select;
 mod update;
 
+pub use counts::{Goes, Redistribution, share_bits};
 pub use scratch::Scratch;
+pub use select::Chosen;
 
 /// Bins of the age histogram.
 pub const AGE_BINS: usize = 8;
@@ -93,8 +96,9 @@ impl UpdateStats {
     }
 }
 
-/// What an update is to do to a layer; written before it, and a binding of its own like [`UpdateStats`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+/// What an update is to do to a layer; written before it, and a binding of its own like [`UpdateStats`]. Mirrored by
+/// `shared/update_counts.wgsl`.
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub struct UpdateCounts {
     /// How many active weights stay.
@@ -103,13 +107,37 @@ pub struct UpdateCounts {
     pub grow: u32,
     /// The layer's number among the prunable ones: its stream of random numbers.
     pub layer: u32,
-    pub pad: [u32; 61],
+    /// Of what is activated: how many a growth rule that chooses twice chooses first. The GPU writes it.
+    pub grow_first: u32,
+    /// Where each sign is pruned on its own: how many negative weights stay, `keep` being of the others. The GPU writes it.
+    pub keep_negative: u32,
+    pub rules: RuleParams,
+    /// Where layers share out what grows: the most entries that there is room for, and how many there were at the start; 0 of a layer
+    /// without zeros. And what the share is measured by, a float that the GPU writes.
+    pub capacity: u32,
+    pub first: u32,
+    pub share: f32,
+    pub pad: [u32; 52],
+}
+
+/// What rules are told besides counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub struct RuleParams {
+    /// Share of the active weights that goes, where the GPU counts.
+    pub rate: f32,
+    /// Magnitude below which weights go.
+    pub threshold: f32,
+    /// What a gradient's magnitude counts beside a weight's.
+    pub lambda: f32,
+    /// Share of what grows that is chosen by the gradient.
+    pub mix: f32,
 }
 
 impl UpdateCounts {
     /// For layer `layer`: to keep `keep` active weights, then to grow `grow`. The two together are at most the capacity.
     pub fn new(layer: usize, keep: usize, grow: usize) -> Self {
-        Self { keep: keep as u32, grow: grow as u32, layer: layer as u32, pad: [0; 61] }
+        Self { keep: keep as u32, grow: grow as u32, layer: layer as u32, ..Self::zeroed() }
     }
 }
 

@@ -23,8 +23,9 @@ pub(super) fn list_bytes(entries: usize) -> u64 {
 pub struct Scratch {
     /// One word a position: a weight or a gradient in dense form, or the scores of a growth.
     pub dense: Slice,
-    pub(super) kept: Slice,
-    pub(super) after: Slice,
+    /// Bitsets: what a prune left, and what a growth made of it.
+    pub kept: Slice,
+    pub after: Slice,
     pub(super) before_rank: Slice,
     pub(super) after_rank: Slice,
     pub(super) sums: Slice,
@@ -35,6 +36,8 @@ pub struct Scratch {
     /// Two words an active weight: values and momentum on their way, or weights with their shifts.
     pub moved: Slice,
     pub(super) moved_ages: Slice,
+    /// Below which magnitude weights go, where updates move that: a float.
+    pub threshold: Slice,
     /// [`super::UpdateCounts`] per layer.
     pub update_counts: Slice,
     /// [`super::UpdateStats`] per layer.
@@ -42,6 +45,11 @@ pub struct Scratch {
 }
 
 impl Scratch {
+    /// A float for each of `weights` active weights, until values and momentum move.
+    pub fn keys(&self, weights: usize) -> Slice {
+        self.moved.part(0, list_bytes(weights))
+    }
+
     /// For layers of `convs` with at most `weights` active weights; `scores` if any update may happen.
     pub fn new(buffers: &mut BufferPlan, convs: &[Conv], weights: usize, layers: usize, scores: bool) -> Self {
         let numel = convs.iter().map(Conv::numel).max().unwrap_or(0);
@@ -67,6 +75,7 @@ impl Scratch {
             ),
             moved: scratch("moved", packed.max(2 * list_bytes(weights))),
             moved_ages: scratch("ages", age_bytes(weights)),
+            threshold: scratch("threshold", 16),
             update_counts: scratch("wanted", ALIGNMENT * layers as u64),
             update_stats: scratch("counters", ALIGNMENT * layers as u64),
         }

@@ -1,7 +1,7 @@
 //! One topology update of a layer, in the order in which the GPU does it.
 
 use super::scratch::list_bytes;
-use super::{Scratch, UpdateCounts};
+use super::{Chosen, Scratch, UpdateCounts};
 use crate::gpu::{ALIGNMENT, Command, Kernel, Kind, Label, Slice};
 use crate::ops::sparse_tensor::{age_bytes, bitset_bytes};
 use crate::ops::{SparseTensor, Tuning};
@@ -14,15 +14,16 @@ impl SparseTensor {
     }
 
     /// One topology update. How many to keep and to grow is in `scratch.update_counts`, and this layer's part of
-    /// `scratch.update_stats` must be zero. The prune removes the least of `keys`, a float an active weight. `growth`: the
-    /// commands that leave its scores in `scratch.dense`, and whether these are of weights or of positions; none: nothing grows.
+    /// `scratch.update_stats` must be zero. The prune removes the least of `keys`: the commands that leave a float for each active
+    /// weight, where, and whether each sign is
+    /// pruned on its own. `growth`: the commands that leave its scores in `scratch.dense`, and whether these are of weights or of positions; none: nothing grows.
     /// Blocks are chosen by the sums of their weights' magnitudes.
     pub fn update(
         &self,
         label: &str,
         tuning: &Tuning,
         scratch: &Scratch,
-        keys: Slice,
+        (prune, keys, each_sign): (Vec<Command>, Slice, bool),
         growth: Option<(Vec<Command>, bool)>,
     ) -> Vec<Command> {
         let stats = self.own(scratch.update_stats);
@@ -31,15 +32,14 @@ impl SparseTensor {
         let kernel = kernel.define("BLOCK", self.conv.block as u32).set("ROWS", self.conv.rows());
         let bindings = [self.value, self.ages, stats, self.rows.start];
         commands.push(Command::dispatch(Label::new(Kind::Topology, label, "statistics"), kernel, &bindings, [1, 1, 1]));
+        commands.extend(prune);
         let (of_entries, keys) = self.block_keys(label, scratch, keys);
         commands.extend(of_entries);
-        commands.extend(self.prune(label, scratch, keys));
+        commands.extend(self.prune(label, scratch, keys, each_sign));
         match growth {
             Some((scores, of_weights)) => {
                 commands.extend(scores);
-                let (of_positions, scores) = self.block_scores(label, scratch, of_weights);
-                commands.extend(of_positions);
-                commands.extend(self.grow(label, scratch, scores));
+                commands.extend(self.grow(label, scratch, Chosen::Grown, of_weights));
             }
             None => {
                 let bytes = bitset_bytes(self.conv.positions());

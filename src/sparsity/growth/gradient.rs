@@ -1,6 +1,6 @@
 //! Gradient growth (RigL, Evci et al. 2020).
 
-use super::{DenseGradient, Growth, Observed, Site, magnitudes, nothing};
+use super::{DenseGradient, Growth, Observed, Site, nothing};
 use crate::gpu::Command;
 
 /// The magnitude of this step's gradient: the weight gradient has left it in the scratch.
@@ -9,6 +9,7 @@ pub const GRADIENT: Growth = Growth {
     shader: None,
     dense_gradient: DenseGradient::AtUpdates,
     state: false,
+    of_weights: true,
     observe: nothing,
     score,
     reference,
@@ -19,5 +20,5 @@ fn score(_: &Site) -> Vec<Command> {
 }
 
 fn reference(seen: &Observed) -> Vec<u32> {
-    magnitudes(seen.gradient)
+    seen.by_position(seen.gradient)
 }

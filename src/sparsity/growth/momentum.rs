@@ -1,6 +1,6 @@
 //! Momentum growth (sparse momentum, Dettmers and Zettlemoyer 2019), without their redistribution between layers.
 
-use super::{DenseGradient, Growth, Observed, Site, magnitudes};
+use super::{DenseGradient, Growth, Observed, Site};
 use crate::gpu::{Command, Kernel, Kind, Label};
 
 /// The magnitude of a momentum over the gradients of all steps, of inactive weights too: `m = momentum · m + g`.
@@ -9,6 +9,7 @@ pub const MOMENTUM: Growth = Growth {
     shader: Some("grow_momentum"),
     dense_gradient: DenseGradient::EveryStep,
     state: true,
+    of_weights: true,
     observe,
     score,
     reference,
@@ -31,5 +32,5 @@ fn score(site: &Site) -> Vec<Command> {
 
 fn reference(seen: &Observed) -> Vec<u32> {
     let next = |(m, g): (&f32, &f32)| seen.momentum * m + g;
-    magnitudes(&seen.state.iter().zip(seen.gradient).map(next).collect::<Vec<_>>())
+    seen.by_position(&seen.state.iter().zip(seen.gradient).map(next).collect::<Vec<_>>())
 }

@@ -10,15 +10,22 @@ pub const RANDOM: Growth = Growth {
     shader: Some("grow_random"),
     dense_gradient: DenseGradient::Never,
     state: false,
+    of_weights: false,
     observe: nothing,
     score,
     reference,
 };
 
 fn score(site: &Site) -> Vec<Command> {
+    draw(site, false)
+}
+
+/// Random scores; `unfired`: positions that were never active come first.
+pub(super) fn draw(site: &Site, unfired: bool) -> Vec<Command> {
     let positions = site.tensor.conv.positions();
-    let kernel = Kernel::new("grow_random").set("COUNT", positions);
-    let bindings = [site.scratch.dense, site.run, site.tensor.own(site.scratch.update_counts)];
+    let kernel = Kernel::new("grow_random").define_if(unfired, "UNFIRED").set("COUNT", positions);
+    let mut bindings = vec![site.scratch.dense, site.run, site.tensor.own(site.scratch.update_counts)];
+    bindings.extend(unfired.then_some(site.tensor.explored));
     let label = Label::new(Kind::Topology, site.label, "random scores");
     // An invocation draws a block of four.
     let grid = kernel.cover(positions, 4);
@@ -26,6 +33,10 @@ fn score(site: &Site) -> Vec<Command> {
 }
 
 fn reference(seen: &Observed) -> Vec<u32> {
-    let draw = |i| word(seen.seed, Purpose::Grow, seen.layer, seen.update, i) >> 1;
-    (0..seen.positions).map(draw).collect()
+    (0..seen.positions).map(|i| bits(seen, i) >> 1).collect()
+}
+
+/// The random bits of position `i`.
+pub(super) fn bits(seen: &Observed, i: usize) -> u32 {
+    word(seen.seed, Purpose::Grow, seen.layer, seen.update, i)
 }

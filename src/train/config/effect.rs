@@ -13,9 +13,9 @@ impl Config {
         if self.method.init == Init::Dense {
             keys.extend(["sparsity", "distribution", "structure"].map(|key| (key, "with method = dense")));
         }
-        if self.method.update.is_none() {
+        if self.update().is_none() {
             let still = if self.method.init == Init::Dense { "with method = dense" } else { "with method = static" };
-            keys.extend(["delta_t", "prune_rate"].map(|key| (key, still)));
+            keys.extend(["delta_t", "prune_rate", "prune", "growth"].map(|key| (key, still)));
         } else if self.prune_rate.decay == Decay::Constant {
             keys.push(("prune_rate.min", "with prune_rate.decay = constant"));
         }
@@ -24,6 +24,17 @@ impl Config {
         } else if self.method.update.is_some_and(|update| update.growth.is_none()) {
             keys.push(("prune_rate", "without growth"));
         }
+        let update = self.update();
+        let prunes = |names: &[&str]| update.is_some_and(|update| names.contains(&update.prune.name));
+        let used = [
+            ("prune_lambda", prunes(&["mest"]), "without prune = mest"),
+            ("prune_threshold", prunes(&["threshold", "adaptive-threshold"]), "without a threshold"),
+            ("growth_mix", self.growth().is_some_and(|growth| growth.name == "mixed"), "without growth = mixed"),
+            ("growth_limit", update.is_some_and(|update| update.redistribution.is_some()), "without redistribution"),
+            ("l1", update.is_some_and(|update| update.signed), "without method = deepr"),
+            ("temperature", update.is_some_and(|update| update.signed), "without method = deepr"),
+        ];
+        keys.extend(used.into_iter().filter(|(_, used, _)| !used).map(|(key, _, why)| (key, why)));
         if matches!(&self.lr_schedule, LrSchedule::MultiStep { milestones, .. } if milestones.is_empty()) {
             keys.push(("lr_schedule.gamma", "without milestones"));
         }

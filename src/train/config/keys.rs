@@ -8,7 +8,7 @@ use toml::Value;
 
 use crate::data::MOST_TEST;
 use crate::model;
-use crate::sparsity::{Method, Structure};
+use crate::sparsity::{Method, Structure, growth, prune};
 use crate::train::Config;
 use crate::train::kinds::{BELOW_ONE, Kind, LARGEST, NOT_NEGATIVE, POSITIVE, UNIT};
 
@@ -56,6 +56,44 @@ pub const KEYS: &[Key] = &[
         "method",
         Kind::OneOf(&Method::NAMES),
         "how the set of active weights starts and moves; `--method help` lists source, cost and memory of each",
+    ),
+    key(
+        "prune",
+        "prune",
+        Kind::OneOf(&prune::NAMES),
+        "which weights an update removes: `method` (as the method does), or a rule in its place (`docs/methods.md`)",
+    ),
+    key(
+        "growth",
+        "growth",
+        Kind::OneOf(&growth::NAMES),
+        "which weights an update activates: `method` (as the method does), or a rule in its place (`docs/methods.md`)",
+    ),
+    key(
+        "prune_threshold",
+        "prune-threshold",
+        Kind::Number(POSITIVE),
+        "magnitude below which weights go, of the prune rule `threshold`; of `adaptive-threshold` at the start",
+    ),
+    key("prune_lambda", "prune-lambda", Kind::Number(NOT_NEGATIVE), "λ of the prune rule `mest`: |w| + λ · |gradient|"),
+    key(
+        "growth_mix",
+        "growth-mix",
+        Kind::Share(UNIT),
+        "share of what grows that the gradient chooses, of the growth rule `mixed`; the rest is random",
+    ),
+    key(
+        "growth_limit",
+        "growth-limit",
+        Kind::Number((Included(1.0), Included(1e6))),
+        "how many times its first size a layer may have, of methods that move weights between layers (`snfs`, `dsr`)",
+    ),
+    key("l1", "l1", Kind::Number(NOT_NEGATIVE), "`deepr`: what pulls every weight to 0, times the learning rate"),
+    key(
+        "temperature",
+        "temperature",
+        Kind::Number(NOT_NEGATIVE),
+        "`deepr`: T of its noise, of deviation √(2 · lr · T)",
     ),
     key("sparsity", "sparsity", Kind::Share(BELOW_ONE), "fraction of weights that are zero (no effect for `dense`)"),
     key(
@@ -316,83 +354,5 @@ pub fn differences(base: &Config, other: &Config) -> Vec<(&'static Key, Value)> 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_key_is_in_the_table_and_no_other() {
-        for key in KEYS {
-            let default = default(key).unwrap_or_else(|| panic!("{} is no key of the configuration", key.name));
-            assert!(key.kind.read(&default).is_some(), "{} = {default}", key.name);
-            assert_eq!(find(&key.name.to_uppercase()).map(|found| found.name), Some(key.name));
-            assert_eq!(find(key.flag).map(|found| found.name), Some(key.name), "two keys are called {}", key.flag);
-        }
-        let table: toml::Table = crate::train::Config::default().to_toml().unwrap().parse().unwrap();
-        let known = |name: &str| KEYS.iter().any(|key| key.name == name);
-        for (name, value) in &table {
-            match value {
-                Value::Table(inner) => {
-                    inner.keys().for_each(|part| assert!(known(&format!("{name}.{part}")), "{name}"))
-                }
-                _ => assert!(known(name), "{name}"),
-            }
-        }
-        for name in ["method", "distribution", "augment", "storage", "lr_schedule.kind", "prune_rate.decay"] {
-            let Kind::OneOf(names) = find(name).unwrap().kind else { panic!("{name}") };
-            for value in names {
-                let mut layers = crate::train::config_builder::ConfigBuilder::default();
-                layers.assign(&format!("{name}={}", value.to_uppercase())).unwrap();
-                layers.finish().unwrap_or_else(|error| panic!("{name} = {value}: {error}"));
-            }
-        }
-    }
-
-    /// Names of before mean what they meant, wherever a name may stand.
-    #[test]
-    fn former_names_keep_working() {
-        for (old, new) in [
-            ("death_rate", "prune_rate.initial"),
-            ("death_rate.initial", "prune_rate.initial"),
-            ("Death-Rate-Min", "prune_rate.min"),
-            ("death_rate.decay", "prune_rate.decay"),
-            ("death_rate.stop_at", "prune_rate.stop_at"),
-            ("multiplier", "epoch_multiplier"),
-        ] {
-            assert_eq!(find(old).map(|key| key.name), Some(new), "{old}");
-        }
-        assert!(is_group("death_rate") && find("multipliers").is_none());
-        let flags = KEYS.iter().filter_map(former_flag).collect::<Vec<_>>();
-        let wanted = ["multiplier", "death-rate", "death-rate-min", "death-rate-decay", "death-rate-stop-at"];
-        assert_eq!(flags, wanted);
-        let text = "multiplier = 3\n[death_rate]\ninitial = 0.3\nstop_at = 0.75\n";
-        let of = |text: &str| {
-            let mut layers = crate::train::config_builder::ConfigBuilder::default();
-            layers.text("config.toml", text).unwrap();
-            layers.finish().unwrap()
-        };
-        let config = of(text);
-        assert_eq!((config.epoch_multiplier, config.prune_rate.initial, config.prune_rate.stop_at), (3, 0.3, 0.75));
-        assert_eq!(config, of("epoch_multiplier = 3\n[prune_rate]\ninitial = 0.3\nstop_at = 0.75\n"));
-        // As a sweep's plan has it, which is read without the table of keys.
-        let json = serde_json::to_string(&config).unwrap();
-        let old = json.replace("prune_rate", "death_rate").replace("epoch_multiplier", "multiplier");
-        assert_eq!(serde_json::from_str::<Config>(&old).unwrap(), config);
-    }
-
-    #[test]
-    fn near_names_are_known() {
-        for (name, near) in [("learningrate", None), ("deltat", Some("delta_t")), ("epochz", Some("epochs"))] {
-            let names = KEYS.iter().map(|key| key.name);
-            assert_eq!(nearest(name, names), near, "{name}");
-        }
-        assert_eq!(nearest("resnet50x", model::NAMES.iter().copied()), Some("resnet50"));
-        assert_eq!(nearest("colour", KEYS.iter().map(|key| key.name)), None);
-    }
-
-    /// The documentation has the table as it is.
-    #[test]
-    fn every_key_is_documented() {
-        let doc = include_str!("../../../docs/configuration.md");
-        assert!(doc.contains(&markdown()), "docs/configuration.md must have this table:\n{}", markdown());
-    }
-}
+#[path = "keys_tests.rs"]
+mod tests;

@@ -8,6 +8,7 @@ pub mod kinds;
 pub mod lr;
 pub mod names;
 pub mod presets;
+mod rules;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -24,7 +25,7 @@ use crate::data::{self, Source};
 use crate::model;
 use crate::ops::Storage;
 use crate::ops::augment::Padding;
-use crate::sparsity::{Distribution, Method, PruneRate, ScheduleError, Shrink, Structure};
+use crate::sparsity::{Distribution, Growth, Method, Override, Prune, PruneRate, ScheduleError, Shrink, Structure};
 
 /// What training images go through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +66,20 @@ pub struct Config {
     /// `sample`, `cifar10`, `cifar100`, or a path.
     pub data: String,
     pub method: Method,
+    /// Rules in place of the method's own, where it has some.
+    pub prune: Override<Prune>,
+    pub growth: Override<Growth>,
+    /// Below which magnitude weights go, of the prune rule `threshold`; of `adaptive-threshold` at the start.
+    pub prune_threshold: f64,
+    /// What a gradient's magnitude counts beside a weight's, of the prune rule `mest`.
+    pub prune_lambda: f64,
+    /// Share of what grows that the gradient chooses, of the growth rule `mixed`.
+    pub growth_mix: f64,
+    /// How many times its first size a layer may have, of methods that move weights between layers.
+    pub growth_limit: f64,
+    /// What pulls weights to 0, and the temperature of the noise, of the method `deepr`.
+    pub l1: f64,
+    pub temperature: f64,
     /// Share of the prunable weights that is not there.
     pub sparsity: f64,
     pub distribution: Distribution,
@@ -108,6 +123,14 @@ impl Default for Config {
             model: "resnet34".into(),
             data: "cifar100".into(),
             method: Method::RIGL,
+            prune: Override::default(),
+            growth: Override::default(),
+            prune_threshold: 1e-3,
+            prune_lambda: 0.5,
+            growth_mix: 0.5,
+            growth_limit: 2.0,
+            l1: 1e-5,
+            temperature: 2.5e-11,
             sparsity: 0.9,
             distribution: Distribution::Erk,
             structure: Structure::Unstructured,
@@ -191,9 +214,12 @@ impl Config {
 
     /// What a run's tensors and its past steps depend on, by key: it cannot change when the run is resumed.
     pub fn kept(&self) -> BTreeMap<String, String> {
-        let values: [(&str, &dyn Display); 9] = [
+        let values: [(&str, &dyn Display); 12] = [
             ("model", &self.model),
             ("method", &self.method.name),
+            ("prune", &self.prune.name()),
+            ("growth", &self.growth.name()),
+            ("growth_limit", &self.growth_limit),
             ("sparsity", &self.sparsity),
             ("distribution", &self.distribution),
             ("structure", &self.structure),
@@ -272,6 +298,8 @@ impl Config {
     pub fn run_name(&self) -> String {
         let data = self.data_name();
         let mut name = format!("{}-{data}-{}", self.model_name(), self.method.name);
+        let rules = [self.prune.0.map(|rule| rule.name), self.growth.0.map(|rule| rule.name)];
+        rules.into_iter().flatten().for_each(|rule| name += &format!("-{rule}"));
         if self.method != Method::DENSE {
             name += &format!("-{}", self.sparsity);
             if self.structure != Structure::Unstructured {
@@ -306,6 +334,7 @@ impl Config {
         if self.method.shrinks {
             self.shrink.validate(self.sparsity)?;
         }
+        self.validate_rules()?;
         Ok(self.prune_rate.validate()?)
     }
 }

@@ -178,6 +178,9 @@ pub fn entries(plan: &Plan, graph: &Graph) -> Vec<Entry> {
             }
         }
     }
+    if let Some(threshold) = plan.threshold {
+        entries.push(whole("prune.threshold".into(), Dtype::F32, threshold, None));
+    }
     for (norm, running) in graph.norms().zip(&plan.running) {
         entries.push(whole(format!("running.{}", norm.name), Dtype::F32, *running, None));
     }

@@ -25,7 +25,7 @@ pub(in crate::train) fn notes(before: &Config, trainer: &Trainer) -> Vec<String>
     if changed(old_rate, rate(after)) {
         jumps.push(format!("the learning rate from {} to {}", short(old_rate), short(rate(after))));
     }
-    if after.method.growth().is_some() {
+    if after.growth().is_some() {
         let prune = |config: &Config| config.prune_rate.at(last(config), config.total_epochs() * per_epoch);
         if changed(prune(before), prune(after)) {
             jumps.push(format!("the prune rate from {} to {}", short(prune(before)), short(prune(after))));

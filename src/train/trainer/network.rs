@@ -114,6 +114,7 @@ impl<'a> Network<'a> {
             slot: slot as u32,
             lr: self.run_plan.lr_of_step(progress.step + 1) as f32,
             update: progress.updates as u32,
+            noise: (2.0 * self.run_plan.lr_of_step(progress.step + 1) * config.temperature).sqrt() as f32,
             ..self.constant_params()
         };
         self.executor.write(self.plan.run, &[params]);
@@ -134,11 +135,13 @@ impl<'a> Network<'a> {
     /// How many weights of each layer the update that ends `step` keeps and grows.
     pub(super) fn write_update_counts(&self, step: usize) {
         let plan = &self.plan;
-        let counts = self.run_plan.sizes.update_counts(step);
-        let counts =
-            plan.layers.iter().zip(counts).enumerate().map(|(number, (layer, (keep, grow)))| {
-                UpdateCounts::new(number, layer.entries(keep), layer.entries(grow))
-            });
+        let rules = self.run_plan.config.rule_params(self.run_plan.prune_rate(step));
+        let sizes = self.run_plan.sizes.update_counts(step);
+        let counts = plan.layers.iter().zip(sizes).enumerate().map(|(number, (layer, (keep, grow)))| {
+            let counts = UpdateCounts::new(number, layer.entries(keep), layer.entries(grow));
+            let shared = |weights| if layer.sparse.is_some() { layer.entries(weights) as u32 } else { 0 };
+            UpdateCounts { rules, capacity: shared(layer.capacity), first: shared(layer.active), ..counts }
+        });
         self.executor.write(plan.update_counts, &counts.collect::<Vec<_>>());
         // Rows that are pruned on their own lower the threshold to the least of theirs.
         let threshold = |layer: &LayerPlan| if layer.structure == Structure::FanIn { u32::MAX } else { 0 };
@@ -164,6 +167,7 @@ impl<'a> Network<'a> {
             momentum: config.momentum as f32,
             weight_decay: config.weight_decay as f32,
             smoothing: config.label_smoothing as f32,
+            l1: config.l1 as f32,
             loss_scale: config.storage.loss_scale(),
             ..StepParams::default()
         }

@@ -14,6 +14,9 @@ impl Network<'_> {
         for entry in checkpoint::entries(plan, &self.run_plan.graph) {
             self.executor.write(entry.slice, &vec![0u8; entry.slice.bytes as usize]);
         }
+        if let Some(threshold) = plan.threshold {
+            self.executor.write(threshold, &[self.run_plan.config.prune_threshold as f32]);
+        }
         let initial = self.run_plan.initial();
         for (slot, values) in plan.params.iter().zip(&initial.values) {
             self.executor.write(slot.value, values);
