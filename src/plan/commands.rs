@@ -1,5 +1,7 @@
 //! The commands of a step, in the order in which they run.
 
+use std::ops::Range;
+
 use super::{LayerPlan, PlanInput, params::Params, tensors::Tensors, tensors::conv_of};
 use crate::gpu::{Command, Slice};
 use crate::model::{Node, Op, TensorId};
@@ -67,6 +69,14 @@ impl Context<'_> {
         }
         commands.extend(self.sgd("other weights", self.params.other_range));
         commands
+    }
+
+    /// Where the loss is among the commands of a training step.
+    pub fn loss_of_train(&self) -> Range<usize> {
+        let mut forward = Vec::new();
+        self.forward(&mut forward, true);
+        let loss = self.loss(self.tensors.grad[self.input.graph.logits()]);
+        forward.len()..forward.len() + loss.len()
     }
 
     fn forward(&self, commands: &mut Vec<Command>, training: bool) {

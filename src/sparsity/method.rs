@@ -80,8 +80,50 @@ impl Method {
         update: Some(Update { prune: &prune::MAGNITUDE, growth: Some(&growth::MOMENTUM) }),
     };
 
+    pub const SNIP: Self = Self {
+        name: "snip",
+        title: "SNIP",
+        about: "a set that never moves, of the weights of largest |w·g| before training (Lee et al. 2019)",
+        init: Init::Snip,
+        update: None,
+    };
+
+    pub const GRASP: Self = Self {
+        name: "grasp",
+        title: "GraSP",
+        about: "a set that never moves, chosen before training to keep the gradient's flow (Wang et al. 2020)",
+        init: Init::Grasp,
+        update: None,
+    };
+
+    pub const SYNFLOW: Self = Self {
+        name: "synflow",
+        title: "SynFlow",
+        about: "a set that never moves, chosen before training by synaptic flow, without data (Tanaka et al. 2020)",
+        init: Init::Synflow,
+        update: None,
+    };
+
+    pub const LTH: Self = Self {
+        name: "lth",
+        title: "LTH",
+        about: "lottery ticket: trains dense, prunes by magnitude, rewinds, and trains the rest (Frankle and Carbin 2019)",
+        init: Init::Lottery,
+        update: None,
+    };
+
     /// Every method.
-    pub const ALL: [Self; 5] = [Self::DENSE, Self::STATIC, Self::SET, Self::RIGL, Self::MOMENTUM];
+    pub const ALL: [Self; 9] = [
+        Self::DENSE,
+        Self::STATIC,
+        Self::SET,
+        Self::RIGL,
+        Self::MOMENTUM,
+        Self::SNIP,
+        Self::GRASP,
+        Self::SYNFLOW,
+        Self::LTH,
+    ];
 
     /// Their names.
     pub const NAMES: [&'static str; Self::ALL.len()] = {

@@ -1,8 +1,11 @@
 //! All that is known of a run before it uses a GPU: configuration, network, split, active weights of each layer, plan.
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use super::checkpoint::UpdateSchedule;
+use super::first_set::{FirstSet, LayerSet, MaskError};
 use super::{Augment, Config, ConfigError};
 use crate::data::{self, Dataset, Images, Split};
 use crate::gpu::{Executor, Gpu};
@@ -10,7 +13,7 @@ use crate::model::cost::{self, DenseGradient};
 use crate::model::{self, Graph, ModelError, Shape};
 use crate::ops::augment::PAD;
 use crate::ops::{Storage, Tuning};
-use crate::plan::{Plan, PlanError, PlanInput};
+use crate::plan::{LayerPlan, Plan, PlanError, PlanInput};
 use crate::sparsity::expected::Explored;
 use crate::sparsity::{self, DistributionError, Init, Structure, expected, init};
 use crate::words::number_of;
@@ -26,6 +29,8 @@ pub enum RunPlanError {
     Distribution(#[from] DistributionError),
     #[error(transparent)]
     Data(#[from] crate::data::DataError),
+    #[error(transparent)]
+    Mask(#[from] MaskError),
     #[error(transparent)]
     Plan(#[from] PlanError),
     #[error("{error}: --batch-size {fits} is the largest that fits")]
@@ -50,6 +55,8 @@ pub struct RunPlan {
     pub own_validation: bool,
     /// What [`data::warnings`] says of the data.
     pub(super) data_warnings: Vec<String>,
+    /// The first set, where it is more than a draw; its layers are in the order of the graph.
+    pub first: Option<Arc<FirstSet>>,
     /// Realised share of active weights of each prunable parameter.
     pub densities: Vec<f64>,
     pub tuning: Tuning,
@@ -74,19 +81,32 @@ impl RunPlan {
 
     /// The same with the kernels that `tuning` chooses.
     pub fn with_tuning(config: Config, dataset: &Dataset, gpu: &Gpu, tuning: Tuning) -> Result<Self, RunPlanError> {
+        Self::with(config, None, dataset, gpu, tuning)
+    }
+
+    /// The same with a first set that was found ([`super::first_set::find`]). Where one should be and is not, the layers'
+    /// densities are those of `distribution`, as an estimate; no trainer takes such a plan.
+    pub fn with(
+        config: Config,
+        first: Option<Arc<FirstSet>>,
+        dataset: &Dataset,
+        gpu: &Gpu,
+        tuning: Tuning,
+    ) -> Result<Self, RunPlanError> {
         if config.storage == Storage::F16 && !gpu.f16 {
             return Err(RunPlanError::Storage { adapter: gpu.summary.name.clone() });
         }
-        Self::within(config, dataset, tuning, (gpu.max_binding(), gpu.limits.max_buffer_size))
+        Self::within(config, first, dataset, tuning, (gpu.max_binding(), gpu.limits.max_buffer_size))
     }
 
     /// The run as a GPU without limits would have it, to know what it costs where there is no GPU.
     pub fn anywhere(config: Config, dataset: &Dataset) -> Result<Self, RunPlanError> {
-        Self::within(config, dataset, Tuning::default(), (u32::MAX.into(), i64::MAX as u64))
+        Self::within(config, None, dataset, Tuning::default(), (u32::MAX.into(), i64::MAX as u64))
     }
 
     fn within(
         config: Config,
+        first: Option<Arc<FirstSet>>,
         dataset: &Dataset,
         tuning: Tuning,
         (max_binding, max_buffer): (u64, u64),
@@ -103,15 +123,20 @@ impl RunPlan {
             let validation = config.validation;
             return Err(RunPlanError::NoImages { images: images.len(), validation });
         }
-        let targets = match config.method.init {
-            Init::Dense => vec![1.0; graph.prunable().count()],
-            Init::Random => config.distribution.densities(&graph, config.density())?,
+        let structure = config.structure;
+        let active: Vec<usize> = match &first {
+            Some(first) => first.of(&graph, structure)?.counts().collect(),
+            None => {
+                let densities = match config.init() {
+                    Init::Dense => vec![1.0; graph.prunable().count()],
+                    _ => config.distribution.densities(&graph, config.density())?,
+                };
+                let active =
+                    |(density, (_, param)): (f64, (usize, &model::Param))| structure.active(density, &param.shape);
+                densities.into_iter().zip(graph.prunable()).map(active).collect()
+            }
         };
         let numels: Vec<usize> = graph.prunable().map(|(_, param)| param.numel()).collect();
-        let structure = config.structure;
-        let shapes = graph.prunable().map(|(_, param)| param.shape.as_slice());
-        let active: Vec<usize> =
-            targets.iter().zip(shapes).map(|(&density, shape)| structure.active(density, shape)).collect();
         let densities: Vec<f64> = active.iter().zip(&numels).map(|(&a, &n)| a as f64 / n as f64).collect();
         let batch = config.batch_size.min(dataset.parts().map(Images::len).max().unwrap_or_default());
         let input = PlanInput {
@@ -134,7 +159,7 @@ impl RunPlan {
             None => error.into(),
         })?;
         let (own_validation, data_warnings) = (dataset.val.is_some(), data::warnings(dataset));
-        Ok(Self { config, graph, split, own_validation, data_warnings, densities, tuning, plan, explored: None })
+        Ok(Self { config, graph, split, own_validation, data_warnings, first, densities, tuning, plan, explored: None })
     }
 
     /// The largest batch, below the configured one, for which the GPU has room right now: found by trying.
@@ -142,7 +167,7 @@ impl RunPlan {
         let mut search = Batches::below(self.config.batch_size);
         while let Some(batch) = search.next() {
             let config = Config { batch_size: batch, ..self.config.clone() };
-            let fits = match Self::with_tuning(config, dataset, gpu, self.tuning.clone()) {
+            let fits = match Self::with(config, self.first.clone(), dataset, gpu, self.tuning.clone()) {
                 Ok(run_plan) => Executor::new(gpu.clone(), &run_plan.plan.buffers).await.is_ok(),
                 Err(_) => false,
             };
@@ -199,7 +224,7 @@ impl RunPlan {
     /// what can move nothing has survived a prune yet.
     pub fn reliable_without_updates(&self) -> f64 {
         let still = self.updates() == 0;
-        let count = |layer: &crate::plan::LayerPlan| {
+        let count = |layer: &LayerPlan| {
             if still || layer.sparse.is_none() { layer.active } else { 0 }
         };
         self.plan.layers.iter().map(count).sum::<usize>() as f64 / self.prunable() as f64
@@ -262,7 +287,7 @@ impl RunPlan {
     /// GPU bytes of what training keeps of the prunable weights: values, momentum, index,
     /// active and explored bits, and what the growth rule keeps.
     pub fn state_bytes(&self) -> u64 {
-        let of = |layer: &crate::plan::LayerPlan| {
+        let of = |layer: &LayerPlan| {
             let state = layer.growth_state.map_or(0, |state| state.bytes);
             8 * layer.capacity as u64 + layer.sparse.map_or(0, |sparse| sparse.index_bytes()) + state
         };
@@ -279,12 +304,21 @@ impl RunPlan {
     /// The first active set of each prunable parameter as a bitset over its positions: exact counts, uniform over what the
     /// structure allows.
     pub fn initial_sets(&self) -> Vec<Vec<u32>> {
+        if let Some(first) = &self.first {
+            let bits = |(layer, set): (&LayerPlan, &LayerSet)| init::bits_of(&set.active, &layer.conv);
+            return self.plan.layers.iter().zip(&first.layers).map(bits).collect();
+        }
         let seed = self.config.seed;
-        let of = |(number, layer): (usize, &crate::plan::LayerPlan)| {
+        let of = |(number, layer): (usize, &LayerPlan)| {
             let rows = if layer.structure == Structure::FanIn { layer.conv.rows() } else { 1 };
             init::random_set(seed, number, (layer.conv.positions(), rows), layer.entries(layer.active))
         };
         self.plan.layers.iter().enumerate().map(of).collect()
+    }
+
+    /// Whether the first set is still to be found.
+    pub fn lacks_first_set(&self) -> bool {
+        self.first.is_none() && self.config.init().is_found()
     }
 
     /// The first weights (PyTorch's defaults) and the first active sets.

@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use super::Failure;
 use crate::ops::Storage;
+use crate::sparsity::InitChoice;
 use crate::train::run_folder::{SCHEMA, write_whole};
 use crate::train::{Config, Method};
 
@@ -80,6 +81,8 @@ fn config(model: &str, method: Method, sparsity: f64, batch_size: usize, storage
         storage,
         method: if sparsity == 0.0 { Method::DENSE } else { method },
         sparsity,
+        // Which weights are active takes no other time.
+        init: InitChoice::Random,
         // Ordinary steps only: updates are timed by `bench topology`.
         delta_t: usize::MAX >> 1,
         ..Config::default()

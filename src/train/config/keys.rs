@@ -8,7 +8,7 @@ use toml::Value;
 
 use crate::data::MOST_TEST;
 use crate::model;
-use crate::sparsity::{Method, Structure};
+use crate::sparsity::{InitChoice, Method, Structure};
 use crate::train::Config;
 use crate::train::kinds::{BELOW_ONE, Kind, LARGEST, NOT_NEGATIVE, POSITIVE, UNIT};
 
@@ -56,6 +56,13 @@ pub const KEYS: &[Key] = &[
         "method",
         Kind::OneOf(&Method::NAMES),
         "how the set of active weights starts and moves; `itop train --help` has a line on each",
+    ),
+    key(
+        "init",
+        "init",
+        Kind::OneOf(&InitChoice::NAMES),
+        "how the first active set is chosen: `method` (as the method does), or one that any method may begin with; \
+         `docs/methods.md` describes them",
     ),
     key("sparsity", "sparsity", Kind::Share(BELOW_ONE), "fraction of weights that are zero (no effect for `dense`)"),
     key(

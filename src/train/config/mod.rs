@@ -24,7 +24,7 @@ use crate::data::{self, Source};
 use crate::model;
 use crate::ops::Storage;
 use crate::ops::augment::Padding;
-use crate::sparsity::{Distribution, Method, PruneRate, ScheduleError, Structure};
+use crate::sparsity::{Distribution, Init, InitChoice, Method, PruneRate, ScheduleError, Structure};
 
 /// What training images go through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +65,8 @@ pub struct Config {
     /// `sample`, `cifar10`, `cifar100`, or a path.
     pub data: String,
     pub method: Method,
+    /// How the first set is chosen.
+    pub init: InitChoice,
     /// Share of the prunable weights that is not there.
     pub sparsity: f64,
     pub distribution: Distribution,
@@ -106,6 +108,7 @@ impl Default for Config {
             model: "resnet34".into(),
             data: "cifar100".into(),
             method: Method::RIGL,
+            init: InitChoice::Method,
             sparsity: 0.9,
             distribution: Distribution::Erk,
             structure: Structure::Unstructured,
@@ -188,9 +191,10 @@ impl Config {
 
     /// What a run's tensors and its past steps depend on, by key: it cannot change when the run is resumed.
     pub fn kept(&self) -> BTreeMap<String, String> {
-        let values: [(&str, &dyn Display); 9] = [
+        let values: [(&str, &dyn Display); 10] = [
             ("model", &self.model),
             ("method", &self.method.name),
+            ("init", &self.init().name()),
             ("sparsity", &self.sparsity),
             ("distribution", &self.distribution),
             ("structure", &self.structure),
@@ -219,6 +223,11 @@ impl Config {
     pub fn to_toml(&self) -> Result<String, ConfigError> {
         toml::to_string(self)
             .map_err(|error| ConfigError::Toml { origin: "configuration".into(), message: error.to_string() })
+    }
+
+    /// How the first active set is chosen.
+    pub fn init(&self) -> Init {
+        self.init.of(self.method.init)
     }
 
     /// Target share of active weights.
@@ -258,6 +267,9 @@ impl Config {
     pub fn run_name(&self) -> String {
         let data = self.data_name();
         let mut name = format!("{}-{data}-{}", self.model_name(), self.method.name);
+        if self.init() != self.method.init {
+            name += &format!("-{}", self.init().name());
+        }
         if self.method != Method::DENSE {
             name += &format!("-{}", self.sparsity);
             if self.structure != Structure::Unstructured {
