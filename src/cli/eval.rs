@@ -8,8 +8,8 @@ use super::progress::Plain;
 use super::text::{number_of, percent};
 use super::{Failure, GpuArgs};
 use crate::shell;
+use crate::train::kinds;
 use crate::train::trained::{Trained, Unseen, Which};
-use crate::train::{RunPlan, kinds};
 
 #[derive(Args)]
 pub struct EvalArgs {
@@ -45,7 +45,7 @@ pub fn run(args: &EvalArgs) -> Result<(), Failure> {
     let trained = Trained::open(&args.run, args.data.as_deref().map(kinds::data), elsewhere)?;
     let data = trained.load(&mut Plain)?;
     let gpu = args.gpu.open()?;
-    let run_plan = RunPlan::new(trained.config.clone(), &data.dataset, &gpu).map_err(Failure::input)?;
+    let run_plan = trained.run_plan(&data, &gpu)?;
     let which = match args.checkpoint {
         WhichName::Best => Which::Best,
         WhichName::Last => Which::Last,

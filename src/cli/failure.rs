@@ -109,7 +109,9 @@ impl From<SessionError> for Failure {
         let exit = match &error {
             E::Busy { .. } => Exit::Busy,
             E::Config(_) | E::Folder(_) | E::Data(_) | E::RunPlan(_) | E::TooFar { .. } => Exit::Input,
-            E::NoData { .. } | E::OtherData { .. } | E::ChangedData { .. } | E::EmptySplit => Exit::Input,
+            E::NoData { .. } | E::OtherData { .. } | E::ChangedData { .. } | E::EmptySplit | E::FirstSet(_) => {
+                Exit::Input
+            }
             E::Start(error) => before_the_first_step(error),
             E::Evaluation(_) | E::Diverged { .. } | E::LostDevice { .. } | E::Failed { .. } => Exit::Failed,
         };
@@ -134,6 +136,8 @@ fn before_the_first_step(error: &TrainError) -> Exit {
         TrainError::NoRoom { .. } | TrainError::Gpu(GpuError::OutOfMemory { .. } | GpuError::Limit { .. }) => {
             Exit::Input
         }
+        TrainError::FirstSet { source, .. } => before_the_first_step(source),
+        TrainError::NoScores { .. } | TrainError::NoFirstSet { .. } => Exit::Input,
         TrainError::Gpu(_) | TrainError::Diverged { .. } => Exit::Failed,
     }
 }

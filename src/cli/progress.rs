@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::text::{fold, percent};
+use super::text::{bytes as size, fold, number_of, percent};
 use crate::train::run_folder::MetricLine;
-use crate::train::{Listener, RunPlan};
+use crate::train::{Listener, RunPlan, first_set};
 
 /// A [`Listener`] that prints.
 pub struct Progress {
@@ -55,6 +55,20 @@ impl Progress {
 pub struct Plain;
 
 impl Listener for Plain {
+    fn choosing(&mut self, how: &str, progress: &first_set::Progress) {
+        let first_set::Progress { unit, done, total, bytes } = progress;
+        // The first says what it takes, and ten lines are enough of many.
+        if *done == 1 {
+            let taken = number_of(*total, unit);
+            print!(
+                "{}",
+                fold(&format!("first set by {how}: {taken} of the dense network, in {} of GPU memory", size(*bytes)))
+            );
+        } else if *total > 20 && done.is_multiple_of(total.div_ceil(10)) {
+            println!("first set by {how}: {unit} {done} of {total}");
+        }
+    }
+
     fn warning(&mut self, text: &str) {
         message!("warning: {text}");
     }

@@ -94,7 +94,7 @@ pub fn lines(run_plan: &RunPlan, dataset: &Dataset, origin: &Origin) -> String {
 /// How the active set moves, and how far that explores.
 fn exploration(run_plan: &RunPlan) -> String {
     let config = &run_plan.config;
-    match (config.method.init, run_plan.updates()) {
+    match (config.init(), run_plan.updates()) {
         (Init::Dense, _) => "exploration: none, all weights are active".into(),
         _ if config.method.shrinks => shrinking(run_plan),
         (_, 0) => format!("exploration: none, the active set stays as it is (Rs {:.3})", run_plan.expected_itop_rate()),

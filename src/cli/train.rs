@@ -145,7 +145,11 @@ impl Job<'_> {
         }
         let gpu = self.gpu.open()?;
         let config = self.opening.config.clone();
-        let mut run_plan = self.tuning.run_plan(config, &data.dataset, &gpu, self.opening.resumed(), measure)?;
+        let first = match measure || self.opening.resumed().is_some() {
+            true => pollster::block_on(self.opening.first_set(&data, &gpu, &mut Plain))?,
+            false => None,
+        };
+        let mut run_plan = self.tuning.run_plan(config, first, &data.dataset, &gpu, self.opening.resumed(), measure)?;
         run_plan.explored = self.opening.explored(&run_plan)?;
         run_plan.warnings().iter().for_each(|warning| message!("warning: {warning}"));
         Ok((data, gpu, run_plan))

@@ -1,6 +1,7 @@
 //! Whether kernels are autotuned, and where the measurements are kept.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -9,6 +10,7 @@ use super::Failure;
 use crate::data::Dataset;
 use crate::gpu::Gpu;
 use crate::train::autotune::Measured;
+use crate::train::first_set::FirstSet;
 use crate::train::kernel_choice::{self, Autotune, Kernels};
 use crate::train::{Config, Listener, RunPlan};
 use crate::words::number_of;
@@ -48,18 +50,20 @@ impl TuningArgs {
     pub fn run_plan(
         &self,
         config: Config,
+        first: Option<Arc<FirstSet>>,
         dataset: &Dataset,
         gpu: &Gpu,
         resumed: Option<&Path>,
         measure: bool,
     ) -> Result<RunPlan, Failure> {
-        self.measured_run_plan(config, dataset, gpu, resumed, measure).map(|(run_plan, _)| run_plan)
+        self.measured_run_plan(config, first, dataset, gpu, resumed, measure).map(|(run_plan, _)| run_plan)
     }
 
     /// The same, with what was measured for it, if anything was.
     pub fn measured_run_plan(
         &self,
         config: Config,
+        first: Option<Arc<FirstSet>>,
         dataset: &Dataset,
         gpu: &Gpu,
         resumed: Option<&Path>,
@@ -71,7 +75,7 @@ impl TuningArgs {
         let cache = super::cache::folder().join("tuning.json");
         let kernels = Kernels::of(resumed, self.wish(), gpu, &cache, measure);
         let mut bar = Bar::default();
-        let run_plan = pollster::block_on(kernel_choice::plan(config, dataset, gpu, kernels, &mut bar))?;
+        let run_plan = pollster::block_on(kernel_choice::plan(config, first, dataset, gpu, kernels, &mut bar))?;
         Ok((run_plan, bar.measured.take()))
     }
 }

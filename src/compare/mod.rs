@@ -17,6 +17,7 @@ use web_time::Instant;
 
 use crate::data::Dataset;
 use crate::gpu::{AdapterSummary, Gpu, GpuError, GpuOptions, Label};
+use crate::sparsity::InitChoice;
 use crate::train::{Config, Method, RunPlan, TrainError, Trainer};
 use crate::words::number_of;
 use trace::Trace;
@@ -59,7 +60,9 @@ pub async fn compare(
     mut heard: impl FnMut(String),
 ) -> Result<Report, TrainError> {
     let run_plan = |gpu: &Gpu, method: Method| {
-        RunPlan::new(Config { method, ..options.config.clone() }, dataset, gpu).map_err(TrainError::from)
+        // A draw is the same on every adapter.
+        let config = Config { method, init: InitChoice::Random, ..options.config.clone() };
+        RunPlan::new(config, dataset, gpu).map_err(TrainError::from)
     };
     let problems = opened
         .iter()

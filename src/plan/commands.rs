@@ -1,5 +1,7 @@
 //! The commands of a step, in the order in which they run.
 
+use std::ops::Range;
+
 use super::{LayerPlan, PlanInput, params::Params, tensors::Tensors, tensors::conv_of};
 use crate::gpu::{Command, Slice};
 use crate::model::{Node, Op, TensorId};
@@ -91,6 +93,14 @@ impl Context<'_> {
     fn site<'s>(&'s self, label: &'s str, layer: &'s LayerPlan) -> Option<Site<'s>> {
         let tensor = layer.sparse.as_ref()?;
         Some(Site { label, tensor, scratch: &self.params.scratch, state: layer.growth_state, run: self.run })
+    }
+
+    /// Where the loss is among the commands of a training step.
+    pub fn loss_of_train(&self) -> Range<usize> {
+        let mut forward = Vec::new();
+        self.forward(&mut forward, true);
+        let loss = self.loss(self.tensors.grad[self.input.graph.logits()]);
+        forward.len()..forward.len() + loss.len()
     }
 
     fn forward(&self, commands: &mut Vec<Command>, training: bool) {

@@ -11,6 +11,8 @@ pub use memory::{MemoryRow, memory_table};
 pub use params::{LayerMap, LayerPlan, ParamSlot};
 pub use permutations::{candidates, permutations};
 
+use std::ops::Range;
+
 use thiserror::Error;
 
 use crate::gpu::{BufferPlan, Command, Slice};
@@ -96,6 +98,10 @@ pub struct Plan {
     pub fetch_eval: Command,
     /// Forward, loss, backward, update.
     pub train: Vec<Command>,
+    /// Which of them are the loss: before them is the forward pass, after them the backward pass and the update.
+    pub loss: Range<usize>,
+    /// The gradient of the logits, which the loss writes.
+    pub logits_grad: Option<Slice>,
     /// The same with a topology update of every sparse layer, if there are updates.
     pub update: Vec<Command>,
     /// Forward with running statistics, loss.
@@ -165,6 +171,8 @@ impl Plan {
             fetch_train: crate::ops::augment::pass(image, &fetch, run, input.augment),
             fetch_eval: crate::ops::augment::pass(image, &fetch, run, None),
             train: context.train(false),
+            loss: context.loss_of_train(),
+            logits_grad: tensors.grad[logits],
             update: if input.update.is_some() { context.train(true) } else { Vec::new() },
             eval: context.eval(),
             run,

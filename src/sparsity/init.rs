@@ -1,5 +1,7 @@
 //! The first active sets and the first weights.
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{Param, ParamKind};
 use crate::ops::Conv;
 use crate::ops::philox::{Purpose, unit, word};
@@ -11,6 +13,68 @@ pub enum Init {
     Dense,
     /// As many as the layer's density says, at random.
     Random,
+    /// The weights of largest |w·g| in the whole network, before training (SNIP: Lee et al. 2019).
+    Snip,
+    /// The weights of smallest −w·(H g) in the whole network, before training (GraSP: Wang et al. 2020).
+    Grasp,
+    /// The weights of largest synaptic flow in the whole network, in rounds, without data (SynFlow: Tanaka et al. 2020).
+    Synflow,
+    /// The weights of largest magnitude in the whole network after dense training, put back to where they were (Frankle and
+    /// Carbin 2019).
+    Lottery,
+    /// What a file says.
+    Mask,
+}
+
+impl Init {
+    /// Whether the first set is found by running the network, which takes a device: the layers' densities come from it.
+    pub fn is_found(self) -> bool {
+        matches!(self, Self::Snip | Self::Grasp | Self::Synflow | Self::Lottery)
+    }
+
+    /// As in configurations.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dense => "dense",
+            Self::Random => "random",
+            Self::Snip => "snip",
+            Self::Grasp => "grasp",
+            Self::Synflow => "synflow",
+            Self::Lottery => "lottery",
+            Self::Mask => "mask",
+        }
+    }
+}
+
+/// The setting `init`: the method's own first set, or another one under the same updates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InitChoice {
+    #[default]
+    Method,
+    Random,
+    Snip,
+    Grasp,
+    Synflow,
+    Lottery,
+}
+
+impl InitChoice {
+    /// Their names.
+    pub const NAMES: [&'static str; 6] = ["method", "random", "snip", "grasp", "synflow", "lottery"];
+
+    /// How the set starts under a method that starts by `own`.
+    pub fn of(self, own: Init) -> Init {
+        match self {
+            _ if own == Init::Dense => Init::Dense,
+            Self::Method => own,
+            Self::Random => Init::Random,
+            Self::Snip => Init::Snip,
+            Self::Grasp => Init::Grasp,
+            Self::Synflow => Init::Synflow,
+            Self::Lottery => Init::Lottery,
+        }
+    }
 }
 
 /// A bitset over `positions`: of each of `rows` equal rows of them those with the largest random keys (of equals the lower first),
@@ -29,6 +93,14 @@ pub fn random_set(seed: u64, layer: usize, (positions, rows): (usize, usize), ac
             bits[i / 32] |= 1 << (i % 32);
         }
     }
+    bits
+}
+
+/// A bitset over the positions of a weight, of which the weights in `active` are active: those of a block together.
+pub fn bits_of(active: &[bool], conv: &Conv) -> Vec<u32> {
+    let mut bits = vec![0u32; conv.positions().div_ceil(32)];
+    let is_active = |position: &usize| conv.weights_at(*position).any(|at| active[at]);
+    (0..conv.positions()).filter(is_active).for_each(|i| bits[i / 32] |= 1 << (i % 32));
     bits
 }
 

@@ -185,8 +185,44 @@ impl Method {
         update: Some(Update::new(&prune::MAGNITUDE, &growth::GRADIENT)),
     };
 
+    pub const SNIP: Self = Self {
+        name: "snip",
+        title: "SNIP",
+        about: "a set that never moves, of the weights of largest |w·g| before training (Lee et al. 2019)",
+        init: Init::Snip,
+        shrinks: false,
+        update: None,
+    };
+
+    pub const GRASP: Self = Self {
+        name: "grasp",
+        title: "GraSP",
+        about: "a set that never moves, chosen before training to keep the gradient's flow (Wang et al. 2020)",
+        init: Init::Grasp,
+        shrinks: false,
+        update: None,
+    };
+
+    pub const SYNFLOW: Self = Self {
+        name: "synflow",
+        title: "SynFlow",
+        about: "a set that never moves, chosen before training by synaptic flow, without data (Tanaka et al. 2020)",
+        init: Init::Synflow,
+        shrinks: false,
+        update: None,
+    };
+
+    pub const LTH: Self = Self {
+        name: "lth",
+        title: "LTH",
+        about: "lottery ticket: trains dense, prunes by magnitude, rewinds, and trains the rest (Frankle and Carbin 2019)",
+        init: Init::Lottery,
+        shrinks: false,
+        update: None,
+    };
+
     /// Every method.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 15] = [
         Self::DENSE,
         Self::STATIC,
         Self::SET,
@@ -198,6 +234,10 @@ impl Method {
         Self::MEST,
         Self::GMP,
         Self::GRANET,
+        Self::SNIP,
+        Self::GRASP,
+        Self::SYNFLOW,
+        Self::LTH,
     ];
 
     /// Their names.

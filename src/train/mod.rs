@@ -1,6 +1,7 @@
 //! One run of training: what it is, what it does on a device, what it keeps.
 //!
 //! - `config`: what a run is: keys, values, presets, schedules of the learning rate
+//! - [`first_set`]: first active sets that are more than a draw
 //! - [`RunPlan`]: a configuration with its network, its split and its memory, before it touches a device
 //! - `kernels`: which kernels a run takes, by measurement
 //! - `trainer`: the run on a device, step by step
@@ -8,6 +9,7 @@
 //! - [`session`]: the life of a run from its arguments to its summary
 
 mod config;
+pub mod first_set;
 mod folder;
 #[cfg(not(target_arch = "wasm32"))]
 mod kernels;

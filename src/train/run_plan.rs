@@ -1,8 +1,11 @@
 //! All that is known of a run before it uses a GPU: configuration, network, split, active weights of each layer, plan.
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use super::checkpoint::UpdateSchedule;
+use super::first_set::{FirstSet, LayerSet, MaskError};
 use super::set_sizes::SetSizes;
 use super::{Augment, Config, ConfigError};
 use crate::data::{self, Dataset, Images, Split};
@@ -10,7 +13,7 @@ use crate::gpu::{Executor, Gpu};
 use crate::model::{self, Graph, ModelError, Shape};
 use crate::ops::augment::PAD;
 use crate::ops::{Storage, Tuning};
-use crate::plan::{Plan, PlanError, PlanInput};
+use crate::plan::{LayerPlan, Plan, PlanError, PlanInput};
 use crate::sparsity::expected::Explored;
 use crate::sparsity::{DistributionError, Structure, init};
 use crate::words::number_of;
@@ -26,6 +29,8 @@ pub enum RunPlanError {
     Distribution(#[from] DistributionError),
     #[error(transparent)]
     Data(#[from] crate::data::DataError),
+    #[error(transparent)]
+    Mask(#[from] MaskError),
     #[error(transparent)]
     Plan(#[from] PlanError),
     #[error("{error}: --batch-size {fits} is the largest that fits")]
@@ -57,6 +62,8 @@ pub struct RunPlan {
     pub(super) data_warnings: Vec<String>,
     /// How many weights are active when.
     pub sizes: SetSizes,
+    /// The first set, where it is more than a draw; its layers are in the order of the graph.
+    pub first: Option<Arc<FirstSet>>,
     /// Realised share of active weights of each prunable parameter, at the end.
     pub densities: Vec<f64>,
     pub tuning: Tuning,
@@ -86,18 +93,36 @@ impl RunPlan {
 
     /// The same with the kernels that `tuning` chooses.
     pub fn with_tuning(config: Config, dataset: &Dataset, gpu: &Gpu, tuning: Tuning) -> Result<Self, RunPlanError> {
+        Self::with(config, None, dataset, gpu, tuning)
+    }
+
+    /// The same with a first set that was found ([`super::first_set::find`]). Where one should be and is not, the layers'
+    /// densities are those of `distribution`, as an estimate; no trainer takes such a plan.
+    pub fn with(
+        config: Config,
+        first: Option<Arc<FirstSet>>,
+        dataset: &Dataset,
+        gpu: &Gpu,
+        tuning: Tuning,
+    ) -> Result<Self, RunPlanError> {
         if config.storage == Storage::F16 && !gpu.f16 {
             return Err(RunPlanError::Storage { adapter: gpu.summary.name.clone() });
         }
-        Self::within(config, dataset, tuning, [gpu.max_binding(), gpu.limits.max_buffer_size])
+        Self::within(config, first, dataset, tuning, [gpu.max_binding(), gpu.limits.max_buffer_size])
     }
 
     /// The run as a GPU without limits would have it, to know what it costs where there is no GPU.
     pub fn anywhere(config: Config, dataset: &Dataset) -> Result<Self, RunPlanError> {
-        Self::within(config, dataset, Tuning::default(), [u32::MAX.into(), i64::MAX as u64])
+        Self::within(config, None, dataset, Tuning::default(), [u32::MAX.into(), i64::MAX as u64])
     }
 
-    fn within(config: Config, dataset: &Dataset, tuning: Tuning, limits: [u64; 2]) -> Result<Self, RunPlanError> {
+    fn within(
+        config: Config,
+        first: Option<Arc<FirstSet>>,
+        dataset: &Dataset,
+        tuning: Tuning,
+        limits: [u64; 2],
+    ) -> Result<Self, RunPlanError> {
         config.validate()?;
         let images = &dataset.train;
         let input = Shape::new(images.channels, images.height, images.width);
@@ -115,7 +140,11 @@ impl RunPlan {
             let (method, delta_t, stop_at) = (config.method.name, config.delta_t, config.shrink.stop_at);
             return Err(RunPlanError::NeverShrinks { method, delta_t, stop_at, total_steps });
         }
-        let sizes = SetSizes::new(&config, &graph, total_steps)?;
+        let counts = match &first {
+            Some(first) => Some(first.of(&graph, config.structure)?.counts().collect()),
+            None => None,
+        };
+        let sizes = SetSizes::new(&config, &graph, counts, total_steps)?;
         let numels = graph.prunable().map(|(_, param)| param.numel());
         let densities: Vec<f64> =
             sizes.last().iter().zip(numels).map(|(&active, n)| active as f64 / n as f64).collect();
@@ -133,6 +162,7 @@ impl RunPlan {
             split,
             own_validation,
             data_warnings,
+            first,
             sizes,
             densities,
             tuning,
@@ -155,7 +185,7 @@ impl RunPlan {
         let mut search = Batches::below(self.config.batch_size);
         while let Some(batch) = search.next() {
             let config = Config { batch_size: batch, ..self.config.clone() };
-            let fits = match Self::with_tuning(config, dataset, gpu, self.tuning.clone()) {
+            let fits = match Self::with(config, self.first.clone(), dataset, gpu, self.tuning.clone()) {
                 Ok(run_plan) => Executor::new(gpu.clone(), &run_plan.plan.buffers).await.is_ok(),
                 Err(_) => false,
             };
@@ -226,12 +256,21 @@ impl RunPlan {
     /// The first active set of each prunable parameter as a bitset over its positions: exact counts, uniform over what the
     /// structure allows.
     pub fn initial_sets(&self) -> Vec<Vec<u32>> {
+        if let Some(first) = &self.first {
+            let bits = |(layer, set): (&LayerPlan, &LayerSet)| init::bits_of(&set.active, &layer.conv);
+            return self.plan.layers.iter().zip(&first.layers).map(bits).collect();
+        }
         let seed = self.config.seed;
-        let of = |(number, layer): (usize, &crate::plan::LayerPlan)| {
+        let of = |(number, layer): (usize, &LayerPlan)| {
             let rows = if layer.structure == Structure::FanIn { layer.conv.rows() } else { 1 };
             init::random_set(seed, number, (layer.conv.positions(), rows), layer.entries(layer.active))
         };
         self.plan.layers.iter().enumerate().map(of).collect()
+    }
+
+    /// Whether the first set is still to be found.
+    pub fn lacks_first_set(&self) -> bool {
+        self.first.is_none() && self.config.init().is_found()
     }
 
     /// The first weights (PyTorch's defaults) and the first active sets.

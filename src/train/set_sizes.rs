@@ -29,17 +29,23 @@ pub struct SetSizes {
 }
 
 impl SetSizes {
-    /// Of the run of `config` with `graph`, of so many steps.
+    /// Of the run of `config` with `graph`, of so many steps. `first`: the active weights of each layer, where the first set is
+    /// given.
     ///
     /// # Errors
     /// When a density makes no sense.
-    pub fn new(config: &Config, graph: &Graph, total_steps: usize) -> Result<Self, DistributionError> {
+    pub fn new(
+        config: &Config,
+        graph: &Graph,
+        first: Option<Vec<usize>>,
+        total_steps: usize,
+    ) -> Result<Self, DistributionError> {
         let (structure, delta_t) = (config.structure, config.delta_t);
         let shapes: Vec<&[usize]> = graph.prunable().map(|(_, param)| param.shape.as_slice()).collect();
         let active = |density: f64| {
-            let densities = match config.method.init {
+            let densities = match config.init() {
                 Init::Dense => vec![1.0; shapes.len()],
-                Init::Random => {
+                _ => {
                     let densities = config.distribution.densities(graph, density)?;
                     if config.method.keeps_ends_dense() { dense_ends(graph, densities)? } else { densities }
                 }
@@ -49,9 +55,10 @@ impl SetSizes {
         };
         let shrinks = config.method.shrinks.then(|| config.shrink.updates(delta_t, total_steps)).flatten();
         let mut changes = Vec::new();
-        match shrinks {
-            None => changes.push((0, active(config.density())?)),
-            Some((_, last)) => {
+        match (first, shrinks) {
+            (Some(first), _) => changes.push((0, first)),
+            (None, None) => changes.push((0, active(config.density())?)),
+            (None, Some((_, last))) => {
                 for update in 0..=last {
                     let sizes = active(config.shrink.density(config.density(), update, delta_t, total_steps))?;
                     if changes.last().is_none_or(|(_, before)| *before != sizes) {

@@ -27,16 +27,26 @@ impl<'a> Reference<'a> {
 
     /// Forward, backward, update; the mean loss. `images` is `[n, c, h, w]`.
     pub fn step(&mut self, images: &[f64], labels: &[usize], smoothing: f64, rule: &Sgd) -> f64 {
-        let tensors = self.forward(images);
-        let result = loss::forward_backward(&tensors[self.graph.logits()], labels, smoothing);
-        let gradients = self.backward(&tensors, result.gradient);
+        let mut losses = Vec::new();
+        let gradients = self.gradients(images, |logits| {
+            let result = loss::forward_backward(logits, labels, smoothing);
+            losses = result.losses;
+            result.gradient
+        });
         for (id, mut gradient) in gradients.into_iter().enumerate() {
             if let Some(mask) = &self.masks[id] {
                 gradient.iter_mut().zip(mask).filter(|(_, keep)| !**keep).for_each(|(g, _)| *g = 0.0);
             }
             sgd::step(rule, &mut self.values[id], &mut self.momentum[id], &gradient);
         }
-        result.losses.iter().sum::<f64>() / labels.len() as f64
+        losses.iter().sum::<f64>() / labels.len() as f64
+    }
+
+    /// The gradient of every parameter, from that of the logits, which `head` makes of them.
+    pub fn gradients(&self, images: &[f64], head: impl FnOnce(&[f64]) -> Vec<f64>) -> Vec<Vec<f64>> {
+        let tensors = self.forward(images);
+        let logits = head(&tensors[self.graph.logits()]);
+        self.backward(&tensors, logits)
     }
 
     fn conv(&self, node: &Node, [kernel, stride, padding]: [usize; 3]) -> conv::Conv {

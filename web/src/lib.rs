@@ -15,7 +15,7 @@ use std::path::Path;
 
 use itop::data::{self, Dataset};
 use itop::gpu::{Gpu, GpuError, GpuOptions};
-use itop::ops::Storage;
+use itop::ops::{Storage, Tuning};
 use itop::report::Film;
 use itop::sparsity::Method;
 use itop::train::frames::FrameLine;
@@ -107,7 +107,8 @@ impl Session {
         let opening =
             Opening::new_run(config.clone(), Target::Memory(self.memory.clone()), Hold::Nobody).map_err(error)?;
         let data = RunData::of(dataset, &config).map_err(error)?;
-        let run_plan = RunPlan::new(config, &data.dataset, &gpu).map_err(error)?;
+        let first = opening.first_set(&data, &gpu, &mut ()).await.map_err(error)?;
+        let run_plan = RunPlan::with(config, first, &data.dataset, &gpu, Tuning::for_gpu(&gpu)).map_err(error)?;
         self.run.replace(Some(run_plan.config.run_name()));
         let done = self.train_run(opening, &run_plan, &data, open, &emit).await;
         done.map_err(error)

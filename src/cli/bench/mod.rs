@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use super::Failure;
 use crate::ops::Storage;
-use crate::sparsity::Shrink;
+use crate::sparsity::{InitChoice, Shrink};
 use crate::train::run_folder::{SCHEMA, write_whole};
 use crate::train::{Config, Method};
 
@@ -82,6 +82,8 @@ fn config(model: &str, method: Method, (sparsity, end): (f64, f64), batch_size: 
         storage,
         method: if sparsity == 0.0 { Method::DENSE } else { method },
         sparsity,
+        // Which weights are active takes no other time.
+        init: InitChoice::Random,
         // Ordinary steps only: updates are timed by `bench topology`.
         delta_t: usize::MAX >> 1,
         ..Config::default()

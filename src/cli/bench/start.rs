@@ -69,7 +69,7 @@ pub fn run(args: &StartArgs) -> Result<(), Failure> {
     let config =
         config(&args.model, method(&args.method), (args.sparsity, args.sparsity), args.batch_size, args.storage);
     let config = Config { structure: args.structure, ..config };
-    let run_plan = args.tuning.run_plan(config, &dataset, &gpu, None, false)?;
+    let run_plan = args.tuning.run_plan(config, None, &dataset, &gpu, None, false)?;
     lap("plan and first weights");
     let trainer = pollster::block_on(Trainer::new(gpu.clone(), &run_plan, &dataset, &mut ()));
     let mut trainer = trainer.map_err(Failure::start)?;

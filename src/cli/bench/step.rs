@@ -100,7 +100,7 @@ pub fn run(args: &StepArgs) -> Result<(), Failure> {
             for &structure in structures {
                 let config = config(&args.model, method, (sparsity, end), args.batch_size, storage);
                 let config = Config { structure, ..config };
-                let (run_plan, measured) = args.tuning.measured_run_plan(config, &dataset, &gpu, None, true)?;
+                let (run_plan, measured) = args.tuning.measured_run_plan(config, None, &dataset, &gpu, None, true)?;
                 problems.push(run_plan);
                 tuned.push(measured);
             }

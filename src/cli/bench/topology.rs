@@ -81,7 +81,7 @@ pub fn run(args: &TopologyArgs) -> Result<(), Failure> {
         for &sparsity in &args.sparsity {
             let config = config(&args.model, method(name), (sparsity, sparsity), args.batch_size, args.storage);
             let config = Config { structure: args.structure, ..config };
-            let run_plan = args.tuning.run_plan(config, &dataset, &gpu, None, true)?;
+            let run_plan = args.tuning.run_plan(config, None, &dataset, &gpu, None, true)?;
             let trainer = pollster::block_on(Trainer::new(gpu.clone(), &run_plan, &dataset, &mut ()));
             let mut trainer = trainer.map_err(Failure::start)?;
             trainer.initialise();

@@ -7,6 +7,7 @@ use super::{Failure, duration};
 use crate::cli::GpuArgs;
 use crate::data::DataError;
 use crate::gpu::Gpu;
+use crate::sparsity::InitChoice;
 use crate::sweep::plan::PlannedRow;
 use crate::train::{Config, RunPlan, Trainer};
 
@@ -112,7 +113,9 @@ fn measure(gpu: &Gpu, config: &Config) -> Result<Pace, String> {
         dataset => dataset.map_err(|error| said(&error))?,
     };
     let begin = Instant::now();
-    let run_plan = RunPlan::new(config.clone(), &dataset, gpu).map_err(|error| said(&error))?;
+    // Steps of a set that is drawn take the same time.
+    let config = Config { init: InitChoice::Random, ..config.clone() };
+    let run_plan = RunPlan::new(config, &dataset, gpu).map_err(|error| said(&error))?;
     let trainer = pollster::block_on(Trainer::new(gpu.clone(), &run_plan, &dataset, &mut ()));
     let mut trainer = trainer.map_err(|error| said(&error))?;
     trainer.initialise();

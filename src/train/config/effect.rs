@@ -10,11 +10,18 @@ impl Config {
     /// a table's name stands for all of its keys.
     pub fn without_effect(&self) -> Vec<(&'static str, &'static str)> {
         let mut keys = vec![("finite_check", "on a result"), ("checkpoint_minutes", "on a result")];
-        if self.method.init == Init::Dense {
-            keys.extend(["sparsity", "distribution", "structure"].map(|key| (key, "with method = dense")));
+        let init = self.init();
+        if init == Init::Dense {
+            keys.extend(["init", "sparsity", "distribution", "structure"].map(|key| (key, "with method = dense")));
+        } else if init.is_found() {
+            keys.push(("distribution", "where the whole network's scores choose the first set"));
         }
         if self.update().is_none() {
-            let still = if self.method.init == Init::Dense { "with method = dense" } else { "with method = static" };
+            let still = match self.method.init {
+                Init::Dense => "with method = dense",
+                Init::Random => "with method = static",
+                _ => "with a method that never moves the set",
+            };
             keys.extend(["delta_t", "prune_rate", "prune", "growth"].map(|key| (key, still)));
         } else if self.prune_rate.decay == Decay::Constant {
             keys.push(("prune_rate.min", "with prune_rate.decay = constant"));
@@ -71,7 +78,7 @@ impl Config {
 mod tests {
     use super::*;
     use crate::sparsity::Method;
-    use crate::sparsity::{Distribution, PruneRate, Structure};
+    use crate::sparsity::{Distribution, InitChoice, PruneRate, Structure};
 
     #[test]
     fn a_key_without_effect_makes_no_other_run() {
@@ -109,6 +116,18 @@ mod tests {
         let of =
             |gamma| Config { lr_schedule: LrSchedule::MultiStep { milestones: Vec::new(), gamma }, ..base.clone() };
         assert_eq!(of(0.1).identity(), of(0.2).identity());
+    }
+
+    /// Layers share out the active weights by the scores of the whole network, not by a distribution.
+    #[test]
+    fn a_global_choice_needs_no_distribution() {
+        let with = |method, init| Config { method, init, ..Config::default() };
+        assert!(with(Method::SET, InitChoice::Random).has_effect("distribution"));
+        for config in [with(Method::SET, InitChoice::Snip), with(Method::GRASP, InitChoice::Method)] {
+            assert!(!config.has_effect("distribution") && config.has_effect("init") && config.has_effect("sparsity"));
+        }
+        assert!(!with(Method::DENSE, InitChoice::Snip).has_effect("init"));
+        assert!(with(Method::SNIP, InitChoice::Random).has_effect("distribution"));
     }
 
     /// A table's name is no prefix of another key's.

@@ -8,7 +8,7 @@ use toml::Value;
 
 use crate::data::MOST_TEST;
 use crate::model;
-use crate::sparsity::{Method, Structure, growth, prune};
+use crate::sparsity::{InitChoice, Method, Structure, growth, prune};
 use crate::train::Config;
 use crate::train::kinds::{BELOW_ONE, Kind, LARGEST, NOT_NEGATIVE, POSITIVE, UNIT};
 
@@ -94,6 +94,13 @@ pub const KEYS: &[Key] = &[
         "temperature",
         Kind::Number(NOT_NEGATIVE),
         "`deepr`: T of its noise, of deviation √(2 · lr · T)",
+    ),
+    key(
+        "init",
+        "init",
+        Kind::OneOf(&InitChoice::NAMES),
+        "how the first active set is chosen: `method` (as the method does), or one that any method may begin with; \
+         `docs/methods.md` describes them",
     ),
     key("sparsity", "sparsity", Kind::Share(BELOW_ONE), "fraction of weights that are zero (no effect for `dense`)"),
     key(

@@ -25,7 +25,9 @@ use crate::data::{self, Source};
 use crate::model;
 use crate::ops::Storage;
 use crate::ops::augment::Padding;
-use crate::sparsity::{Distribution, Growth, Method, Override, Prune, PruneRate, ScheduleError, Shrink, Structure};
+use crate::sparsity::{
+    Distribution, Growth, Init, InitChoice, Method, Override, Prune, PruneRate, ScheduleError, Shrink, Structure,
+};
 
 /// What training images go through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +68,8 @@ pub struct Config {
     /// `sample`, `cifar10`, `cifar100`, or a path.
     pub data: String,
     pub method: Method,
+    /// How the first set is chosen.
+    pub init: InitChoice,
     /// Rules in place of the method's own, where it has some.
     pub prune: Override<Prune>,
     pub growth: Override<Growth>,
@@ -123,6 +127,7 @@ impl Default for Config {
             model: "resnet34".into(),
             data: "cifar100".into(),
             method: Method::RIGL,
+            init: InitChoice::Method,
             prune: Override::default(),
             growth: Override::default(),
             prune_threshold: 1e-3,
@@ -214,12 +219,13 @@ impl Config {
 
     /// What a run's tensors and its past steps depend on, by key: it cannot change when the run is resumed.
     pub fn kept(&self) -> BTreeMap<String, String> {
-        let values: [(&str, &dyn Display); 12] = [
+        let values: [(&str, &dyn Display); 13] = [
             ("model", &self.model),
             ("method", &self.method.name),
             ("prune", &self.prune.name()),
             ("growth", &self.growth.name()),
             ("growth_limit", &self.growth_limit),
+            ("init", &self.init().name()),
             ("sparsity", &self.sparsity),
             ("distribution", &self.distribution),
             ("structure", &self.structure),
@@ -261,6 +267,11 @@ impl Config {
             .map_err(|error| ConfigError::Toml { origin: "configuration".into(), message: error.to_string() })
     }
 
+    /// How the first active set is chosen.
+    pub fn init(&self) -> Init {
+        self.init.of(self.method.init)
+    }
+
     /// Target share of active weights.
     pub fn density(&self) -> f64 {
         if self.method == Method::DENSE { 1.0 } else { 1.0 - self.sparsity }
@@ -298,6 +309,9 @@ impl Config {
     pub fn run_name(&self) -> String {
         let data = self.data_name();
         let mut name = format!("{}-{data}-{}", self.model_name(), self.method.name);
+        if self.init() != self.method.init {
+            name += &format!("-{}", self.init().name());
+        }
         let rules = [self.prune.0.map(|rule| rule.name), self.growth.0.map(|rule| rule.name)];
         rules.into_iter().flatten().for_each(|rule| name += &format!("-{rule}"));
         if self.method != Method::DENSE {
@@ -332,6 +346,10 @@ impl Config {
             return Err(ConfigError::Value { key: "nesterov", value: "true".into(), must });
         }
         if self.method.shrinks {
+            if self.init != InitChoice::Method {
+                let must = "`method` where the set shrinks (gmp, granet): its first set is as good as all weights";
+                return Err(ConfigError::Value { key: "init", value: self.init().name().into(), must });
+            }
             self.shrink.validate(self.sparsity)?;
         }
         self.validate_rules()?;

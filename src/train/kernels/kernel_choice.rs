@@ -9,6 +9,7 @@ use crate::data::Dataset;
 use crate::gpu::{Gpu, GpuError};
 use crate::ops::Tuning;
 use crate::train::autotune::TuningCache;
+use crate::train::first_set::FirstSet;
 use crate::train::kernels::tuning_budget::{Budget, GPU_SECONDS};
 use crate::train::run_folder::{FolderError, RunFolder};
 use crate::train::tuning_journal::Journal;
@@ -74,19 +75,20 @@ fn what(error: &GpuError) -> &'static str {
     }
 }
 
-/// Plans the run of `config` with `kernels`. `listener` hears of what is measured, and of what is left out.
+/// Plans the run of `config`, which starts with `first` if that is given, with `kernels`. `listener` hears of what is measured, and of what is left out.
 ///
 /// # Errors
 /// When there can be no such run, or measuring fails.
 pub async fn plan(
     config: Config,
+    first: Option<Arc<FirstSet>>,
     dataset: &Dataset,
     gpu: &Gpu,
     kernels: Kernels<'_>,
     listener: &mut dyn Listener,
 ) -> Result<RunPlan, ChoiceError> {
     let default = Tuning::for_gpu(gpu);
-    let planned = |config, tuning| Ok(RunPlan::with_tuning(config, dataset, gpu, tuning)?);
+    let planned = |config, tuning| Ok(RunPlan::with(config, first.clone(), dataset, gpu, tuning)?);
     let (path, now) = match kernels {
         Kernels::Default => return planned(config, default),
         Kernels::OfRun(folder) => {

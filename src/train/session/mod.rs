@@ -9,12 +9,14 @@ mod run_data;
 pub mod trained;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::data;
 use crate::gpu::{Gpu, GpuError};
 use crate::sparsity::expected::Explored;
 use crate::train::checkpoint;
 use crate::train::config_builder::ConfigBuilder;
+use crate::train::first_set::{self, FirstSet};
 use crate::train::run_folder::{self, Memory, RunFolder, Summary};
 use crate::train::trainer::LAST;
 use crate::train::{Config, ConfigError, End, Listener, RunPlan, Trainer};
@@ -140,6 +142,23 @@ impl Opening {
         explored.map_err(|error| SessionError::Start(error.into()))
     }
 
+    /// The run's first set, where that is more than a draw: the one that its folder keeps, or else found on `gpu`.
+    ///
+    /// # Errors
+    /// When the kept one cannot be read, or none is found.
+    pub async fn first_set(
+        &self,
+        data: &RunData,
+        gpu: &Gpu,
+        listener: &mut dyn Listener,
+    ) -> Result<Option<Arc<FirstSet>>, SessionError> {
+        let (config, dataset) = (&self.config, &data.dataset);
+        if let Some(folder) = self.resumed() {
+            return Ok(first_set::kept(folder, config, dataset).map_err(SessionError::Start)?);
+        }
+        first_set::find(config, dataset, gpu, listener).await.map_err(SessionError::Start)
+    }
+
     /// Loads the run's data: the very images that it began with, if it did.
     ///
     /// # Errors
@@ -219,11 +238,13 @@ impl<'a> Session<'a> {
     ) -> Result<(RunFolder, Option<Claim>), SessionError> {
         let (config, tuning) = (&trainer.run_plan.config, &trainer.run_plan.tuning.measured);
         let (name, text) = (config.run_name(), config.to_toml()?);
+        let first = trainer.run_plan.first.as_ref().map(|first| first.to_bytes(config.init().name()));
+        let first = first.transpose().map_err(|error| SessionError::FirstSet(error.to_string()))?;
         let path = match target {
             Target::Folder(path) => path,
             Target::Below(runs) => RunFolder::make_free(&runs.join(name))?,
             Target::Memory(memory) => {
-                let folder = RunFolder::in_memory(&name, memory, &text, &data.record, tuning)?;
+                let folder = RunFolder::in_memory(&name, memory, &text, (&data.record, first.as_deref()), tuning)?;
                 // Taken as it is now, the folder can be gone on with.
                 folder.write(LAST, &trainer.capture().await.map_err(SessionError::Start)?)?;
                 return Ok((folder, None));
@@ -233,7 +254,7 @@ impl<'a> Session<'a> {
             Hold::Session(lost) => take(&path, lost, listener)?,
             Hold::Caller | Hold::Nobody => None,
         };
-        Ok((RunFolder::create(&path, &text, &data.record, tuning)?, claim))
+        Ok((RunFolder::create(&path, &text, (&data.record, first.as_deref()), tuning)?, claim))
     }
 
     /// The run's folder.

@@ -54,6 +54,8 @@ pub enum SessionError {
     OtherData { data: String, run: PathBuf, differences: String, elsewhere: String },
     #[error("the data was changed since `{}` was trained on it: {differences}; put it back as it was, or plan the sweep anew in another folder", .run.display())]
     ChangedData { run: PathBuf, differences: String },
+    #[error("the first set cannot be kept: {0}")]
+    FirstSet(String),
     #[error("the split is empty: the run held out nothing (`validation = 0`)")]
     EmptySplit,
 

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use crate::data::Dataset;
 use crate::gpu::Gpu;
-use crate::train::RunData;
+use crate::ops::Tuning;
 use crate::train::trainer::{BEST, LAST};
 use crate::train::{Config, Listener, RunPlan, Score, SessionError, TrainError, Trainer};
+use crate::train::{RunData, first_set};
 
 /// Which of a run's checkpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +78,15 @@ impl Trained {
     /// When it cannot be read, or is not what the run began with.
     pub fn load(&self, listener: &mut dyn Listener) -> Result<RunData, SessionError> {
         RunData::load_again(&self.folder, &self.config, &self.elsewhere, listener)
+    }
+
+    /// The run's plan on `gpu`, with the default kernels and the first set that the run keeps.
+    ///
+    /// # Errors
+    /// When there can be no such run on it, or its first set cannot be read.
+    pub fn run_plan(&self, data: &RunData, gpu: &Gpu) -> Result<RunPlan, SessionError> {
+        let first = first_set::kept(&self.folder, &self.config, &data.dataset).map_err(SessionError::Start)?;
+        Ok(RunPlan::with(self.config.clone(), first, &data.dataset, gpu, Tuning::for_gpu(gpu))?)
     }
 
     /// Scores the network that `which` checkpoint holds.

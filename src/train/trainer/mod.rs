@@ -22,7 +22,7 @@ use crate::gpu::{BufferPlan, Executor, Gpu, GpuError};
 use crate::train::checkpoint::{CheckpointError, Progress};
 use crate::train::frames::{self, FrameLine};
 use crate::train::run_folder::{ExplorationLine, FolderError, MetricLine, RunFolder, SCHEMA};
-use crate::train::{RunPlan, RunPlanError};
+use crate::train::{RunPlan, RunPlanError, first_set};
 pub use network::Network;
 use observer::{Observer, StepLine};
 
@@ -41,6 +41,18 @@ pub enum TrainError {
     Folder(#[from] FolderError),
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    #[error(
+        "the first set by `{how}` runs the dense network on {batch} images: {source}; lower `batch_size`, or choose another `init`"
+    )]
+    FirstSet { how: &'static str, batch: usize, source: Box<TrainError> },
+    #[error(
+        "the first set by `{how}`: a score is infinite or not a number; choose another `init`, or a network with norms"
+    )]
+    NoScores { how: &'static str },
+    #[error(
+        "`init` = {how}: the first set was not found yet; a program calls `first_set::find` before `RunPlan::with`"
+    )]
+    NoFirstSet { how: &'static str },
     #[error("out of GPU memory at {what}, of {total} in all: --batch-size {fits} is the largest that fits now")]
     NoRoom { what: String, total: u64, fits: usize },
     #[error("{what}{cause}: lower `lr`, or look at the last steps in metrics.jsonl")]
@@ -56,6 +68,8 @@ pub enum TrainError {
 pub trait Listener {
     /// Passes prepared, of how many.
     fn preparing(&mut self, _done: usize, _total: usize) {}
+    /// The first set is being chosen by `how`.
+    fn choosing(&mut self, _how: &str, _progress: &first_set::Progress) {}
     /// A line went to `metrics.jsonl`; `itop_rate` is the latest.
     fn metric(&mut self, _line: &MetricLine, _itop_rate: f64) {}
     /// A line went to `exploration.jsonl`.
@@ -130,6 +144,9 @@ impl<'a> Trainer<'a> {
         dataset: &'a Dataset,
         listener: &mut dyn Listener,
     ) -> Result<Self, TrainError> {
+        if run_plan.lacks_first_set() {
+            return Err(TrainError::NoFirstSet { how: run_plan.config.init().name() });
+        }
         let network = Network::new(gpu, run_plan, Cow::Borrowed(&run_plan.plan), dataset, listener).await?;
         let now = Instant::now();
         let progress = Progress { schema: SCHEMA, ..Progress::default() };

@@ -68,6 +68,8 @@ impl Trainer<'_> {
             TrainError::NoRoom { .. } | TrainError::RunPlan(_) | TrainError::Folder(_) | TrainError::Checkpoint(_) => {
                 false
             }
+            // Before there is a trainer.
+            TrainError::FirstSet { .. } | TrainError::NoScores { .. } | TrainError::NoFirstSet { .. } => false,
         }
     }
 }
