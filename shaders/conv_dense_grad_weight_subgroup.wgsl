@@ -1,22 +1,25 @@
-// Gradient of every position of a weight, as conv_dense_grad_weight_invocation, but the lanes of a subgroup, which is the whole
-// workgroup, share the strips of a tile and add up without a barrier.
+// Gradient of every position of a weight, as conv_dense_grad_weight_invocation, but the lanes of a team share the strips of a
+// tile. A team lies in a subgroup, and adds up without a barrier.
 
 #uniform
 
 #import dense_sums
+#import dense_teams
 #import lanes_sum
 #import fold
 
 @compute @workgroup_size($WG)
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
     let index = fold_index(wid);
     if index >= TILES {
         return;
     }
-    let first = index / IN_CHANNELS * $TILEu;
-    let c = index % IN_CHANNELS;
+    let tile = tile_of(index, invocation / $TEAMu);
+    let lane = invocation % $TEAMu;
+    let first = tile.x;
+    let c = tile.y;
     let start = lane;
-    let step = $WGu;
+    let step = $TEAMu;
 #import dense_strips
     let row = IN_CHANNELS * $TAPSu;
     let at = weight_at(wid.z, first, c);

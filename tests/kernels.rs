@@ -262,3 +262,17 @@ fn verification_is_complete() {
     let missing = shader::KERNELS.iter().map(|(name, _)| *name).filter(expected).filter(|name| !seen.contains(name));
     assert_eq!(missing.collect::<Vec<_>>(), ["finite", "peak_copy", "peak_fma"]);
 }
+
+/// Tiles of a dense weight gradient share workgroups also where channels do not fill them.
+#[test]
+fn ragged_tiles_share_workgroups() {
+    let device = device_of_a_gpu();
+    // Tiles in a workgroup: two input channels by four tiles, of which the last has half its channels; one by sixteen; eight by two.
+    for (c, k, kernel, group) in [(34, 46, 3, 8), (3, 64, 3, 16), (40, 10, 1, 16)] {
+        let case = ConvCase { images: 36, c, k, kernel, padding: kernel / 2, pick: Pick::Default, ..ConvCase::SMALL };
+        let compared = pollster::block_on(case.compare(&device)).unwrap_or_else(|error| panic!("{error}"));
+        let name = format!("dense layer grad_weight, dense {group}x");
+        assert!(compared.iter().any(|one| one.what.starts_with(&name)), "{name} in {compared:?}");
+        agree(std::future::ready(Ok(compared)));
+    }
+}

@@ -96,6 +96,7 @@ pub const SHARED: &[(&str, &str)] = sources![
     "shared/conv_sum",
     "shared/dense_strips",
     "shared/dense_sums",
+    "shared/dense_teams",
     "shared/divide",
     "shared/fold",
     "shared/half",

@@ -28,7 +28,7 @@ pub struct GpuModel {
     /// Bytes of a line of it, and of the pieces that it fetches.
     pub line: u64,
     pub sector: u64,
-    /// Invocations that are on a processor at once, with some 48 registers each.
+    /// Invocations that are on a processor at once, with [`REGISTERS`] each.
     pub resident: usize,
     /// Bytes of the cache that all share (the last one, where there are more), and bytes a second that it delivers.
     pub l2: u64,
@@ -40,9 +40,17 @@ pub struct GpuModel {
 }
 
 /// Invocations of a subgroup, as of most GPUs.
-const SUBGROUP: usize = 32;
+pub(super) const SUBGROUP: usize = 32;
+
+/// Registers of an invocation of most kernels, about.
+const REGISTERS: usize = 48;
 
 impl GpuModel {
+    /// The same with fewer invocations on a processor, where each keeps `registers` numbers.
+    pub fn with_registers(self, registers: usize) -> Self {
+        Self { resident: self.resident * REGISTERS / registers.max(REGISTERS), ..self }
+    }
+
     /// Lanes that multiply at once, of `count` workgroups of `size` invocations.
     pub fn lanes_at_work(&self, count: u64, size: usize) -> f64 {
         let subgroups = count as f64 * size.div_ceil(SUBGROUP) as f64;

@@ -2,13 +2,14 @@
 //! go through caches of the GPU's sizes, and the slowest of its resources gives the time. All of it is **predicted**.
 //!
 //! Left out are launches, stores' detours, conflicts of banks, registers beyond those of the model's number of resident
-//! invocations, and the compilers' code (`cargo xtask isa` has that).
+//! invocations (but of dense weight gradients, which keep many sums), and the compilers' code (`cargo xtask isa` has that).
 
 mod cache;
 mod gpus;
 mod processor;
 mod ranks;
 mod replay;
+mod sums;
 mod trace;
 
 use std::collections::HashMap;
@@ -278,7 +279,8 @@ fn simulate_kernel(
     seen: impl FnMut(u64, u64),
 ) -> Work {
     let count = grid.iter().map(|&size| u64::from(size)).product();
-    simulate(gpu, count, kernel.workgroup_size() as usize, trace::workgroups(kernel, grid, rows), seen)
+    let gpu = gpu.with_registers(sums::registers(kernel).unwrap_or(0));
+    simulate(&gpu, count, kernel.workgroup_size() as usize, trace::workgroups(kernel, grid, rows), seen)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What the workgroups of convolution kernels read, round by round: from the kernel's own constants, its grid and the index of
-//! the active weights. Host of the kernels: [`crate::ops::conv`].
+//! the active weights. Here: gathers; weight gradients are in [`super::sums`]. Host of the kernels: [`crate::ops::conv`].
 
+use super::sums::{dense_sums, sparse_pixels, sparse_sums};
 use crate::gpu::Kernel;
 use crate::ops::reference::topology::Index;
 
@@ -21,21 +22,21 @@ pub struct Rows {
 }
 
 /// The constants and defines of a kernel.
-struct Constants<'a>(&'a Kernel);
+pub(super) struct Constants<'a>(pub(super) &'a Kernel);
 
 impl Constants<'_> {
     /// A constant or a define that is always there.
-    fn get(&self, name: &str) -> u64 {
+    pub(super) fn get(&self, name: &str) -> u64 {
         self.find(name).unwrap_or_else(|| panic!("{} has no {name}", self.0.shader))
     }
 
-    fn find(&self, name: &str) -> Option<u64> {
+    pub(super) fn find(&self, name: &str) -> Option<u64> {
         let all = self.0.constants.iter().chain(&self.0.defines);
         all.filter(|(known, _)| *known == name).map(|&(_, value)| u64::from(value)).next()
     }
 
     /// Bytes of a vector.
-    fn vector(&self) -> u64 {
+    pub(super) fn vector(&self) -> u64 {
         if self.find("WIDE").is_some() { 32 } else { 16 }
     }
 }
@@ -65,7 +66,7 @@ impl Rows {
 }
 
 /// Pieces of `(first vector, vectors)`, those that touch made one.
-fn merged(mut pieces: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
+pub(super) fn merged(mut pieces: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
     pieces.sort_unstable();
     let mut all: Vec<(u64, u64)> = Vec::new();
     for (first, count) in pieces {
@@ -201,188 +202,7 @@ pub fn dense_gather<'a>(kernel: &'a Kernel, grid: [u32; 3]) -> impl Fn(u64) -> W
 }
 
 /// A number of a workgroup in a grid, the first dimension fastest.
-fn unfold(number: u64, grid: [u32; 3]) -> [u64; 3] {
+pub(super) fn unfold(number: u64, grid: [u32; 3]) -> [u64; 3] {
     let [x, y, _] = grid.map(u64::from);
     [number % x, number / x % y, number / (x * y)]
-}
-
-/// Where a weight gradient reads: x and dy, as of `sparse_sums.wgsl` and `dense_strips.wgsl`, in vectors.
-#[derive(Clone, Copy)]
-struct Pictures {
-    blocks: u64,
-    height: u64,
-    width: u64,
-    /// Vectors a pixel, and bytes a vector.
-    lanes: u64,
-    vector: u64,
-    split: u64,
-    x: [u64; 4],
-    dy: [u64; 4],
-}
-
-impl Pictures {
-    fn of(of: &Constants) -> Self {
-        let [blocks, height, width, lanes, split] =
-            ["BLOCKS", "OUT_H", "OUT_W", "LANES", "SPLIT"].map(|name| of.get(name));
-        let x = ["IN_BLOCK", "IN_ORIGIN", "IN_STEP_Y", "IN_STEP_X"].map(|name| of.get(name));
-        let dy = ["OUT_BLOCK", "OUT_ORIGIN", "OUT_ROW", "OUT_PLANE"].map(|name| of.get(name));
-        Self { blocks, height, width, lanes, vector: of.vector(), split, x, dy }
-    }
-
-    /// The first tap of what pixel `column` of row `row` (counted through all blocks of images) multiplies.
-    fn x(&self, row: u64, column: u64) -> u64 {
-        let [block, origin, step_y, step_x] = self.x;
-        row / self.height * block + origin + row % self.height * step_y + column * step_x
-    }
-
-    /// Reads `pixels` pixels of output channel `channel` from pixel `column` of row `row` on.
-    fn read_dy(&self, read: &mut dyn FnMut(u64, u64), channel: u64, [row, column]: [u64; 2], pixels: u64) {
-        let [block, origin, line, plane] = self.dy;
-        let first = row / self.height * block + channel * plane + origin + row % self.height * line;
-        read(APART + (first + column * self.lanes) * self.vector, pixels * self.lanes * self.vector);
-    }
-
-    /// The pieces of x that a row of pixels multiplies at the first tap: all in one where it has no stride.
-    fn row_of_x(&self, row: u64) -> Vec<(u64, u64)> {
-        merged((0..self.width).map(|column| (self.x(row, column), self.lanes)).collect())
-    }
-
-    /// Reads `vectors` vectors of the input from vector `first` on.
-    fn read_x(&self, read: &mut dyn FnMut(u64, u64), first: u64, vectors: u64) {
-        read(first * self.vector, vectors * self.vector);
-    }
-
-    /// Of `each` items for each row of the pixels, those of part `part`.
-    fn part(&self, part: u64, each: u64) -> (u64, u64) {
-        let all = self.blocks * self.height * each;
-        (all * part / self.split, all * (part + 1) / self.split)
-    }
-}
-
-/// Of `all`, the `each` that belong to workgroup `x`, `y` of a grid that is folded.
-fn share<T: Clone>(all: &[T], [x, y]: [u64; 2], each: u64) -> Vec<T> {
-    let first = ((x + y * 65535) * each) as usize;
-    all.iter().skip(first).take(each as usize).cloned().collect()
-}
-
-/// The workgroups of `conv_sparse_grad_weight_*`: of each group of consecutive weights of a row, dy's row once and x's row for
-/// each weight. A round is as many rows of pixels as the invocations take at once.
-pub fn sparse_sums<'a>(kernel: &'a Kernel, grid: [u32; 3], rows: &'a Rows) -> impl Fn(u64) -> Workgroup<'a> {
-    let of = Constants(kernel);
-    let (pictures, groups) = (Pictures::of(&of), groups_of(rows, of.get("GROUP") as usize));
-    // Alone, an invocation takes a group.
-    let each = if kernel.shader.ends_with("_invocation") { of.get("WG") } else { 1 };
-    let (together, block) = (of.find("TOGETHER").unwrap_or(1), of.find("BLOCK").unwrap_or(1));
-    move |number| {
-        let [x, y, z] = unfold(number, grid);
-        let mine = share(&groups, [x, y], each);
-        let (mut at, end) = pictures.part(z, 1);
-        Box::new(move |read| {
-            if at >= end || mine.is_empty() {
-                return false;
-            }
-            for row in at..(at + together).min(end) {
-                let pieces = pictures.row_of_x(row);
-                for (index, weights) in &mine {
-                    for channel in index * block..(index + 1) * block {
-                        pictures.read_dy(read, channel, [row, 0], pictures.width);
-                    }
-                    for shift in &rows.shift[weights.clone()] {
-                        for &(first, vectors) in &pieces {
-                            pictures.read_x(read, first + shift, vectors);
-                        }
-                    }
-                }
-            }
-            at += together;
-            true
-        })
-    }
-}
-
-/// The workgroups of `conv_sparse_grad_weight_pixels`: of each tile of pixels all groups of weights, as many a round as there
-/// are teams.
-pub fn sparse_pixels<'a>(kernel: &'a Kernel, grid: [u32; 3], rows: &'a Rows) -> impl Fn(u64) -> Workgroup<'a> {
-    let of = Constants(kernel);
-    let [group, count, tiles, pixels] = ["GROUP", "GROUPS", "TILES_W", "PIXELS"].map(|name| of.get(name));
-    let teams = (of.get("WG") / of.get("TEAM")) as usize;
-    let (pictures, groups) = (Pictures::of(&of), groups_of(rows, group as usize));
-    let block = of.get("BLOCK");
-    move |number| {
-        let [x, y, z] = unfold(number, grid);
-        let mine = share(&groups, [x, y], count);
-        let (mut tile, end) = pictures.part(z, tiles);
-        let mut done = 0;
-        Box::new(move |read| {
-            if tile >= end || mine.is_empty() {
-                return false;
-            }
-            let (row, column) = (tile / tiles, tile % tiles * pixels);
-            for (index, weights) in &mine[done..mine.len().min(done + teams)] {
-                read(2 * APART + 4 * weights.start as u64, 4 * group);
-                for pixel in column..column + pixels {
-                    for channel in index * block..(index + 1) * block {
-                        pictures.read_dy(read, channel, [row, pixel], 1);
-                    }
-                    for shift in &rows.shift[weights.clone()] {
-                        pictures.read_x(read, pictures.x(row, pixel) + shift, pictures.lanes);
-                    }
-                }
-            }
-            done += teams;
-            if done >= mine.len() {
-                (done, tile) = (0, tile + 1);
-            }
-            true
-        })
-    }
-}
-
-/// Groups of at most `group` consecutive weights of one row: the row and the weights.
-fn groups_of(rows: &Rows, group: usize) -> Vec<(u64, std::ops::Range<usize>)> {
-    let of = |(row, ends): (usize, &[usize])| {
-        let end = ends[1];
-        (ends[0]..end)
-            .step_by(group)
-            .map(move |first| (row as u64, first..(first + group).min(end)))
-            .collect::<Vec<_>>()
-    };
-    rows.start.windows(2).enumerate().flat_map(of).collect()
-}
-
-/// The workgroups of `conv_dense_grad_weight_*`: of each tile of output channels and each input channel, rows of dy and of x.
-pub fn dense_sums<'a>(kernel: &'a Kernel, grid: [u32; 3]) -> impl Fn(u64) -> Workgroup<'a> {
-    let of = Constants(kernel);
-    let [tile, taps, tiles, inputs, plane, row_step] =
-        ["TILE", "KERNEL", "TILES", "IN_CHANNELS", "IN_PLANE", "IN_ROW"].map(|name| of.get(name));
-    let pictures = Pictures::of(&of);
-    let [.., step_x] = pictures.x;
-    // Alone, an invocation takes a tile; those that shuffle take neighbouring input channels of one.
-    let size = of.get("WG");
-    let (each, channels) = match kernel.shader {
-        "conv_dense_grad_weight_invocation" => (size, 1),
-        "conv_dense_grad_weight_shuffle" => (1, size),
-        _ => (1, 1),
-    };
-    let (all, columns) = ((0..tiles).collect::<Vec<_>>(), inputs.div_ceil(channels));
-    move |number| {
-        let [x, y, z] = unfold(number, grid);
-        let mine = share(&all, [x, y], each);
-        let (mut row, end) = pictures.part(z, 1);
-        Box::new(move |read| {
-            if row >= end || mine.is_empty() {
-                return false;
-            }
-            for index in &mine {
-                let (k, first) = (index / columns * tile, index % columns * channels);
-                (k..k + tile).for_each(|channel| pictures.read_dy(read, channel, [row, 0], pictures.width));
-                for (c, r) in (first..inputs.min(first + channels)).flat_map(|c| (0..taps).map(move |r| (c, r))) {
-                    let first = pictures.x(row, 0) + c * plane + r * row_step;
-                    pictures.read_x(read, first, pictures.width * step_x + (taps - 1) * pictures.lanes);
-                }
-            }
-            row += 1;
-            true
-        })
-    }
 }

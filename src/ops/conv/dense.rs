@@ -66,15 +66,20 @@ impl ConvLayer<'_> {
         let conv = self.conv;
         let tile = how.tile.unwrap_or(1);
         let taps = (conv.kernel * conv.kernel) as u32;
+        let [across, down] = conv.teams(tile, how.group);
         // Of each output channel: its plane in the first block, its row of the weight.
         let (plane, row) = (conv.output.plane_bytes(), 4 * conv.row_length() as u64);
         let part = |channels: Range<usize>| {
             let lanes = if how.scope == Scope::Shuffle { self.tuning.device.subgroup_size as usize } else { 1 };
             let tiles = conv.input.channels.div_ceil(lanes) * channels.len().div_ceil(tile as usize);
+            let tiles = tiles / how.group as usize;
             let strips = conv.output.blocks() * conv.output.height * conv.output.vectors(how.load64).lanes();
-            let sums = (tile * taps, strips.div_ceil(how.split as usize));
+            let sums = (taps, strips.div_ceil(how.split as usize));
             let kernel = conv.weight_kernel(self.tuning, how, sums);
             let kernel = kernel
+                .define("ACROSS", across)
+                .define("DOWN", down)
+                .define_if(how.group > 1, "CHAIN")
                 .define("TILE", tile)
                 .define("TAPS", taps)
                 .define("KERNEL", conv.kernel as u32)
@@ -92,7 +97,7 @@ impl ConvLayer<'_> {
             let grid = how.grid(&kernel, tiles);
             Command::dispatch(self.label(Kind::GradWeight, "grad_weight"), kernel, &[x, dy, weight_grad], grid)
         };
-        let unit = aligned(plane).max(aligned(row)).next_multiple_of(tile as usize);
+        let unit = aligned(plane).max(aligned(row)).next_multiple_of((down * tile) as usize);
         self.parts(conv.numel(), conv.output.channels, unit).map(part).collect()
     }
 

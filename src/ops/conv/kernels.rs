@@ -100,6 +100,9 @@ pub struct WeightGradKernel {
     pub tile: Option<u32>,
     #[serde(rename = "team")]
     pub scope: Scope,
+    /// Tiles that share a workgroup, and with it what they load of the same pixels (of all weights, by subgroups or workgroups).
+    #[serde(default = "one")]
+    pub group: u32,
     #[serde(rename = "wide")]
     pub load64: bool,
     /// Parts of the images and pixels that are summed apart and added up at last (split-K): where there are few weights,
@@ -134,6 +137,7 @@ impl std::fmt::Display for WeightGradKernel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.tile {
             None => f.write_str("sparse")?,
+            Some(tile) if self.group > 1 => write!(f, "dense {}x{tile}", self.group)?,
             Some(tile) => write!(f, "dense {tile}")?,
         }
         let scope = match self.scope {

@@ -4,6 +4,10 @@ use super::{Conv, Scope, WeightGradKernel};
 use crate::gpu::{Kernel, fold};
 use crate::ops::tuning::{GROUP_CELLS, ROW_SLOTS, Tuning};
 
+/// Invocations that share a tile of a dense weight gradient, where several tiles share a workgroup: a vector of four images each of
+/// 32. They lie in a subgroup, and add up in few steps.
+pub(in crate::ops) const TEAM: u32 = 8;
+
 /// What the invocations of a gather share.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct GatherShape {
@@ -87,31 +91,49 @@ impl Conv {
     }
 
     /// Vectors in a row of y.
-    pub(super) fn row_vectors(&self, load64: bool) -> usize {
+    pub(in crate::ops) fn row_vectors(&self, load64: bool) -> usize {
         self.output.width * self.output.vectors(load64).lanes()
+    }
+
+    /// Input channels by tiles of output channels that share a workgroup of a dense weight gradient: at most `group` together, powers
+    /// of two. A loaded dy serves eight input channels, about as many as bring as many bytes of x.
+    pub(in crate::ops) fn teams(&self, tile: u32, group: u32) -> [u32; 2] {
+        let fits = |most: u32, count: usize| most.min(1 << count.trailing_zeros().min(30));
+        let across = fits(group.min(8), self.input.channels);
+        [across, fits(group / across, self.output.channels.div_ceil(tile as usize))]
     }
 
     /// A weight gradient's kernel for sums of `cells` numbers each, each of which at most `most` invocations share.
     pub(super) fn weight_kernel(&self, tuning: &Tuning, how: WeightGradKernel, (cells, most): (u32, usize)) -> Kernel {
-        let WeightGradKernel { scope, load64, split, .. } = how;
+        let WeightGradKernel { scope, group, load64, split, .. } = how;
         let least = tuning.device.least_group;
         let kernel = self.weight_constants(Kernel::new(how.shader()), load64).set("SPLIT", split as usize);
         match scope {
             Scope::Invocation => kernel.define("WG", least.max(8)),
             Scope::Shuffle => kernel.define("SHUFFLE", 1).define("WG", tuning.device.subgroup_size),
-            // A workgroup as large as the smallest subgroup lies in one.
-            Scope::Subgroup | Scope::Matrices => kernel.define("WG", tuning.device.subgroup_size),
+            // A team as large as the smallest subgroup lies in one.
+            Scope::Subgroup | Scope::Matrices => {
+                let team = if group > 1 { how.team(tuning) } else { tuning.device.subgroup_size };
+                kernel.define("WG", group * team).define("TEAM", team)
+            }
             // As many teams as there is room for; `cells` is of one of them.
             Scope::Pixels => kernel.define("SHUFFLE", 1).define("WG", tuning.device.most_group).define("CELLS", cells),
             Scope::Workgroup => {
-                let size = scope_lanes(tuning, scope, cells).min(most.next_power_of_two() as u32).max(least);
-                kernel.define("WG", size).define("CELLS", size * cells)
+                let alone = scope_lanes(tuning, scope, cells).min(most.next_power_of_two() as u32).max(least);
+                let team = if group > 1 { how.team(tuning) } else { alone };
+                let kernel = kernel.define("WG", group * team).define("CELLS", group * team * cells);
+                if how.tile.is_some() { kernel.define("TEAM", team) } else { kernel }
             }
         }
     }
 }
 
 impl WeightGradKernel {
+    /// Invocations of each of the tiles that share a workgroup: more where these are few.
+    pub(in crate::ops) fn team(&self, tuning: &Tuning) -> u32 {
+        TEAM.max(tuning.least_shared() / self.group)
+    }
+
     /// The grid of `kernel`, all of whose defines are set, for `count` sums.
     pub(super) fn grid(&self, kernel: &Kernel, count: usize) -> [u32; 3] {
         let [x, y, _] = if self.scope == Scope::Invocation { kernel.cover(count, 1) } else { fold(count) };

@@ -184,7 +184,7 @@ mod tests {
             let how = ForwardKernel::Dense(Tile { channels: 1, row: 1, shuffle: false, load64: false });
             let forward = layer.forward(how, [x, weight, y], None);
             let grad_input = layer.grad_input(how, [y, weight, x], false);
-            let how = WeightGradKernel { tile: Some(2), scope: Scope::Invocation, load64: false, split: 1 };
+            let how = WeightGradKernel { tile: Some(2), scope: Scope::Invocation, group: 1, load64: false, split: 1 };
             let grad_weight = layer.grad_weight(how, [x, y, weight]);
             [forward, grad_input, grad_weight].map(|commands| {
                 let written = |pass: &Command| match pass {

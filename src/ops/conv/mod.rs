@@ -11,6 +11,7 @@ mod sparse;
 pub mod trial;
 
 pub use kernels::{Choice, ForwardKernel, Scope, Strip, Tile, WeightGradKernel};
+pub(super) use launch::TEAM;
 pub use layer::ConvLayer;
 pub use sparse::SparseWeight;
 pub(super) use sparse::{UNROLL_MOST, packed_bytes};

@@ -1,7 +1,8 @@
 //! Which kernels a layer may run.
 
-use super::{ROW_SLOTS, Tuning};
-use crate::ops::conv::{Strip, Tile};
+use super::{GROUP_CELLS, ROW_SLOTS, Tuning};
+use crate::gpu::prev_power_of_two;
+use crate::ops::conv::{Strip, TEAM, Tile};
 use crate::ops::sparse_tensor::groups_most;
 use crate::ops::{Conv, ForwardKernel, Scope, WeightGradKernel};
 
@@ -13,6 +14,9 @@ const BLOCK_SUMS_MOST: u32 = 16;
 
 /// The most parts of a weight gradient: their sums take that many times the weights' memory.
 const SPLIT_MOST: usize = 16;
+
+/// The most pixels that an invocation adds up in one chain, four images or eight of each.
+const CHAIN_MOST: usize = 1024;
 
 impl Tuning {
     /// Every candidate for a gather, the simplest first.
@@ -131,7 +135,7 @@ impl Tuning {
                 }
                 if scope == Scope::Pixels {
                     // Whole, it would be one workgroup or a few.
-                    let whole = WeightGradKernel { tile: None, scope, load64, split: 1 };
+                    let whole = WeightGradKernel { tile: None, scope, group: 1, load64, split: 1 };
                     let split = self.split(conv, active.unwrap_or(0), &whole);
                     let offered = active.is_some() && !load64 && self.pixels_fit();
                     all.extend(offered.then_some(WeightGradKernel { split, ..whole }));
@@ -140,9 +144,12 @@ impl Tuning {
                 // A lane of a subgroup keeps one sum, and a group of blocks has more sums than there are lanes.
                 let has_kernel = scope != Scope::Shuffle && (scope != Scope::Subgroup || conv.block == 1);
                 if active.is_some() && has_kernel {
-                    all.push(WeightGradKernel { tile: None, scope, load64, split: 1 });
+                    all.push(WeightGradKernel { tile: None, scope, group: 1, load64, split: 1 });
                 }
-                let Some(most) = self.device.weight_tile(conv, load64) else { continue };
+                if !load64 && matches!(scope, Scope::Subgroup | Scope::Workgroup) {
+                    all.extend(self.grouped_sums(conv, scope));
+                }
+                let Some(most) = self.device.weight_tile(conv, load64, false) else { continue };
                 // A smaller tile loads more for each sum: one channel is there to be simple, half a tile for want of registers.
                 let mut tiles = match scope {
                     Scope::Invocation => vec![1, most.div_ceil(2), most],
@@ -153,6 +160,7 @@ impl Tuning {
                 all.extend(tiles.into_iter().map(|tile| WeightGradKernel {
                     tile: Some(tile),
                     scope,
+                    group: 1,
                     load64,
                     split: 1,
                 }));
@@ -167,6 +175,7 @@ impl Tuning {
         all.extend(tiles.map(|tile| WeightGradKernel {
             tile: Some(tile * size),
             scope: Scope::Matrices,
+            group: 1,
             load64: false,
             split: 1,
         }));
@@ -174,8 +183,8 @@ impl Tuning {
             split: self.split(conv, active.unwrap_or(0), whole),
             ..*whole
         };
-        // (`Scope::Pixels` is split already.)
-        let whole = all.iter().filter(|sum| sum.split == 1);
+        // (`Scope::Pixels` and groups of tiles are split already.)
+        let whole = all.iter().filter(|sum| sum.split == 1 && sum.group == 1);
         all.extend(whole.map(split).filter(|sum| sum.split > 1).collect::<Vec<_>>());
         all
     }
@@ -201,6 +210,7 @@ impl Tuning {
                 let most = self.device.occupancy_target / (workgroups * self.device.most_group as usize);
                 return most.clamp(1, conv.output.blocks() * conv.output.height) as u32;
             }
+            _ if sum.group > 1 => sum.team(self),
             Scope::Subgroup => self.device.subgroup_size,
             Scope::Workgroup => self.launch.weight_workgroup,
             Scope::Matrices => self.device.matrices.most_lanes,
@@ -215,7 +225,31 @@ impl Tuning {
         };
         let invocations = sums.max(1) * sharing as usize;
         let rows = conv.output.blocks() * conv.output.height;
-        (self.device.occupancy_target / invocations).min(rows).clamp(1, SPLIT_MOST) as u32
+        // A chain of additions has an end.
+        let pixels = rows * conv.row_vectors(sum.load64) / sharing as usize;
+        let least = if sum.group > 1 { pixels.div_ceil(CHAIN_MOST) } else { 1 };
+        (self.device.occupancy_target / invocations).clamp(1, SPLIT_MOST).max(least).min(rows) as u32
+    }
+
+    /// Dense weight gradients of which several tiles share a workgroup, the default first. Each sums in one chain, and so comes in
+    /// parts that are short enough.
+    pub(super) fn grouped_sums(&self, conv: &Conv, scope: Scope) -> Vec<WeightGradKernel> {
+        let Some(tile) = self.device.weight_tile(conv, false, true) else { return Vec::new() };
+        // Invocations: their sums for an output channel meet in the memory of a workgroup.
+        let most = (GROUP_CELLS / (conv.kernel * conv.kernel) as u32).min(self.device.most_group);
+        let most = if most < self.least_shared() { 1 } else { prev_power_of_two(most) / TEAM };
+        let group = |group: &u32| conv.teams(tile, most.min(*group)).iter().product();
+        let mut groups: Vec<u32> = self.launch.tiles.iter().map(group).filter(|&group| group > 1).collect();
+        groups.dedup();
+        let whole = |group| WeightGradKernel { tile: Some(tile), scope, group, load64: false, split: 1 };
+        groups.into_iter().map(whole).map(|sum| WeightGradKernel { split: self.split(conv, 0, &sum), ..sum }).collect()
+    }
+
+    /// The fewest invocations of a workgroup that several tiles of a dense weight gradient share: a subgroup.
+    pub(in crate::ops) fn least_shared(&self) -> u32 {
+        let subgroup =
+            if self.device.subgroup_size == 0 { self.launch.weight_workgroup } else { self.device.subgroup_size };
+        subgroup.max(self.device.least_group)
     }
 
     /// Teams are parts of a subgroup, a lane for each vector of a pixel.

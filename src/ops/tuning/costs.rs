@@ -96,7 +96,7 @@ impl Tuning {
             (_, Scope::Subgroup) => Scope::Invocation,
             (_, scope) => scope,
         };
-        let sparse = WeightGradKernel { tile: None, scope, load64, split: 1 };
+        let sparse = WeightGradKernel { tile: None, scope, group: 1, load64, split: 1 };
         let grad_weight = if density > above.sums * gain {
             self.dense(conv, sparse)
         } else {
@@ -126,8 +126,12 @@ impl Tuning {
         }
         let scope = self.costs.dense_scope;
         // Twice the numbers do not fit beside all those sums.
-        let load64 = sum.load64 && scope != Scope::Shuffle && self.device.weight_tile(conv, true).is_some();
-        let whole = WeightGradKernel { tile: self.device.weight_tile(conv, load64), scope, load64, split: 1 };
+        let load64 = sum.load64 && scope != Scope::Shuffle && self.device.weight_tile(conv, true, false).is_some();
+        if let Some(&grouped) = self.grouped_sums(conv, scope).first().filter(|_| !load64) {
+            return grouped;
+        }
+        let whole =
+            WeightGradKernel { tile: self.device.weight_tile(conv, load64, false), scope, group: 1, load64, split: 1 };
         WeightGradKernel { split: self.split(conv, 0, &whole), ..whole }
     }
 }

@@ -77,11 +77,9 @@ impl DeviceProfile {
         if whole(x.channels) && whole(y.channels) && whole(x.block_images()) { size } else { 0 }
     }
 
-    /// The largest tile of a dense weight gradient; one channel where even that does not fit. None of 64-bit loads that do not.
-    pub(super) fn weight_tile(&self, conv: &Conv, load64: bool) -> Option<u32> {
-        let tile = self.registers.weight_tile(conv, load64).or((!load64).then_some(1))?;
-        // A workgroup of the least size has room for so many sums.
-        let most = (GROUP_CELLS / self.least_group / (conv.kernel * conv.kernel) as u32).max(1);
-        Some(tile.min(1 << most.ilog2()))
+    /// The largest tile of a dense weight gradient, which sums in one chain or not; one channel where even that does not fit. None of
+    /// 64-bit loads that do not.
+    pub(super) fn weight_tile(&self, conv: &Conv, load64: bool, chain: bool) -> Option<u32> {
+        self.registers.weight_tile(conv, load64, chain).or((!load64).then_some(1))
     }
 }

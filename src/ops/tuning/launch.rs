@@ -18,6 +18,8 @@ pub struct LaunchSizes {
     /// How many rows of the weight can share a workgroup of a sparse gather, the default first (powers of two), where the
     /// adapter's workgroups are large enough.
     pub groups: &'static [u32],
+    /// How many tiles of a dense weight gradient can share a workgroup, likewise.
+    pub tiles: &'static [u32],
     /// Invocations of a channel's statistics in a block of images (likewise).
     pub reduce: u32,
     /// Invocations of a workgroup that shares a sum of a weight gradient (likewise).
@@ -52,6 +54,7 @@ impl LaunchSizes {
                 Family::Amd => &[64, 128, 32, 1],
                 _ => &[32, 1],
             },
+            tiles: if software { &[1] } else { &[32, 16, 1] },
             reduce: if software { 8 } else { 256 },
             weight_workgroup: if software { 8 } else { 64 },
             pointwise: if software { 8 } else { 1 },

@@ -109,6 +109,7 @@ pub(super) mod tests {
                         grad_weight: WeightGradKernel {
                             tile: Some(u32::MAX),
                             scope: Scope::Workgroup,
+                            group: 1,
                             load64: false,
                             split: 1,
                         },

@@ -15,8 +15,8 @@ pub struct Registers {
     /// The same with the vectors of four images that it loads; if lanes hand weights round.
     gather: u32,
     shuffled: u32,
-    /// A dense weight gradient: for each tap the sum and the total of every channel of the tile, and three words a vector of
-    /// four images of the input.
+    /// A dense weight gradient: for each tap the sum of every channel of the tile (and its total, unless it is one chain), and three
+    /// words a vector of four images of the input.
     weight: u32,
 }
 
@@ -57,11 +57,12 @@ impl Registers {
         tile
     }
 
-    /// The most output channels of a dense weight gradient: a power of two up to 8, or all channels if they are fewer.
-    /// None: not even one fits.
-    pub fn weight_tile(&self, conv: &Conv, load64: bool) -> Option<u32> {
+    /// The most output channels of a dense weight gradient, which sums in one chain or not: a power of two up to 8, or all channels
+    /// if they are fewer. None: not even one fits.
+    pub fn weight_tile(&self, conv: &Conv, load64: bool, chain: bool) -> Option<u32> {
         let (taps, quads) = ((conv.kernel * conv.kernel) as u32, conv.input.quads(load64) as u32);
-        let fits = |tile: &u32| taps * (2 * tile + 3 * quads + u32::from(load64)) <= self.weight;
+        let sums = if chain { 1 } else { 2 };
+        let fits = |tile: &u32| taps * (sums * tile + 3 * quads + u32::from(load64)) <= self.weight;
         let tile = [8, 4, 2, 1].into_iter().find(fits)?;
         Some(tile.min(conv.output.channels as u32))
     }
@@ -91,11 +92,16 @@ mod tests {
         assert_eq!(gather(Family::Apple, &half, tile(8, 4, false)), [8, 1]);
         assert_eq!(gather(Family::Adreno, &single, tile(8, 2, true)), [8, 2]);
         assert_eq!(gather(Family::Adreno, &half, tile(8, 1, true)), [4, 1]);
-        let weight = |family, conv: &Conv, load64| Registers::of(family).weight_tile(conv, load64);
+        let weight = |family, conv: &Conv, load64| Registers::of(family).weight_tile(conv, load64, false);
         assert_eq!(weight(Family::Software, &half, true), Some(8));
         assert_eq!([false, true].map(|load64| weight(Family::Nvidia, &half, load64)), [Some(4), Some(2)]);
         assert_eq!([false, true].map(|load64| weight(Family::Apple, &single, load64)), [Some(2), Some(1)]);
         assert_eq!([false, true].map(|load64| weight(Family::Apple, &half, load64)), [Some(2), None]);
+        let chain = |family, conv: &Conv| Registers::of(family).weight_tile(conv, false, true);
+        assert_eq!(
+            [Family::Nvidia, Family::Adreno, Family::Apple].map(|family| chain(family, &single)),
+            [Some(8), Some(8), Some(4)]
+        );
     }
 
     /// A GPU that nobody tried is given what fits everywhere.
@@ -109,10 +115,10 @@ mod tests {
             for (channels, row, load64) in [(8, 4, false), (8, 2, true), (4, 4, false), (8, 1, true)] {
                 let fit =
                     Registers::of(Family::Unknown).gather(&conv, backward, Tile { channels, row, shuffle, load64 });
-                let tile = Registers::of(Family::Unknown).weight_tile(&conv, load64);
+                let tile = |family| Registers::of(family).weight_tile(&conv, load64, shuffle);
                 for family in Family::ALL {
                     assert_eq!(Registers::of(family).gather(&conv, backward, fit), fit, "{family:?}");
-                    assert!(tile <= Registers::of(family).weight_tile(&conv, load64), "{family:?}");
+                    assert!(tile(Family::Unknown) <= tile(family), "{family:?}");
                 }
             }
         }
