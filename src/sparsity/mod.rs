@@ -15,7 +15,7 @@ mod structure;
 pub use choose::{Scored, choose};
 pub use distribution::{Distribution, DistributionError, exact_nnz};
 pub use growth::{DenseGradient, Growth};
-pub use init::{Init, InitChoice};
+pub use init::{Init, InitChoice, Lottery};
 pub use method::{Method, Update};
 pub use schedule::{Decay, PruneRate, ScheduleError, prune_count};
 pub use structure::Structure;

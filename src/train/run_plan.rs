@@ -1,12 +1,13 @@
 //! All that is known of a run before it uses a GPU: configuration, network, split, active weights of each layer, plan.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use thiserror::Error;
 
 use super::checkpoint::UpdateSchedule;
-use super::first_set::{FirstSet, LayerSet, MaskError};
-use super::{Augment, Config, ConfigError};
+use super::first_set::{FirstSet, MaskError};
+use super::{Augment, Config, ConfigError, first_set};
 use crate::data::{self, Dataset, Images, Split};
 use crate::gpu::{Executor, Gpu};
 use crate::model::cost::{self, DenseGradient};
@@ -15,7 +16,7 @@ use crate::ops::augment::PAD;
 use crate::ops::{Storage, Tuning};
 use crate::plan::{LayerPlan, Plan, PlanError, PlanInput};
 use crate::sparsity::expected::Explored;
-use crate::sparsity::{self, DistributionError, Init, Structure, expected, init};
+use crate::sparsity::{self, DistributionError, Init, expected};
 use crate::words::number_of;
 
 /// A configuration and a dataset that do not make a run.
@@ -63,14 +64,6 @@ pub struct RunPlan {
     pub plan: Plan,
     /// Of a run that goes on by another schedule of updates: what it had explored by then, which expectations count from.
     pub explored: Option<Explored>,
-}
-
-/// The network's first state.
-pub struct Initial {
-    /// Of each parameter: the values of its active weights in flat order.
-    pub values: Vec<Vec<f32>>,
-    /// Of each prunable parameter: its bitset.
-    pub active: Vec<Vec<u32>>,
 }
 
 impl RunPlan {
@@ -124,6 +117,12 @@ impl RunPlan {
             return Err(RunPlanError::NoImages { images: images.len(), validation });
         }
         let structure = config.structure;
+        let first = match first {
+            None if config.init() == Init::Mask => {
+                Some(Arc::new(first_set::file::read(Path::new(&config.mask), &graph, structure)?))
+            }
+            first => first,
+        };
         let active: Vec<usize> = match &first {
             Some(first) => first.of(&graph, structure)?.counts().collect(),
             None => {
@@ -235,7 +234,7 @@ impl RunPlan {
         cost::forward_flops_ratio(&self.graph, &self.densities)
     }
 
-    /// Training FLOPs over dense ones, in RigL's accounting.
+    /// Training FLOPs over dense ones, in RigL's accounting; what the first set takes is counted too.
     pub fn training_flops_ratio(&self) -> f64 {
         let growth = self.config.method.growth();
         let dense_gradient = match growth.map_or(sparsity::DenseGradient::Never, |growth| growth.dense_gradient) {
@@ -243,7 +242,7 @@ impl RunPlan {
             sparsity::DenseGradient::AtUpdates => DenseGradient::Every { delta_t: self.config.delta_t },
             sparsity::DenseGradient::EveryStep => DenseGradient::Always,
         };
-        cost::training_flops_ratio(&self.graph, &self.densities, dense_gradient)
+        self.first_set_flops_ratio() + cost::training_flops_ratio(&self.graph, &self.densities, dense_gradient)
     }
 
     /// FLOPs of the whole training, in RigL's accounting: forward, input gradient and weight gradient of every training image
@@ -300,37 +299,6 @@ impl RunPlan {
         let maps = self.plan.maps.iter().map(|map| map.slice.bytes).sum::<u64>();
         maps + sparse.map(|sparse| sparse.statistics_bytes()).sum::<u64>()
     }
-
-    /// The first active set of each prunable parameter as a bitset over its positions: exact counts, uniform over what the
-    /// structure allows.
-    pub fn initial_sets(&self) -> Vec<Vec<u32>> {
-        if let Some(first) = &self.first {
-            let bits = |(layer, set): (&LayerPlan, &LayerSet)| init::bits_of(&set.active, &layer.conv);
-            return self.plan.layers.iter().zip(&first.layers).map(bits).collect();
-        }
-        let seed = self.config.seed;
-        let of = |(number, layer): (usize, &LayerPlan)| {
-            let rows = if layer.structure == Structure::FanIn { layer.conv.rows() } else { 1 };
-            init::random_set(seed, number, (layer.conv.positions(), rows), layer.entries(layer.active))
-        };
-        self.plan.layers.iter().enumerate().map(of).collect()
-    }
-
-    /// Whether the first set is still to be found.
-    pub fn lacks_first_set(&self) -> bool {
-        self.first.is_none() && self.config.init().is_found()
-    }
-
-    /// The first weights (PyTorch's defaults) and the first active sets.
-    pub fn initial(&self) -> Initial {
-        let seed = self.config.seed;
-        let active = self.initial_sets();
-        let values = self.graph.params.iter().enumerate().map(|(id, param)| {
-            let layer = self.plan.layers.iter().position(|layer| layer.param == id && layer.sparse.is_some());
-            init::values(seed, id, param, layer.map(|layer| (&self.plan.layers[layer].conv, active[layer].as_slice())))
-        });
-        Initial { values: values.collect(), active }
-    }
 }
 
 /// The search for the largest batch that fits.
@@ -365,28 +333,4 @@ fn batch_that_fits(input: &PlanInput) -> Option<usize> {
         search.tried(batch, Plan::compile(&PlanInput { batch, ..input.clone() }).is_ok());
     }
     search.found()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ops::reference::topology::{init_mask, init_weight};
-
-    #[test]
-    fn a_run_starts_as_its_reference_does() {
-        let dataset = crate::data::load("sample").unwrap();
-        let config = Config { model: "resnet8".into(), data: "sample".into(), ..Config::default() };
-        let run_plan = RunPlan::anywhere(config, &dataset).unwrap();
-        let (initial, seed) = (run_plan.initial(), run_plan.config.seed);
-        assert!(run_plan.plan.layers.iter().any(|layer| layer.sparse.is_some()));
-        for (number, layer) in run_plan.plan.layers.iter().enumerate() {
-            let mask = init_mask(seed, number as u32, layer.numel, layer.active);
-            let set = |i: usize| initial.active[number][i / 32] >> (i % 32) & 1 == 1;
-            assert!(mask.iter().enumerate().all(|(i, &wanted)| set(i) == wanted), "{}", layer.name);
-            let fan_in = run_plan.graph.params[layer.param].shape[1..].iter().product();
-            let dense = init_weight(seed, layer.param as u32, fan_in, layer.numel);
-            let kept = dense.iter().zip(&mask).filter(|(_, set)| **set).map(|(weight, _)| *weight);
-            assert!(kept.eq(initial.values[layer.param].iter().copied()), "{}", layer.name);
-        }
-    }
 }

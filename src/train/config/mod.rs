@@ -24,7 +24,7 @@ use crate::data::{self, Source};
 use crate::model;
 use crate::ops::Storage;
 use crate::ops::augment::Padding;
-use crate::sparsity::{Distribution, Init, InitChoice, Method, PruneRate, ScheduleError, Structure};
+use crate::sparsity::{Distribution, Init, InitChoice, Lottery, Method, PruneRate, ScheduleError, Structure};
 
 /// What training images go through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +67,8 @@ pub struct Config {
     pub method: Method,
     /// How the first set is chosen.
     pub init: InitChoice,
+    /// The file that has the first set; empty: none has.
+    pub mask: String,
     /// Share of the prunable weights that is not there.
     pub sparsity: f64,
     pub distribution: Distribution,
@@ -97,6 +99,7 @@ pub struct Config {
     pub finite_check: bool,
     /// Minutes of training after which a checkpoint is kept within an epoch too; 0: after epochs only.
     pub checkpoint_minutes: f64,
+    pub lottery: Lottery,
     pub lr_schedule: LrSchedule,
     #[serde(alias = "death_rate")]
     pub prune_rate: PruneRate,
@@ -109,6 +112,7 @@ impl Default for Config {
             data: "cifar100".into(),
             method: Method::RIGL,
             init: InitChoice::Method,
+            mask: String::new(),
             sparsity: 0.9,
             distribution: Distribution::Erk,
             structure: Structure::Unstructured,
@@ -128,6 +132,7 @@ impl Default for Config {
             test: 0.0,
             finite_check: true,
             checkpoint_minutes: 10.0,
+            lottery: Lottery::default(),
             lr_schedule: LrSchedule::default(),
             prune_rate: PruneRate::default(),
         }
@@ -191,10 +196,13 @@ impl Config {
 
     /// What a run's tensors and its past steps depend on, by key: it cannot change when the run is resumed.
     pub fn kept(&self) -> BTreeMap<String, String> {
-        let values: [(&str, &dyn Display); 10] = [
+        let values: [(&str, &dyn Display); 13] = [
             ("model", &self.model),
             ("method", &self.method.name),
             ("init", &self.init().name()),
+            ("mask", &self.mask),
+            ("lottery.rounds", &self.lottery.rounds),
+            ("lottery.rewind", &self.lottery.rewind),
             ("sparsity", &self.sparsity),
             ("distribution", &self.distribution),
             ("structure", &self.structure),
@@ -227,7 +235,11 @@ impl Config {
 
     /// How the first active set is chosen.
     pub fn init(&self) -> Init {
-        self.init.of(self.method.init)
+        match self.init.of(self.method.init) {
+            Init::Dense => Init::Dense,
+            _ if !self.mask.is_empty() => Init::Mask,
+            init => init,
+        }
     }
 
     /// Target share of active weights.
@@ -300,6 +312,11 @@ impl Config {
         if self.nesterov && self.momentum == 0.0 {
             let must = "false where `momentum` is 0: --nesterov false";
             return Err(ConfigError::Value { key: "nesterov", value: "true".into(), must });
+        }
+        if self.init() == Init::Lottery && self.lottery.rewind > self.total_epochs() {
+            let (value, must) =
+                (self.lottery.rewind.to_string(), "at most the epochs of the run, for which it trains dense");
+            return Err(ConfigError::Value { key: "lottery.rewind", value, must });
         }
         Ok(self.prune_rate.validate()?)
     }
