@@ -7,8 +7,8 @@ use itop::data::{self, Dataset};
 use itop::model::{self, Graph, Op, Shape};
 use itop::ops::Storage;
 use itop::ops::reference::loss;
-use itop::sparsity::{Init, InitChoice, Structure, exact_nnz, init};
-use itop::train::first_set::{self, Batch, DenseNetwork, FirstSet};
+use itop::sparsity::{Init, InitChoice, Lottery, Structure, exact_nnz, init};
+use itop::train::first_set::{self, Batch, DenseNetwork, FirstSet, LayerSet};
 use itop::train::{Config, Hold, Method, Opening, RunData, RunPlan, Session, Target, Trainer};
 use itop::verify::{Reference, noise};
 
@@ -204,7 +204,7 @@ fn config(method: Method) -> Config {
         model: "resnet8".into(),
         data: "sample".into(),
         method,
-        batch_size: 16,
+        batch_size: 64,
         epochs: 1,
         lr: 0.01,
         ..Config::default()
@@ -231,7 +231,7 @@ fn a_found_set_is_exact_and_the_same_again() {
     }
 }
 
-const METHODS: [Method; 3] = [Method::SNIP, Method::GRASP, Method::SYNFLOW];
+const METHODS: [Method; 4] = [Method::SNIP, Method::GRASP, Method::SYNFLOW, Method::LTH];
 
 /// Ten steps on the set, which stays as it is; a plan without its set is refused.
 #[test]
@@ -266,6 +266,78 @@ fn every_method_trains_on_its_set() {
     let plan = RunPlan::new(config(Method::SNIP), &dataset, &gpu()).unwrap();
     let refused = pollster::block_on(Trainer::new(gpu(), &plan, &dataset, &mut ()));
     assert!(refused.is_err_and(|error| error.to_string().contains("first_set::find")));
+}
+
+/// After as many epochs as the dense training has, a ticket goes back to where that ended: its weights are the largest of those.
+#[test]
+fn a_ticket_keeps_the_largest_weights_and_goes_back() {
+    let dataset = data::load("sample").unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("run");
+    let mut config = Config { lottery: Lottery { rounds: 1, rewind: 1 }, batch_size: 64, ..config(Method::LTH) };
+    let data = RunData::of(dataset, &config).unwrap();
+    let opening = Opening::new_run(config.clone(), Target::Folder(folder.clone()), Hold::Nobody).unwrap();
+    let first = pollster::block_on(opening.first_set(&data, &gpu(), &mut ())).unwrap().unwrap();
+    let state = first.state.clone().expect("a state to go back to");
+    let run_plan = RunPlan::with(config.clone(), Some(first.clone()), &data.dataset, &gpu(), common::tuning()).unwrap();
+    let (graph, initial) = (&run_plan.graph, run_plan.initial());
+    let magnitudes: Vec<Vec<f32>> =
+        prunable(graph, &state.values).iter().map(|values| values.iter().map(|v| v.abs()).collect()).collect();
+    let wanted = first_set::choose_by(graph, Structure::Unstructured, &magnitudes, config.density());
+    assert!(first.layers.iter().zip(&wanted).all(|(layer, wanted)| layer.active == *wanted));
+    for ((id, _), layer) in graph.prunable().zip(&first.layers) {
+        let kept = state.values[id].iter().zip(&layer.active).filter(|(_, set)| **set).map(|(v, _)| *v);
+        assert!(kept.eq(initial.values[id].iter().copied()), "{}", layer.name);
+    }
+    assert!(initial.running.is_some_and(|running| running == state.running));
+    assert!(values(graph) != state.values, "the network was trained");
+    assert!((run_plan.first_set_flops_ratio() - 1.0).abs() < 1e-12);
+    // The folder keeps both, and a run that goes on has them again.
+    pollster::block_on(Session::start(opening, gpu(), &run_plan, &data, &mut ())).unwrap();
+    let opening = Opening::resume(&folder, Hold::Nobody, &mut (), |layers| layers.finish()).unwrap();
+    assert_eq!(pollster::block_on(opening.first_set(&data, &gpu(), &mut ())).unwrap(), Some(first));
+    // Rounds cost less and less.
+    config.lottery = Lottery { rounds: 2, rewind: 0 };
+    let found = found(&config, &data.dataset);
+    assert_eq!(found.counts().sum::<usize>(), run_plan.active());
+    assert!(found.state.is_none());
+    let plan = RunPlan::with(config, Some(found.into()), &data.dataset, &gpu(), common::tuning()).unwrap();
+    assert!((plan.first_set_flops_ratio() - 1.0 - 0.1f64.sqrt()).abs() < 1e-12);
+}
+
+/// A file's set starts a run that keeps it; gone it may be, changed it may not.
+#[test]
+fn a_mask_starts_a_run() {
+    let place = tempfile::tempdir().unwrap();
+    let (folder, mask) = (place.path().join("run"), place.path().join("mask.safetensors"));
+    let data = RunData::of(data::load("sample").unwrap(), &config(Method::STATIC)).unwrap();
+    let graph = RunPlan::new(config(Method::STATIC), &data.dataset, &gpu()).unwrap().graph;
+    let every = |n: usize| FirstSet {
+        layers: (graph.prunable())
+            .map(|(_, param)| LayerSet {
+                name: param.name.clone(),
+                shape: param.shape.clone(),
+                active: (0..param.numel()).map(|i| i % n == 1).collect(),
+            })
+            .collect(),
+        state: None,
+    };
+    std::fs::write(&mask, every(7).to_bytes("test").unwrap()).unwrap();
+    let config = Config { mask: mask.display().to_string(), sparsity: 0.5, ..config(Method::SET) };
+    let run_plan = RunPlan::new(config.clone(), &data.dataset, &gpu()).unwrap();
+    assert_eq!(run_plan.active(), every(7).counts().sum::<usize>());
+    let opening = Opening::new_run(config, Target::Folder(folder.clone()), Hold::Nobody).unwrap();
+    pollster::block_on(Session::start(opening, gpu(), &run_plan, &data, &mut ())).unwrap();
+    let again = || {
+        let opening = Opening::resume(&folder, Hold::Nobody, &mut (), |layers| layers.finish()).unwrap();
+        pollster::block_on(opening.first_set(&data, &gpu(), &mut ()))
+    };
+    assert_eq!(again().unwrap().as_deref(), Some(&every(7)));
+    std::fs::write(&mask, every(8).to_bytes("test").unwrap()).unwrap();
+    let message = again().unwrap_err().to_string();
+    assert!(message.contains("has changed since the run began") && message.contains("conv1.weight"), "{message}");
+    std::fs::remove_file(&mask).unwrap();
+    assert_eq!(again().unwrap().as_deref(), Some(&every(7)));
 }
 
 /// Blocks and equal rows are chosen whole, and a method that moves its set begins with it.

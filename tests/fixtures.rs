@@ -7,7 +7,7 @@ mod fixture;
 use std::path::{Path, PathBuf};
 
 use fixture::tensors::File;
-use fixture::{dst, layers, models, networks, schedules, sgd};
+use fixture::{dst, inits, layers, models, networks, schedules, sgd};
 
 /// Number of comparisons made in a file; none: it only accompanies others.
 fn check(path: &Path) -> Result<Option<usize>, String> {
@@ -24,6 +24,7 @@ fn check(path: &Path) -> Result<Option<usize>, String> {
         (stem, "safetensors") => {
             let file = File::open(path)?;
             match stem {
+                _ if stem.starts_with("init_") => inits::check(&file)?,
                 _ if stem.starts_with("layers_") => layers::check(&file)?,
                 _ if stem.starts_with("dst_") => dst::check(&file)?,
                 _ if stem.starts_with("model_small") => networks::check_small(&file)?,

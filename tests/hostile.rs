@@ -39,6 +39,8 @@ fn allowed(target: &str, bytes: &[u8]) -> usize {
             "idx" => 64 << 20,
             // Trees take more than their text; the text is at most so long.
             "config" | "network" => 200 * bytes.len().min(64 << 10),
+            // What a file unpacks to is bounded by the network's size, and a list of its parts by their number.
+            "mask" => 20 * bytes.len(),
             // Rows times their text are bounded.
             "sweep" => (256 << 20) + 200 * bytes.len().min(64 << 10),
             "tuning" => 40 * bytes.len().min(4 << 20),
@@ -66,6 +68,13 @@ fn hostile_bytes_do_no_harm() {
         corpus.iter().for_each(|bytes| body(bytes));
         if target == "checkpoint" {
             itop::train::checkpoint::parse(&corpus[0], &targets::entries()).expect("the corpus is a good one");
+        }
+        if target == "mask" {
+            let parse = |bytes: &Vec<u8>| {
+                let (path, none) = (Path::new("mask"), itop::sparsity::Structure::Unstructured);
+                itop::train::first_set::file::parse(bytes, path, &targets::mask_network(), none)
+            };
+            corpus.iter().for_each(|bytes| drop(parse(bytes).expect("the corpus is a good one")));
         }
         let mut dice = Dice(number("ITOP_HOSTILE_SEED", 1));
         let (start, mut tried, mut most) = (Instant::now(), 0, 0.0f64);

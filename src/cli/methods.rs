@@ -18,7 +18,14 @@ fn flops(method: &Method) -> String {
         DenseGradient::EveryStep => "2 f_S + f_D",
     };
     let shrinks = if method.shrinks { "; f_S falls from f_D (`shrink.initial_sparsity` lowers that)" } else { "" };
-    format!("{step}{shrinks}")
+    let before = match method.init {
+        Init::Snip => "; before training 3 f_D for each of 10 images a class, at least 128",
+        Init::Grasp => "; before training 9 f_D for each of 10 images a class, at least 128",
+        Init::Synflow => "; before training 100 passes of one image",
+        Init::Lottery => "; before that a dense training of 3 f_D, and with `lottery.rounds` more",
+        Init::Dense | Init::Random | Init::Mask => "",
+    };
+    format!("{step}{shrinks}{before}")
 }
 
 /// What the weights take.
@@ -33,7 +40,8 @@ fn memory(method: &Method) -> String {
         _ => ", a float for each weight of the largest layer",
     };
     let shrinks = if method.shrinks { "; planned for the start, and less as the set shrinks" } else { "" };
-    format!("{set}{state}{scratch}{shrinks}")
+    let before = if method.init.is_found() { "; before training all weights and gradients" } else { "" };
+    format!("{set}{state}{scratch}{shrinks}{before}")
 }
 
 /// The list that `--method help` prints.

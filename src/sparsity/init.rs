@@ -77,6 +77,22 @@ impl InitChoice {
     }
 }
 
+/// The settings of a lottery ticket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Lottery {
+    /// How often it is trained and pruned before the run.
+    pub rounds: usize,
+    /// The epoch of the dense training that its weights go back to; 0: to the first ones.
+    pub rewind: usize,
+}
+
+impl Default for Lottery {
+    fn default() -> Self {
+        Self { rounds: 1, rewind: 0 }
+    }
+}
+
 /// A bitset over `positions`: of each of `rows` equal rows of them those with the largest random keys (of equals the lower first),
 /// `active` in all, exactly as many. `layer` is the number of the layer among the prunable ones. Reference:
 /// `ops::reference::topology::init_mask` of one row, `init_fan_in_mask` of several.
@@ -104,6 +120,12 @@ pub fn bits_of(active: &[bool], conv: &Conv) -> Vec<u32> {
     bits
 }
 
+/// Where in the dense weight the active ones lie, in the order of the lists; `bits`: a bitset over its positions.
+pub fn places(conv: &Conv, bits: &[u32]) -> impl Iterator<Item = usize> {
+    let is_active = |i: &usize| bits[i / 32] >> (i % 32) & 1 == 1;
+    (0..conv.positions()).filter(is_active).flat_map(|position| conv.weights_at(position))
+}
+
 /// The first values of parameter number `id` (PyTorch's defaults), of its active weights in the order of the lists; `active`: its
 /// geometry and its bitset, none of a parameter that is not sparse. Reference: `ops::reference::topology::init_weight`.
 pub fn values(seed: u64, id: usize, param: &Param, active: Option<(&Conv, &[u32])>) -> Vec<f32> {
@@ -112,8 +134,7 @@ pub fn values(seed: u64, id: usize, param: &Param, active: Option<(&Conv, &[u32]
         let bound = 1.0 / (fan_in as f32).sqrt();
         let draw = |i| (2.0 * unit(word(seed, Purpose::InitWeight, id as u32, 0, i)) - 1.0) * bound;
         let Some((conv, bits)) = active else { return (0..numel).map(draw).collect() };
-        let is_active = |i: &usize| bits[i / 32] >> (i % 32) & 1 == 1;
-        (0..conv.positions()).filter(is_active).flat_map(|position| conv.weights_at(position)).map(draw).collect()
+        places(conv, bits).map(draw).collect()
     };
     match param.kind {
         ParamKind::NormWeight => vec![1.0; numel],

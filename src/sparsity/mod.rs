@@ -17,7 +17,7 @@ mod structure;
 pub use choose::{Scored, choose};
 pub use distribution::{Distribution, DistributionError, dense_ends, exact_nnz};
 pub use growth::{DenseGradient, Growth};
-pub use init::{Init, InitChoice};
+pub use init::{Init, InitChoice, Lottery};
 pub use method::{Method, Update};
 pub use overrides::{METHOD, Override, Rule};
 pub use prune::Prune;

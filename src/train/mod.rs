@@ -11,6 +11,7 @@
 mod config;
 pub mod first_set;
 mod folder;
+mod initial;
 #[cfg(not(target_arch = "wasm32"))]
 mod kernels;
 pub mod pass_times;
@@ -27,9 +28,10 @@ pub use config::{config_builder, keys, kinds, lr, names, presets};
 #[cfg(not(target_arch = "wasm32"))]
 pub use folder::claim;
 pub use folder::{checkpoint, frames, run_folder, tensorboard};
+pub use initial::Initial;
 #[cfg(not(target_arch = "wasm32"))]
 pub use kernels::{autotune, kernel_choice, tuning_journal};
-pub use run_plan::{Initial, RunPlan, RunPlanError};
+pub use run_plan::{RunPlan, RunPlanError};
 pub use session::{Hold, Opening, Outcome, RunData, Session, SessionError, Target, trained};
 pub use set_sizes::SetSizes;
 pub use trainer::{End, Listener, Network, Score, TrainError, Trainer};

@@ -12,7 +12,7 @@ impl RunPlan {
         cost::forward_flops_ratio(&self.graph, &self.densities)
     }
 
-    /// Training FLOPs over dense ones, in RigL's accounting.
+    /// Training FLOPs over dense ones, in RigL's accounting; what the first set takes is counted too.
     pub fn training_flops_ratio(&self) -> f64 {
         let growth = self.config.growth();
         let dense_gradient = match growth.map_or(sparsity::DenseGradient::Never, |growth| growth.dense_gradient) {
@@ -25,7 +25,7 @@ impl RunPlan {
             let densities: Vec<f64> = active.iter().zip(&numels).map(|(&a, &n)| a as f64 / n as f64).collect();
             steps as f64 * cost::training_flops_ratio(&self.graph, &densities, dense_gradient)
         };
-        self.sizes.durations().map(of).sum::<f64>() / self.total_steps() as f64
+        self.first_set_flops_ratio() + self.sizes.durations().map(of).sum::<f64>() / self.total_steps() as f64
     }
 
     /// FLOPs of the whole training, in RigL's accounting: forward, input gradient and weight gradient of every training image

@@ -1,21 +1,22 @@
 //! All that is known of a run before it uses a GPU: configuration, network, split, active weights of each layer, plan.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use thiserror::Error;
 
 use super::checkpoint::UpdateSchedule;
-use super::first_set::{FirstSet, LayerSet, MaskError};
+use super::first_set::{FirstSet, MaskError};
 use super::set_sizes::SetSizes;
-use super::{Augment, Config, ConfigError};
+use super::{Augment, Config, ConfigError, first_set};
 use crate::data::{self, Dataset, Images, Split};
 use crate::gpu::{Executor, Gpu};
 use crate::model::{self, Graph, ModelError, Shape};
 use crate::ops::augment::PAD;
 use crate::ops::{Storage, Tuning};
-use crate::plan::{LayerPlan, Plan, PlanError, PlanInput};
+use crate::plan::{Plan, PlanError, PlanInput};
 use crate::sparsity::expected::Explored;
-use crate::sparsity::{DistributionError, Structure, init};
+use crate::sparsity::{DistributionError, Init};
 use crate::words::number_of;
 
 /// A configuration and a dataset that do not make a run.
@@ -77,14 +78,6 @@ pub struct RunPlan {
     pub explored: Option<Explored>,
 }
 
-/// The network's first state.
-pub struct Initial {
-    /// Of each parameter: the values of its active weights in flat order.
-    pub values: Vec<Vec<f32>>,
-    /// Of each prunable parameter: its bitset.
-    pub active: Vec<Vec<u32>>,
-}
-
 impl RunPlan {
     /// Plans the run of `config` on `dataset` for the limits of `gpu`, with its default kernels.
     pub fn new(config: Config, dataset: &Dataset, gpu: &Gpu) -> Result<Self, RunPlanError> {
@@ -140,6 +133,12 @@ impl RunPlan {
             let (method, delta_t, stop_at) = (config.method.name, config.delta_t, config.shrink.stop_at);
             return Err(RunPlanError::NeverShrinks { method, delta_t, stop_at, total_steps });
         }
+        let first = match first {
+            None if config.init() == Init::Mask => {
+                Some(Arc::new(first_set::file::read(Path::new(&config.mask), &graph, config.structure)?))
+            }
+            first => first,
+        };
         let counts = match &first {
             Some(first) => Some(first.of(&graph, config.structure)?.counts().collect()),
             None => None,
@@ -252,37 +251,6 @@ impl RunPlan {
         let end = dataset.parts().map(Images::len).sum::<usize>();
         (end - dataset.test.len()..end).map(|image| image as u32).collect()
     }
-
-    /// The first active set of each prunable parameter as a bitset over its positions: exact counts, uniform over what the
-    /// structure allows.
-    pub fn initial_sets(&self) -> Vec<Vec<u32>> {
-        if let Some(first) = &self.first {
-            let bits = |(layer, set): (&LayerPlan, &LayerSet)| init::bits_of(&set.active, &layer.conv);
-            return self.plan.layers.iter().zip(&first.layers).map(bits).collect();
-        }
-        let seed = self.config.seed;
-        let of = |(number, layer): (usize, &LayerPlan)| {
-            let rows = if layer.structure == Structure::FanIn { layer.conv.rows() } else { 1 };
-            init::random_set(seed, number, (layer.conv.positions(), rows), layer.entries(layer.active))
-        };
-        self.plan.layers.iter().enumerate().map(of).collect()
-    }
-
-    /// Whether the first set is still to be found.
-    pub fn lacks_first_set(&self) -> bool {
-        self.first.is_none() && self.config.init().is_found()
-    }
-
-    /// The first weights (PyTorch's defaults) and the first active sets.
-    pub fn initial(&self) -> Initial {
-        let seed = self.config.seed;
-        let active = self.initial_sets();
-        let values = self.graph.params.iter().enumerate().map(|(id, param)| {
-            let layer = self.plan.layers.iter().position(|layer| layer.param == id && layer.sparse.is_some());
-            init::values(seed, id, param, layer.map(|layer| (&self.plan.layers[layer].conv, active[layer].as_slice())))
-        });
-        Initial { values: values.collect(), active }
-    }
 }
 
 /// What is planned for the steps after the first `step`, of so many images a batch and in all.
@@ -345,28 +313,4 @@ fn batch_that_fits(input: &PlanInput) -> Option<usize> {
         search.tried(batch, Plan::compile(&PlanInput { batch, ..input.clone() }).is_ok());
     }
     search.found()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ops::reference::topology::{init_mask, init_weight};
-
-    #[test]
-    fn a_run_starts_as_its_reference_does() {
-        let dataset = crate::data::load("sample").unwrap();
-        let config = Config { model: "resnet8".into(), data: "sample".into(), ..Config::default() };
-        let run_plan = RunPlan::anywhere(config, &dataset).unwrap();
-        let (initial, seed) = (run_plan.initial(), run_plan.config.seed);
-        assert!(run_plan.plan.layers.iter().any(|layer| layer.sparse.is_some()));
-        for (number, layer) in run_plan.plan.layers.iter().enumerate() {
-            let mask = init_mask(seed, number as u32, layer.numel, layer.active);
-            let set = |i: usize| initial.active[number][i / 32] >> (i % 32) & 1 == 1;
-            assert!(mask.iter().enumerate().all(|(i, &wanted)| set(i) == wanted), "{}", layer.name);
-            let fan_in = run_plan.graph.params[layer.param].shape[1..].iter().product();
-            let dense = init_weight(seed, layer.param as u32, fan_in, layer.numel);
-            let kept = dense.iter().zip(&mask).filter(|(_, set)| **set).map(|(weight, _)| *weight);
-            assert!(kept.eq(initial.values[layer.param].iter().copied()), "{}", layer.name);
-        }
-    }
 }

@@ -10,6 +10,7 @@ use itop::sweep::spec;
 use itop::train::autotune::TuningCache;
 use itop::train::checkpoint::{self, Bits, Entry};
 use itop::train::config_builder::ConfigBuilder;
+use itop::train::first_set;
 use itop::train::frames::FrameLine;
 use itop::train::run_folder;
 use safetensors::Dtype;
@@ -17,7 +18,7 @@ use safetensors::Dtype;
 /// A target's name and body.
 pub type Target = (&'static str, fn(&[u8]));
 
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("cifar", cifar),
     ("idx", idx),
     ("network", network),
@@ -28,6 +29,7 @@ pub const TARGETS: [Target; 11] = [
     ("tuning", tuning),
     ("logs", logs),
     ("maps", maps),
+    ("mask", mask),
     ("sweep", sweep),
 ];
 
@@ -82,6 +84,26 @@ pub fn network(bytes: &[u8]) {
         let weights: usize = graph.params.iter().map(|param| param.numel()).sum();
         assert!(weights > 0 && itop::model::cost::macs(&graph) > 0);
     }
+}
+
+/// A first active set, of a network of two weights.
+pub fn mask(bytes: &[u8]) {
+    use itop::sparsity::Structure;
+    let graph = mask_network();
+    for structure in [Structure::Unstructured, Structure::Block(4)] {
+        let Ok(set) = first_set::file::parse(bytes, Path::new("mask"), &graph, structure) else { continue };
+        for ((_, param), layer) in graph.prunable().zip(&set.layers) {
+            assert_eq!((&layer.name, layer.active.len()), (&param.name, param.numel()));
+            assert!(layer.active.contains(&true));
+        }
+    }
+}
+
+pub fn mask_network() -> itop::model::Graph {
+    let text = "name = 'two'\n[[layer]]\nname = 'conv1'\nop = 'conv'\nchannels = 4\nkernel = 3\n[[layer]]\nop = 'flatten'\n\
+                [[layer]]\nname = 'fc'\nop = 'linear'\n";
+    let network = itop::model::Network::parse("two.toml", text).expect("a network");
+    network.build(2, itop::model::Shape::new(1, 4, 4)).expect("a graph")
 }
 
 /// A `.tar.gz`.

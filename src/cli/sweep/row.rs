@@ -134,7 +134,7 @@ mod tests {
         let out = place.path().join("0001");
         let config = Config::default();
         assert!(opening(&out, &config).unwrap().resumed().is_none());
-        RunFolder::create(&out, &config.to_toml().unwrap(), (&Default::default(), None), &Default::default()).unwrap();
+        RunFolder::create(&out, &config.to_toml().unwrap(), (&Default::default(), &[]), &Default::default()).unwrap();
         assert!(opening(&out, &config).unwrap().resumed().is_some());
         let other = Config { seed: 1, ..config.clone() };
         assert!(opening(&out, &other).is_err_and(|failure| failure.message().contains("another run")));

@@ -12,9 +12,15 @@ impl Config {
         let mut keys = vec![("finite_check", "on a result"), ("checkpoint_minutes", "on a result")];
         let init = self.init();
         if init == Init::Dense {
-            keys.extend(["init", "sparsity", "distribution", "structure"].map(|key| (key, "with method = dense")));
+            let of_sets = ["init", "mask", "sparsity", "distribution", "structure"];
+            keys.extend(of_sets.map(|key| (key, "with method = dense")));
+        } else if init == Init::Mask {
+            keys.extend(["init", "sparsity", "distribution"].map(|key| (key, "with a mask")));
         } else if init.is_found() {
             keys.push(("distribution", "where the whole network's scores choose the first set"));
+        }
+        if init != Init::Lottery {
+            keys.push(("lottery", "where the first set is no lottery ticket"));
         }
         if self.update().is_none() {
             let still = match self.method.init {
@@ -126,6 +132,9 @@ mod tests {
         for config in [with(Method::SET, InitChoice::Snip), with(Method::GRASP, InitChoice::Method)] {
             assert!(!config.has_effect("distribution") && config.has_effect("init") && config.has_effect("sparsity"));
         }
+        let masked = Config { mask: "m.npz".into(), ..with(Method::SET, InitChoice::Snip) };
+        assert!(["init", "sparsity", "distribution"].iter().all(|key| !masked.has_effect(key)));
+        assert!(masked.has_effect("mask") && masked.has_effect("structure"));
         assert!(!with(Method::DENSE, InitChoice::Snip).has_effect("init"));
         assert!(with(Method::SNIP, InitChoice::Random).has_effect("distribution"));
     }

@@ -102,6 +102,24 @@ pub const KEYS: &[Key] = &[
         "how the first active set is chosen: `method` (as the method does), or one that any method may begin with; \
          `docs/methods.md` describes them",
     ),
+    key(
+        "mask",
+        "mask",
+        Kind::File,
+        "a `.safetensors` or `.npz` file with the first active set, which then needs no `init`; `docs/methods.md` says what it holds",
+    ),
+    key(
+        "lottery.rounds",
+        "lottery-rounds",
+        Kind::Whole(1, 100),
+        "of a lottery ticket: how often it is trained and pruned before the run; of n, each leaves `density^(1/n)` of the weights",
+    ),
+    key(
+        "lottery.rewind",
+        "lottery-rewind",
+        Kind::Whole(0, 1_000_000),
+        "of a lottery ticket: the epoch of the dense training that its weights go back to; 0: to the first ones",
+    ),
     key("sparsity", "sparsity", Kind::Share(BELOW_ONE), "fraction of weights that are zero (no effect for `dense`)"),
     key(
         "distribution",

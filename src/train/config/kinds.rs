@@ -26,6 +26,8 @@ pub enum Kind {
     OneOf(&'static [&'static str]),
     /// The name of a data set that is known, or a path.
     Data,
+    /// The path of a file, or nothing.
+    File,
     /// The name of a model, or a network of somebody's own: the path of its file, or its text.
     Model,
 }
@@ -52,6 +54,7 @@ impl Kind {
             Self::Switch => "true or false".into(),
             Self::OneOf(names) => format!("one of {}", names.join(", ")),
             Self::Data => "the name of a data set, or a path".into(),
+            Self::File => "the path of a file, or nothing".into(),
             Self::Model => format!("one of {}, or the path of a network's .toml file", model::NAMES.join(", ")),
         }
     }
@@ -66,6 +69,7 @@ impl Kind {
             Self::Switch => "true|false",
             Self::OneOf(_) => "NAME",
             Self::Data => "DATA",
+            Self::File => "FILE",
             Self::Model => "NAME|FILE",
         }
     }
@@ -80,7 +84,7 @@ impl Kind {
         match self {
             Self::OneOf(_) | Self::Model => toml().filter(Value::is_str).unwrap_or_else(string),
             // The name of a folder may begin and end with a space.
-            Self::Data => toml().filter(Value::is_str).unwrap_or_else(|| Value::String(text.to_string())),
+            Self::Data | Self::File => toml().filter(Value::is_str).unwrap_or_else(|| Value::String(text.to_string())),
             // With or without brackets.
             Self::Shares => {
                 let inner = text.trim().strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
@@ -129,6 +133,7 @@ impl Kind {
                 let known = Self::OneOf(model::NAMES).read(value);
                 known.or_else(|| model::resolve(text).ok().map(Value::String))
             }
+            Self::File => value.as_str().map(|text| Value::String(text.into())),
             Self::Data => value.as_str().filter(|text| !text.is_empty()).map(|text| Value::String(data(text))),
         }
     }

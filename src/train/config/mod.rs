@@ -26,7 +26,8 @@ use crate::model;
 use crate::ops::Storage;
 use crate::ops::augment::Padding;
 use crate::sparsity::{
-    Distribution, Growth, Init, InitChoice, Method, Override, Prune, PruneRate, ScheduleError, Shrink, Structure,
+    Distribution, Growth, Init, InitChoice, Lottery, Method, Override, Prune, PruneRate, ScheduleError, Shrink,
+    Structure,
 };
 
 /// What training images go through.
@@ -70,6 +71,8 @@ pub struct Config {
     pub method: Method,
     /// How the first set is chosen.
     pub init: InitChoice,
+    /// The file that has the first set; empty: none has.
+    pub mask: String,
     /// Rules in place of the method's own, where it has some.
     pub prune: Override<Prune>,
     pub growth: Override<Growth>,
@@ -114,6 +117,7 @@ pub struct Config {
     pub finite_check: bool,
     /// Minutes of training after which a checkpoint is kept within an epoch too; 0: after epochs only.
     pub checkpoint_minutes: f64,
+    pub lottery: Lottery,
     pub lr_schedule: LrSchedule,
     #[serde(alias = "death_rate")]
     pub prune_rate: PruneRate,
@@ -128,6 +132,7 @@ impl Default for Config {
             data: "cifar100".into(),
             method: Method::RIGL,
             init: InitChoice::Method,
+            mask: String::new(),
             prune: Override::default(),
             growth: Override::default(),
             prune_threshold: 1e-3,
@@ -155,6 +160,7 @@ impl Default for Config {
             test: 0.0,
             finite_check: true,
             checkpoint_minutes: 10.0,
+            lottery: Lottery::default(),
             lr_schedule: LrSchedule::default(),
             prune_rate: PruneRate::default(),
             shrink: Shrink::default(),
@@ -219,13 +225,16 @@ impl Config {
 
     /// What a run's tensors and its past steps depend on, by key: it cannot change when the run is resumed.
     pub fn kept(&self) -> BTreeMap<String, String> {
-        let values: [(&str, &dyn Display); 13] = [
+        let values: [(&str, &dyn Display); 16] = [
             ("model", &self.model),
             ("method", &self.method.name),
             ("prune", &self.prune.name()),
             ("growth", &self.growth.name()),
             ("growth_limit", &self.growth_limit),
             ("init", &self.init().name()),
+            ("mask", &self.mask),
+            ("lottery.rounds", &self.lottery.rounds),
+            ("lottery.rewind", &self.lottery.rewind),
             ("sparsity", &self.sparsity),
             ("distribution", &self.distribution),
             ("structure", &self.structure),
@@ -269,7 +278,11 @@ impl Config {
 
     /// How the first active set is chosen.
     pub fn init(&self) -> Init {
-        self.init.of(self.method.init)
+        match self.init.of(self.method.init) {
+            Init::Dense => Init::Dense,
+            _ if !self.mask.is_empty() => Init::Mask,
+            init => init,
+        }
     }
 
     /// Target share of active weights.
@@ -345,9 +358,14 @@ impl Config {
             let must = "false where `momentum` is 0: --nesterov false";
             return Err(ConfigError::Value { key: "nesterov", value: "true".into(), must });
         }
+        if self.init() == Init::Lottery && self.lottery.rewind > self.total_epochs() {
+            let (value, must) =
+                (self.lottery.rewind.to_string(), "at most the epochs of the run, for which it trains dense");
+            return Err(ConfigError::Value { key: "lottery.rewind", value, must });
+        }
         if self.method.shrinks {
-            if self.init != InitChoice::Method {
-                let must = "`method` where the set shrinks (gmp, granet): its first set is as good as all weights";
+            if self.init() != Init::Random {
+                let must = "random, and `mask` empty, where the set shrinks (gmp, granet)";
                 return Err(ConfigError::Value { key: "init", value: self.init().name().into(), must });
             }
             self.shrink.validate(self.sparsity)?;

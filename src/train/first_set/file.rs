@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use thiserror::Error;
 
-use super::{FirstSet, LayerSet};
+use super::{FirstSet, LayerSet, State, npz};
 use crate::model::Graph;
 use crate::sparsity::Structure;
 use crate::train::keys::nearest;
@@ -19,6 +19,11 @@ use crate::train::run_folder::read_up_to;
 pub enum MaskError {
     #[error("cannot read the mask `{}`: {message}", .path.display())]
     Read { path: PathBuf, message: String },
+    #[error(
+        "the mask `{}` has changed since the run began with it: `{name}` is another set; put it back as it was, or take it away: \
+         the run keeps its own in `{}`", .path.display(), .kept.display()
+    )]
+    Changed { path: PathBuf, name: String, kept: PathBuf },
     #[error("the mask `{}` is for another network: {what}", .path.display())]
     Network { path: PathBuf, what: String },
     #[error("the mask `{}`: `{name}` {what}", .path.display())]
@@ -59,7 +64,7 @@ pub fn read(path: &Path, graph: &Graph, structure: Structure) -> Result<FirstSet
 /// As those of [`read`].
 pub fn parse(bytes: &[u8], path: &Path, graph: &Graph, structure: Structure) -> Result<FirstSet, MaskError> {
     let unreadable = |message: String| MaskError::Read { path: path.into(), message };
-    let tensors = tensors(bytes, most_header(graph)).map_err(unreadable)?;
+    let tensors = tensors(bytes, most_header(graph), most_bytes(graph)).map_err(unreadable)?;
     let known: Vec<&str> = graph.prunable().map(|(_, param)| param.name.as_str()).collect();
     let other = |what| MaskError::Network { path: path.into(), what };
     if let Some(name) = tensors.keys().find(|name| !known.contains(&name.as_str())) {
@@ -90,13 +95,16 @@ pub fn parse(bytes: &[u8], path: &Path, graph: &Graph, structure: Structure) -> 
         let active = active(tensor).map_err(wrong)?;
         layers.push(LayerSet { name: param.name.clone(), shape: param.shape.clone(), active });
     }
-    let set = FirstSet { layers };
+    let set = FirstSet { layers, state: None };
     set.check(structure).map_err(|(name, what)| MaskError::Layer { path: path.into(), name, what })?;
     Ok(set)
 }
 
 /// The tensors in a file's bytes.
-fn tensors(bytes: &[u8], most_header: u64) -> Result<BTreeMap<String, Tensor<'_>>, String> {
+fn tensors(bytes: &[u8], most_header: u64, most: u64) -> Result<BTreeMap<String, Tensor<'_>>, String> {
+    if npz::is_npz(bytes) {
+        return npz::tensors(bytes, most);
+    }
     let header = bytes.first_chunk().map_or(0, |length| u64::from_le_bytes(*length));
     if header > most_header {
         return Err(format!(
@@ -134,6 +142,46 @@ fn active(tensor: &Tensor) -> Result<Vec<bool>, String> {
         top & sign != 0 || rest.iter().any(|&byte| byte != 0)
     };
     Ok(tensor.data.chunks_exact(bytes).map(set).collect())
+}
+
+/// Reads what a run's weights go back to, of the network of `graph`.
+///
+/// # Errors
+/// When it cannot be read, or is of another network.
+pub(in crate::train) fn read_state(path: &Path, graph: &Graph) -> Result<State, MaskError> {
+    let unreadable = |message: String| MaskError::Read { path: path.into(), message };
+    let values = graph.params.iter().map(|param| (format!("value.{}", param.name), param.numel()));
+    // As they lie in GPU memory, in whole units of 16 bytes.
+    let running = graph.norms().map(|norm| {
+        (format!("running.{}", norm.name), (8 * graph.params[norm.weight].numel()).next_multiple_of(16) / 4)
+    });
+    let wanted: Vec<(String, usize)> = values.chain(running).collect();
+    let most = 2 * most_header(graph) + wanted.iter().map(|(_, length)| 4 * *length as u64).sum::<u64>();
+    let bytes = read_up_to(path, most).map_err(|error| unreadable(error.to_string()))?;
+    let tensors = tensors(&bytes, 2 * most_header(graph), most).map_err(unreadable)?;
+    let found = wanted.iter().map(|(name, length)| match tensors.get(name) {
+        Some(tensor) if tensor.dtype == Dtype::F32 && tensor.data.len() == 4 * length => {
+            Ok(bytemuck::pod_collect_to_vec(&tensor.data))
+        }
+        _ => Err(unreadable(format!("it has no `{name}` of {length} floats"))),
+    });
+    let mut values: Vec<Vec<f32>> = found.collect::<Result<_, _>>()?;
+    let running = values.split_off(graph.params.len());
+    Ok(State { values, running })
+}
+
+impl State {
+    /// As the bytes of a `.safetensors` file, which [`read_state`] reads, of the network of `graph`.
+    pub(in crate::train) fn to_bytes(&self, graph: &Graph) -> Result<Vec<u8>, safetensors::SafeTensorError> {
+        let values =
+            graph.params.iter().zip(&self.values).map(|(param, values)| (format!("value.{}", param.name), values));
+        let running = graph.norms().zip(&self.running).map(|(norm, values)| (format!("running.{}", norm.name), values));
+        let mut tensors: Vec<(String, TensorView)> = Vec::new();
+        for (name, values) in values.chain(running) {
+            tensors.push((name, TensorView::new(Dtype::F32, vec![values.len()], bytemuck::cast_slice(values))?));
+        }
+        safetensors::serialize(tensors, None)
+    }
 }
 
 impl FirstSet {

@@ -1,4 +1,5 @@
-//! First active sets that are more than a draw: chosen by running the dense network before training (SNIP, GraSP, SynFlow).
+//! First active sets that are more than a draw: chosen by running the dense network before training (SNIP, GraSP, SynFlow), left of it after
+//! training (lottery tickets), or read from a file.
 //!
 //! They come before the plan of the run, since the layers' densities come out of them: [`find`] first, then [`RunPlan::with`].
 //! A run folder keeps the set (`first.safetensors`), so that a run that goes on need not find it again.
@@ -7,6 +8,8 @@
 
 mod dense;
 pub mod file;
+mod lottery;
+mod npz;
 mod scores;
 mod synflow;
 
@@ -20,11 +23,12 @@ pub use synflow::{ROUNDS, synflow};
 
 use scores::finite;
 
-use super::run_folder::FIRST;
+use super::run_folder::{FIRST, REWOUND};
 use super::{Config, Listener, RunPlanError, TrainError};
 use crate::data::{Dataset, Images, Split, epoch_order};
 use crate::gpu::Gpu;
 use crate::model::{self, Graph, Param, Shape};
+use crate::ops::Conv;
 use crate::ops::augment::normalised;
 use crate::sparsity::{Init, Scored, Structure, choose, exact_nnz, init};
 
@@ -33,6 +37,26 @@ use crate::sparsity::{Init, Scored, Structure, choose, exact_nnz, init};
 pub struct FirstSet {
     /// Of each prunable parameter, in the order of the graph.
     pub layers: Vec<LayerSet>,
+    /// What the network starts from, if it was trained before; else its weights are drawn.
+    pub state: Option<Arc<State>>,
+}
+
+/// A network that was trained.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    /// Of each parameter: its values; of one that has inactive weights those of the active ones.
+    pub values: Vec<Vec<f32>>,
+    /// Of each norm: means, then variances.
+    pub running: Vec<Vec<f32>>,
+}
+
+impl State {
+    /// The values of parameter `id` of a dense network that are active; `active`: its geometry and its bitset, none of a
+    /// parameter that is not sparse.
+    pub(super) fn values_of(&self, id: usize, active: Option<(&Conv, &[u32])>) -> Vec<f32> {
+        let values = &self.values[id];
+        active.map_or_else(|| values.clone(), |(conv, bits)| init::places(conv, bits).map(|at| values[at]).collect())
+    }
 }
 
 /// The first active set of a weight.
@@ -52,7 +76,20 @@ impl FirstSet {
             shape: param.shape.clone(),
             active,
         };
-        Self { layers: graph.prunable().zip(active).map(layer).collect() }
+        Self { layers: graph.prunable().zip(active).map(layer).collect(), state: None }
+    }
+
+    /// The files that a run folder keeps of it, by name; `origin` says where the set comes from, `graph` is its network.
+    pub(super) fn files(
+        &self,
+        origin: &str,
+        graph: &Graph,
+    ) -> Result<Vec<(&'static str, Vec<u8>)>, safetensors::SafeTensorError> {
+        let mut files = vec![(FIRST, self.to_bytes(origin)?)];
+        if let Some(state) = &self.state {
+            files.push((REWOUND, state.to_bytes(graph)?));
+        }
+        Ok(files)
     }
 
     /// Active weights of each prunable parameter.
@@ -61,7 +98,7 @@ impl FirstSet {
     }
 }
 
-/// The first set of the run of `config`, where running the network chooses it; none where it is drawn, or all is active. The
+/// The first set of the run of `config`, where running the network chooses it or a file has it; none where it is drawn, or all is active. The
 /// same on every call, for the same device.
 ///
 /// # Errors
@@ -73,11 +110,18 @@ pub async fn find(
     listener: &mut dyn Listener,
 ) -> Result<Option<Arc<FirstSet>>, TrainError> {
     let how = config.init();
-    if !how.is_found() {
+    if matches!(how, Init::Dense | Init::Random) {
         return Ok(None);
     }
     config.validate().map_err(RunPlanError::from)?;
     let graph = graph(config, dataset)?;
+    if how == Init::Mask {
+        let set = file::read(Path::new(&config.mask), &graph, config.structure);
+        return Ok(Some(Arc::new(set.map_err(RunPlanError::from)?)));
+    }
+    if how == Init::Lottery {
+        return Ok(Some(Arc::new(lottery::lottery(config, dataset, gpu, listener).await?)));
+    }
     let values: Vec<Vec<f32>> =
         graph.params.iter().enumerate().map(|(id, param)| init::values(config.seed, id, param, None)).collect();
     let mut progress = |what: &Progress| listener.choosing(how.name(), what);
@@ -104,11 +148,24 @@ pub async fn find(
 /// When it cannot be read, or is not one of this run.
 pub fn kept(folder: &Path, config: &Config, dataset: &Dataset) -> Result<Option<Arc<FirstSet>>, TrainError> {
     let path = folder.join(FIRST);
-    if !config.init().is_found() {
+    if matches!(config.init(), Init::Dense | Init::Random) {
         return Ok(None);
     }
     let graph = graph(config, dataset)?;
-    let set = file::read(&path, &graph, config.structure).map_err(RunPlanError::from)?;
+    let mut set = file::read(&path, &graph, config.structure).map_err(RunPlanError::from)?;
+    if config.init() == Init::Lottery && config.lottery.rewind > 0 {
+        let state = file::read_state(&folder.join(REWOUND), &graph).map_err(RunPlanError::from)?;
+        set.state = Some(Arc::new(state));
+    }
+    // The file may be gone; if it is there, it must be what it was.
+    let mask = Path::new(&config.mask);
+    if config.init() == Init::Mask && mask.exists() {
+        let now = file::read(mask, &graph, config.structure).map_err(RunPlanError::from)?;
+        if let Some((layer, _)) = now.layers.iter().zip(&set.layers).find(|(now, kept)| now != kept) {
+            let (path, name, kept) = (mask.into(), layer.name.clone(), path);
+            return Err(RunPlanError::from(MaskError::Changed { path, name, kept }).into());
+        }
+    }
     Ok(Some(Arc::new(set)))
 }
 
@@ -131,12 +188,28 @@ pub fn choose_by(graph: &Graph, structure: Structure, scores: &[Vec<f32>], densi
 const OF_CLASS: usize = 10;
 const LEAST: usize = 128;
 
+/// Images of a batch, and how many batches there are, of so many classes and training images.
+fn size_and_batches(config: &Config, classes: usize, train: usize) -> (usize, usize) {
+    let size = config.batch_size.min(LEAST).min(train).max(1);
+    (size, LEAST.max(OF_CLASS * classes).div_ceil(size).min(train / size))
+}
+
+/// How many images go through the dense network, forward and back, to choose the first set.
+pub(super) fn image_passes(how: Init, config: &Config, classes: usize, train: usize) -> usize {
+    let (size, batches) = size_and_batches(config, classes, train);
+    match how {
+        Init::Snip => size * batches,
+        Init::Grasp => 3 * size * batches,
+        Init::Synflow => ROUNDS,
+        Init::Dense | Init::Random | Init::Lottery | Init::Mask => 0,
+    }
+}
+
 /// The images that scores are taken over: those of the first steps of the run, as they are, in batches of one size.
 pub(super) fn batches(config: &Config, dataset: &Dataset) -> Result<Vec<Batch>, TrainError> {
     let split = Split::of(dataset, config.validation).map_err(RunPlanError::from)?;
     let order = epoch_order(config.seed, 0, &split.train);
-    let size = config.batch_size.min(LEAST).min(order.len()).max(1);
-    let wanted = LEAST.max(OF_CLASS * dataset.classes.len()).div_ceil(size);
+    let (size, wanted) = size_and_batches(config, dataset.classes.len(), order.len());
     let normal = normalised(&dataset.mean, &dataset.std);
     let Images { channels, height, width, pixels, labels, .. } = &dataset.train;
     let (plane, bytes) = (height * width, channels * height * width);

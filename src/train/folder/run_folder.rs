@@ -30,6 +30,8 @@ pub const MOST_TUNING: u64 = 4 << 20;
 
 /// The first active set, of a run where that is more than a draw.
 pub(in crate::train) const FIRST: &str = "first.safetensors";
+/// What its weights go back to, where that is not a draw.
+pub(in crate::train) const REWOUND: &str = "rewound.safetensors";
 
 /// The record of the data, and the bytes that it may have: names, counts and digests of some ten thousand classes.
 const DATA: &str = "data.json";
@@ -94,11 +96,11 @@ impl RunFolder {
         }
     }
 
-    /// Starts a run in `path`, on what `data` records; `first`: its first set, if that is more than a draw.
+    /// Starts a run in `path`, on what `data` records; `first`: the files of its first set, if that is more than a draw.
     pub fn create(
         path: &Path,
         config: &str,
-        (data, first): (&Record, Option<&[u8]>),
+        (data, first): (&Record, &[(&str, Vec<u8>)]),
         tuning: &BTreeMap<String, Choice>,
     ) -> Result<Self, FolderError> {
         Self::check_free(path)?;
@@ -111,7 +113,7 @@ impl RunFolder {
         name: &str,
         memory: Memory,
         config: &str,
-        (data, first): (&Record, Option<&[u8]>),
+        (data, first): (&Record, &[(&str, Vec<u8>)]),
         tuning: &BTreeMap<String, Choice>,
     ) -> Result<Self, FolderError> {
         Self::start(Path::new(name), Store::Memory(memory), config, (data, first), tuning)
@@ -122,7 +124,7 @@ impl RunFolder {
         path: &Path,
         store: Store,
         config: &str,
-        (data, first): (&Record, Option<&[u8]>),
+        (data, first): (&Record, &[(&str, Vec<u8>)]),
         tuning: &BTreeMap<String, Choice>,
     ) -> Result<Self, FolderError> {
         let mut folder = Self { path: path.into(), store, events: None };
@@ -132,9 +134,7 @@ impl RunFolder {
         // The kernels that measurement chose, so that a resumed run takes the same ones.
         folder.json("tuning.json", tuning)?;
         folder.json(DATA, data)?;
-        if let Some(first) = first {
-            folder.write(FIRST, first)?;
-        }
+        first.iter().try_for_each(|(name, bytes)| folder.write(name, bytes))?;
         folder.write("config.toml", config.as_bytes())?;
         folder.open_logs()?;
         Ok(folder)
@@ -340,8 +340,8 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("run");
         let (data, tuning) = (Record::default(), BTreeMap::new());
-        let mut folder = RunFolder::create(&path, "seed = 1\n", (&data, None), &tuning).unwrap();
-        assert!(matches!(RunFolder::create(&path, "", (&data, None), &tuning), Err(FolderError::Occupied(_))));
+        let mut folder = RunFolder::create(&path, "seed = 1\n", (&data, &[]), &tuning).unwrap();
+        assert!(matches!(RunFolder::create(&path, "", (&data, &[]), &tuning), Err(FolderError::Occupied(_))));
         assert_eq!(RunFolder::make_free(&path).unwrap(), place.path().join("run-2"));
         assert_eq!(RunFolder::make_free(&path).unwrap(), place.path().join("run-3"));
         let line =
@@ -359,7 +359,7 @@ mod tests {
     #[test]
     fn a_run_in_memory_unpacks_to_a_run_folder() {
         let (memory, data, tuning) = (Memory::default(), Record::default(), BTreeMap::new());
-        let mut folder = RunFolder::in_memory("run", memory.clone(), "seed = 1\n", (&data, None), &tuning).unwrap();
+        let mut folder = RunFolder::in_memory("run", memory.clone(), "seed = 1\n", (&data, &[]), &tuning).unwrap();
         let line =
             |step| MetricLine::Step { step, epoch: 0, loss: 1.0, accuracy: 0.5, lr: 0.1, images_per_second: 1.0 };
         (1..=4).for_each(|step| folder.metric(&line(step)).unwrap());

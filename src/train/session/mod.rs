@@ -83,7 +83,7 @@ impl Opening {
             Target::Memory(_) => config,
             Target::Folder(folder) | Target::Below(folder) => {
                 // The run's folder may be opened from anywhere.
-                let config = with_absolute_data(config);
+                let config = with_absolute_paths(config);
                 data::check_outside(&config.source(), folder)?;
                 config
             }
@@ -109,7 +109,7 @@ impl Opening {
         let mut layers = ConfigBuilder::default();
         layers.run(folder)?;
         let before = layers.clone().finish()?;
-        let config = with_absolute_data(change(layers)?);
+        let config = with_absolute_paths(change(layers)?);
         before.check_resume(&config)?;
         let (done, epochs) = (RunFolder::epochs_done(folder)?, config.total_epochs());
         if done > epochs {
@@ -171,8 +171,12 @@ impl Opening {
     }
 }
 
-fn with_absolute_data(config: Config) -> Config {
-    Config { data: data::absolute(&config.data), ..config }
+fn with_absolute_paths(config: Config) -> Config {
+    let mask = match config.mask.is_empty() {
+        true => String::new(),
+        false => data::absolute(&config.mask),
+    };
+    Config { data: data::absolute(&config.data), mask, ..config }
 }
 
 /// Takes the run folder `run` for this process.
@@ -238,13 +242,14 @@ impl<'a> Session<'a> {
     ) -> Result<(RunFolder, Option<Claim>), SessionError> {
         let (config, tuning) = (&trainer.run_plan.config, &trainer.run_plan.tuning.measured);
         let (name, text) = (config.run_name(), config.to_toml()?);
-        let first = trainer.run_plan.first.as_ref().map(|first| first.to_bytes(config.init().name()));
-        let first = first.transpose().map_err(|error| SessionError::FirstSet(error.to_string()))?;
+        let first =
+            trainer.run_plan.first.as_ref().map(|first| first.files(config.init().name(), &trainer.run_plan.graph));
+        let first = first.transpose().map_err(|error| SessionError::FirstSet(error.to_string()))?.unwrap_or_default();
         let path = match target {
             Target::Folder(path) => path,
             Target::Below(runs) => RunFolder::make_free(&runs.join(name))?,
             Target::Memory(memory) => {
-                let folder = RunFolder::in_memory(&name, memory, &text, (&data.record, first.as_deref()), tuning)?;
+                let folder = RunFolder::in_memory(&name, memory, &text, (&data.record, first.as_slice()), tuning)?;
                 // Taken as it is now, the folder can be gone on with.
                 folder.write(LAST, &trainer.capture().await.map_err(SessionError::Start)?)?;
                 return Ok((folder, None));
@@ -254,7 +259,7 @@ impl<'a> Session<'a> {
             Hold::Session(lost) => take(&path, lost, listener)?,
             Hold::Caller | Hold::Nobody => None,
         };
-        Ok((RunFolder::create(&path, &text, (&data.record, first.as_deref()), tuning)?, claim))
+        Ok((RunFolder::create(&path, &text, (&data.record, first.as_slice()), tuning)?, claim))
     }
 
     /// The run's folder.

@@ -14,9 +14,10 @@ use crate::plan::{LayerPlan, METRIC_SLOTS, Plan};
 use crate::sparsity::Structure;
 use crate::train::RunPlan;
 use crate::train::checkpoint::Progress;
+use crate::train::first_set::State;
 
 /// What a run submits.
-pub(super) struct Programs {
+pub(in crate::train) struct Programs {
     pub train: Program,
     /// A training step, and the topology update that ends it; empty without growth.
     pub update: Program,
@@ -31,7 +32,7 @@ pub struct Network<'a> {
     /// What is on the device: that of the run, until its set has shrunk.
     pub plan: Cow<'a, Plan>,
     pub(super) run_plan: &'a RunPlan,
-    pub(super) programs: Programs,
+    pub(in crate::train) programs: Programs,
     /// The epoch whose order of images is on the GPU.
     order_of_epoch: Option<usize>,
 }
@@ -96,7 +97,7 @@ impl<'a> Network<'a> {
 
     /// Submits the step after those of `progress`, whose loss goes to `slot`, in `parts` parts; how long the host took. Does not
     /// wait for it.
-    pub(super) fn submit_step(&mut self, progress: &Progress, slot: usize, parts: usize) -> Duration {
+    pub(in crate::train) fn submit_step(&mut self, progress: &Progress, slot: usize, parts: usize) -> Duration {
         let host = Instant::now();
         let config = &self.run_plan.config;
         let steps_per_epoch = self.run_plan.steps_per_epoch();
@@ -171,6 +172,23 @@ impl<'a> Network<'a> {
             loss_scale: config.storage.loss_scale(),
             ..StepParams::default()
         }
+    }
+
+    /// The values of all parameters and the running statistics, after everything submitted so far.
+    pub(in crate::train) async fn state(&self) -> Result<State, GpuError> {
+        let plan = &self.run_plan.plan;
+        let values = plan.params.iter().map(|slot| slot.value.part(0, 4 * slot.len as u64));
+        let slices: Vec<Slice> = values.chain(plan.running.iter().copied()).collect();
+        let bytes = self.executor.finish(self.executor.read_slices(&slices)).await?;
+        let mut rest = bytes.as_slice();
+        let mut take = |slice: &Slice| {
+            let (data, tail) = rest.split_at(slice.bytes as usize);
+            rest = tail;
+            bytemuck::pod_collect_to_vec(data)
+        };
+        let mut all: Vec<Vec<f32>> = slices.iter().map(&mut take).collect();
+        let running = all.split_off(plan.params.len());
+        Ok(State { values: all, running })
     }
 
     /// Loss and accuracy over `images` (numbers in training, then test images) with running statistics; each batch is submitted

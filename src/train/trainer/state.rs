@@ -28,9 +28,11 @@ impl Network<'_> {
                 self.executor.write(sparse.initial, bits);
             }
         }
-        for running in &plan.running {
+        for (number, running) in plan.running.iter().enumerate() {
             let channels = running.bytes as usize / 8;
-            self.executor.write(*running, &[vec![0.0f32; channels], vec![1.0; channels]].concat());
+            let fresh = || [vec![0.0f32; channels], vec![1.0; channels]].concat();
+            let values = initial.running.as_ref().map_or_else(fresh, |all| all[number].clone());
+            self.executor.write(*running, &values);
         }
         self.executor.submit(&self.programs.index);
     }
