@@ -130,10 +130,18 @@ impl<'a> Network<'a> {
         let prune_rate = self.run_plan.prune_rate(step);
         let rules = self.run_plan.config.rule_params(prune_rate);
         let counts = plan.layers.iter().enumerate().map(|(number, layer)| {
+            // A layer without zeros has no part in it.
+            if layer.sparse.is_none() {
+                return UpdateCounts { rules, ..UpdateCounts::new(number, 0, 0) };
+            }
             let pruned = layer.prune_count(prune_rate);
-            let counts = UpdateCounts::new(number, layer.entries(layer.active - pruned), layer.entries(pruned));
-            let shared = |weights| if layer.sparse.is_some() { layer.entries(weights) as u32 } else { 0 };
-            UpdateCounts { rules, capacity: shared(layer.capacity), first: shared(layer.active), ..counts }
+            let entries = |weights| layer.entries(weights) as u32;
+            UpdateCounts {
+                rules,
+                capacity: entries(layer.capacity),
+                first: entries(layer.active),
+                ..UpdateCounts::new(number, layer.entries(layer.active - pruned), layer.entries(pruned))
+            }
         });
         self.executor.write(plan.update_counts, &counts.collect::<Vec<_>>());
         // Rows that are pruned on their own lower the threshold to the least of theirs.
