@@ -24,15 +24,25 @@ pub struct SharesCase {
 }
 
 impl SharesCase {
+    /// The share that should go: more, or less, than does.
+    fn rate(&self) -> f32 {
+        if self.stream.is_multiple_of(2) { 0.3 } else { 0.7 }
+    }
+
     /// The layers before it.
     fn before(&self) -> Vec<UpdateCounts> {
         let draw = |stream, at: usize| (noise(self.stream + stream, self.layers)[at] + 1.0) / 2.0;
         let layer = |at: usize| {
+            // One without zeros has no part in it.
+            if at % 7 == 3 {
+                let rules = RuleParams { rate: self.rate(), ..RuleParams::default() };
+                return UpdateCounts { rules, ..UpdateCounts::new(at, 0, 0) };
+            }
             let first = 1 + (draw(0, at) * draw(1, at) * 1e5) as u32;
             let capacity = first + ((self.limit - 1.0) * first as f32 * draw(2, at)) as u32;
             let keep = 1 + (draw(3, at) * (first - 1) as f32) as u32;
             let share = if self.coarse { (4.0 * draw(4, at)).floor() } else { draw(4, at) * 1e-3 };
-            let rules = RuleParams { rate: 0.5, ..RuleParams::default() };
+            let rules = RuleParams { rate: self.rate(), ..RuleParams::default() };
             UpdateCounts { keep, capacity, first, share, rules, ..UpdateCounts::new(at, 0, 0) }
         };
         (0..self.layers).map(layer).collect()
@@ -56,7 +66,7 @@ impl SharesCase {
         let wanted = topology_counts::share_out(first - kept, &shares, &room);
         let wanted: Vec<u32> = wanted.into_iter().map(|grow| grow as u32).collect();
         let next: Vec<f32> = ran.read(scratch.threshold).await?;
-        let moved = topology_counts::next_threshold(THRESHOLD, first - kept, first, 0.5);
+        let moved = topology_counts::next_threshold(THRESHOLD, first - kept, first, self.rate());
         let moved = if self.adaptive { moved } else { THRESHOLD };
         let kernel = ["topology_shares"];
         Ok(vec![

@@ -1,6 +1,7 @@
 //! Which keys of a configuration have no effect on a run, so that equal runs are recognised.
 
 use crate::data;
+use crate::ops::topology::Goes;
 use crate::sparsity::{Decay, Init};
 use crate::train::Config;
 use crate::train::lr::LrSchedule;
@@ -38,6 +39,10 @@ impl Config {
             keys.push(("prune_rate", "without growth"));
         }
         let update = self.update();
+        if update.is_some_and(|update| update.prune.goes == Goes::Below) {
+            let why = "with a prune rule that removes what is below a threshold";
+            keys.extend(["prune_rate.initial", "prune_rate.min", "prune_rate.decay"].map(|key| (key, why)));
+        }
         let prunes = |names: &[&str]| update.is_some_and(|update| names.contains(&update.prune.name));
         let used = [
             ("prune_lambda", prunes(&["mest"]), "without prune = mest"),

@@ -75,7 +75,12 @@ pub const KEYS: &[Key] = &[
         Kind::Number(POSITIVE),
         "magnitude below which weights go, of the prune rule `threshold`; of `adaptive-threshold` at the start",
     ),
-    key("prune_lambda", "prune-lambda", Kind::Number(NOT_NEGATIVE), "λ of the prune rule `mest`: |w| + λ · |gradient|"),
+    key(
+        "prune_lambda",
+        "prune-lambda",
+        Kind::Number(NOT_NEGATIVE),
+        "λ of the prune rule `mest`, by which a gradient counts beside its weight",
+    ),
     key(
         "growth_mix",
         "growth-mix",

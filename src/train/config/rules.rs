@@ -75,3 +75,43 @@ impl Config {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sparsity::{Method, Override, growth};
+
+    fn refusal(config: Config) -> String {
+        config.validate().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn rules_stand_where_they_make_sense() {
+        let base = Config::default();
+        let prunes = |method, rule| Config { method, prune: Override(Some(rule)), ..base.clone() };
+        let grows = |method, rule| Config { method, growth: Override(Some(rule)), ..base.clone() };
+        for (config, words) in [
+            (prunes(Method::STATIC, &prune::TAYLOR), "`prune` = taylor must be `method`"),
+            (grows(Method::DENSE, &growth::RANDOM), "`growth` = random must be `method`"),
+            (prunes(Method::RIGL, &prune::ADAPTIVE), "`prune` = adaptive-threshold must be another rule"),
+            (prunes(Method::RIGL, &prune::CROSSED), "`prune` = crossed must be"),
+            (prunes(Method::DEEPR, &prune::MAGNITUDE), "`prune` = magnitude must be `crossed`"),
+            (grows(Method::SNFS, &growth::GRADIENT), "`growth` = gradient must be random"),
+            (Config { structure: Structure::FanIn, ..prunes(Method::SET, &prune::SET) }, "`structure` = fan-in"),
+            (Config { method: Method::DSR, structure: Structure::Block(4), ..base.clone() }, "`structure` = block:4x1"),
+        ] {
+            let message = refusal(config);
+            assert!(message.starts_with(words), "{message}");
+        }
+        for config in [
+            prunes(Method::RIGL, &prune::SET),
+            prunes(Method::SNFS, &prune::ADAPTIVE),
+            grows(Method::DSR, &growth::MOMENTUM),
+            grows(Method::SET, &growth::MIXED),
+        ] {
+            config.validate().unwrap();
+        }
+        assert_eq!(grows(Method::SET, &growth::MIXED).growth(), Some(&growth::MIXED));
+        assert_eq!(base.growth(), Some(&growth::GRADIENT));
+    }
+}

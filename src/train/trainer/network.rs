@@ -139,9 +139,13 @@ impl<'a> Network<'a> {
         let rules = self.run_plan.config.rule_params(self.run_plan.prune_rate(step));
         let sizes = self.run_plan.sizes.update_counts(step);
         let counts = plan.layers.iter().zip(sizes).enumerate().map(|(number, (layer, (keep, grow)))| {
+            // A layer without zeros has no part in it.
+            if layer.sparse.is_none() {
+                return UpdateCounts { rules, ..UpdateCounts::new(number, 0, 0) };
+            }
+            let [capacity, first] = [layer.capacity, layer.active].map(|weights| layer.entries(weights) as u32);
             let counts = UpdateCounts::new(number, layer.entries(keep), layer.entries(grow));
-            let shared = |weights| if layer.sparse.is_some() { layer.entries(weights) as u32 } else { 0 };
-            UpdateCounts { rules, capacity: shared(layer.capacity), first: shared(layer.active), ..counts }
+            UpdateCounts { rules, capacity, first, ..counts }
         });
         self.executor.write(plan.update_counts, &counts.collect::<Vec<_>>());
         // Rows that are pruned on their own lower the threshold to the least of theirs.
