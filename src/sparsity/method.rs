@@ -88,14 +88,6 @@ impl Method {
         update: None,
     };
 
-    pub const GRASP: Self = Self {
-        name: "grasp",
-        title: "GraSP",
-        about: "a set that never moves, chosen before training to keep the gradient's flow (Wang et al. 2020)",
-        init: Init::Grasp,
-        update: None,
-    };
-
     pub const SYNFLOW: Self = Self {
         name: "synflow",
         title: "SynFlow",
@@ -113,17 +105,8 @@ impl Method {
     };
 
     /// Every method.
-    pub const ALL: [Self; 9] = [
-        Self::DENSE,
-        Self::STATIC,
-        Self::SET,
-        Self::RIGL,
-        Self::MOMENTUM,
-        Self::SNIP,
-        Self::GRASP,
-        Self::SYNFLOW,
-        Self::LTH,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::DENSE, Self::STATIC, Self::SET, Self::RIGL, Self::MOMENTUM, Self::SNIP, Self::SYNFLOW, Self::LTH];
 
     /// Their names.
     pub const NAMES: [&'static str; Self::ALL.len()] = {
