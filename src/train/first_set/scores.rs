@@ -27,7 +27,7 @@ pub async fn snip(
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Vec<Vec<f32>>, TrainError> {
     network.write(values);
-    let mut done = |done| progress(&Progress { unit: "batch", done, total: batches.len(), bytes: network.bytes() });
+    let mut done = |done| progress(&Progress { unit: "gradient", done, total: batches.len(), bytes: network.bytes() });
     let gradient = mean_gradient(network, batches, &mut done).await?;
     let score = |w: f64, g: f64| (w * g).abs();
     finite(Init::Snip, network.scores(values, &gradient, score))
