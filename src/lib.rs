@@ -23,7 +23,7 @@
 //! - `words`: numbers with commas and plurals, lists
 //!
 //! A program that trains with the library needs none of the features, which are all on by default: with
-//! `itop = { version = "…", default-features = false }` it compiles 109 crates instead of 172. Feature `fetch` adds downloads of
+//! `itop = { version = "…", default-features = false }` it compiles 114 crates instead of 176. Feature `fetch` adds downloads of
 //! published data sets (`data::fetch`, native only). `examples/` shows how to train on data of one's own, and how to read
 //! what a run has left.
 

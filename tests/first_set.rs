@@ -43,16 +43,13 @@ fn dense(graph: &Graph, images: usize) -> DenseNetwork {
     pollster::block_on(DenseNetwork::new(&gpu(), graph, images)).unwrap_or_else(|_| panic!("no network"))
 }
 
-/// The mean gradient of every parameter at `values` in `f64`, the logits divided by `temperature`.
-fn gradient(graph: &Graph, values: &[Vec<f64>], batches: &[Batch], temperature: f64) -> Vec<Vec<f64>> {
+/// The mean gradient of every parameter at `values` in `f64`.
+fn gradient(graph: &Graph, values: &[Vec<f64>], batches: &[Batch]) -> Vec<Vec<f64>> {
     let mut sums: Vec<Vec<f64>> = values.iter().map(|values| vec![0.0; values.len()]).collect();
     for batch in batches {
         let reference = Reference::new(graph, IMAGES, values.to_vec(), vec![None; values.len()]);
-        let found = reference.gradients(&f64s(&batch.input), |logits| {
-            let scaled: Vec<f64> = logits.iter().map(|z| z / temperature).collect();
-            let gradient = loss::forward_backward(&scaled, &batch.labels, 0.0).gradient;
-            gradient.into_iter().map(|g| g / temperature).collect()
-        });
+        let head = |logits: &[f64]| loss::forward_backward(logits, &batch.labels, 0.0).gradient;
+        let found = reference.gradients(&f64s(&batch.input), head);
         for (sum, found) in sums.iter_mut().flatten().zip(found.iter().flatten()) {
             *sum += found / batches.len() as f64;
         }
@@ -99,7 +96,7 @@ fn snip_scores_are_those_of_the_reference() {
         let network = dense(&graph, IMAGES);
         let got = pollster::block_on(first_set::snip(&network, &values, &batches, &mut |_| ())).unwrap();
         let wide: Vec<Vec<f64>> = values.iter().map(|values| f64s(values)).collect();
-        let gradient = gradient(&graph, &wide, &batches, 1.0);
+        let gradient = gradient(&graph, &wide, &batches);
         let score = |(w, g): (&Vec<f64>, &Vec<f64>)| w.iter().zip(g).map(|(w, g)| (w * g).abs()).collect();
         let wanted: Vec<Vec<f64>> = wide.iter().zip(&gradient).map(score).collect();
         compare(&graph, &got, &prunable(&graph, &wanted), 1e-5);
@@ -157,48 +154,6 @@ fn synflow_keeps_what_the_reference_keeps() {
     }
 }
 
-/// How far a difference of gradients is from the derivative, and how well it ranks.
-#[test]
-fn grasp_scores_are_those_of_the_reference() {
-    for graph in graphs() {
-        let (values, batches) = (values(&graph), batches(&graph, 3));
-        let network = dense(&graph, IMAGES);
-        let got = pollster::block_on(first_set::grasp(&network, &values, &batches, &mut |_| ())).unwrap();
-        let wide: Vec<Vec<f64>> = values.iter().map(|values| f64s(values)).collect();
-        let at = |values: &[Vec<f64>]| prunable(&graph, &gradient(&graph, values, &batches, first_set::TEMPERATURE));
-        let along = at(&wide);
-        let norm = |all: &[Vec<f64>]| all.iter().flatten().map(|v| v * v).sum::<f64>().sqrt();
-        let length = norm(&prunable(&graph, &wide)) / norm(&along);
-        let product = |share: f64| -> Vec<Vec<f64>> {
-            let moved = |step: f64| {
-                let mut moved = wide.clone();
-                for ((id, _), along) in graph.prunable().zip(&along) {
-                    moved[id].iter_mut().zip(along).for_each(|(w, g)| *w += step * g);
-                }
-                at(&moved)
-            };
-            let step = share * length;
-            let (ahead, behind) = (moved(step), moved(-step));
-            let mut scores = prunable(&graph, &wide);
-            let differences = ahead.iter().flatten().zip(behind.iter().flatten()).map(|(a, b)| (a - b) / (2.0 * step));
-            scores.iter_mut().flatten().zip(differences).for_each(|(w, hg)| *w *= hg);
-            scores
-        };
-        compare(&graph, &got, &product(first_set::STEP), 1e-3);
-        // So short a way meets no ReLU's corner: the derivative itself.
-        let exact = product(1e-7);
-        let error: Vec<f64> =
-            got.iter().flatten().zip(exact.iter().flatten()).map(|(&g, w)| f64::from(g) - w).collect();
-        let error = norm(&[error]) / norm(&exact);
-        println!("{}: relative error to the derivative {error:.2e}", graph.name);
-        for share in [1e-4, 1e-3, 1e-2, 3e-2, 1e-1] {
-            let bent: Vec<f64> =
-                product(share).iter().flatten().zip(exact.iter().flatten()).map(|(a, b)| a - b).collect();
-            println!("  step {share}: {:.2e}", norm(&[bent]) / norm(&exact));
-        }
-    }
-}
-
 fn config(method: Method) -> Config {
     Config {
         model: "resnet8".into(),
@@ -220,7 +175,8 @@ fn found(config: &Config, dataset: &Dataset) -> FirstSet {
 #[test]
 fn a_found_set_is_exact_and_the_same_again() {
     let dataset = data::load("sample").unwrap();
-    for method in METHODS {
+    // A lottery ticket, which takes a training, has a test of its own.
+    for method in [Method::SNIP, Method::SYNFLOW] {
         let config = config(method);
         let set = found(&config, &dataset);
         let numel: usize = set.layers.iter().map(|layer| layer.active.len()).sum();
@@ -231,7 +187,7 @@ fn a_found_set_is_exact_and_the_same_again() {
     }
 }
 
-const METHODS: [Method; 4] = [Method::SNIP, Method::GRASP, Method::SYNFLOW, Method::LTH];
+const METHODS: [Method; 3] = [Method::SNIP, Method::SYNFLOW, Method::LTH];
 
 /// Ten steps on the set, which stays as it is; a plan without its set is refused.
 #[test]
@@ -330,11 +286,11 @@ fn a_mask_starts_a_run() {
     pollster::block_on(Session::start(opening, gpu(), &run_plan, &data, &mut ())).unwrap();
     let again = || {
         let opening = Opening::resume(&folder, Hold::Nobody, &mut (), |layers| layers.finish()).unwrap();
-        pollster::block_on(opening.first_set(&data, &gpu(), &mut ()))
+        pollster::block_on(opening.first_set(&data, &gpu(), &mut ())).map_err(|error| error.to_string())
     };
     assert_eq!(again().unwrap().as_deref(), Some(&every(7)));
     std::fs::write(&mask, every(8).to_bytes("test").unwrap()).unwrap();
-    let message = again().unwrap_err().to_string();
+    let message = again().unwrap_err();
     assert!(message.contains("has changed since the run began") && message.contains("conv1.weight"), "{message}");
     std::fs::remove_file(&mask).unwrap();
     assert_eq!(again().unwrap().as_deref(), Some(&every(7)));

@@ -20,7 +20,6 @@ fn flops(method: &Method) -> String {
     let shrinks = if method.shrinks { "; f_S falls from f_D (`shrink.initial_sparsity` lowers that)" } else { "" };
     let before = match method.init {
         Init::Snip => "; before training 3 f_D for each of 10 images a class, at least 128",
-        Init::Grasp => "; before training 9 f_D for each of 10 images a class, at least 128",
         Init::Synflow => "; before training 100 passes of one image",
         Init::Lottery => "; before that a dense training of 3 f_D, and with `lottery.rounds` more",
         Init::Dense | Init::Random | Init::Mask => "",

@@ -15,8 +15,6 @@ pub enum Init {
     Random,
     /// The weights of largest |w·g| in the whole network, before training (SNIP: Lee et al. 2019).
     Snip,
-    /// The weights of smallest −w·(H g) in the whole network, before training (GraSP: Wang et al. 2020).
-    Grasp,
     /// The weights of largest synaptic flow in the whole network, in rounds, without data (SynFlow: Tanaka et al. 2020).
     Synflow,
     /// The weights of largest magnitude in the whole network after dense training, put back to where they were (Frankle and
@@ -29,7 +27,7 @@ pub enum Init {
 impl Init {
     /// Whether the first set is found by running the network, which takes a device: the layers' densities come from it.
     pub fn is_found(self) -> bool {
-        matches!(self, Self::Snip | Self::Grasp | Self::Synflow | Self::Lottery)
+        matches!(self, Self::Snip | Self::Synflow | Self::Lottery)
     }
 
     /// As in configurations.
@@ -38,7 +36,6 @@ impl Init {
             Self::Dense => "dense",
             Self::Random => "random",
             Self::Snip => "snip",
-            Self::Grasp => "grasp",
             Self::Synflow => "synflow",
             Self::Lottery => "lottery",
             Self::Mask => "mask",
@@ -54,14 +51,13 @@ pub enum InitChoice {
     Method,
     Random,
     Snip,
-    Grasp,
     Synflow,
     Lottery,
 }
 
 impl InitChoice {
     /// Their names.
-    pub const NAMES: [&'static str; 6] = ["method", "random", "snip", "grasp", "synflow", "lottery"];
+    pub const NAMES: [&'static str; 5] = ["method", "random", "snip", "synflow", "lottery"];
 
     /// How the set starts under a method that starts by `own`.
     pub fn of(self, own: Init) -> Init {
@@ -70,7 +66,6 @@ impl InitChoice {
             Self::Method => own,
             Self::Random => Init::Random,
             Self::Snip => Init::Snip,
-            Self::Grasp => Init::Grasp,
             Self::Synflow => Init::Synflow,
             Self::Lottery => Init::Lottery,
         }

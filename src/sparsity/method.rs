@@ -194,15 +194,6 @@ impl Method {
         update: None,
     };
 
-    pub const GRASP: Self = Self {
-        name: "grasp",
-        title: "GraSP",
-        about: "a set that never moves, chosen before training to keep the gradient's flow (Wang et al. 2020)",
-        init: Init::Grasp,
-        shrinks: false,
-        update: None,
-    };
-
     pub const SYNFLOW: Self = Self {
         name: "synflow",
         title: "SynFlow",
@@ -222,7 +213,7 @@ impl Method {
     };
 
     /// Every method.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 14] = [
         Self::DENSE,
         Self::STATIC,
         Self::SET,
@@ -235,7 +226,6 @@ impl Method {
         Self::GMP,
         Self::GRANET,
         Self::SNIP,
-        Self::GRASP,
         Self::SYNFLOW,
         Self::LTH,
     ];

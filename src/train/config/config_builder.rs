@@ -194,7 +194,7 @@ mod tests {
             ("test=0.95", "`test` = 0.95 must be a share from 0 to 0.9"),
             (
                 "method=riggle",
-                "`method` = riggle must be one of dense, static, set, rigl, momentum, snip, grasp, synflow, lth; did you mean `rigl`?",
+                "`method` = riggle must be one of dense, static, set, rigl, momentum, snip, synflow, lth; did you mean `rigl`?",
             ),
             ("model=resnet50x", "must be one of resnet8, "),
             ("model=resnet50x", "; did you mean `resnet50`?"),

@@ -134,7 +134,7 @@ mod tests {
     fn a_global_choice_needs_no_distribution() {
         let with = |method, init| Config { method, init, ..Config::default() };
         assert!(with(Method::SET, InitChoice::Random).has_effect("distribution"));
-        for config in [with(Method::SET, InitChoice::Snip), with(Method::GRASP, InitChoice::Method)] {
+        for config in [with(Method::SET, InitChoice::Snip), with(Method::SYNFLOW, InitChoice::Method)] {
             assert!(!config.has_effect("distribution") && config.has_effect("init") && config.has_effect("sparsity"));
         }
         let masked = Config { mask: "m.npz".into(), ..with(Method::SET, InitChoice::Snip) };

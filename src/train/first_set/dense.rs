@@ -70,11 +70,6 @@ impl DenseNetwork {
         }
     }
 
-    /// The prunable parameters, in their order.
-    pub(super) fn prunable(&self) -> impl Iterator<Item = usize> {
-        self.plan.layers.iter().map(|layer| layer.param)
-    }
-
     /// A score of every prunable weight, of its value and its gradient.
     pub(super) fn scores(
         &self,

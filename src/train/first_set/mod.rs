@@ -1,4 +1,4 @@
-//! First active sets that are more than a draw: chosen by running the dense network before training (SNIP, GraSP, SynFlow), left of it after
+//! First active sets that are more than a draw: chosen by running the dense network before training (SNIP, SynFlow), left of it after
 //! training (lottery tickets), or read from a file.
 //!
 //! They come before the plan of the run, since the layers' densities come out of them: [`find`] first, then [`RunPlan::with`].
@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 pub use dense::{Batch, DenseNetwork};
 pub use file::MaskError;
-pub use scores::{Progress, STEP, TEMPERATURE, grasp, snip};
+pub use scores::{Progress, snip};
 pub use synflow::{ROUNDS, synflow};
 
 use scores::finite;
@@ -132,10 +132,7 @@ pub async fn find(
             let batches = batches(config, dataset)?;
             let network = DenseNetwork::new(gpu, &graph, batches.first().map_or(1, Batch::images)).await;
             let network = network.map_err(|error| error.of(how))?;
-            let scores = match how {
-                Init::Grasp => grasp(&network, &values, &batches, &mut progress).await?,
-                _ => snip(&network, &values, &batches, &mut progress).await?,
-            };
+            let scores = snip(&network, &values, &batches, &mut progress).await?;
             choose_by(&graph, structure, &scores, density)
         }
     };
@@ -183,7 +180,7 @@ pub fn choose_by(graph: &Graph, structure: Structure, scores: &[Vec<f32>], densi
     choose(&layers.collect::<Vec<_>>(), exact_nnz(density, scores.iter().map(Vec::len).sum()))
 }
 
-/// Training images of each class that scores are taken over, as the code of GraSP and of SynFlow (for SNIP) has it; and the
+/// Training images of each class that scores are taken over, as the code of SynFlow has it for SNIP; and the
 /// least of them in all, one batch of SNIP's paper. A batch has at most so many.
 const OF_CLASS: usize = 10;
 const LEAST: usize = 128;
@@ -199,7 +196,6 @@ pub(super) fn image_passes(how: Init, config: &Config, classes: usize, train: us
     let (size, batches) = size_and_batches(config, classes, train);
     match how {
         Init::Snip => size * batches,
-        Init::Grasp => 3 * size * batches,
         Init::Synflow => ROUNDS,
         Init::Dense | Init::Random | Init::Lottery | Init::Mask => 0,
     }

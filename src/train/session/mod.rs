@@ -154,7 +154,7 @@ impl Opening {
     ) -> Result<Option<Arc<FirstSet>>, SessionError> {
         let (config, dataset) = (&self.config, &data.dataset);
         if let Some(folder) = self.resumed() {
-            return Ok(first_set::kept(folder, config, dataset).map_err(SessionError::Start)?);
+            return first_set::kept(folder, config, dataset).map_err(SessionError::Start);
         }
         first_set::find(config, dataset, gpu, listener).await.map_err(SessionError::Start)
     }
