@@ -10,10 +10,12 @@
 
 override UNITS: u32;
 
-@compute @workgroup_size(1)
-fn main() {
-    let units = counts[GROW] / UNITS;
-    counts[GROW_FIRST] = UNITS * min(units, u32(f32(units) * bitcast<f32>(counts[MIX])));
+@compute @workgroup_size(64)
+fn main(@builtin(local_invocation_index) lane: u32) {
+    if lane == 0u {
+        let units = counts[GROW] / UNITS;
+        counts[GROW_FIRST] = UNITS * min(units, u32(f32(units) * bitcast<f32>(counts[MIX])));
+    }
 }
 #else
 @group(0) @binding(0) var<storage, read_write> score: array<u32>;

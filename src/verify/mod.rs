@@ -354,7 +354,7 @@ mod tests {
             ("grow_random", "unfired << 30u", "unfired << 1u", topology_with("unfired-first")),
             ("topology_counts", ">= least", "> 2u * least", topology_by("threshold")),
             ("topology_counts", "staying(count - negative)", "staying(count - negative) / 2u", topology_by("set")),
-            ("select_apply", "if other {", "if !other {", topology_by("set")),
+            ("select_apply", "if other {", "if other || key > threshold {", topology_by("set")),
             ("topology_shares", "remainder[layer] > remainder[most]", "layer > most", shares()),
             ("topology_shares", "2.0 * threshold", "3.0 * threshold", shares()),
             ("topology_counts", "abs(momentum[at])", "momentum[at]", lists()),

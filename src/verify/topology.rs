@@ -228,13 +228,19 @@ impl BeforeUpdate {
         let ages = active.iter().map(|&set| if set { list.next().unwrap_or(0) } else { 0 }).collect();
         let usizes = async |slice: Slice, count: usize| {
             let words = ran.read::<u32>(slice).await?;
-            Ok::<_, GpuError>(words[..count].iter().map(|&v| v as usize).collect::<Vec<_>>())
+            Ok::<_, GpuError>(words.iter().take(count).map(|&v| v as usize).collect::<Vec<_>>())
         };
         let update_stats: Vec<UpdateStats> = ran.read(scratch.update_stats).await?;
         Ok(AfterUpdate {
             weight: dense(&values),
             momentum: dense(&momenta),
-            behind: values[left * block..].iter().chain(&momenta[left * block..]).copied().max().unwrap_or(0),
+            behind: values
+                .iter()
+                .skip(left * block)
+                .chain(momenta.iter().skip(left * block))
+                .copied()
+                .max()
+                .unwrap_or(0),
             explored: mask(tensor.explored).await?,
             reliable: mask(tensor.reliable).await?,
             ages,
