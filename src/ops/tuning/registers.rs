@@ -15,9 +15,11 @@ pub struct Registers {
     /// The same with the vectors of four images that it loads; if lanes hand weights round.
     gather: u32,
     shuffled: u32,
-    /// A dense weight gradient: for each tap the sum of every channel of the tile (and its total, unless it is one chain), and three
-    /// words a vector of four images of the input.
+    /// A dense weight gradient: for each tap the sum and the total of every channel of the tile, and three words a vector of four
+    /// images of the input.
     weight: u32,
+    /// The same of one that sums in one chain, without totals.
+    chained: u32,
 }
 
 impl Registers {
@@ -25,11 +27,12 @@ impl Registers {
     pub const fn of(family: Family) -> Self {
         const ANY: u32 = u32::MAX;
         match family {
-            Family::Software => Self { sums: 32, gather: ANY, shuffled: ANY, weight: ANY },
-            Family::Nvidia | Family::Amd => Self { sums: 32, gather: ANY, shuffled: ANY, weight: 180 },
-            Family::Adreno => Self { sums: 32, gather: 46, shuffled: 20, weight: 144 },
-            Family::Apple => Self { sums: 16, gather: 25, shuffled: ANY, weight: 90 },
-            Family::Unknown => Self { sums: 16, gather: 25, shuffled: 20, weight: 90 },
+            Family::Software => Self { sums: 32, gather: ANY, shuffled: ANY, weight: ANY, chained: ANY },
+            Family::Nvidia => Self { sums: 32, gather: ANY, shuffled: ANY, weight: 180, chained: 120 },
+            Family::Amd => Self { sums: 32, gather: ANY, shuffled: ANY, weight: 180, chained: 180 },
+            Family::Adreno => Self { sums: 32, gather: 46, shuffled: 20, weight: 144, chained: 120 },
+            Family::Apple => Self { sums: 16, gather: 25, shuffled: ANY, weight: 90, chained: 80 },
+            Family::Unknown => Self { sums: 16, gather: 25, shuffled: 20, weight: 90, chained: 80 },
         }
     }
 
@@ -61,8 +64,8 @@ impl Registers {
     /// if they are fewer. None: not even one fits.
     pub fn weight_tile(&self, conv: &Conv, load64: bool, chain: bool) -> Option<u32> {
         let (taps, quads) = ((conv.kernel * conv.kernel) as u32, conv.input.quads(load64) as u32);
-        let sums = if chain { 1 } else { 2 };
-        let fits = |tile: &u32| taps * (sums * tile + 3 * quads + u32::from(load64)) <= self.weight;
+        let (sums, most) = if chain { (1, self.chained) } else { (2, self.weight) };
+        let fits = |tile: &u32| taps * (sums * tile + 3 * quads + u32::from(load64)) <= most;
         let tile = [8, 4, 2, 1].into_iter().find(fits)?;
         Some(tile.min(conv.output.channels as u32))
     }
@@ -102,6 +105,8 @@ mod tests {
             [Family::Nvidia, Family::Adreno, Family::Apple].map(|family| chain(family, &single)),
             [Some(8), Some(8), Some(4)]
         );
+        let families = [Family::Nvidia, Family::Amd, Family::Adreno, Family::Apple];
+        assert_eq!(families.map(|family| chain(family, &half)), [Some(4), Some(8), Some(4), Some(2)]);
     }
 
     /// A GPU that nobody tried is given what fits everywhere.

@@ -192,10 +192,8 @@ mod tests {
             ("validation=0.95", "`validation` = 0.95 must be a share from 0 to 0.9"),
             ("validation=10", "`validation` = 10 is no share: did you mean 0.1 or 10%?"),
             ("test=0.95", "`test` = 0.95 must be a share from 0 to 0.9"),
-            (
-                "method=riggle",
-                "`method` = riggle must be one of dense, static, set, rigl, momentum, snip, synflow, lth; did you mean `rigl`?",
-            ),
+            ("method=riggle", "`method` = riggle must be one of dense, static, set, rigl, momentum, "),
+            ("method=riggle", "; did you mean `rigl`?"),
             ("model=resnet50x", "must be one of resnet8, "),
             ("model=resnet50x", "; did you mean `resnet50`?"),
             ("data=", "`data` =  must be the name of a data set, or a path"),

@@ -278,9 +278,9 @@ mod tests {
         let changes: [(Change, &[&str]); 5] = [
             (
                 |set| set.layers[0].name = "conv1.weihgt".into(),
-                &["conv1.weihgt", "nearest is `conv1.weight`", "fc.weight"],
+                &["conv1.weihgt", "nearest is `conv1.weight`", "classifier.weight"],
             ),
-            (|set| drop(set.layers.pop()), &["no tensor `fc.weight`", "resnet8"]),
+            (|set| drop(set.layers.pop()), &["no tensor `classifier.weight`", "resnet8"]),
             (|set| set.layers[1].shape.swap(0, 3), &["`layer1.0.conv1.weight`", "[3, ", "and the weight is ["]),
             (|set| set.layers[2].active.fill(false), &["`layer1.0.conv2.weight` has no active weight", "keep one"]),
             (
