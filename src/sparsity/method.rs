@@ -188,7 +188,7 @@ impl Method {
     pub const SNIP: Self = Self {
         name: "snip",
         title: "SNIP",
-        about: "a set that never moves, of the weights of largest |w·g| before training (Lee et al. 2019)",
+        about: "a set that never moves, of the weights with the largest product with their gradient before training (Lee et al. 2019)",
         init: Init::Snip,
         shrinks: false,
         update: None,
