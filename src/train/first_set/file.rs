@@ -285,7 +285,7 @@ mod tests {
             (|set| set.layers[2].active.fill(false), &["`layer1.0.conv2.weight` has no active weight", "keep one"]),
             (
                 |set| set.layers.iter_mut().for_each(|layer| layer.name.insert_str(0, "module.")),
-                &["module.conv1.weight"],
+                &["`module.", "(the nearest is `"],
             ),
         ];
         for (change, words) in changes {
