@@ -8,6 +8,7 @@ Each rule is written after its official code: SNIP (github.com/namhoonlee/snip-p
 SynFlow (github.com/ganguli-lab/Synaptic-Flow). Everything is computed in float64 from float32 inputs, GraSP's Hessian by
 automatic differentiation.
 """
+import copy
 import sys
 from pathlib import Path
 
@@ -100,12 +101,13 @@ def main():
     tensors = {"images": images, "labels": labels}
     tensors |= {f"init.{name}": value.detach().clone() for name, value in model.named_parameters()}
     model, images = model.double(), images.double()
+    # Before the others, whose passes move the running statistics.
+    scores, masks = synflow(copy.deepcopy(model), images.shape[1:])
+    tensors |= {f"synflow.{name}": score.detach().float() for name, score in scores.items()}
+    tensors |= {f"synflow_mask.{name}": mask.to(torch.uint8) for name, mask in masks.items()}
     for how, scores in [("snip", snip(model, images, labels)), ("grasp", grasp(model, images, labels))]:
         tensors |= {f"{how}.{name}": score.detach().float() for name, score in scores.items()}
         tensors |= {f"{how}_mask.{name}": mask.to(torch.uint8) for name, mask in chosen(scores, KEEP).items()}
-    scores, masks = synflow(model, images.shape[1:])
-    tensors |= {f"synflow.{name}": score.detach().float() for name, score in scores.items()}
-    tensors |= {f"synflow_mask.{name}": mask.to(torch.uint8) for name, mask in masks.items()}
     metadata = {"keep": KEEP, "rounds": ROUNDS, "torch": torch.__version__}
     path = Path(sys.argv[1]) / "init_small.safetensors"
     save_file({name: value.contiguous() for name, value in tensors.items()}, path, {k: str(v) for k, v in metadata.items()})
