@@ -73,7 +73,7 @@ fn of_networks(tuning: &Tuning, found: &mut Found) {
 
 fn of_network(graph: &Graph, storage: Storage, tuning: &Tuning, found: &mut Found) {
     let of_rules = |prune, growth| Method { update: Some(Update::new(prune, growth)), ..Method::SET };
-    for (density, method, structure, augment) in [
+    let usual = [
         (1.0, Method::DENSE, Structure::Unstructured, None),
         (0.1, Method::SET, Structure::Unstructured, Some(Padding::Zero)),
         (0.5, Method::MOMENTUM, Structure::Unstructured, Some(Padding::Zero)),
@@ -81,14 +81,20 @@ fn of_network(graph: &Graph, storage: Storage, tuning: &Tuning, found: &mut Foun
         (0.1, Method::RIGL, Structure::Block(4), None),
         (0.1, Method::RIGL, Structure::Block(8), None),
         (0.1, Method::SET, Structure::FanIn, None),
-        (0.1, Method::SNFS, Structure::Unstructured, None),
-        (0.1, Method::DSR, Structure::Unstructured, None),
-        (0.1, Method::DEEPR, Structure::Unstructured, None),
-        (0.1, Method::MEST, Structure::Unstructured, None),
-        (0.1, of_rules(&prune::TAYLOR, &growth::MIXED), Structure::Unstructured, None),
-        (0.1, of_rules(&prune::SET, &growth::UNFIRED_FIRST), Structure::Unstructured, None),
-        (0.1, of_rules(&prune::THRESHOLD, &growth::RANDOM), Structure::Unstructured, None),
-    ] {
+    ];
+    // Updates look at weights alone: one network has them all, however activations are kept.
+    let updates = [
+        Method::SNFS,
+        Method::DSR,
+        Method::DEEPR,
+        Method::MEST,
+        of_rules(&prune::TAYLOR, &growth::MIXED),
+        of_rules(&prune::SET, &growth::UNFIRED_FIRST),
+        of_rules(&prune::THRESHOLD, &growth::RANDOM),
+    ];
+    let updates = updates.into_iter().filter(|_| graph.name == MODELS[0] && storage == Storage::F32);
+    let updates = updates.map(|method| (0.1, method, Structure::Unstructured, None));
+    for (density, method, structure, augment) in usual.into_iter().chain(updates) {
         let Ok(densities) = Distribution::Erk.densities(graph, density) else { continue };
         let shapes = graph.prunable().map(|(_, param)| param.shape.as_slice());
         let active: Vec<usize> =
