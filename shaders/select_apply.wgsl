@@ -2,7 +2,8 @@
 // it as are needed, lowest position first. COUNT_TIES only counts the equal keys of each 256 words, for the prefix sum in
 // between.
 //
-// Prune: selects the active positions to keep; SIGN: of those whose keys have this sign bit, JOIN: in addition to what is there. GROW: selects the other positions to add to the kept ones.
+// Prune: selects the active positions to keep; SIGN: of those whose keys have this sign bit, JOIN: in addition to what is there.
+// GROW: selects the other positions to add to the kept ones.
 
 #uniform
 

@@ -1,6 +1,7 @@
 // One round of a radix select: counts the next digit of all keys that begin with the prefix found so far.
 //
-// Keys are the values of the active list (SIGN: only those with this sign bit), or (GROW) the scores of all positions that the prune left inactive.
+// Keys are the values of the active list (SIGN: only those with this sign bit), or (GROW) the scores of all positions that the
+// prune left inactive.
 
 #uniform
 

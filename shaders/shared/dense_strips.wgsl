@@ -1,7 +1,7 @@
 // Statements of a `main`: total$t[i] becomes the sum for tap i of in channel `c` and out channel `first` + t, over those strips
 // of this part of the grid that begin at `start` and lie `step` apart. A strip is a row of pixels of one vector of images;
 // along it, the columns of x that the next pixel needs again are kept. (SHUFFLE) Lane t loads dy of out channel t, in
-// `my_plane`, for all others. (CHAIN) Strips are few, and are summed in one chain: half the registers.
+// `my_plane`, for all others. (CHAIN) Strips are few, and are summed in one chain: half the sums to keep.
 #for t in 0..$TILE
 #ifndef SHUFFLE
     let plane$t = min(first + $tu, OUT_CHANNELS - 1u) * OUT_PLANE;

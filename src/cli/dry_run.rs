@@ -15,6 +15,12 @@ pub fn describe(run_plan: &RunPlan, dataset: &Dataset, gpu: &Gpu, origin: &Origi
         text += &fold(&format!("{low}; what ΔT or length explores more is found by:"));
         text += &format!("  {}\n", explore::command(&run_plan.config, origin));
     }
+    if run_plan.lacks_first_set() {
+        text += &fold(&format!(
+            "first set: {} chooses it before training, which a dry run does not; layers are shown as `distribution` has them",
+            run_plan.config.init().name()
+        ));
+    }
     text += &summary(run_plan, gpu);
     text.push('\n');
     let memory = memory_table(&run_plan.plan.buffers);

@@ -123,7 +123,7 @@ fn exploration(run_plan: &RunPlan) -> String {
 /// How a set shrinks.
 fn shrinking(run_plan: &RunPlan) -> String {
     let (config, steps) = (&run_plan.config, run_plan.total_steps());
-    let grows = match config.method.growth() {
+    let grows = match config.growth() {
         Some(growth) => {
             let [first, last] = [config.delta_t, steps].map(|step| config.prune_rate.at(step, steps));
             format!("; prune rate {first:.3} to {last:.3}, growth by {}", growth.name)
